@@ -1,0 +1,39 @@
+/* Spec files -> cells.
+ *
+ * {
+ *   "name": "reproduce-table",                 letters, digits, '-', '_'; the folder under out/
+ *   "title": "...",                            optional
+ *   "data": { "kind": "scenes", ...options of the dataset... },
+ *   "canvas": { ...df_canvas_option_table... },
+ *   "detector": { "kind": "retinanet", ...options of the detector... },
+ *   "student": { "network": {...}, "schedule": {...over the spec's schedule...} },
+ *   "teacher": { "network": {...}, "schedule": {...}, "seed": 1000 }  or  { "file": "teacher.safetensors", "network": {...} },
+ *   "schedule": {...},                         common to both
+ *   "methods": [ { "label": "DeFeat neck", "distillers": [ { "name": "defeat", "w_fg": [2, 4], "w_bg": 16 } ] }, ... ],
+ *                                              a list makes an axis (for list-typed options: a list of lists); axes multiply
+ *   "seeds": [0, 1, 2, 3, 4],
+ *   "baseline": "none",                        label; default: the first method without distillers
+ *   "plots": { "heat": ["w_fg", "w_bg"] },     optional
+ *   "device": "cpu", "threads": 1
+ * }
+ * Anything unknown, misspelt, out of range or without effect (a teacher that no distiller needs included) is an error that names the path. */
+#ifndef DF_ABLATIONS_SPEC_H
+#define DF_ABLATIONS_SPEC_H
+#include "ablations/run/cell.h"
+#include "results/table.h"
+
+struct df_spec {
+    char name[64], title[256], path[DF_STRING_MAX], base[DF_STRING_MAX];
+    struct df_cell *teacher;        /* NULL: none, or a file */
+    size_t count;
+    struct df_cell **cell;          /* methods in order, axes in order, seeds innermost */
+    size_t lines;                   /* (method, axes) groups: cells are lines x seeds */
+    size_t seeds;
+    size_t baseline;                /* line */
+    char heat_x[64], heat_y[64];    /* "" */
+};
+struct df_spec_overrides { const char *seeds; /* "5" = 0..4, or "0,3,7"; NULL */ const char *data_path; /* replaces data.path; NULL */ const char *device; };
+df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
+void df_spec_free(struct df_spec *spec);
+void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out);
+#endif

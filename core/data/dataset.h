@@ -1,0 +1,66 @@
+/* Datasets: images with ground truth. One file per dataset, one line in registry.c. */
+#ifndef DF_CORE_DATA_DATASET_H
+#define DF_CORE_DATA_DATASET_H
+#include "core/base/option.h"
+#include "core/base/real.h"
+
+/* What the file said: evaluation uses this record and nothing derived from the network's float boxes. */
+struct df_object {
+    int64_t id, category_id;
+    int32_t label;          /* 0..categories-1, by rising category id */
+    double bbox[4];         /* x, y, width, height in pixels of the stored image */
+    double area;
+    bool crowd, difficult;
+};
+
+struct df_image_info {
+    int64_t id;
+    const char *file_name;  /* relative; "" for rendered images */
+    int width, height;      /* pixels */
+    size_t count;
+    const struct df_object *objects;
+};
+
+struct df_image {           /* 8-bit RGB, rows top to bottom, no padding between rows */
+    int width, height;
+    uint8_t *pixels;        /* [height][width][3]; owned by the caller's buffer: grown by read, released by df_image_release */
+    size_t capacity;
+};
+void df_image_release(struct df_image *image);
+
+struct df_category {
+    int64_t id;
+    const char *name;
+};
+
+enum df_split { DF_TRAIN, DF_TUNE, DF_VALIDATION, DF_SPLITS };
+
+struct df_dataset;
+struct df_dataset_class {
+    int abi;
+    const char *name, *summary;
+    const df_option *options;    /* the members of the spec's "data" object besides "kind" */
+    size_t options_size;
+    /* Opens one split. base: folder that relative paths are relative to. */
+    df_status (*open)(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err);
+    void (*close)(struct df_dataset *dataset);
+    df_status (*read)(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err);  /* thread-safe */
+};
+#define DF_DATASET_ABI 1
+
+/* Concrete datasets put this first in their own struct. */
+struct df_dataset {
+    const struct df_dataset_class *class;
+    size_t size, categories;
+    const struct df_category *category;       /* [categories], by rising id */
+    const struct df_image_info *info;         /* [size] */
+    uint64_t hash;                            /* of everything that decides the images and the ground truth of this split */
+    size_t skipped_boxes, skipped_images;     /* what a lenient reading left out, reported to the user */
+};
+
+extern const struct df_dataset_class *const df_dataset_classes[];  /* NULL-terminated: scenes, coco */
+const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err);  /* names the nearest */
+void df_dataset_close(struct df_dataset *dataset);  /* NULL is fine */
+/* The ground truth of a dataset as COCO JSON (17 digits), for `defeat data export` and for evaluating exported results. */
+df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *path, struct df_error *err);
+#endif

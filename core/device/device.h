@@ -1,0 +1,128 @@
+/* A device: memory and compute primitives behind one table. `ref` is naive and short, in any precision: the oracle. `cpu` is oneDNN for
+ * convolutions and matrix products (float only). A kernel that is a formula per element, pixel or row is written once, in kernels*.h, and
+ * looped here (launched by a GPU). Data belongs to its device: only the device's kernels touch it, a host copy is made by df_read.
+ * Nothing here fails: shapes are asserted; what can be wrong (an unknown device) fails in df_device_open.
+ * All kernels are bitwise repeatable: same shapes and inputs, same bits. */
+#ifndef DF_CORE_DEVICE_DEVICE_H
+#define DF_CORE_DEVICE_DEVICE_H
+#include "core/base/arena.h"
+#include "core/base/real.h"
+#include "core/base/status.h"
+#include "core/device/kernels.h" /* enum df_kernel and the argument structs */
+
+/* Geometry of a convolution. x is [N,H,W,C], weights are [filters, kernel_h, kernel_w, C], y is [N,OH,OW,filters]. */
+struct df_conv {
+    df_shape x;
+    size_t filters, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
+    bool relu;  /* y = max(0, conv + bias), fused */
+};
+df_shape df_conv_shape(const struct df_conv *conv);   /* floor((H + 2 pad - kernel) / stride) + 1 */
+double df_conv_flops(const struct df_conv *conv);     /* of the forward pass, 2 per multiply-add */
+
+/* Weights with a version: a device may keep a reordered copy as long as (data, version) stays the same. */
+struct df_weights {
+    const df_real *data;
+    uint64_t version;
+};
+
+struct df_pool {
+    df_shape x;
+    size_t kernel, stride, pad;
+};
+df_shape df_pool_shape(const struct df_pool *pool);
+
+/* Batch norm over N,H,W per channel. In training: batch mean and biased variance are computed in double, used, saved for backward, and the
+ * running buffers move by momentum (running = (1-momentum) running + momentum new; the variance that moves them is the unbiased one).
+ * Not training: the running buffers are used. eps inside the square root. relu: y = max(0, .) fused. PyTorch's definitions. */
+struct df_batch_norm {
+    df_shape x;
+    double eps, momentum;
+    bool training, relu;
+};
+
+struct df_device;
+struct df_device_ops {
+    const char *name;
+    void (*close)(struct df_device *device);
+    void *(*alloc)(struct df_device *device, size_t bytes);  /* 64-byte aligned, uninitialised */
+    void (*free)(struct df_device *device, void *memory);    /* also forgets reordered weights that lay in it */
+    void (*write)(struct df_device *device, void *to, const void *from_host, size_t bytes);
+    void (*read)(struct df_device *device, void *to_host, const void *from, size_t bytes);
+    void (*copy)(struct df_device *device, void *to, const void *from, size_t bytes);
+    void (*zero)(struct df_device *device, void *memory, size_t bytes);
+    void (*sync)(struct df_device *device);
+    /* bias may be NULL. y is overwritten. */
+    void (*conv_forward)(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
+                         df_real *y);
+    /* dy is the gradient at the convolution's output (before a fused relu: the caller has masked it). add: dx += , else dx = . */
+    void (*conv_backward_data)(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
+                               bool add);
+    /* dw += , dbias += (dbias may be NULL) */
+    void (*conv_backward_weights)(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
+                                  df_real *dbias);
+    /* c[m,n] (+)= op(a)[m,k] op(b)[k,n], row-major; add: c += */
+    void (*matmul)(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
+                   const df_real *b, df_real *c, bool add);
+    /* mean, inv_std: [C], written in training, read in backward (eval backward uses the running ones passed there by the op). */
+    void (*batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
+                               const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
+                               df_real *y);
+    /* dx += ; dgamma +=, dbeta += (both may be NULL). y is read for the fused relu. mean, inv_std: what forward used. */
+    void (*batch_norm_backward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
+                                const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
+                                df_real *dgamma, df_real *dbeta);
+    /* argmax: flat index into x per output element; padding never wins; ties: the first in scan order. backward: dx += */
+    void (*max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
+    void (*max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
+    void (*launch)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+};
+
+/* Where the time went, by kind of work; filled when df_device_profile(device, true) was called. */
+struct df_profile_entry {
+    const char *name;
+    double seconds, flops, bytes;
+    uint64_t calls;
+};
+#define DF_PROFILE_MAX 256
+struct df_device {
+    const struct df_device_ops *ops;
+    void *state;
+    bool profiling;
+    size_t profile_count;
+    struct df_profile_entry profile[DF_PROFILE_MAX];
+    double flops;  /* of convolutions and matrix products, since open: always counted */
+};
+
+/* name: "cpu" or "ref" (the double build has "ref" only). An unknown one, or "cuda" in a build without it, fails and says what to do. */
+df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
+void df_device_close(struct df_device *device);
+struct df_arena_source df_device_source(struct df_device *device);  /* for arenas of tensors */
+void df_device_profile(struct df_device *device, bool on);           /* clears the counts */
+/* One launch; wraps profiling. The same for all table entries: ops call these, not the table. */
+void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+/* ... df_conv_forward(), df_conv_backward_data(), ..., df_write(), df_read(), df_zero() etc. with the table's signatures */
+void *df_device_alloc(struct df_device *device, size_t bytes);
+void df_device_free(struct df_device *device, void *memory);
+void df_write(struct df_device *device, void *to, const void *from_host, size_t bytes);
+void df_read(struct df_device *device, void *to_host, const void *from, size_t bytes);
+void df_copy(struct df_device *device, void *to, const void *from, size_t bytes);
+void df_zero(struct df_device *device, void *memory, size_t bytes);
+void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
+                     df_real *y);
+void df_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
+                           bool add);
+void df_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
+                              df_real *dbias);
+void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
+               const df_real *b, df_real *c, bool add);
+void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
+                           const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y);
+void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
+                            const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma,
+                            df_real *dbeta);
+void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
+void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
+
+const char *df_device_isa(void);                      /* "avx2", "avx512", ...: the effective instruction set of this build and machine */
+double df_device_peak_gflops(struct df_device *device);  /* measured: the best single-thread float GFLOP/s that this binary reaches here */
+#endif

@@ -1,0 +1,21 @@
+/* All kernels: enum df_kernel, one struct of arguments and one inline function each. Written once, looped by the CPU and launched by a GPU.
+ * A kernel is `static inline void df_k_<name>(size_t i, const struct df_<name>_args *a)`, does the work of index i (an element, pixel or
+ * row), writes nothing that another index of the same launch reads or writes, and allocates nothing. The lists are X(ENUM, name):
+ *   X(ADD, add) -> DF_K_ADD, df_k_add, struct df_add_args
+ * Reductions write one double per row; a second launch (or df_k with n = 1) adds the partials in index order. */
+#ifndef DF_CORE_DEVICE_KERNELS_H
+#define DF_CORE_DEVICE_KERNELS_H
+#include "core/base/portable_math.h"
+#include "core/base/real.h"
+#include "core/device/kernels_loss.h"   /* DF_KERNELS_LOSS(X) */
+#include "core/device/kernels_op.h"     /* DF_KERNELS_OP(X) */
+#include "core/device/kernels_optim.h"  /* DF_KERNELS_OPTIM(X) */
+
+#define DF_KERNELS(X) DF_KERNELS_OP(X) DF_KERNELS_LOSS(X) DF_KERNELS_OPTIM(X)
+enum df_kernel {
+#define DF_KERNEL_ENUM(ENUM, name) DF_K_##ENUM,
+    DF_KERNELS(DF_KERNEL_ENUM)
+#undef DF_KERNEL_ENUM
+    DF_KERNEL_COUNT
+};
+#endif

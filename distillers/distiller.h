@@ -1,0 +1,60 @@
+/* The contract of a distiller. A distiller is one file that ends in one const struct df_distiller_class, and one line in registry.c; the
+ * spec parser, --help, the documentation, the conformance tests and the gradient check read that struct. A shared object that exports
+ * `df_distiller` of this type works with --plugin. */
+#ifndef DF_DISTILLERS_DISTILLER_H
+#define DF_DISTILLERS_DISTILLER_H
+#include "detectors/detector.h"
+
+#define DF_DISTILLER_ABI 1
+enum { /* what must be captured of the teacher; the same bits as DF_OFFERS_* */
+    DF_NEEDS_BACKBONE = 1, DF_NEEDS_NECK = 2, DF_NEEDS_DENSE_HEAD = 4, DF_NEEDS_BOX_DELTAS = 8, DF_NEEDS_ROI_HEAD = 16
+};
+
+/* Given to init: what the two networks look like, and where adaptation layers are added. */
+struct df_distiller_setup {
+    const void *options;
+    void *state;                        /* this instance's own memory, state_size bytes, zeroed, kept for the whole run */
+    struct df_parameters *parameters;   /* the student's; df_distiller_parameter adds to it, after all of the student's own */
+    const char *prefix;                 /* "distiller.0." : put before every parameter name */
+    size_t levels, stages;
+    size_t student_channels[DF_LEVELS], teacher_channels[DF_LEVELS];             /* of the neck */
+    size_t student_stage_channels[DF_STAGES], teacher_stage_channels[DF_STAGES]; /* 0: absent */
+    const struct df_detector_class *detector;
+};
+/* Adds a parameter that draws from DF_RNG_ADAPT. */
+struct df_parameter *df_distiller_parameter(struct df_distiller_setup *setup, const char *name, enum df_parameter_kind kind, df_shape shape,
+                                            struct df_initialiser init);
+
+struct df_distill_context {
+    df_tape *tape;
+    const void *options;
+    void *state;
+    size_t step, steps, epoch, epochs;
+    double progress;                    /* 0 at the first step, towards 1 */
+    uint64_t seed;                      /* df_rng_init(&rng, seed, DF_RNG_DISTILL, step) */
+    struct df_loss_terms *terms;        /* each term is added by name, unweighted, with its weight */
+};
+
+struct df_distiller_class {
+    int abi;
+    const char *name, *summary, *cite;
+    unsigned needs;                     /* with any options */
+    unsigned (*needs_of)(const void *options);   /* NULL: `needs`; else a subset of it for these options */
+    const df_option *options;
+    size_t options_size, state_size;
+    /* Options that contradict each other or the networks are errors here. May be NULL. */
+    df_status (*init)(struct df_distiller_setup *setup, struct df_error *err);
+    /* student and teacher describe the same images; the teacher's tensors need no gradient. Returns a scalar on the tape; NULL: no loss. A
+     * term whose weight is 0 is computed and multiplied by 0. */
+    df_tensor *(*loss)(const struct df_distill_context *context, const struct df_detection_state *student,
+                       const struct df_detection_state *teacher);
+};
+
+extern const struct df_distiller_class *const df_distiller_classes[];
+const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err);
+df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err);  /* then found by name */
+
+/* `defeat distillers --check NAME` and the conformance test: contract, options, gradients (a directional derivative by central difference),
+ * weight-zero identity, teacher gets no gradient, empty ground truth, repeatability. Writes one line per check. */
+df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report, struct df_error *err);
+#endif
