@@ -20,14 +20,20 @@ ROOMS     ?= $(ALL_ROOMS)
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla $(if $(filter 1,$(WERROR)),-Werror)
 CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)
 BUILD    ?= build/$(CONFIG)
-SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 comma    := ,
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 # No -ffast-math, no contraction: the same source gives the same bits with and without FMA units.
 DF_CFLAGS := -std=c11 -D_GNU_SOURCE -O3 -g -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(WARNINGS) $(SANFLAGS) $(CFLAGS)
 
+# The GPU is not part of this version: CUDA=1 says so instead of building something else; auto and 0 build the CPU program.
+ifeq ($(CUDA),1)
+  $(error CUDA=1 was asked for, but this version has no GPU device yet [use CUDA=0 or leave it out])
+else ifeq ($(filter $(CUDA),auto 0),)
+  $(error CUDA='$(CUDA)': expected auto, 0 or 1)
+endif
+
 PKGS    := libcjson yajl libpcre2-8 libturbojpeg libpng libxxhash
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
@@ -39,7 +45,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: all deps test tests lint bench clean help config install format
+.PHONY: all deps test tests lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat
@@ -71,6 +77,83 @@ $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x
 
 tests: $(tests_bin)
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- what a user types -------------------------------------------------------------------------------------------------------------
+SPEC   ?= ablations/specs/reproduce-table.json
+OUT    ?= out
+SWEEP_FLAGS = $(if $(SEEDS),--seeds $(SEEDS)) --out $(OUT)
+# A C compiler can build this program with these libraries? (dnnl and csv come without pkg-config files)
+probe = printf '\#include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) 2>/dev/null
+
+## deps: check what is needed; install what is missing with apt (elsewhere: print the package names and stop)
+deps:
+	@missing=; need() { missing="$$missing $$1"; }; \
+	command -v $(CC) >/dev/null || need gcc; command -v git >/dev/null || need git; \
+	command -v pkg-config >/dev/null || need pkg-config; command -v gnuplot >/dev/null || need gnuplot-nox; \
+	command -v pkg-config >/dev/null || set -- all; \
+	for pair in libcjson:libcjson-dev yajl:libyajl-dev libpcre2-8:libpcre2-dev libturbojpeg:libturbojpeg0-dev libpng:libpng-dev \
+	            libxxhash:libxxhash-dev cmocka:libcmocka-dev; do \
+	    pkg-config --exists $${pair%%:*} 2>/dev/null || need $${pair##*:}; done; \
+	$(call probe,csv.h,-lcsv) || need libcsv-dev; $(call probe,dnnl.h,-ldnnl) || need libdnnl-dev; \
+	$(if $(LINT),command -v clang >/dev/null || need clang; command -v clang-format >/dev/null || need clang-format;) \
+	[ -z "$$missing" ] && exit 0; \
+	echo "missing:$$missing"; \
+	command -v apt-get >/dev/null || { echo "no apt-get here: install these packages (Debian's names) and run make again" >&2; exit 1; }; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	echo "+ $$sudo apt-get update; $$sudo apt-get install -y --no-install-recommends$$missing"; \
+	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+## test: install what is missing, build, run every test
+test: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
+	$(Q)sh tests/run.sh $(BUILD)
+
+## lint: format, warnings as errors under gcc and clang, the floors of the house
+lint:
+	$(Q)$(MAKE) --no-print-directory deps LINT=1
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	sh tests/lint/floors.sh .
+	sh tests/lint/test_floors.sh
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
+compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o))
+
+
+## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes
+bench: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	./defeat bench $(SPEC)
+
+## reproduce-table: the default table with its plots (SEEDS=5, JOBS=cores)
+reproduce-table: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-table.json
+## reproduce-quick: the same path, one seed, under two minutes
+reproduce-quick: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-quick.json
+reproduce-spec:
+	./defeat sweep $(SPEC) --jobs $(JOBS) $(SWEEP_FLAGS)
+	./defeat table $(SPEC) $(SWEEP_FLAGS)
+	./defeat plot $(SPEC) $(SWEEP_FLAGS)
+
+## golden: make the test fixtures again (needs Python with numpy, pycocotools 2.0.11, torch, torchvision, safetensors; PYTHON=)
+PYTHON ?= python3
+golden:
+	set -e; for script in tests/golden/make_*.py; do echo "$$script"; $(PYTHON) $$script; done
+
+## install: copy the program to PREFIX/bin (default /usr/local)
+PREFIX ?= /usr/local
+install: all
+	install -D -m 755 $(BUILD)/defeat $(DESTDIR)$(PREFIX)/bin/defeat
+	install -d $(DESTDIR)$(PREFIX)/share/defeat-bench/specs
+	install -m 644 ablations/specs/*.json $(DESTDIR)$(PREFIX)/share/defeat-bench/specs
+
+## clean: remove everything that was built (not out/)
 clean:
 	rm -rf build defeat
+## help: this list
+help:
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, ARCH=native, CUDA=auto|0|1, V=1"
 .SECONDARY:

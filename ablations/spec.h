@@ -3,6 +3,8 @@
  * {
  *   "name": "reproduce-table",                 letters, digits, '-', '_'; the folder under out/
  *   "title": "...",                            optional
+ *   "base": "../data",                         optional: folder that the dataset's relative paths are relative to; itself relative to the
+ *                                              spec file; default the spec file's folder; --data-path replaces it
  *   "data": { "kind": "scenes", ...options of the dataset... },
  *   "canvas": { ...df_canvas_option_table... },
  *   "detector": { "kind": "retinanet", ...options of the detector... },
@@ -31,8 +33,9 @@ struct df_spec {
     size_t seeds;
     size_t baseline;                /* line */
     char heat_x[64], heat_y[64];    /* "" */
+    char *data_base;                /* what the cells call base */
 };
-struct df_spec_overrides { const char *seeds; /* "5" = 0..4, or "0,3,7"; NULL */ const char *data_path; /* replaces data.path; NULL */ const char *device; };
+struct df_spec_overrides { const char *seeds; /* "5" = 0..4, or "0,3,7"; NULL */ const char *data_path; /* replaces base; NULL */ const char *device; };
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
 void df_spec_free(struct df_spec *spec);
 void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out);

@@ -37,7 +37,8 @@ struct df_cell {
     struct df_cell_distiller distiller[DF_STACK_MAX];
     unsigned needs;                /* of all distillers; 0: no teacher */
     struct df_cell *teacher;       /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
-    char teacher_file[DF_STRING_MAX];
+    char teacher_file[DF_STRING_MAX];              /* "" or a checkpoint that the spec names instead of training one */
+    struct df_network_options teacher_network;     /* of teacher_file */
     int64_t seed;
     char device[16];
     int64_t threads;

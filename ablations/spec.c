@@ -1,0 +1,625 @@
+/* Spec files -> cells: reads every part of the JSON through the option tables of the rooms below, expands the axes, seals the cells. */
+#include "ablations/spec.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+#define MOST_CELLS 10000
+#define MOST_SEEDS 1000
+#define MOST_AXES 8
+
+/* What all cells of a spec share, as it is read. */
+struct reader {
+    struct df_spec *spec;
+    const cJSON *root;
+    struct df_cell common;     /* student: data, canvas, detector, network, schedule */
+    char base[DF_STRING_MAX];
+    bool has_teacher;
+    int64_t seed[MOST_SEEDS];
+    size_t seeds;
+    unsigned needs;            /* of all methods together */
+};
+
+/* One option of one distiller that the spec gives several values. */
+struct axis {
+    size_t distiller;
+    const char *key;
+    const cJSON *values;
+    size_t count, at;
+};
+
+static df_status copy_text(char *to, size_t room, const char *from, const char *where, struct df_error *err)
+{
+    const size_t n = strlen(from);
+
+    if (n >= room)
+        return df_fail(err, DF_ERR_USAGE, "%s: text of %zu bytes is too long (at most %zu)", where, n, room - 1);
+    memcpy(to, from, n + 1);
+    return DF_OK;
+}
+
+static void *copy_bytes(const void *from, size_t bytes)
+{
+    void *to = df_malloc(bytes ? bytes : 1);
+
+    memcpy(to, from, bytes);
+    return to;
+}
+
+/* "kind" of an object, and the rest of it through the table of that kind. */
+static const char *const kind_key[] = { "kind", NULL };
+
+static df_status read_kind(const cJSON *root, const char *key, const char *file, const cJSON **object, const char **kind, char *where,
+                           size_t room, struct df_error *err)
+{
+    DF_TRY(df_json_object(root, key, true, file, object, err));
+    snprintf(where, room, "%s/%s", file, key);
+    return df_json_string(*object, "kind", true, where, kind, err);
+}
+
+static df_status read_data(struct reader *r, const char *file, struct df_error *err)
+{
+    const cJSON *object, *canvas = NULL;
+    const char *kind;
+    char where[1024];
+
+    DF_TRY(read_kind(r->root, "data", file, &object, &kind, where, sizeof where, err));
+    r->common.dataset = df_dataset_class_find(kind, err);
+    if (!r->common.dataset)
+        return df_fail_in(err, DF_ERR_USAGE, "%s/kind", where);
+    r->common.dataset_options = df_calloc(1, r->common.dataset->options_size);
+    DF_TRY(df_options_read(r->common.dataset->options, object, kind_key, where, r->common.dataset_options, err));
+    snprintf(where, sizeof where, "%s/canvas", file);
+    DF_TRY(df_json_object(r->root, "canvas", false, file, &canvas, err));
+    return df_options_read(df_canvas_option_table, canvas, NULL, where, &r->common.canvas, err);
+}
+
+static df_status read_detector(struct reader *r, const char *file, struct df_error *err)
+{
+    const cJSON *object;
+    const char *kind;
+    char where[1024];
+
+    DF_TRY(read_kind(r->root, "detector", file, &object, &kind, where, sizeof where, err));
+    r->common.detector = df_detector_class_find(kind, err);
+    if (!r->common.detector)
+        return df_fail_in(err, DF_ERR_USAGE, "%s/kind", where);
+    r->common.detector_options = df_calloc(1, r->common.detector->options_size);
+    return df_options_read(r->common.detector->options, object, kind_key, where, r->common.detector_options, err);
+}
+
+static df_status read_network(const cJSON *owner, const char *where, struct df_network_options *out, struct df_error *err)
+{
+    const cJSON *object;
+    char place[1024];
+
+    DF_TRY(df_json_object(owner, "network", true, where, &object, err));
+    snprintf(place, sizeof place, "%s/network", where);
+    DF_TRY(df_options_read(df_network_option_table, object, NULL, place, out, err));
+    return df_network_check(out, place, err);
+}
+
+/* The spec's schedule with the owner's members put over it. */
+static df_status read_schedule(const cJSON *root, const cJSON *owner, const char *file, const char *where, struct df_schedule *out,
+                               struct df_error *err)
+{
+    const cJSON *common = NULL, *own = NULL;
+    char place[1024];
+
+    DF_TRY(df_json_object(root, "schedule", false, file, &common, err));
+    DF_TRY(df_json_object(owner, "schedule", false, where, &own, err));
+    snprintf(place, sizeof place, "%s/schedule", own ? where : file);
+
+    cJSON *merged = common ? cJSON_Duplicate(common, 1) : cJSON_CreateObject();
+
+    for (const cJSON *member = own ? own->child : NULL; member; member = member->next) {
+        cJSON_DeleteItemFromObjectCaseSensitive(merged, member->string);
+        cJSON_AddItemToObject(merged, member->string, cJSON_Duplicate(member, 1));
+    }
+    const df_status status = df_options_read(df_schedule_options, merged, NULL, place, out, err);
+
+    cJSON_Delete(merged);
+    return status;
+}
+
+static df_status read_student(struct reader *r, const char *file, struct df_error *err)
+{
+    static const char *const keys[] = { "network", "schedule", NULL };
+    const cJSON *student;
+    char where[1024];
+
+    snprintf(where, sizeof where, "%s/student", file);
+    DF_TRY(df_json_object(r->root, "student", true, file, &student, err));
+    DF_TRY(df_json_only(student, keys, where, err));
+    DF_TRY(read_network(student, where, &r->common.network, err));
+    return read_schedule(r->root, student, file, where, &r->common.schedule, err);
+}
+
+/* A copy of everything that cells share; what a cell owns is allocated anew. */
+static struct df_cell *cell_new(const struct df_cell *common)
+{
+    struct df_cell *cell = df_calloc(1, sizeof *cell);
+
+    *cell = *common;
+    cell->dataset_options = copy_bytes(common->dataset_options, common->dataset->options_size);
+    cell->detector_options = copy_bytes(common->detector_options, common->detector->options_size);
+    return cell;
+}
+
+static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
+{
+    static const char *const trained[] = { "network", "schedule", "seed", NULL }, *const loaded[] = { "file", "network", NULL };
+    const cJSON *teacher = NULL;
+    const char *checkpoint = NULL;
+    char where[1024];
+
+    DF_TRY(df_json_object(r->root, "teacher", false, file, &teacher, err));
+    r->has_teacher = teacher != NULL;
+    if (!teacher)
+        return DF_OK;
+    snprintf(where, sizeof where, "%s/teacher", file);
+    DF_TRY(df_json_string(teacher, "file", false, where, &checkpoint, err));
+    DF_TRY(df_json_only(teacher, checkpoint ? loaded : trained, where, err));
+    if (checkpoint) {
+        DF_TRY(read_network(teacher, where, &r->common.teacher_network, err));
+        char *path = df_path_join(r->spec->base, checkpoint);
+        const df_status status = copy_text(r->common.teacher_file, sizeof r->common.teacher_file, path, where, err);
+
+        free(path);
+        return status;
+    }
+
+    struct df_cell *cell = r->spec->teacher = cell_new(&r->common);
+
+    cell->teacher_role = true;
+    snprintf(cell->label, sizeof cell->label, "teacher");
+    cell->seed = 1000;
+    DF_TRY(read_network(teacher, where, &cell->network, err));
+    DF_TRY(read_schedule(r->root, teacher, file, where, &cell->schedule, err));
+    DF_TRY(df_json_int(teacher, "seed", false, where, &cell->seed, err));
+    if (cell->seed < 0)
+        return df_fail(err, DF_ERR_USAGE, "%s/seed: %lld is negative (expected 0 or more)", where, (long long)cell->seed);
+    return df_cell_seal(cell, err);
+}
+
+static df_status add_seed(struct reader *r, int64_t seed, const char *where, struct df_error *err)
+{
+    if (seed < 0)
+        return df_fail(err, DF_ERR_USAGE, "%s: seed %lld is negative (expected 0 or more)", where, (long long)seed);
+    for (size_t i = 0; i < r->seeds; i++)
+        if (r->seed[i] == seed)
+            return df_fail(err, DF_ERR_USAGE, "%s: seed %lld stands twice", where, (long long)seed);
+    if (r->seeds == MOST_SEEDS)
+        return df_fail(err, DF_ERR_USAGE, "%s: more than %d seeds", where, MOST_SEEDS);
+    r->seed[r->seeds++] = seed;
+    return DF_OK;
+}
+
+/* "5" means 0..4; a text with a comma is the list itself ("7," is seed 7 alone). */
+static df_status seeds_from_text(struct reader *r, const char *text, struct df_error *err)
+{
+    int64_t count;
+
+    if (!strchr(text, ',')) {
+        if (!df_parse_int(text, &count) || count < 1 || count > MOST_SEEDS)
+            return df_fail(err, DF_ERR_USAGE, "--seeds '%s': expected how many (1..%d), or a list such as 0,3,7", text, MOST_SEEDS);
+        for (int64_t i = 0; i < count; i++)
+            DF_TRY(add_seed(r, i, "--seeds", err));
+        return DF_OK;
+    }
+    while (*text) {
+        char word[32];
+        const size_t n = strcspn(text, ",");
+        int64_t seed;
+
+        snprintf(word, sizeof word, "%.*s", (int)(n < sizeof word ? n : sizeof word - 1), text);
+        if (!df_parse_int(word, &seed))
+            return df_fail(err, DF_ERR_USAGE, "--seeds: '%s' is not an integer (expected a list such as 0,3,7)", word);
+        DF_TRY(add_seed(r, seed, "--seeds", err));
+        text += n + (text[n] == ',');
+    }
+    return DF_OK;
+}
+
+static df_status read_seeds(struct reader *r, const char *file, const char *override, struct df_error *err)
+{
+    const cJSON *array, *item;
+    char where[1024];
+    size_t at = 0;
+
+    DF_TRY(df_json_array(r->root, "seeds", true, file, &array, err));
+    if (override)
+        return seeds_from_text(r, override, err);
+    cJSON_ArrayForEach(item, array)
+    {
+        snprintf(where, sizeof where, "%s/seeds/%zu", file, at++);
+        if (!cJSON_IsNumber(item) || item->valuedouble != (double)(int64_t)item->valuedouble)
+            return df_fail(err, DF_ERR_USAGE, "%s: expected an integer", where);
+        DF_TRY(add_seed(r, (int64_t)item->valuedouble, where, err));
+    }
+    return r->seeds ? DF_OK : df_fail(err, DF_ERR_USAGE, "%s/seeds: empty (expected at least one seed)", file);
+}
+
+static const df_option *find_option(const df_option *table, const char *name)
+{
+    while (table && table->name && strcmp(table->name, name) != 0)
+        table++;
+    return table && table->name ? table : NULL;
+}
+
+/* An array is an axis, unless the option is itself a list: then an array of arrays is. */
+static bool is_axis(const df_option *option, const cJSON *value)
+{
+    const bool list = option->type == DF_OPTION_INT_LIST || option->type == DF_OPTION_REAL_LIST;
+
+    return cJSON_IsArray(value) && (!list || cJSON_IsArray(value->child));
+}
+
+static df_status find_axes(const cJSON *distillers, const char *where, struct axis *axes, size_t *count, struct df_error *err)
+{
+    size_t at = 0;
+    const cJSON *object, *member;
+
+    *count = 0;
+    cJSON_ArrayForEach(object, distillers)
+    {
+        char place[1024];
+        const char *name = NULL;
+
+        snprintf(place, sizeof place, "%s/distillers/%zu", where, at);
+        if (!cJSON_IsObject(object))
+            return df_fail(err, DF_ERR_USAGE, "%s: expected an object such as {\"name\": \"defeat\"}", place);
+        DF_TRY(df_json_string(object, "name", true, place, &name, err));
+
+        const struct df_distiller_class *class = df_distiller_class_find(name, err);
+
+        if (!class)
+            return df_fail_in(err, DF_ERR_USAGE, "%s/name", place);
+        cJSON_ArrayForEach(member, object)
+        {
+            const df_option *option = find_option(class->options, member->string);
+
+            if (!option || !is_axis(option, member))
+                continue;
+            if (!member->child)
+                return df_fail(err, DF_ERR_USAGE, "%s/%s: empty list (an axis needs at least one value)", place, member->string);
+            if (*count == MOST_AXES)
+                return df_fail(err, DF_ERR_USAGE, "%s: more than %d axes in one method", where, MOST_AXES);
+            axes[(*count)++] = (struct axis){ at, member->string, member, (size_t)cJSON_GetArraySize(member), 0 };
+        }
+        at++;
+    }
+    return DF_OK;
+}
+
+/* The distillers array with every axis at its current value. */
+static cJSON *at_axes(const cJSON *distillers, const struct axis *axes, size_t count)
+{
+    cJSON *chosen = distillers ? cJSON_Duplicate(distillers, 1) : cJSON_CreateArray();
+
+    for (size_t i = 0; i < count; i++)
+        cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetArrayItem(chosen, (int)axes[i].distiller), axes[i].key,
+                                               cJSON_Duplicate(cJSON_GetArrayItem(axes[i].values, (int)axes[i].at), 1));
+    return chosen;
+}
+
+/* "w_fg=4 w_bg=16": the options that vary; "head_kl.w_pos=1" where two distillers of the stack vary the same one. */
+static void axes_text(const cJSON *chosen, const struct axis *axes, size_t count, char *out, size_t room)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    for (size_t i = 0; i < count; i++) {
+        const cJSON *object = cJSON_GetArrayItem(chosen, (int)axes[i].distiller);
+        bool twice = false;
+
+        for (size_t j = 0; j < count; j++)
+            twice |= j != i && strcmp(axes[i].key, axes[j].key) == 0;
+        df_text_add(&text, i ? " " : "");
+        if (twice)
+            df_text_addf(&text, "%s.", cJSON_GetObjectItemCaseSensitive(object, "name")->valuestring);
+        df_text_addf(&text, "%s=", axes[i].key);
+
+        const cJSON *value = cJSON_GetObjectItemCaseSensitive(object, axes[i].key);
+
+        if (cJSON_IsString(value))
+            df_text_add(&text, value->valuestring);
+        else
+            df_json_canonical(value, &text);
+    }
+    snprintf(out, room, "%s", df_text_get(&text));
+    df_text_release(&text);
+}
+
+static df_status add_distillers(struct reader *r, const cJSON *chosen, const char *where, struct df_cell *cell, struct df_error *err)
+{
+    static const char *const name_key[] = { "name", NULL };
+    const cJSON *object;
+
+    cell->needs = 0;
+    cJSON_ArrayForEach(object, chosen)
+    {
+        struct df_cell_distiller *distiller = &cell->distiller[cell->distillers];
+        char place[1024];
+
+        snprintf(place, sizeof place, "%s/distillers/%zu", where, cell->distillers);
+        if (cell->distillers == DF_STACK_MAX)
+            return df_fail(err, DF_ERR_USAGE, "%s: more than %d distillers in one method", where, DF_STACK_MAX);
+        distiller->class = df_distiller_class_find(cJSON_GetObjectItemCaseSensitive(object, "name")->valuestring, err);
+        distiller->options = df_calloc(1, distiller->class->options_size ? distiller->class->options_size : 1);
+        cell->distillers++;
+        DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
+
+        const unsigned needs = distiller->class->needs_of ? distiller->class->needs_of(distiller->options) : distiller->class->needs;
+
+        if (needs & ~cell->detector->offers)
+            return df_fail(err, DF_ERR_UNSUPPORTED,
+                           "%s: '%s' with these options needs what detector '%s' does not offer (missing bits %#x) [choose other options or "
+                           "another detector]",
+                           place, distiller->class->name, cell->detector->name, needs & ~cell->detector->offers);
+        cell->needs |= needs;
+    }
+    r->needs |= cell->needs;
+    if (cell->needs && !r->has_teacher)
+        return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", where);
+    cell->teacher = cell->needs ? r->spec->teacher : NULL;
+    if (!cell->needs)
+        cell->teacher_file[0] = 0;
+    return DF_OK;
+}
+
+static df_status add_line(struct reader *r, const char *label, const char *axes, const cJSON *chosen, const char *where, struct df_error *err)
+{
+    struct df_spec *spec = r->spec;
+
+    if (spec->count + r->seeds > MOST_CELLS)
+        return df_fail(err, DF_ERR_USAGE, "%s: the spec has more than %d cells", where, MOST_CELLS);
+    spec->cell = df_realloc(spec->cell, (spec->count + r->seeds) * sizeof *spec->cell);
+    for (size_t i = 0; i < r->seeds; i++) {
+        struct df_cell *cell = cell_new(&r->common);
+
+        spec->cell[spec->count++] = cell;
+        cell->seed = r->seed[i];
+        snprintf(cell->axes, sizeof cell->axes, "%s", axes);
+        DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
+        DF_TRY(add_distillers(r, chosen, where, cell, err));
+        DF_TRY(df_cell_seal(cell, err));
+    }
+    spec->lines++;
+    return DF_OK;
+}
+
+static bool next_axes(struct axis *axes, size_t count)
+{
+    for (size_t i = count; i-- > 0;) {
+        if (++axes[i].at < axes[i].count)
+            return true;
+        axes[i].at = 0;
+    }
+    return false;
+}
+
+static df_status read_method(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
+{
+    static const char *const keys[] = { "label", "distillers", NULL };
+    struct axis axes[MOST_AXES];
+    const cJSON *distillers = NULL;
+    const char *label;
+    size_t count;
+
+    if (!cJSON_IsObject(method))
+        return df_fail(err, DF_ERR_USAGE, "%s: expected an object with \"label\" and \"distillers\"", where);
+    DF_TRY(df_json_only(method, keys, where, err));
+    DF_TRY(df_json_string(method, "label", true, where, &label, err));
+    DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
+    for (size_t i = 0; i < r->spec->count; i++)
+        if (strcmp(r->spec->cell[i]->label, label) == 0)
+            return df_fail(err, DF_ERR_USAGE, "%s/label: '%s' stands twice (labels name the lines of the table)", where, label);
+    DF_TRY(find_axes(distillers, where, axes, &count, err));
+    do {
+        char text[256];
+        cJSON *chosen = at_axes(distillers, axes, count);
+
+        axes_text(chosen, axes, count, text, sizeof text);
+
+        const df_status status = add_line(r, label, text, chosen, where, err);
+
+        cJSON_Delete(chosen);
+        DF_TRY(status);
+    } while (next_axes(axes, count));
+    return DF_OK;
+}
+
+static df_status read_methods(struct reader *r, const char *file, struct df_error *err)
+{
+    const cJSON *methods, *method;
+    size_t at = 0;
+
+    DF_TRY(df_json_array(r->root, "methods", true, file, &methods, err));
+    cJSON_ArrayForEach(method, methods)
+    {
+        char where[1024];
+
+        snprintf(where, sizeof where, "%s/methods/%zu", file, at++);
+        DF_TRY(read_method(r, method, where, err));
+    }
+    if (!r->spec->count)
+        return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
+    if (r->has_teacher && !r->needs)
+        return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
+    return DF_OK;
+}
+
+static df_status read_baseline(struct reader *r, const char *file, struct df_error *err)
+{
+    struct df_spec *spec = r->spec;
+    const char *label = NULL;
+
+    DF_TRY(df_json_string(r->root, "baseline", false, file, &label, err));
+    for (size_t line = 0; line < spec->lines; line++) {
+        const struct df_cell *cell = spec->cell[line * r->seeds];
+
+        if (label ? strcmp(cell->label, label) == 0 : cell->needs == 0) {
+            spec->baseline = line;
+            return DF_OK;
+        }
+    }
+    if (label)
+        return df_fail(err, DF_ERR_USAGE, "%s/baseline: no method has the label '%s'", file, label);
+    spec->baseline = 0;
+    return DF_OK;
+}
+
+static df_status read_plots(struct reader *r, const char *file, struct df_error *err)
+{
+    static const char *const keys[] = { "heat", NULL };
+    const cJSON *plots = NULL, *heat = NULL;
+    char where[1024];
+
+    DF_TRY(df_json_object(r->root, "plots", false, file, &plots, err));
+    if (!plots)
+        return DF_OK;
+    snprintf(where, sizeof where, "%s/plots", file);
+    DF_TRY(df_json_only(plots, keys, where, err));
+    DF_TRY(df_json_array(plots, "heat", true, where, &heat, err));
+    if (cJSON_GetArraySize(heat) != 2 || !cJSON_IsString(heat->child) || !cJSON_IsString(heat->child->next))
+        return df_fail(err, DF_ERR_USAGE, "%s/heat: expected two option names, such as [\"w_fg\", \"w_bg\"]", where);
+    DF_TRY(copy_text(r->spec->heat_x, sizeof r->spec->heat_x, heat->child->valuestring, where, err));
+    DF_TRY(copy_text(r->spec->heat_y, sizeof r->spec->heat_y, heat->child->next->valuestring, where, err));
+    for (int k = 0; k < 2; k++) {
+        const char *axis = k ? r->spec->heat_y : r->spec->heat_x;
+        char word[80];
+        bool found = false;
+
+        snprintf(word, sizeof word, "%s=", axis);
+        for (size_t i = 0; i < r->spec->count; i++)
+            found |= strstr(r->spec->cell[i]->axes, word) != NULL;
+        if (!found)
+            return df_fail(err, DF_ERR_USAGE, "%s/heat/%d: '%s' is no axis of this spec (an axis is an option given as a list)", where, k, axis);
+    }
+    return DF_OK;
+}
+
+static df_status read_name(struct reader *r, const char *file, struct df_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    const char *name, *title = "";
+
+    DF_TRY(df_json_string(r->root, "name", true, file, &name, err));
+    if (!*name || name[strspn(name, allowed)])
+        return df_fail(err, DF_ERR_USAGE, "%s/name: '%s' (expected letters, digits, '-' and '_': it names a folder)", file, name);
+    DF_TRY(copy_text(r->spec->name, sizeof r->spec->name, name, file, err));
+    DF_TRY(copy_text(r->common.spec, sizeof r->common.spec, name, file, err));
+    DF_TRY(df_json_string(r->root, "title", false, file, &title, err));
+    return copy_text(r->spec->title, sizeof r->spec->title, *title ? title : name, file, err);
+}
+
+/* The spec file's folder, and the folder that the dataset's paths are relative to. */
+static df_status read_base(struct reader *r, const char *file, const char *data_path, struct df_error *err)
+{
+    struct df_spec *spec = r->spec;
+    const char *slash = strrchr(spec->path, '/'), *base = NULL;
+
+    snprintf(spec->base, sizeof spec->base, "%.*s", slash ? (int)(slash - spec->path) : 1, slash ? spec->path : ".");
+    DF_TRY(df_json_string(r->root, "base", false, file, &base, err));
+
+    char *path = data_path ? df_strdup(data_path) : base ? df_path_join(spec->base, base) : df_strdup(spec->base);
+    const df_status status = copy_text(r->base, sizeof r->base, path, file, err);
+
+    free(path);
+    r->common.base = df_strdup(r->base);
+    return status;
+}
+
+static df_status read_device(struct reader *r, const char *file, const char *override, struct df_error *err)
+{
+    const char *device = "cpu";
+
+    r->common.threads = 1;
+    DF_TRY(df_json_string(r->root, "device", false, file, &device, err));
+    DF_TRY(copy_text(r->common.device, sizeof r->common.device, override ? override : device, file, err));
+    DF_TRY(df_json_int(r->root, "threads", false, file, &r->common.threads, err));
+    if (r->common.threads < 1 || r->common.threads > 256)
+        return df_fail(err, DF_ERR_USAGE, "%s/threads: %lld (expected 1..256)", file, (long long)r->common.threads);
+    return DF_OK;
+}
+
+static df_status read_all(struct reader *r, const char *path, const struct df_spec_overrides *overrides, struct df_error *err)
+{
+    static const char *const keys[] = { "name", "title", "base", "data", "canvas", "detector", "student", "teacher", "schedule",
+                                        "methods", "seeds", "baseline", "plots", "device", "threads", NULL };
+    char file[1024];
+
+    snprintf(file, sizeof file, "%s: ", path);
+    DF_TRY(df_json_only(r->root, keys, file, err));
+    DF_TRY(read_name(r, file, err));
+    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
+    DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
+    DF_TRY(read_data(r, file, err));
+    DF_TRY(read_detector(r, file, err));
+    DF_TRY(read_student(r, file, err));
+    DF_TRY(read_seeds(r, file, overrides ? overrides->seeds : NULL, err));
+    DF_TRY(read_teacher(r, file, err));
+    DF_TRY(read_methods(r, file, err));
+    r->spec->seeds = r->seeds;
+    DF_TRY(read_baseline(r, file, err));
+    return read_plots(r, file, err);
+}
+
+df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err)
+{
+    struct reader *r = df_calloc(1, sizeof *r);
+    cJSON *root = NULL;
+    df_status status = df_json_read(path, &root, err);
+
+    *out = NULL;
+    r->spec = df_calloc(1, sizeof *r->spec);
+    if (status == DF_OK)
+        status = copy_text(r->spec->path, sizeof r->spec->path, path, path, err);
+    if (status == DF_OK) {
+        r->root = root;
+        status = read_all(r, path, overrides, err);
+    }
+    cJSON_Delete(root);
+    free(r->common.dataset_options);
+    free(r->common.detector_options);
+    r->spec->data_base = (char *)r->common.base;
+    if (status == DF_OK)
+        *out = r->spec;
+    else
+        df_spec_free(r->spec);
+    free(r);
+    return status;
+}
+
+void df_spec_free(struct df_spec *spec)
+{
+    if (!spec)
+        return;
+    for (size_t i = 0; i < spec->count; i++)
+        df_cell_free(spec->cell[i]);
+    df_cell_free(spec->teacher);
+    free(spec->cell);
+    free(spec->data_base);
+    free(spec);
+}
+
+void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out)
+{
+    *out = (struct df_table_request){ .title = spec->title, .lines = spec->lines, .baseline = spec->baseline, .semantics = DF_SEMANTICS,
+                                      .teacher = "" };
+    out->line = df_arena_alloc(memory, spec->lines * sizeof *out->line);
+    for (size_t line = 0; line < spec->lines; line++) {
+        struct df_cell *const *cell = spec->cell + line * spec->seeds;
+        const char **run = df_arena_alloc(memory, spec->seeds * sizeof *run);
+        int64_t *seed = df_arena_alloc(memory, spec->seeds * sizeof *seed);
+
+        for (size_t i = 0; i < spec->seeds; i++) {
+            run[i] = cell[i]->id;
+            seed[i] = cell[i]->seed;
+        }
+        out->line[line] = (struct df_table_line_request){ cell[0]->label, cell[0]->axes, spec->seeds, run, seed };
+    }
+}
