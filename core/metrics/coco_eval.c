@@ -1,0 +1,542 @@
+/* COCO evaluation of boxes: the numbers of pycocotools 2.0.11 (COCOeval, iouType 'bbox'), to the last bit.
+ *
+ * Per category and image: detections by falling score (stable), at most 100, each takes the free object of largest overlap at or above the
+ * threshold; objects out of the area range or crowds come last and count neither way. Per category: detections of all images by falling
+ * score (stable over rising image ids), precision made monotone, read at 101 recall levels. Everything in double; means as numpy sums.
+ * Kept on purpose: a match is noted by the object's id, so an object with id 0 swallows its detection and leaves it counted as wrong.
+ * Done once instead of often: the order at 10 detections an image is that at 100 with the later ranks left out, and precision is only
+ * computed where one of the 12 numbers reads it. */
+#include "core/metrics/coco_eval.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AREAS = 4, THRESHOLDS = 10, LEVELS = 101, MOST = 100 };
+enum { MATCHED = 1, IGNORED = 2 };
+
+static const double area_low[AREAS] = { 0, 0, 32 * 32, 96 * 96 };
+static const double area_high[AREAS] = { 1e10, 32 * 32, 96 * 96, 1e10 };
+
+/* The recalls that the 12 numbers read: (area range, detections per image). */
+enum { RECALLS = 6 };
+static const struct {
+    int area;
+    uint32_t most;
+} recall_of[RECALLS] = { { 0, 1 }, { 0, 10 }, { 0, 100 }, { 1, 100 }, { 2, 100 }, { 3, 100 } };
+
+const char *const df_coco_metric_names[DF_COCO_METRICS] = { "AP",  "AP50", "AP75",  "APs", "APm", "APl",
+                                                            "AR1", "AR10", "AR100", "ARs", "ARm", "ARl" };
+
+/* A detection or an object, with the places of its category and image in rising id order. */
+struct entry {
+    uint32_t category, image;
+    double score;
+    const double *bbox;
+    double area;
+    size_t place; /* in the file */
+    bool crowd, id_is_zero;
+};
+
+struct id_place {
+    int64_t id;
+    size_t place;
+};
+
+/* What one category's detections came to; arrays over the detections that take part, image after image. */
+struct work {
+    size_t count, capacity;
+    uint8_t *state; /* [AREAS * THRESHOLDS, capacity]: MATCHED | IGNORED */
+    uint32_t *rank; /* within the image */
+    double *score;
+    uint32_t *order; /* by falling score */
+    double *recall, *precision;
+    size_t objects[AREAS]; /* that count */
+    double *overlap;       /* [detections, objects] of one image */
+    uint32_t *object_order;
+    bool *taken, *ignore;
+};
+
+struct tables {
+    size_t categories;
+    double *precision; /* [AREAS, THRESHOLDS, LEVELS, categories], 100 detections per image; -1: nothing to measure */
+    double *recall;    /* [RECALLS, THRESHOLDS, categories] */
+};
+
+/* numpy.linspace: i * step + start, the last one exact. */
+static double linspace(double start, double stop, int count, int i)
+{
+    return i == count - 1 ? stop : i * ((stop - start) / (count - 1)) + start;
+}
+
+/* numpy.add.reduce over contiguous doubles: eight running sums within blocks of at most 128, blocks halved. */
+static double pairwise_sum(const double *v, size_t n)
+{
+    if (n < 8) {
+        double sum = 0;
+
+        for (size_t i = 0; i < n; i++)
+            sum += v[i];
+        return sum;
+    }
+    if (n > 128) {
+        const size_t half = n / 2 - n / 2 % 8;
+
+        return pairwise_sum(v, half) + pairwise_sum(v + half, n - half);
+    }
+    double r[8];
+    size_t i = 8;
+
+    memcpy(r, v, sizeof r);
+    for (; i < n - n % 8; i += 8)
+        for (size_t j = 0; j < 8; j++)
+            r[j] += v[i + j];
+    double sum = ((r[0] + r[1]) + (r[2] + r[3])) + ((r[4] + r[5]) + (r[6] + r[7]));
+
+    for (; i < n; i++)
+        sum += v[i];
+    return sum;
+}
+
+/* Mean of the values v[0], v[stride], ... that are not -1; -1 when there are none. */
+static double mean_measured(const double *v, size_t n, size_t stride)
+{
+    double *measured = df_malloc(n * sizeof *measured + 1);
+    size_t count = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (v[i * stride] > -1)
+            measured[count++] = v[i * stride];
+    const double mean = count ? pairwise_sum(measured, count) / (double)count : -1;
+
+    free(measured);
+    return mean;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct id_place *x = a, *y = b;
+
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+/* Falling, NaN last. */
+static int compare_scores(double a, double b)
+{
+    if (a != a || b != b)
+        return (a != a) - (b != b);
+    return (a < b) - (a > b);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+
+    if (x->category != y->category)
+        return x->category < y->category ? -1 : 1;
+    if (x->image != y->image)
+        return x->image < y->image ? -1 : 1;
+    const int by_score = compare_scores(x->score, y->score);
+
+    return by_score ? by_score : (x->place > y->place) - (x->place < y->place);
+}
+
+/* Place of id in the rising order, or `count`. */
+static size_t find_id(const struct id_place *ids, size_t count, int64_t id)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (ids[middle].id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && ids[low].id == id ? low : count;
+}
+
+static size_t collect_objects(size_t images, const struct df_image_info *info, const struct id_place *image_ids,
+                              const struct id_place *category_ids, size_t categories, struct entry *out)
+{
+    size_t n = 0, place = 0;
+
+    for (size_t i = 0; i < images; i++) {
+        const struct df_image_info *image = &info[image_ids[i].place];
+
+        for (size_t j = 0; j < image->count; j++, place++) {
+            const struct df_object *o = &image->objects[j];
+            const size_t k = find_id(category_ids, categories, o->category_id);
+
+            if (k < categories)
+                out[n++] = (struct entry){ .category = (uint32_t)k,
+                                           .image = (uint32_t)i,
+                                           .bbox = o->bbox,
+                                           .area = o->area,
+                                           .place = place,
+                                           .crowd = o->crowd,
+                                           .id_is_zero = o->id == 0 };
+        }
+    }
+    qsort(out, n, sizeof *out, compare_entries);
+    return n;
+}
+
+static df_status collect_detections(const struct df_detection *detections, size_t count, const struct id_place *image_ids, size_t images,
+                                    const struct id_place *category_ids, size_t categories, struct entry *out, size_t *used,
+                                    struct df_error *err)
+{
+    size_t n = 0;
+    int64_t stranger = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct df_detection *d = &detections[i];
+        const size_t image = find_id(image_ids, images, d->image_id), k = find_id(category_ids, categories, d->category_id);
+
+        if (image == images)
+            return df_fail(err, DF_ERR_FORMAT,
+                           "detection %zu is of image %lld, which the ground truth does not have (do the two files belong together?)", i,
+                           (long long)d->image_id);
+        if (k < categories)
+            out[n++] = (struct entry){ .category = (uint32_t)k,
+                                       .image = (uint32_t)image,
+                                       .score = d->score,
+                                       .bbox = d->bbox,
+                                       .area = d->bbox[2] * d->bbox[3],
+                                       .place = i };
+        else
+            stranger = d->category_id;
+    }
+    if (n < count)
+        df_warn("%zu of %zu detections are of categories that the ground truth does not have (%lld, for one): ignored", count - n, count,
+                (long long)stranger);
+    qsort(out, n, sizeof *out, compare_entries);
+    *used = n;
+    return DF_OK;
+}
+
+/* Intersection over union; over the detection's own area for a crowd. */
+static double overlap_of(const double *d, const double *g, bool crowd)
+{
+    const double w = fmin(d[2] + d[0], g[2] + g[0]) - fmax(d[0], g[0]);
+    const double h = fmin(d[3] + d[1], g[3] + g[1]) - fmax(d[1], g[1]);
+
+    if (w <= 0 || h <= 0)
+        return 0;
+    const double both = w * h, area = d[2] * d[3];
+    return both / (crowd ? area : area + g[2] * g[3] - both);
+}
+
+static bool outside(double area, int range) { return area < area_low[range] || area > area_high[range]; }
+
+/* Greedy matching of one image's n detections at one threshold; fills state[0..n). */
+static void match(const struct entry *det, size_t n, const struct entry *object, size_t objects, double threshold, int area,
+                  struct work *work, uint8_t *state)
+{
+    memset(work->taken, 0, objects * sizeof *work->taken);
+    for (size_t d = 0; d < n; d++) {
+        const double *overlap = work->overlap + d * objects;
+        size_t best = objects;
+        double most = threshold;
+
+        for (size_t i = 0; i < objects; i++) {
+            const uint32_t g = work->object_order[i];
+
+            if (work->taken[g] && !object[g].crowd)
+                continue;
+            if (best < objects && !work->ignore[best] && work->ignore[g])
+                break;
+            if (overlap[g] < most)
+                continue;
+            most = overlap[g];
+            best = g;
+        }
+        const bool matched = best < objects && !object[best].id_is_zero;
+        const bool ignored = (best < objects && work->ignore[best]) || (!matched && outside(det[d].area, area));
+
+        if (best < objects)
+            work->taken[best] = true;
+        state[d] = (uint8_t)((matched ? MATCHED : 0) | (ignored ? IGNORED : 0));
+    }
+}
+
+/* All area ranges and thresholds for one image and category; its detections join the work's arrays. */
+static void match_image(const struct entry *det, size_t detections, const struct entry *object, size_t objects, struct work *work)
+{
+    const size_t n = detections < MOST ? detections : MOST;
+
+    for (size_t d = 0; d < n; d++) {
+        work->rank[work->count + d] = (uint32_t)d;
+        work->score[work->count + d] = det[d].score;
+        for (size_t g = 0; g < objects; g++)
+            work->overlap[d * objects + g] = overlap_of(det[d].bbox, object[g].bbox, object[g].crowd);
+    }
+    for (int area = 0; area < AREAS; area++) {
+        size_t place = 0;
+
+        for (size_t g = 0; g < objects; g++) {
+            work->ignore[g] = object[g].crowd || outside(object[g].area, area);
+            work->objects[area] += !work->ignore[g];
+        }
+        for (int last = 0; last < 2; last++)
+            for (size_t g = 0; g < objects; g++)
+                if (work->ignore[g] == (last == 1))
+                    work->object_order[place++] = (uint32_t)g;
+        for (int t = 0; t < THRESHOLDS; t++)
+            match(det, n, object, objects, linspace(.5, .95, THRESHOLDS, t), area, work,
+                  work->state + (size_t)(area * THRESHOLDS + t) * work->capacity + work->count);
+    }
+    work->count += n;
+}
+
+/* Stable merge sort of the detections by falling score. */
+static void order_by_score(struct work *work, uint32_t *spare)
+{
+    uint32_t *from = work->order, *to = spare;
+    const size_t n = work->count;
+
+    for (size_t i = 0; i < n; i++)
+        from[i] = (uint32_t)i;
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t low = 0; low < n; low += 2 * width) {
+            const size_t middle = low + width < n ? low + width : n, high = low + 2 * width < n ? low + 2 * width : n;
+            size_t left = low, right = middle;
+
+            for (size_t i = low; i < high; i++) {
+                const bool take_right =
+                    right < high && (left == middle || compare_scores(work->score[from[right]], work->score[from[left]]) < 0);
+
+                to[i] = take_right ? from[right++] : from[left++];
+            }
+        }
+        uint32_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != work->order)
+        memcpy(work->order, from, n * sizeof *from);
+}
+
+/* Precision at the 101 recall levels, written levels[0], levels[stride], ... */
+static void precision_levels(struct work *work, int area, int threshold, double *levels, size_t stride)
+{
+    const uint8_t *state = work->state + (size_t)(area * THRESHOLDS + threshold) * work->capacity;
+    const double objects = (double)work->objects[area];
+    double right = 0, wrong = 0;
+    size_t at = 0;
+
+    for (size_t i = 0; i < work->count; i++) {
+        const uint8_t s = state[work->order[i]];
+
+        right += s == MATCHED;
+        wrong += s == 0;
+        work->recall[i] = right / objects;
+        work->precision[i] = right / (wrong + right + DBL_EPSILON);
+    }
+    for (size_t i = work->count; i-- > 1;)
+        if (work->precision[i] > work->precision[i - 1])
+            work->precision[i - 1] = work->precision[i];
+    for (int level = 0; level < LEVELS; level++) {
+        const double recall = linspace(0, 1, LEVELS, level);
+
+        while (at < work->count && work->recall[at] < recall)
+            at++;
+        levels[(size_t)level * stride] = at < work->count ? work->precision[at] : 0;
+    }
+}
+
+static double recall_at(const struct work *work, int area, int threshold, uint32_t most)
+{
+    const uint8_t *state = work->state + (size_t)(area * THRESHOLDS + threshold) * work->capacity;
+    size_t right = 0;
+
+    for (size_t i = 0; i < work->count; i++)
+        right += state[i] == MATCHED && work->rank[i] < most;
+    return (double)right / (double)work->objects[area];
+}
+
+static void accumulate(struct work *work, size_t category, struct tables *tables)
+{
+    const size_t stride = tables->categories;
+
+    for (int t = 0; t < THRESHOLDS; t++) {
+        for (int a = 0; a < AREAS; a++)
+            if (work->objects[a] > 0)
+                precision_levels(work, a, t, tables->precision + (size_t)((a * THRESHOLDS + t) * LEVELS) * stride + category, stride);
+        for (int r = 0; r < RECALLS; r++)
+            if (work->objects[recall_of[r].area] > 0)
+                tables->recall[(size_t)(r * THRESHOLDS + t) * stride + category] = recall_at(work, recall_of[r].area, t, recall_of[r].most);
+    }
+}
+
+static size_t run_of(const struct entry *entry, size_t count, size_t from, uint32_t category, uint32_t image)
+{
+    size_t end = from;
+
+    while (end < count && entry[end].category == category && entry[end].image == image)
+        end++;
+    return end - from;
+}
+
+static size_t run_of_category(const struct entry *entry, size_t count, size_t from, uint32_t category)
+{
+    size_t end = from;
+
+    while (end < count && entry[end].category == category)
+        end++;
+    return end - from;
+}
+
+static void work_init(struct work *work, size_t detections, size_t objects)
+{
+    *work = (struct work){ .capacity = detections };
+    work->state = df_malloc(AREAS * THRESHOLDS * detections + 1);
+    work->rank = df_malloc(detections * sizeof *work->rank + 1);
+    work->score = df_malloc(detections * sizeof *work->score + 1);
+    work->order = df_malloc(2 * detections * sizeof *work->order + 1);
+    work->recall = df_malloc(2 * detections * sizeof *work->recall + 1);
+    work->precision = work->recall + detections;
+    work->overlap = df_malloc(MOST * objects * sizeof *work->overlap + 1);
+    work->object_order = df_malloc(objects * sizeof *work->object_order + 1);
+    work->taken = df_malloc(2 * objects * sizeof *work->taken + 1);
+    work->ignore = work->taken + objects;
+}
+
+static void work_release(struct work *work)
+{
+    free(work->state);
+    free(work->rank);
+    free(work->score);
+    free(work->order);
+    free(work->recall);
+    free(work->overlap);
+    free(work->object_order);
+    free(work->taken);
+}
+
+/* One category: det and object are its entries, image after image. */
+static void evaluate_category(const struct entry *det, size_t detections, const struct entry *object, size_t objects, uint32_t category,
+                              struct tables *tables)
+{
+    struct work work;
+
+    work_init(&work, detections, objects);
+    for (size_t d = 0, g = 0; d < detections || g < objects;) {
+        const uint32_t image = g == objects || (d < detections && det[d].image < object[g].image) ? det[d].image : object[g].image;
+        const size_t n = run_of(det, detections, d, category, image), m = run_of(object, objects, g, category, image);
+
+        match_image(det + d, n, object + g, m, &work);
+        d += n;
+        g += m;
+    }
+    order_by_score(&work, work.order + work.capacity);
+    accumulate(&work, category, tables);
+    work_release(&work);
+}
+
+static void summarise(const struct tables *tables, const struct id_place *category_ids, struct df_coco_scores *out)
+{
+    const size_t k = tables->categories, plane = LEVELS * k, all = THRESHOLDS * plane;
+
+    out->categories = k;
+    out->class_ap = df_malloc(k * sizeof *out->class_ap + 1);
+    out->class_ap50 = df_malloc(k * sizeof *out->class_ap50 + 1);
+    out->value[DF_AP] = mean_measured(tables->precision, all, 1);
+    out->value[DF_AP50] = mean_measured(tables->precision, plane, 1);
+    out->value[DF_AP75] = mean_measured(tables->precision + 5 * plane, plane, 1);
+    for (size_t a = 1; a < AREAS; a++)
+        out->value[DF_APS + a - 1] = mean_measured(tables->precision + a * all, all, 1);
+    for (size_t r = 0; r < RECALLS; r++)
+        out->value[DF_AR1 + r] = mean_measured(tables->recall + r * THRESHOLDS * k, THRESHOLDS * k, 1);
+    for (size_t i = 0; i < k; i++) {
+        out->class_ap[category_ids[i].place] = mean_measured(tables->precision + i, THRESHOLDS * LEVELS, k);
+        out->class_ap50[category_ids[i].place] = mean_measured(tables->precision + i, LEVELS, k);
+    }
+}
+
+static void evaluate_all(const struct entry *det, size_t detections, const struct entry *object, size_t objects,
+                         const struct id_place *category_ids, size_t categories, struct df_coco_scores *out)
+{
+    struct tables tables = { .categories = categories };
+    const size_t precisions = AREAS * THRESHOLDS * LEVELS * categories, recalls = RECALLS * THRESHOLDS * categories;
+
+    tables.precision = df_malloc((precisions + recalls) * sizeof *tables.precision + 1);
+    tables.recall = tables.precision + precisions;
+    for (size_t i = 0; i < precisions + recalls; i++)
+        tables.precision[i] = -1;
+    for (uint32_t k = 0; k < categories; k++) {
+        const size_t n = run_of_category(det, detections, 0, k), m = run_of_category(object, objects, 0, k);
+
+        evaluate_category(det, n, object, m, k, &tables);
+        det += n;
+        detections -= n;
+        object += m;
+        objects -= m;
+    }
+    summarise(&tables, category_ids, out);
+    free(tables.precision);
+}
+
+df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
+                           const struct df_detection *detections, size_t count, struct df_coco_scores *out, struct df_error *err)
+{
+    size_t objects = 0, used = 0;
+
+    for (size_t i = 0; i < images; i++)
+        objects += info[i].count;
+    struct id_place *image_ids = df_malloc((images + categories + 1) * sizeof *image_ids), *category_ids = image_ids + images;
+    struct entry *entries = df_malloc((objects + count + 1) * sizeof *entries), *det = entries + objects;
+
+    for (size_t i = 0; i < images; i++)
+        image_ids[i] = (struct id_place){ info[i].id, i };
+    for (size_t k = 0; k < categories; k++)
+        category_ids[k] = (struct id_place){ category[k].id, k };
+    qsort(image_ids, images, sizeof *image_ids, compare_ids);
+    qsort(category_ids, categories, sizeof *category_ids, compare_ids);
+    objects = collect_objects(images, info, image_ids, category_ids, categories, entries);
+    const df_status status = collect_detections(detections, count, image_ids, images, category_ids, categories, det, &used, err);
+
+    if (status == DF_OK)
+        evaluate_all(det, used, entries, objects, category_ids, categories, out);
+    free(entries);
+    free(image_ids);
+    return status;
+}
+
+void df_coco_scores_release(struct df_coco_scores *scores)
+{
+    free(scores->class_ap);
+    free(scores->class_ap50);
+    scores->class_ap = scores->class_ap50 = NULL;
+}
+
+void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out)
+{
+    static const char *const areas[] = { "all", "all", "all", "small", "medium", "large" };
+
+    for (size_t i = 0; i < DF_COCO_METRICS; i++) {
+        const bool recall = i >= DF_AR1;
+        const char *overlap = i == DF_AP50 ? "0.50" : i == DF_AP75 ? "0.75" : "0.50:0.95";
+        const int most = i == DF_AR1 ? 1 : i == DF_AR10 ? 10 : MOST;
+
+        df_text_addf(out, " %-18s %s @[ IoU=%-9s | area=%6s | maxDets=%3d ] = %0.3f\n", recall ? "Average Recall" : "Average Precision",
+                     recall ? "(AR)" : "(AP)", overlap, areas[i % 6], most, scores->value[i]);
+    }
+}
+
+void df_coco_json(const struct df_coco_scores *scores, struct df_text *out)
+{
+    for (size_t i = 0; i < DF_COCO_METRICS; i++) {
+        char number[32];
+
+        snprintf(number, sizeof number, "%.17g", scores->value[i]);
+        for (char *c = number; *c; c++) /* whatever the locale's decimal point is */
+            if (*c == ',')
+                *c = '.';
+        df_text_addf(out, "%s\"%s\": %s", i ? ", " : "{", df_coco_metric_names[i], number);
+    }
+    df_text_add(out, "}\n");
+}
