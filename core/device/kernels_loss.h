@@ -1,0 +1,442 @@
+/* Kernels of the losses. Element-wise losses work on tiles of DF_LOSS_TILE elements: what depends on the row (label, use, weight) is
+ * written into a local array first, so that the arithmetic is one branch-free loop of constant length that vectorises for any number of
+ * classes. A forward kernel writes one double per tile, row or pixel and, where the tape asks for it (d != NULL), d value / d input;
+ * loss_total adds the partials in index order and loss_spread is the backward of all of them but masked_mse.
+ * Formulas: core/nn/losses.h. */
+#ifndef DF_CORE_DEVICE_KERNELS_LOSS_H
+#define DF_CORE_DEVICE_KERNELS_LOSS_H
+#include "core/base/portable_math.h"
+#include "core/base/real.h"
+
+#define DF_KERNELS_LOSS(X)                                                                                                                 \
+    X(LOSS_TOTAL, loss_total)                                                                                                              \
+    X(LOSS_SPREAD, loss_spread)                                                                                                            \
+    X(SIGMOID_FOCAL, sigmoid_focal)                                                                                                        \
+    X(BCE_LOGITS, bce_logits)                                                                                                              \
+    X(SIGMOID_KL, sigmoid_kl)                                                                                                              \
+    X(CROSS_ENTROPY, cross_entropy)                                                                                                        \
+    X(SOFTMAX_KL, softmax_kl)                                                                                                              \
+    X(SMOOTH_L1, smooth_l1)                                                                                                                \
+    X(MASKED_MSE, masked_mse)                                                                                                              \
+    X(MASKED_MSE_GROUP, masked_mse_group)                                                                                                  \
+    X(MASKED_MSE_BACKWARD, masked_mse_backward)
+
+#define DF_LOSS_TILE  256
+#define DF_LOSS_LANES 8
+
+static inline size_t df_loss_tiles(size_t elements) { return (elements + DF_LOSS_TILE - 1) / DF_LOSS_TILE; }
+static inline size_t df_loss_min(size_t a, size_t b) { return a < b ? a : b; }
+
+static inline double df_loss_lanes(const double lane[DF_LOSS_LANES])
+{
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+}
+
+static inline double df_loss_tile_sum(const df_real v[DF_LOSS_TILE])
+{
+    double lane[DF_LOSS_LANES] = { 0 };
+
+    for (size_t j = 0; j < DF_LOSS_TILE; j += DF_LOSS_LANES) {
+        for (size_t l = 0; l < DF_LOSS_LANES; l++)
+            lane[l] += (double)v[j + l];
+    }
+    return df_loss_lanes(lane);
+}
+
+/* log(1 + e) for e in [0, 1] to full relative precision: 2 atanh(s), s = e / (2 + e) <= 1/3, as its series */
+static inline df_real df_loss_log1p(df_real e)
+{
+    const int terms = sizeof(df_real) > sizeof(float) ? 17 : 8;
+    const df_real s = e / (2 + e), s2 = s * s;
+    df_real sum = 0;
+
+    for (int k = terms - 1; k > 0; k--)
+        sum = (sum + 1 / (df_real)(2 * k + 1)) * s2;
+    return 2 * s * (1 + sum);
+}
+
+/* *out = sum of partials / norm; one index */
+struct df_loss_total_args {
+    const double *partial;
+    size_t count;
+    double norm;
+    df_real *out;
+};
+static inline void df_k_loss_total(size_t i, const struct df_loss_total_args *a)
+{
+    double sum = 0;
+
+    (void)i;
+    for (size_t j = 0; j < a->count; j++)
+        sum += a->partial[j];
+    *a->out = (df_real)(sum / a->norm);
+}
+
+/* tile i: dx += dy / norm * d (fresh: dx = ) */
+struct df_loss_spread_args {
+    const df_real *dy, *d;
+    df_real *dx;
+    size_t count;
+    double norm;
+    bool fresh;
+};
+static inline void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
+    const df_real k = (df_real)((double)*a->dy / a->norm), *restrict d = a->d + begin;
+    df_real *restrict dx = a->dx + begin;
+
+    if (a->fresh) {
+        for (size_t j = 0; j < n; j++)
+            dx[j] = k * d[j];
+    } else {
+        for (size_t j = 0; j < n; j++)
+            dx[j] += k * d[j];
+    }
+}
+
+/* tile i of [rows, classes] */
+struct df_sigmoid_focal_args {
+    const df_real *z;
+    const int32_t *label;
+    size_t count, classes;
+    double weight_positive, weight_negative, gamma;
+    double *partial;
+    df_real *d;
+};
+/* u: the logit, negated at the label; w: the weight, negated at the label, 0 where ignored and beyond the end */
+static inline void df_loss_focal_tile(size_t begin, size_t n, const struct df_sigmoid_focal_args *a, df_real *restrict u,
+                                      df_real *restrict w)
+{
+    const df_real negative = (df_real)a->weight_negative, positive = (df_real)a->weight_positive;
+
+    for (size_t j = 0; j < n; j++) {
+        u[j] = a->z[begin + j];
+        w[j] = negative;
+    }
+    for (size_t j = n; j < DF_LOSS_TILE; j++)
+        u[j] = w[j] = 0;
+    for (size_t row = begin / a->classes; row * a->classes < begin + n; row++) {
+        const size_t first = row * a->classes;
+
+        if (a->label[row] >= 0) {
+            const size_t at = first + (size_t)a->label[row] - begin; /* wraps to a large value before the tile */
+
+            if (at < n) {
+                u[at] = -u[at];
+                w[at] = -positive;
+            }
+        } else if (a->label[row] != -1) {
+            const size_t end = df_loss_min(first + a->classes, begin + n);
+
+            for (size_t j = first > begin ? first : begin; j < end; j++)
+                w[j - begin] = 0;
+        }
+    }
+}
+/* value |w| s^gamma softplus(u), derivative in z  w s^gamma (gamma (1 - s) softplus(u) + s),  s = sigmoid(u) = 1 - p_t */
+static inline void df_k_sigmoid_focal(size_t i, const struct df_sigmoid_focal_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
+    const df_real gamma = (df_real)a->gamma;
+    df_real u[DF_LOSS_TILE], w[DF_LOSS_TILE], power[DF_LOSS_TILE], s[DF_LOSS_TILE], soft[DF_LOSS_TILE], v[DF_LOSS_TILE];
+
+    df_loss_focal_tile(begin, n, a, u, w);
+    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        const df_real e = df_rexp(u[j] < 0 ? u[j] : -u[j]), r = 1 / (1 + e), l = df_loss_log1p(e);
+
+        s[j] = u[j] < 0 ? e * r : r;
+        soft[j] = (u[j] < 0 ? 0 : u[j]) + l;
+        power[j] = gamma * ((u[j] < 0 ? u[j] : 0) - l); /* gamma log s */
+    }
+    if (gamma == 2) {
+        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+            power[j] = s[j] * s[j];
+    } else {
+        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+            power[j] = df_rexp(power[j]);
+    }
+    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        v[j] = (w[j] < 0 ? -w[j] : w[j]) * power[j] * soft[j];
+        u[j] = w[j] * power[j] * (gamma * (1 - s[j]) * soft[j] + s[j]);
+    }
+    a->partial[i] = df_loss_tile_sum(v);
+    if (a->d) {
+        for (size_t j = 0; j < n; j++)
+            a->d[begin + j] = u[j];
+    }
+}
+
+/* tile i; w may be NULL */
+struct df_bce_logits_args {
+    const df_real *z, *t, *w;
+    size_t count;
+    double *partial;
+    df_real *d;
+};
+static inline void df_k_bce_logits(size_t i, const struct df_bce_logits_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
+    df_real z[DF_LOSS_TILE] = { 0 }, t[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE] = { 0 }, v[DF_LOSS_TILE];
+
+    for (size_t j = 0; j < n; j++) {
+        z[j] = a->z[begin + j];
+        t[j] = a->t[begin + j];
+        w[j] = a->w ? a->w[begin + j] : 1;
+    }
+    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        const df_real e = df_rexp(z[j] < 0 ? z[j] : -z[j]), s = (z[j] < 0 ? e : 1) / (1 + e);
+
+        v[j] = w[j] * ((z[j] < 0 ? 0 : z[j]) - z[j] * t[j] + df_loss_log1p(e));
+        z[j] = w[j] * (s - t[j]);
+    }
+    a->partial[i] = df_loss_tile_sum(v);
+    if (a->d) {
+        for (size_t j = 0; j < n; j++)
+            a->d[begin + j] = z[j];
+    }
+}
+
+/* tile i of [rows, classes]: rows with use = 0 give 0 */
+struct df_sigmoid_kl_args {
+    const df_real *s, *t;
+    const uint8_t *use;
+    size_t count, classes;
+    double temperature;
+    double *partial;
+    df_real *d;
+};
+/* weights of the tile's elements, 0 beyond the end; returns how many are not 0 */
+static inline size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, const uint8_t *use, df_real *restrict w)
+{
+    size_t used = 0;
+
+    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        w[j] = 0;
+    for (size_t row = begin / classes; row * classes < begin + n; row++) {
+        const size_t first = row * classes > begin ? row * classes - begin : 0, end = df_loss_min((row + 1) * classes - begin, n);
+
+        if (!use[row])
+            continue;
+        used += end - first;
+        for (size_t j = first; j < end; j++)
+            w[j] = 1;
+    }
+    return used;
+}
+/* With x = s/T, y = t/T:  KL = softplus(x) - softplus(y) + sigmoid(y) (y - x),  d/dx = sigmoid(x) - sigmoid(y).  KL does not change when
+ * both signs do: they are turned so that y <= 0, where nothing large cancels. */
+static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
+    const df_real cold = (df_real)(1 / a->temperature), hot = (df_real)a->temperature;
+    df_real x[DF_LOSS_TILE] = { 0 }, y[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE], v[DF_LOSS_TILE];
+
+    a->partial[i] = 0;
+    if (df_loss_use_tile(begin, n, a->classes, a->use, w)) {
+        for (size_t j = 0; j < n; j++) {
+            x[j] = a->s[begin + j] * cold;
+            y[j] = a->t[begin + j] * cold;
+        }
+        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+            const df_real sign = y[j] > 0 ? -1 : 1, p = x[j] * sign, q = y[j] * sign;
+            const df_real ep = df_rexp(p < 0 ? p : -p), eq = df_rexp(q);
+            const df_real sp = (p < 0 ? ep : 1) / (1 + ep), sq = eq / (1 + eq);
+            const df_real kl = (p < 0 ? 0 : p) + (df_loss_log1p(ep) - df_loss_log1p(eq)) + sq * (q - p);
+
+            v[j] = w[j] * hot * hot * (kl < 0 ? 0 : kl);
+            w[j] *= hot * sign * (sp - sq);
+        }
+        a->partial[i] = df_loss_tile_sum(v);
+    }
+    if (a->d) {
+        for (size_t j = 0; j < n; j++)
+            a->d[begin + j] = w[j];
+    }
+}
+
+/* row i */
+struct df_cross_entropy_args {
+    const df_real *z;
+    const int32_t *label;
+    size_t classes;
+    double *partial;
+    df_real *d;
+};
+static inline double df_loss_row_max(const df_real *x, size_t n)
+{
+    df_real largest = x[0];
+
+    for (size_t j = 1; j < n; j++)
+        largest = x[j] > largest ? x[j] : largest;
+    return (double)largest;
+}
+/* log of the sum of exp((x - largest) / T) */
+static inline double df_loss_row_log_sum(const df_real *x, size_t n, double largest, double cold)
+{
+    double sum = 0;
+
+    for (size_t j = 0; j < n; j++)
+        sum += df_exp(((double)x[j] - largest) * cold);
+    return df_log(sum);
+}
+static inline void df_k_cross_entropy(size_t i, const struct df_cross_entropy_args *a)
+{
+    const df_real *z = a->z + i * a->classes;
+    const int32_t label = a->label[i];
+    df_real *d = a->d ? a->d + i * a->classes : NULL;
+
+    a->partial[i] = 0;
+    if (label < 0) {
+        for (size_t k = 0; d && k < a->classes; k++)
+            d[k] = 0;
+        return;
+    }
+    const double largest = df_loss_row_max(z, a->classes), log_sum = df_loss_row_log_sum(z, a->classes, largest, 1);
+
+    a->partial[i] = log_sum - ((double)z[label] - largest);
+    for (size_t k = 0; d && k < a->classes; k++)
+        d[k] = (df_real)(df_exp((double)z[k] - largest - log_sum) - (k == (size_t)label));
+}
+
+/* row i */
+struct df_softmax_kl_args {
+    const df_real *s, *t;
+    const uint8_t *use;
+    size_t classes;
+    double temperature;
+    double *partial;
+    df_real *d;
+};
+static inline void df_k_softmax_kl(size_t i, const struct df_softmax_kl_args *a)
+{
+    const df_real *s = a->s + i * a->classes, *t = a->t + i * a->classes;
+    const double hot = a->temperature, cold = 1 / hot;
+    df_real *d = a->d ? a->d + i * a->classes : NULL;
+    double sum = 0;
+
+    a->partial[i] = 0;
+    if (!a->use[i]) {
+        for (size_t k = 0; d && k < a->classes; k++)
+            d[k] = 0;
+        return;
+    }
+    const double max_s = df_loss_row_max(s, a->classes), max_t = df_loss_row_max(t, a->classes);
+    const double sum_s = df_loss_row_log_sum(s, a->classes, max_s, cold), sum_t = df_loss_row_log_sum(t, a->classes, max_t, cold);
+
+    for (size_t k = 0; k < a->classes; k++) {
+        const double log_p = ((double)s[k] - max_s) * cold - sum_s, log_q = ((double)t[k] - max_t) * cold - sum_t, q = df_exp(log_q);
+
+        sum += q * (log_q - log_p);
+        if (d)
+            d[k] = (df_real)(hot * (df_exp(log_p) - q));
+    }
+    a->partial[i] = hot * hot * sum;
+}
+
+/* row i of [rows, width] */
+struct df_smooth_l1_args {
+    const df_real *x, *target;
+    const uint8_t *use;
+    size_t width;
+    double beta;
+    double *partial;
+    df_real *d;
+};
+static inline void df_k_smooth_l1(size_t i, const struct df_smooth_l1_args *a)
+{
+    const size_t begin = i * a->width;
+    const double beta = a->beta;
+    double sum = 0;
+
+    for (size_t j = begin; j < begin + a->width; j++) {
+        const double x = a->use[i] ? (double)a->x[j] - (double)a->target[j] : 0, size = x < 0 ? -x : x;
+
+        sum += size < beta ? 0.5 * x * x / beta : size - 0.5 * beta;
+        if (a->d)
+            a->d[j] = (df_real)(size < beta ? x / beta : (double)((x > 0) - (x < 0)));
+    }
+    a->partial[i] = sum;
+}
+
+/* pixel i: m_i sum_c (s_ic - k t_ic)^2 */
+struct df_masked_mse_args {
+    const df_real *s, *t, *m;
+    size_t channels;
+    double teacher_scale;
+    double *partial;
+};
+static inline void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
+{
+    const size_t n = a->channels;
+    const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, k = (df_real)a->teacher_scale, m = a->m[i];
+    double lane[DF_LOSS_LANES] = { 0 };
+    size_t c = 0;
+
+    a->partial[i] = 0;
+    if (m == 0)
+        return;
+    for (; c + DF_LOSS_LANES <= n; c += DF_LOSS_LANES) {
+        for (size_t l = 0; l < DF_LOSS_LANES; l++) {
+            const double d = (double)(s[c + l] - k * t[c + l]);
+
+            lane[l] += d * d;
+        }
+    }
+    for (size_t l = 0; c < n; c++, l++) {
+        const double d = (double)(s[c] - k * t[c]);
+
+        lane[l] += d * d;
+    }
+    a->partial[i] = (double)m * df_loss_lanes(lane);
+}
+
+/* group i, a run of `pixels` pixels: norm = max(1, 2 C sum m), value = sum of partials / norm */
+struct df_masked_mse_group_args {
+    const double *partial;
+    const df_real *m;
+    size_t pixels, channels;
+    double *norm, *value;
+};
+static inline void df_k_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a)
+{
+    double sum = 0, cells = 0;
+
+    for (size_t p = i * a->pixels; p < (i + 1) * a->pixels; p++) {
+        sum += a->partial[p];
+        cells += (double)a->m[p];
+    }
+    const double norm = 2 * (double)a->channels * cells;
+
+    a->norm[i] = norm > 1 ? norm : 1;
+    a->value[i] = sum / a->norm[i];
+}
+
+/* pixel i: ds_i += 2 dy m_i / (norm groups) (s_i - k t_i) (fresh: ds_i = ) */
+struct df_masked_mse_backward_args {
+    const df_real *s, *t, *m, *dy;
+    df_real *ds;
+    const double *norm;
+    size_t channels, pixels, groups;
+    double teacher_scale;
+    bool fresh;
+};
+static inline void df_k_masked_mse_backward(size_t i, const struct df_masked_mse_backward_args *a)
+{
+    const size_t n = a->channels;
+    const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, k = (df_real)a->teacher_scale, m = a->m[i];
+    const df_real g = (df_real)(2 * (double)*a->dy * (double)m / (a->norm[i / a->pixels] * (double)a->groups));
+    df_real *restrict ds = a->ds + i * n;
+
+    if (m == 0) {
+        for (size_t c = 0; a->fresh && c < n; c++)
+            ds[c] = 0;
+    } else if (a->fresh) {
+        for (size_t c = 0; c < n; c++)
+            ds[c] = g * (s[c] - k * t[c]);
+    } else {
+        for (size_t c = 0; c < n; c++)
+            ds[c] += g * (s[c] - k * t[c]);
+    }
+}
+#endif

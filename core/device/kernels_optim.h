@@ -1,0 +1,112 @@
+/* Kernels of the optimisers, over tiles of the flat parameter vector: PyTorch's update rules, in its order of operations.
+ * Source: torch.optim.SGD, torch.optim.AdamW (PyTorch 2). */
+#ifndef DF_CORE_DEVICE_KERNELS_OPTIM_H
+#define DF_CORE_DEVICE_KERNELS_OPTIM_H
+#include <math.h>
+
+#include "core/base/real.h"
+
+#define DF_KERNELS_OPTIM(X)                                                                                                                \
+    X(OPTIM_SQUARES, optim_squares)                                                                                                        \
+    X(OPTIM_SUM, optim_sum)                                                                                                                \
+    X(OPTIM_SGD, optim_sgd)                                                                                                                \
+    X(OPTIM_ADAMW, optim_adamw)
+
+#define DF_OPTIM_TILE  1024
+#define DF_OPTIM_LANES 8
+static inline size_t df_optim_tiles(size_t elements) { return (elements + DF_OPTIM_TILE - 1) / DF_OPTIM_TILE; }
+
+static inline df_real df_optim_root(df_real x)
+{
+#ifdef DF_REAL_IS_DOUBLE
+    return sqrt(x);
+#else
+    return sqrtf(x);
+#endif
+}
+
+/* tile i: partial = sum g^2 */
+struct df_optim_squares_args {
+    const df_real *grad;
+    size_t count;
+    double *partial;
+};
+static inline void df_k_optim_squares(size_t i, const struct df_optim_squares_args *a)
+{
+    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
+    const df_real *g = a->grad + begin;
+    double lane[DF_OPTIM_LANES] = { 0 }, sum = 0;
+    size_t j = 0;
+
+    for (; j + DF_OPTIM_LANES <= n; j += DF_OPTIM_LANES) {
+        for (size_t l = 0; l < DF_OPTIM_LANES; l++)
+            lane[l] += (double)g[j + l] * (double)g[j + l];
+    }
+    for (size_t l = 0; j < n; j++, l++)
+        lane[l] += (double)g[j] * (double)g[j];
+    for (size_t l = 0; l < DF_OPTIM_LANES; l++)
+        sum += lane[l];
+    a->partial[i] = sum;
+}
+
+/* *out = sum of partials; one index */
+struct df_optim_sum_args {
+    const double *partial;
+    size_t count;
+    double *out;
+};
+static inline void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
+{
+    double sum = 0;
+
+    (void)i;
+    for (size_t j = 0; j < a->count; j++)
+        sum += a->partial[j];
+    *a->out = sum;
+}
+
+/* tile i: b = momentum b + (scale grad + decay x); x -= lr b. b is 0 before the first step, as PyTorch's is then set to the gradient. */
+struct df_optim_sgd_args {
+    df_real *value, *moment;
+    const df_real *grad;
+    size_t count;
+    double lr, momentum, decay, grad_scale;
+};
+static inline void df_k_optim_sgd(size_t i, const struct df_optim_sgd_args *a)
+{
+    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
+    const df_real lr = (df_real)a->lr, momentum = (df_real)a->momentum, decay = (df_real)a->decay, scale = (df_real)a->grad_scale;
+    const df_real *restrict grad = a->grad + begin;
+    df_real *restrict x = a->value + begin, *restrict b = a->moment + begin;
+
+    for (size_t j = 0; j < n; j++) {
+        b[j] = momentum * b[j] + (scale * grad[j] + decay * x[j]);
+        x[j] -= lr * b[j];
+    }
+}
+
+/* tile i: x *= 1 - lr decay; m += (1 - beta1)(g - m); v = beta2 v + (1 - beta2) g g; x -= step m / (sqrt(v) / root + eps)
+ * with step = lr / (1 - beta1^t), root = sqrt(1 - beta2^t) */
+struct df_optim_adamw_args {
+    df_real *value, *moment1, *moment2;
+    const df_real *grad;
+    size_t count;
+    double keep, beta1, beta2, step, root, eps, grad_scale;
+};
+static inline void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
+{
+    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
+    const df_real keep = (df_real)a->keep, new1 = (df_real)(1 - a->beta1), beta2 = (df_real)a->beta2, new2 = (df_real)(1 - a->beta2);
+    const df_real step = (df_real)a->step, root = (df_real)a->root, eps = (df_real)a->eps, scale = (df_real)a->grad_scale;
+    const df_real *restrict grad = a->grad + begin;
+    df_real *restrict x = a->value + begin, *restrict m = a->moment1 + begin, *restrict v = a->moment2 + begin;
+
+    for (size_t j = 0; j < n; j++) {
+        const df_real g = scale * grad[j];
+
+        m[j] += new1 * (g - m[j]);
+        v[j] = beta2 * v[j] + new2 * g * g;
+        x[j] = keep * x[j] - step * m[j] / (df_optim_root(v[j]) / root + eps);
+    }
+}
+#endif

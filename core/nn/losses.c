@@ -1,0 +1,174 @@
+/* Losses: the formulas stand at their declarations, the arithmetic in core/device/kernels_loss.h. A forward pass leaves one double per tile,
+ * row or pixel, adds them in order, and keeps d value / d input when the tape will come back for it, so that every backward but that of
+ * masked_mse is one scaled addition. */
+#include "core/nn/losses.h"
+
+static const df_shape scalar = { 1, 1, 1, 1 };
+
+struct spread {
+    const df_real *d;
+    double norm;
+};
+
+static void spread_backward(df_tape *tape, struct df_node *node)
+{
+    const struct spread *spread = node->args;
+    struct df_loss_spread_args args = {
+        .dy = node->out->grad, .d = spread->d, .count = df_count(node->in[0]->shape), .norm = spread->norm
+    };
+
+    args.dx = df_grad_fresh(tape, node->in[0], &args.fresh);
+    if (args.dx)
+        df_launch(df_tape_device(tape), DF_K_LOSS_SPREAD, df_loss_tiles(args.count), &args);
+}
+
+/* Memory for d value / d input, NULL if nobody will ask for it. */
+static df_real *slope(df_tape *tape, const df_tensor *x)
+{
+    return df_tape_recording(tape) && x->requires_grad ? df_tape_device_memory(tape, df_count(x->shape) * sizeof(df_real)) : NULL;
+}
+
+static double *partials(df_tape *tape, size_t n) { return df_tape_device_memory(tape, n * sizeof(double)); }
+
+static void *to_device(df_tape *tape, const void *host, size_t bytes)
+{
+    void *memory = df_tape_device_memory(tape, bytes);
+
+    df_write(df_tape_device(tape), memory, host, bytes);
+    return memory;
+}
+
+/* y = sum of partials / norm; records its backward */
+static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size_t count, double norm, const df_real *d)
+{
+    df_tensor *y = df_tensor_new(tape, scalar);
+    const struct df_loss_total_args args = { .partial = partial, .count = count, .norm = norm, .out = y->data };
+    const struct spread spread = { .d = d, .norm = norm };
+
+    DF_ASSERT(norm > 0);
+    df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &args);
+    return df_record(tape, spread_backward, y, &x, 1, &spread, sizeof spread);
+}
+
+df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const int32_t *labels, double alpha, double gamma, double norm)
+{
+    const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
+    struct df_sigmoid_focal_args args = { .z = z->data, .count = count, .classes = z->shape.c, .gamma = gamma };
+
+    args.weight_positive = alpha < 0 ? 1 : alpha;
+    args.weight_negative = alpha < 0 ? 1 : 1 - alpha;
+    args.label = to_device(tape, labels, df_pixels(z->shape) * sizeof *labels);
+    args.partial = partials(tape, tiles);
+    args.d = slope(tape, z);
+    df_launch(df_tape_device(tape), DF_K_SIGMOID_FOCAL, tiles, &args);
+    return total(tape, z, args.partial, tiles, norm, args.d);
+}
+
+df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
+{
+    const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
+    struct df_bce_logits_args args = { .z = z->data, .t = t->data, .w = w ? w->data : NULL, .count = count };
+
+    DF_ASSERT(df_same_shape(z->shape, t->shape) && (!w || df_same_shape(z->shape, w->shape)));
+    args.partial = partials(tape, tiles);
+    args.d = slope(tape, z);
+    df_launch(df_tape_device(tape), DF_K_BCE_LOGITS, tiles, &args);
+    return total(tape, z, args.partial, tiles, norm, args.d);
+}
+
+df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const int32_t *labels, double norm)
+{
+    const size_t rows = df_pixels(z->shape);
+    struct df_cross_entropy_args args = { .z = z->data, .classes = z->shape.c };
+
+    args.label = to_device(tape, labels, rows * sizeof *labels);
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, z);
+    df_launch(df_tape_device(tape), DF_K_CROSS_ENTROPY, rows, &args);
+    return total(tape, z, args.partial, rows, norm, args.d);
+}
+
+df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_real *targets, const uint8_t *use, double beta, double norm)
+{
+    const size_t rows = df_pixels(x->shape);
+    struct df_smooth_l1_args args = { .x = x->data, .width = x->shape.c, .beta = beta };
+
+    args.target = to_device(tape, targets, df_count(x->shape) * sizeof *targets);
+    args.use = to_device(tape, use, rows);
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, x);
+    df_launch(df_tape_device(tape), DF_K_SMOOTH_L1, rows, &args);
+    return total(tape, x, args.partial, rows, norm, args.d);
+}
+
+struct masked_mse {
+    const df_real *t, *m;
+    const double *norm;
+    size_t pixels, groups;
+    double teacher_scale;
+};
+
+static void masked_mse_backward(df_tape *tape, struct df_node *node)
+{
+    const struct masked_mse *saved = node->args;
+    const df_tensor *s = node->in[0];
+    struct df_masked_mse_backward_args args = { .s = s->data,
+                                                .t = saved->t,
+                                                .m = saved->m,
+                                                .dy = node->out->grad,
+                                                .norm = saved->norm,
+                                                .channels = s->shape.c,
+                                                .pixels = saved->pixels,
+                                                .groups = saved->groups,
+                                                .teacher_scale = saved->teacher_scale };
+
+    args.ds = df_grad_fresh(tape, node->in[0], &args.fresh);
+    if (args.ds)
+        df_launch(df_tape_device(tape), DF_K_MASKED_MSE_BACKWARD, df_pixels(s->shape), &args);
+}
+
+df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image)
+{
+    const size_t pixels = df_pixels(s->shape), groups = per_image ? s->shape.n : 1;
+    struct df_masked_mse_args args = { .s = s->data, .t = t->data, .m = m->data, .channels = s->shape.c, .teacher_scale = teacher_scale };
+    struct df_masked_mse_group_args group = { .m = m->data, .pixels = pixels / groups, .channels = s->shape.c };
+    struct masked_mse saved = { .t = t->data, .m = m->data, .pixels = group.pixels, .groups = groups, .teacher_scale = teacher_scale };
+    df_tensor *y = df_tensor_new(tape, scalar);
+
+    DF_ASSERT(df_same_shape(s->shape, t->shape) && m->shape.c == 1 && df_pixels(m->shape) == pixels && m->shape.n == s->shape.n);
+    group.partial = args.partial = partials(tape, pixels);
+    group.norm = partials(tape, groups);
+    group.value = partials(tape, groups);
+    saved.norm = group.norm;
+    df_launch(df_tape_device(tape), DF_K_MASKED_MSE, pixels, &args);
+    df_launch(df_tape_device(tape), DF_K_MASKED_MSE_GROUP, groups, &group);
+    const struct df_loss_total_args sum = { .partial = group.value, .count = groups, .norm = (double)groups, .out = y->data };
+    df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &sum);
+    return df_record(tape, masked_mse_backward, y, &s, 1, &saved, sizeof saved);
+}
+
+df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+{
+    const size_t rows = df_pixels(s->shape);
+    struct df_softmax_kl_args args = { .s = s->data, .t = t->data, .classes = s->shape.c, .temperature = temperature };
+
+    DF_ASSERT(df_same_shape(s->shape, t->shape));
+    args.use = to_device(tape, use, rows);
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, s);
+    df_launch(df_tape_device(tape), DF_K_SOFTMAX_KL, rows, &args);
+    return total(tape, s, args.partial, rows, norm, args.d);
+}
+
+df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+{
+    const size_t count = df_count(s->shape), tiles = df_loss_tiles(count);
+    struct df_sigmoid_kl_args args = { .s = s->data, .t = t->data, .count = count, .classes = s->shape.c, .temperature = temperature };
+
+    DF_ASSERT(df_same_shape(s->shape, t->shape));
+    args.use = to_device(tape, use, df_pixels(s->shape));
+    args.partial = partials(tape, tiles);
+    args.d = slope(tape, s);
+    df_launch(df_tape_device(tape), DF_K_SIGMOID_KL, tiles, &args);
+    return total(tape, s, args.partial, tiles, norm, args.d);
+}

@@ -1,0 +1,152 @@
+/* SGD with momentum, AdamW, the gradient's norm, learning-rate schedules. Update rules: PyTorch 2 (torch.optim.SGD, torch.optim.AdamW);
+ * warm-up as torchvision's detection recipe (LinearLR); defaults are that recipe's for 8 images a step (0.02 for 16). */
+#include "core/nn/optimiser.h"
+
+#include <math.h>
+
+#include "core/base/portable_math.h"
+
+#define S struct df_schedule
+const df_option df_schedule_options[] = {
+    { "optimiser", DF_CHOICE_OPTION(S, optimiser), DF_SGD, 0, 0, "update rule", NULL, "sgd|adamw", NULL },
+    { "lr", DF_REAL_OPTION(S, lr), 0.01, 0, 10, "learning rate", NULL, NULL, NULL },
+    { "momentum", DF_REAL_OPTION(S, momentum), 0.9, 0, 0.9999, "share of the last update that is kept", NULL, NULL, "optimiser=sgd" },
+    { "weight_decay", DF_REAL_OPTION(S, weight_decay), 1e-4, 0, 1, "coupled for sgd, decoupled for adamw", NULL, NULL, NULL },
+    { "beta1", DF_REAL_OPTION(S, beta1), 0.9, 0, 0.9999, "decay of the first moment", NULL, NULL, "optimiser=adamw" },
+    { "beta2", DF_REAL_OPTION(S, beta2), 0.999, 0, 0.999999, "decay of the second moment", NULL, NULL, "optimiser=adamw" },
+    { "eps", DF_REAL_OPTION(S, eps), 1e-8, 1e-12, 1, "added to the root of the second moment", NULL, NULL, "optimiser=adamw" },
+    { "clip", DF_REAL_OPTION(S, clip), 0, 0, 1e6, "largest gradient norm; 0: no clipping", NULL, NULL, NULL },
+    { "batch", DF_INT_OPTION(S, batch), 8, 1, 4096, "images a step", NULL, NULL, NULL },
+    { "epochs", DF_REAL_OPTION(S, epochs), 12, 1e-3, 1e4, "passes over the training images", NULL, NULL, NULL },
+    { "warmup_steps", DF_INT_OPTION(S, warmup_steps), 500, 0, 1e7, "steps of the linear warm-up", NULL, NULL, NULL },
+    { "warmup_factor", DF_REAL_OPTION(S, warmup_factor), 0.001, 0, 1, "share of lr at step 0", NULL, NULL, "warmup_steps!=0" },
+    { "decay", DF_CHOICE_OPTION(S, decay), 0, 0, 0, "how lr falls", NULL, "step|cosine|none", NULL },
+    { "decay_at", DF_REAL_LIST_OPTION(S, decay_at), 0, 0, 1e4, "epochs at which lr falls", "8,11", NULL, "decay=step" },
+    { "decay_factor", DF_REAL_OPTION(S, decay_factor), 0.1, 0, 1, "by how much", NULL, NULL, "decay=step" },
+    { "final_factor", DF_REAL_OPTION(S, final_factor), 0, 0, 1, "share of lr at the last step", NULL, NULL, "decay=cosine" },
+    { "flip", DF_BOOL_OPTION(S, flip), 1, 0, 1, "random horizontal flips", NULL, NULL, NULL },
+    { "evaluations", DF_INT_OPTION(S, evaluations), 5, 1, 1000, "points of the learning curve", NULL, NULL, NULL },
+    { 0 },
+};
+#undef S
+
+double df_schedule_lr(const struct df_schedule *schedule, size_t step, size_t steps, size_t steps_per_epoch)
+{
+    enum { STEP, COSINE };
+    double lr = schedule->lr;
+
+    if (schedule->decay == STEP) {
+        for (size_t i = 0; i < schedule->decay_at.count; i++) {
+            if ((double)step + 1e-6 >= schedule->decay_at.value[i] * (double)steps_per_epoch)
+                lr *= schedule->decay_factor;
+        }
+    } else if (schedule->decay == COSINE && steps > 1) {
+        const double pi = 3.14159265358979323846, wave = 0.5 * (1 + df_cos(pi * (double)step / (double)(steps - 1)));
+
+        lr *= schedule->final_factor + (1 - schedule->final_factor) * wave;
+    }
+    if (step < (size_t)schedule->warmup_steps)
+        lr *= schedule->warmup_factor + (1 - schedule->warmup_factor) * (double)step / (double)schedule->warmup_steps;
+    return lr;
+}
+
+/* The next run of trainable elements that lie together in the flat vectors; items[*next..] is looked at. */
+struct run {
+    size_t offset, count;
+};
+static bool next_run(const struct df_parameters *parameters, size_t *next, struct run *run)
+{
+    run->count = 0;
+    for (; *next < parameters->count; ++*next) {
+        const struct df_parameter *item = parameters->items[*next];
+
+        if (item->buffer)
+            continue; /* lies elsewhere */
+        if (run->count && (!item->trainable || item->offset != run->offset + run->count))
+            break;
+        if (!item->trainable)
+            continue;
+        if (!run->count)
+            run->offset = item->offset;
+        run->count += df_count(item->shape);
+    }
+    return run->count > 0;
+}
+
+double df_gradient_norm(struct df_parameters *parameters)
+{
+    struct df_device *device = parameters->device;
+    size_t used = 0, next = 0;
+    double squares = 0;
+    struct run run;
+
+    if (!parameters->partials)
+        parameters->partials = df_device_alloc(device, (parameters->values / DF_OPTIM_TILE + parameters->count + 1) * sizeof(double));
+    while (next_run(parameters, &next, &run)) {
+        const struct df_optim_squares_args args = { .grad = parameters->grad + run.offset,
+                                                    .count = run.count,
+                                                    .partial = parameters->partials + used };
+
+        df_launch(device, DF_K_OPTIM_SQUARES, df_optim_tiles(run.count), &args);
+        used += df_optim_tiles(run.count);
+    }
+    const struct df_optim_sum_args sum = { .partial = parameters->partials, .count = used, .out = parameters->partials + used };
+    df_launch(device, DF_K_OPTIM_SUM, 1, &sum);
+    df_read(device, &squares, sum.out, sizeof squares);
+    return sqrt(squares);
+}
+
+static double power(double base, size_t exponent)
+{
+    double result = 1;
+
+    for (; exponent; exponent >>= 1, base *= base) {
+        if (exponent & 1)
+            result *= base;
+    }
+    return result;
+}
+
+void df_optimiser_step(struct df_parameters *parameters, const struct df_schedule *schedule, double lr, double grad_scale, size_t step)
+{
+    struct df_device *device = parameters->device;
+    size_t next = 0;
+    struct run run;
+
+    DF_ASSERT(step > 0);
+    while (next_run(parameters, &next, &run)) {
+        df_real *value = parameters->value + run.offset, *moment1 = parameters->moment1 + run.offset;
+        const df_real *grad = parameters->grad + run.offset;
+
+        if (schedule->optimiser == DF_SGD) {
+            const struct df_optim_sgd_args args = { .value = value,
+                                                    .moment = moment1,
+                                                    .grad = grad,
+                                                    .count = run.count,
+                                                    .lr = lr,
+                                                    .momentum = schedule->momentum,
+                                                    .decay = schedule->weight_decay,
+                                                    .grad_scale = grad_scale };
+
+            df_launch(device, DF_K_OPTIM_SGD, df_optim_tiles(run.count), &args);
+        } else {
+            const struct df_optim_adamw_args args = {
+                .value = value,
+                .moment1 = moment1,
+                .moment2 = parameters->moment2 + run.offset,
+                .grad = grad,
+                .count = run.count,
+                .keep = 1 - lr * schedule->weight_decay,
+                .beta1 = schedule->beta1,
+                .beta2 = schedule->beta2,
+                .step = lr / (1 - power(schedule->beta1, step)),
+                .root = sqrt(1 - power(schedule->beta2, step)),
+                .eps = schedule->eps,
+                .grad_scale = grad_scale,
+            };
+
+            df_launch(device, DF_K_OPTIM_ADAMW, df_optim_tiles(run.count), &args);
+        }
+    }
+    df_parameters_touch(parameters);
+}
