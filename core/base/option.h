@@ -20,7 +20,8 @@ enum df_option_type {
     DF_OPTION_REAL,       /* double */
     DF_OPTION_CHOICE,     /* int: index into choices "a|b|c" */
     DF_OPTION_STRING,     /* char[DF_STRING_MAX] in the struct */
-    DF_OPTION_INT_LIST,   /* struct df_list; every element within min..max and integral; default in text "1,2,3" */
+    DF_OPTION_INT_LIST,   /* struct df_list; every element within min..max and integral; default in text "1,2,3"; empty is
+                           * legal only if the default is; JSON may give one number alone */
     DF_OPTION_REAL_LIST
 };
 #define DF_STRING_MAX 512
@@ -29,13 +30,14 @@ typedef struct df_option {
     const char *name;
     enum df_option_type type;
     size_t offset;
-    double standard, min, max;   /* default (bool, int, real, choice index), smallest and largest legal value */
+    double standard, min, max;   /* default (bool, int, real, choice index), smallest and largest legal value; both 0: no limit */
     const char *help;            /* one line, with the unit */
     const char *text;            /* default of strings and lists */
     const char *choices;         /* "a|b|c" for DF_OPTION_CHOICE */
     const char *when;            /* NULL: always read. "other=a|b" or "other!=a|b", several joined by '&': the option has an effect only if
                                   * these hold; setting it otherwise is an error. `other` is an option of the same table; a bool
-                                  * compares as 0/1, a number as df_format_real prints it, a list as "1,2,3". */
+                                  * compares as 0/1, a number as df_format_real prints it, a list as "1,2,3". What depends on an option
+                                  * without effect has none either. */
 } df_option;                     /* a table ends with a row whose name is NULL */
 
 /* Rows: { "w_fg", DF_REAL_OPTION(struct defeat_options, w_fg), 4, 0, 1e4, "weight of object regions" } */

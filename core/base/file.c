@@ -1,0 +1,266 @@
+/* Whole files, folders, locks, clocks, and the process's own memory (Linux: /proc/self/status). */
+#include "core/base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/text.h"
+
+static df_status fail_errno(struct df_error *err, const char *verb, const char *path)
+{
+    const int number = errno;
+
+    return df_fail(err, number == ENOENT || number == ENOTDIR ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot %s '%s': %s", verb, path,
+                   strerror(number));
+}
+
+static ssize_t read_some(int fd, char *data, size_t bytes)
+{
+    ssize_t n;
+
+    do {
+        n = read(fd, data, bytes);
+    } while (n < 0 && errno == EINTR);
+    return n;
+}
+
+df_status df_file_read(const char *path, size_t limit, char **data, size_t *bytes, struct df_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    size_t capacity = 4096, length = 0;
+    struct stat about;
+    char *buffer;
+    ssize_t n;
+
+    if (fd < 0)
+        return fail_errno(err, "open", path);
+    if (limit == 0)
+        limit = (size_t)4 << 30;
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && (size_t)about.st_size <= limit)
+        capacity = (size_t)about.st_size + 2; /* the 0, and one byte to find the end with */
+    buffer = df_malloc(capacity);
+    while ((n = read_some(fd, buffer + length, capacity - length - 1)) > 0) {
+        length += (size_t)n;
+        if (length > limit)
+            break;
+        if (length + 1 == capacity)
+            buffer = df_realloc(buffer, capacity *= 2);
+    }
+    if (n < 0 || length > limit) {
+        const df_status status = n < 0 ? fail_errno(err, "read", path)
+                                       : df_fail(err, DF_ERR_FORMAT, "'%s' is too large: expected at most %zu bytes", path, limit);
+        close(fd);
+        free(buffer);
+        return status;
+    }
+    close(fd);
+    buffer[length] = 0;
+    *data = buffer;
+    *bytes = length;
+    return DF_OK;
+}
+
+static bool write_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        const ssize_t n = write(fd, data, bytes);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+static mode_t new_file_mode(void)
+{
+    const mode_t mask = umask(022);
+
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+static void sync_folder_of(const char *path)
+{
+    char *folder = df_strdup(path), *slash = strrchr(folder, '/');
+    int fd;
+
+    if (slash)
+        slash[slash == folder] = 0;
+    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd); /* best effort: some file systems cannot */
+        close(fd);
+    }
+    free(folder);
+}
+
+/* A device or a pipe (/dev/stdout) cannot be replaced by a rename: written to as it is. */
+static df_status write_through(const char *path, const void *data, size_t bytes, struct df_error *err)
+{
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    df_status status = DF_OK;
+
+    if (fd < 0 || !write_all(fd, data, bytes))
+        status = fail_errno(err, "write", path);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}
+
+df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err)
+{
+    struct stat about;
+    char *target, *temporary;
+    struct df_text name = DF_TEXT_INIT;
+    df_status status = DF_OK;
+    int fd;
+
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
+        return write_through(path, data, bytes, err);
+    target = realpath(path, NULL); /* a link stays, what it points to is replaced */
+    df_text_addf(&name, "%s.XXXXXX", target ? target : path);
+    temporary = name.data;
+    fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd < 0) {
+        status = fail_errno(err, "write", path);
+    } else {
+        bool good = write_all(fd, data, bytes) && fchmod(fd, new_file_mode()) == 0 && fsync(fd) == 0;
+
+        if (!good)
+            status = fail_errno(err, "write", path);
+        if (close(fd) != 0 && good) {
+            status = fail_errno(err, "write", path);
+            good = false;
+        }
+        if (good && rename(temporary, target ? target : path) != 0)
+            status = fail_errno(err, "replace", path);
+        if (status != DF_OK)
+            unlink(temporary);
+        else
+            sync_folder_of(target ? target : path);
+    }
+    df_text_release(&name);
+    free(target);
+    return status;
+}
+
+bool df_file_exists(const char *path) { return access(path, F_OK) == 0; }
+
+df_status df_folder_make(const char *path, struct df_error *err)
+{
+    char *part = df_strdup(path);
+    df_status status = DF_OK;
+    struct stat about;
+
+    for (char *end = part + 1; *part && status == DF_OK; end++) {
+        const char kept = *end;
+
+        if (kept != '/' && kept != 0)
+            continue;
+        *end = 0;
+        if (mkdir(part, 0777) != 0 && !(stat(part, &about) == 0 && S_ISDIR(about.st_mode)))
+            status = fail_errno(err, "make folder", part);
+        *end = kept;
+        if (kept == 0)
+            break;
+    }
+    free(part);
+    return status;
+}
+
+df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err)
+{
+    const int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int failed;
+
+    if (opened < 0)
+        return fail_errno(err, "open the lock", path);
+    do {
+        failed = flock(opened, LOCK_EX | (try_only ? LOCK_NB : 0));
+    } while (failed && errno == EINTR);
+    if (!failed) {
+        *fd = opened;
+        return DF_OK;
+    }
+    if (try_only && errno == EWOULDBLOCK) {
+        close(opened);
+        *fd = -1;
+        return DF_OK;
+    }
+    fail_errno(err, "lock", path);
+    close(opened);
+    return DF_ERR_IO;
+}
+
+void df_unlock(int fd)
+{
+    if (fd >= 0)
+        close(fd); /* releases the lock: nobody else holds this open file */
+}
+
+char *df_path_join(const char *a, const char *b)
+{
+    struct df_text path = DF_TEXT_INIT;
+
+    if (b[0] != '/' && a[0]) {
+        size_t n = strlen(a);
+
+        while (n > 0 && a[n - 1] == '/')
+            n--;
+        df_text_add_bytes(&path, a, n);
+        df_text_add(&path, "/");
+    }
+    df_text_add(&path, b);
+    return path.data;
+}
+
+double df_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void df_utc(char buffer[24])
+{
+    const time_t now = time(NULL);
+    struct tm parts;
+
+    gmtime_r(&now, &parts);
+    strftime(buffer, 24, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+size_t df_anonymous_peak_bytes(void)
+{
+    static size_t peak;
+    char text[8192];
+    const int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd >= 0 ? read_some(fd, text, sizeof text - 1) : -1;
+    const char *found;
+    size_t bytes = 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return peak;
+    text[n] = 0;
+    found = strstr(text, "RssAnon:");
+    if (found)
+        bytes = (size_t)strtoul(found + strlen("RssAnon:"), NULL, 10) * 1024;
+    if (bytes > peak)
+        peak = bytes;
+    return peak;
+}

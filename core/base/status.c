@@ -1,0 +1,122 @@
+/* Failing, our own bugs, memory that is never NULL, warnings. */
+#include "core/base/status.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/progress_internal.h"
+
+static void format_message(char *out, size_t size, const char *format, va_list arguments)
+{
+    const int n = vsnprintf(out, size, format, arguments);
+
+    if (n >= 0 && (size_t)n >= size)
+        memcpy(out + size - 4, "...", 4);
+}
+
+df_status df_fail(struct df_error *err, df_status status, const char *format, ...)
+{
+    if (err) {
+        char text[sizeof err->text]; /* the arguments may point into err */
+        va_list arguments;
+
+        va_start(arguments, format);
+        format_message(text, sizeof text, format, arguments);
+        va_end(arguments);
+        memcpy(err->text, text, sizeof text);
+        err->status = status;
+    }
+    return status;
+}
+
+df_status df_fail_in(struct df_error *err, df_status status, const char *format, ...)
+{
+    char prefix[1024];
+    va_list arguments;
+
+    if (!err)
+        return status;
+    va_start(arguments, format);
+    format_message(prefix, sizeof prefix, format, arguments);
+    va_end(arguments);
+    return df_fail(err, err->status, "%s: %s", prefix, err->text);
+}
+
+void df_bug(const char *file, int line, const char *text)
+{
+    fprintf(stderr, "defeat: bug: %s:%d: %s does not hold\n", file, line, text);
+    abort();
+}
+
+static _Noreturn void out_of_memory(unsigned long bytes)
+{
+    fprintf(stderr, "defeat: out of memory: cannot get %lu bytes\n", bytes);
+    abort();
+}
+
+void *df_malloc(unsigned long bytes)
+{
+    void *memory = malloc(bytes ? bytes : 1);
+
+    if (!memory)
+        out_of_memory(bytes);
+    return memory;
+}
+
+void *df_calloc(unsigned long count, unsigned long bytes)
+{
+    void *memory = count && bytes ? calloc(count, bytes) : calloc(1, 1);
+
+    if (!memory)
+        out_of_memory(bytes && count > SIZE_MAX / bytes ? SIZE_MAX : count * bytes);
+    return memory;
+}
+
+void *df_realloc(void *old, unsigned long bytes)
+{
+    void *memory = realloc(old, bytes ? bytes : 1);
+
+    if (!memory)
+        out_of_memory(bytes);
+    return memory;
+}
+
+char *df_strdup(const char *text)
+{
+    const size_t bytes = strlen(text) + 1;
+
+    return memcpy(df_malloc(bytes), text, bytes);
+}
+
+static void warn_stderr(void *context, const char *text)
+{
+    (void)context;
+    df_progress_clear_line();
+    fprintf(stderr, "warning: %s\n", text);
+}
+
+static struct {
+    df_warn_fn *fn;
+    void *context;
+} warn_sink = { warn_stderr, NULL };
+
+void df_warn_set(df_warn_fn *fn, void *context)
+{
+    warn_sink.fn = fn ? fn : warn_stderr;
+    warn_sink.context = context;
+}
+
+void df_warn(const char *format, ...)
+{
+    char text[2048];
+    va_list arguments;
+
+    va_start(arguments, format);
+    format_message(text, sizeof text, format, arguments);
+    va_end(arguments);
+    warn_sink.fn(warn_sink.context, text);
+}
