@@ -1,4 +1,4 @@
-/* The sweep: skips what the journal holds, hands the rest to worker processes (exec of `defeat run SPEC --cell K`), one thread each. */
+/* The sweep: skips what the journal holds as done (a failed cell is tried again), hands the rest to worker processes (exec of `defeat run SPEC --cell K`), one thread each. */
 #ifndef DF_ABLATIONS_SWEEP_H
 #define DF_ABLATIONS_SWEEP_H
 #include "ablations/run/run.h"
@@ -8,10 +8,12 @@ struct df_sweep_options {
     struct df_run_options run;
     size_t jobs;            /* 0: one per core */
     const char *only;       /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
-    bool dry_run, retry_failed;
+    struct df_text *list;   /* not NULL: a dry run, which lists the cells it would run: index, id, label, axes, seed, tab-separated */
     const char *program;    /* path of this executable */
     const char *const *pass;  /* further words for the workers, NULL-terminated: overrides */
 };
+/* cells of the spec; those selected by `only`; of these: done before, done now, failed now, not run. */
 struct df_sweep_summary { size_t cells, selected, already, done, failed, left; double seconds; };
+/* DF_OK even if cells failed (see the summary); DF_ERR_CHECK when the teacher gate says no; DF_ERR_INTERRUPTED. *out is always filled in. */
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err);
 #endif

@@ -1,0 +1,81 @@
+/* `defeat prepare SPEC`: what distilled cells stand on, before any of them runs: the teacher (trained if there is none, then gated) and its
+ * cache. `defeat sweep` does this by itself. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/cli/common.h"
+
+struct prepare_options {
+    struct df_common_options common;
+    int stage;
+};
+enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE };
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct prepare_options, common),
+    { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 2, "what to prepare", .choices = "all|teacher|cache" },
+    { 0 }
+};
+
+static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, struct df_error *err)
+{
+    struct df_run_options run;
+    char *path = NULL;
+    const struct df_cell *first = NULL;
+
+    for (size_t i = 0; i < spec->count && !first; i++)
+        if (spec->cell[i]->needs)
+            first = spec->cell[i];
+    if (!first)
+        return df_fail(err, DF_ERR_USAGE, "no method of '%s' needs a teacher: there is nothing to prepare", spec->name);
+    df_common_run(&options->common, &run);
+    if (options->stage != STAGE_CACHE) {
+        if (spec->teacher) {
+            DF_TRY(df_teacher_ensure(spec->teacher, &run, &path, err));
+            printf("teacher: %s\n", path);
+            free(path);
+        }
+        DF_TRY(df_teacher_gate(first, &run, err));
+        printf("gate: passed\n");
+    }
+    /* each set of needs has its own cache */
+    for (size_t i = 0; i < spec->count && options->stage != STAGE_TEACHER; i++) {
+        bool seen = spec->cell[i]->needs == 0;
+
+        for (size_t j = 0; j < i; j++)
+            seen |= spec->cell[j]->needs == spec->cell[i]->needs;
+        if (seen)
+            continue;
+        DF_TRY(df_cache_ensure(spec->cell[i], &run, &path, err));
+        printf("cache: %s\n", path ? path : "not used: the teacher runs live");
+        free(path);
+    }
+    return DF_OK;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct prepare_options *options = values;
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)count;
+    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
+        return df_command_fail(&err);
+    const df_status status = prepare(options, spec, &err);
+
+    df_spec_free(spec);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_prepare = {
+    .name = "prepare",
+    .summary = "train and gate the teacher of a spec, build its cache",
+    .usage = "defeat prepare SPEC [--stage all|teacher|cache]",
+    .example = "defeat prepare ablations/specs/reproduce-quick.json",
+    .options = options_table,
+    .options_size = sizeof(struct prepare_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,568 @@
+/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K`. What a worker did is read from the journal, which
+ * the workers append to themselves; the sweep writes a row only for a worker that died without one. A cell is taken under a lock file, so that
+ * several sweeps may share a journal. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache; cells
+ * that need no teacher do not wait for them, unless the teacher is there already: then the gate comes before everything. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "ablations/sweep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pcre2.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/progress.h"
+
+enum state { WAITING, RUNNING, DONE, FAILED, LEFT };
+enum job { JOB_TEACHER, JOB_CACHE, JOBS };
+
+struct task {
+    const struct df_cell *cell;
+    size_t index;       /* in the spec */
+    enum state state;
+    int lock;           /* -1: not held */
+    double started;
+    char utc[24];
+};
+struct worker {
+    pid_t pid;          /* 0: idle */
+    int job;            /* enum job; -1: a cell */
+    struct task *task;
+};
+struct sweep {
+    const struct df_spec *spec;
+    const struct df_sweep_options *options;
+    char *folder;       /* <out>/<spec> */
+    struct task *task;
+    size_t tasks;
+    struct worker *worker;
+    size_t workers;
+    enum state job[JOBS];
+    bool gate_first;
+    double seconds;     /* of finished cells, summed */
+    size_t timed;
+    struct df_progress *bar;
+    struct df_error fault;
+};
+
+static volatile sig_atomic_t stops;   /* how often the user asked to stop */
+
+static void on_signal(int number)
+{
+    (void)number;
+    stops++;
+}
+
+/* ---- which cells ------------------------------------------------------------------------------------------------------------------ */
+
+/* "label axes seed=3 defeat.w_fg=4 defeat.w_bg=16 ...": what --only is matched with. */
+static void selection_text(const struct df_cell *cell, struct df_text *out)
+{
+    df_text_clear(out);
+    df_text_addf(out, "%s %s seed=%lld", cell->label, cell->axes, (long long)cell->seed);
+    for (size_t i = 0; i < cell->distillers; i++) {
+        cJSON *options = df_options_write(cell->distiller[i].class->options, cell->distiller[i].options);
+        const cJSON *member;
+
+        cJSON_ArrayForEach(member, options)
+        {
+            df_text_addf(out, " %s.%s=", cell->distiller[i].class->name, member->string);
+            if (cJSON_IsString(member))
+                df_text_add(out, member->valuestring);
+            else
+                df_json_canonical(member, out);
+        }
+        cJSON_Delete(options);
+    }
+}
+
+static df_status compile_only(const char *only, pcre2_code **out, struct df_error *err)
+{
+    int code;
+    PCRE2_SIZE at;
+
+    *out = NULL;
+    if (!only)
+        return DF_OK;
+    *out = pcre2_compile((PCRE2_SPTR)only, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
+    if (*out)
+        return DF_OK;
+
+    PCRE2_UCHAR text[256];
+
+    pcre2_get_error_message(code, text, sizeof text);
+    return df_fail(err, DF_ERR_USAGE, "--only '%s': %s at character %zu (expected a PCRE2 regular expression)", only, (const char *)text, at);
+}
+
+static bool matches(const pcre2_code *code, const char *text)
+{
+    if (!code)
+        return true;
+
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
+    const bool yes = pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) >= 0;
+
+    pcre2_match_data_free(data);
+    return yes;
+}
+
+static bool row_is_ok(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
+
+static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary, struct df_error *err)
+{
+    struct df_journal *journal;
+    struct df_text text = DF_TEXT_INIT;
+    pcre2_code *only;
+
+    DF_TRY(compile_only(s->options->only, &only, err));
+    const df_status status = df_journal_read(s->folder, &journal, err);
+
+    if (status == DF_OK) {
+        s->task = df_calloc(s->spec->count, sizeof *s->task);
+        for (size_t i = 0; i < s->spec->count; i++) {
+            const struct df_cell *cell = s->spec->cell[i];
+
+            selection_text(cell, &text);
+            if (!matches(only, df_text_get(&text)))
+                continue;
+            summary->selected++;
+            if (row_is_ok(df_journal_find(journal, cell->id, DF_SEMANTICS)))
+                summary->already++;
+            else
+                s->task[s->tasks++] = (struct task){ .cell = cell, .index = i, .lock = -1 };
+        }
+        df_journal_free(journal);
+        if (!summary->selected)
+            df_fail(err, DF_ERR_USAGE, "--only '%s' selects none of the %zu cells of '%s' [--dry-run without --only lists them]",
+                    s->options->only, s->spec->count, s->spec->name);
+    }
+    pcre2_code_free(only);
+    df_text_release(&text);
+    return status != DF_OK ? status : summary->selected ? DF_OK : DF_ERR_USAGE;
+}
+
+/* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
+
+static void become_worker(const char *log, int64_t threads, char **words)
+{
+    char count[24];
+    const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);   /* no orphan goes on training */
+    setpgid(0, 0);                      /* Ctrl-C reaches the sweep, which tells its workers */
+    snprintf(count, sizeof count, "%lld", (long long)threads);
+    setenv("OMP_NUM_THREADS", count, 1);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
+        execv(words[0], words);
+    _exit(127);
+}
+
+/* Starts the program with the given first words, then --out and what is passed on. */
+static df_status start(struct sweep *s, struct worker *worker, const char *const *first, const char *log, int64_t threads,
+                       struct df_error *err)
+{
+    char *words[64];
+    size_t n = 0;
+
+    words[n++] = (char *)(uintptr_t)s->options->program;
+    while (*first && n < 32)
+        words[n++] = (char *)(uintptr_t)*first++;
+    words[n++] = (char *)(uintptr_t) "--out";
+    words[n++] = (char *)(uintptr_t)s->options->run.out;
+    for (const char *const *p = s->options->pass; p && *p && n < 63; p++)
+        words[n++] = (char *)(uintptr_t)*p;
+    words[n] = NULL;
+    fflush(NULL);
+    worker->pid = fork();
+    if (worker->pid == 0)
+        become_worker(log, threads, words);
+    if (worker->pid > 0)
+        return DF_OK;
+    worker->pid = 0;
+    return df_fail(err, DF_ERR_IO, "cannot start a worker: %s", strerror(errno));
+}
+
+static char *run_file(const struct sweep *s, const struct df_cell *cell, const char *name, struct df_error *err)
+{
+    char relative[64];
+
+    snprintf(relative, sizeof relative, "runs/%s", cell->id);
+    char *folder = df_path_join(s->folder, relative);
+    char *path = df_folder_make(folder, err) == DF_OK ? df_path_join(folder, name) : NULL;
+
+    free(folder);
+    return path;
+}
+
+/* Another sweep may have finished the cell since we looked. */
+static bool finished_elsewhere(const struct sweep *s, const struct task *task)
+{
+    struct df_journal *journal;
+
+    if (df_journal_read(s->folder, &journal, NULL) != DF_OK)
+        return false;
+    const bool yes = row_is_ok(df_journal_find(journal, task->cell->id, DF_SEMANTICS));
+
+    df_journal_free(journal);
+    return yes;
+}
+
+/* WAITING -> RUNNING, or DONE when another sweep did it, or still WAITING when another sweep holds it. */
+static df_status start_cell(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
+{
+    char number[24], *lock = run_file(s, task->cell, "lock", err), *log = run_file(s, task->cell, "log.txt", err);
+    const char *const first[] = { "run", s->spec->path, "--cell", number, NULL };
+    df_status status = lock && log ? df_lock(lock, true, &task->lock, err) : DF_ERR_IO;
+
+    if (status == DF_OK && task->lock >= 0) {
+        if (finished_elsewhere(s, task)) {
+            task->state = DONE;
+            df_unlock(task->lock);
+            task->lock = -1;
+        } else {
+            snprintf(number, sizeof number, "%zu", task->index);
+            df_utc(task->utc);
+            task->started = df_now();
+            status = start(s, worker, first, log, task->cell->threads, err);
+            if (status == DF_OK) {
+                worker->job = -1;
+                worker->task = task;
+                task->state = RUNNING;
+            }
+        }
+    }
+    free(lock);
+    free(log);
+    return status;
+}
+
+static df_status start_job(struct sweep *s, struct worker *worker, enum job job, struct df_error *err)
+{
+    const char *const first[] = { "prepare", s->spec->path, "--stage", job == JOB_TEACHER ? "teacher" : "cache", NULL };
+    char *log = df_path_join(s->folder, job == JOB_TEACHER ? "teacher.log" : "cache.log");
+
+    remove(log);
+    const df_status status = start(s, worker, first, log, 1, err);
+
+    free(log);
+    if (status == DF_OK) {
+        worker->job = (int)job;
+        s->job[job] = RUNNING;
+    }
+    return status;
+}
+
+/* ---- what ended ------------------------------------------------------------------------------------------------------------------- */
+
+static void reason_of(int wait_status, char *out, size_t room)
+{
+    if (WIFSIGNALED(wait_status))
+        snprintf(out, room, "failed: killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+    else if (WEXITSTATUS(wait_status) == 127)
+        snprintf(out, room, "failed: the worker program could not be started");
+    else
+        snprintf(out, room, "failed: worker exited with status %d without a row", WEXITSTATUS(wait_status));
+}
+
+static df_status append_failure(struct sweep *s, const struct task *task, const char *reason, struct df_error *err)
+{
+    char finished[24];
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = DF_SEMANTICS, .run = task->cell->id, .spec = s->spec->name,
+                              .label = task->cell->label, .axes = task->cell->axes, .cell = df_text_get(&task->cell->json),
+                              .seed = task->cell->seed, .status = reason, .class_ap = "", .revision = "", .device = task->cell->device,
+                              .isa = "", .started = task->utc, .finished = finished, .train_seconds = NAN, .eval_seconds = NAN,
+                              .images_per_second = NAN };
+
+    df_utc(finished);
+    for (size_t i = 0; i < DF_METRICS; i++)
+        row.metric[i] = NAN;
+    return df_journal_append(s->folder, &row, NULL, 0, err);
+}
+
+/* The last lines of a log, for the message about a job that failed. */
+static void log_tail(const char *path, char *out, size_t room)
+{
+    char *data = NULL;
+    size_t bytes = 0;
+
+    snprintf(out, room, "see '%s'", path);
+    if (df_file_read(path, 0, &data, &bytes, NULL) != DF_OK)
+        return;
+    while (bytes && data[bytes - 1] == '\n')
+        data[--bytes] = 0;
+    const char *line = strrchr(data, '\n');
+
+    if (bytes)
+        snprintf(out, room, "%.1200s", line ? line + 1 : data);
+    free(data);
+}
+
+static void job_ended(struct sweep *s, enum job job, int wait_status)
+{
+    char tail[1280], *log;
+    const bool ok = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+
+    s->job[job] = ok ? DONE : FAILED;
+    if (ok || stops)
+        return;
+    log = df_path_join(s->folder, job == JOB_TEACHER ? "teacher.log" : "cache.log");
+    log_tail(log, tail, sizeof tail);
+    free(log);
+    df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
+            "%s: no cell that needs the teacher was started: %s", job == JOB_TEACHER ? "the teacher" : "the teacher cache", tail);
+}
+
+static void tell(const struct task *task, const struct df_run_row *row, const char *reason)
+{
+    const char *status = row ? row->status : reason;
+
+    if (isatty(2))
+        return;
+    if (row_is_ok(row))
+        fprintf(stderr, "%s %s%sseed %lld: %.2f mAP, %.0f s\n", task->cell->label, task->cell->axes, task->cell->axes[0] ? " " : "",
+                (long long)task->cell->seed, 100 * row->metric[0], df_now() - task->started);
+    else
+        fprintf(stderr, "%s %s%sseed %lld: %s\n", task->cell->label, task->cell->axes, task->cell->axes[0] ? " " : "",
+                (long long)task->cell->seed, status);
+}
+
+static df_status cell_ended(struct sweep *s, struct task *task, int wait_status, struct df_error *err)
+{
+    const bool interrupted = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) == 130 : stops > 0;
+    struct df_journal *journal = NULL;
+    char reason[128];
+    df_status status = df_journal_read(s->folder, &journal, err);
+    const struct df_run_row *row = status == DF_OK ? df_journal_find(journal, task->cell->id, DF_SEMANTICS) : NULL;
+
+    reason_of(wait_status, reason, sizeof reason);
+    if (row_is_ok(row))
+        task->state = DONE;
+    else
+        task->state = interrupted ? LEFT : FAILED;
+    /* exit status 1 means that the worker wrote its reason itself */
+    if (status == DF_OK && task->state == FAILED && !(row && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1)) {
+        status = append_failure(s, task, reason, err);
+        row = NULL;
+    }
+    if (task->state != LEFT)
+        tell(task, row, reason);
+    s->seconds += df_now() - task->started;
+    s->timed++;
+    df_unlock(task->lock);
+    task->lock = -1;
+    df_journal_free(journal);
+    return status;
+}
+
+static df_status reap(struct sweep *s, struct df_error *err)
+{
+    for (size_t i = 0; i < s->workers; i++) {
+        struct worker *worker = &s->worker[i];
+        int wait_status;
+
+        if (!worker->pid || waitpid(worker->pid, &wait_status, WNOHANG) != worker->pid)
+            continue;
+        worker->pid = 0;
+        if (worker->job >= 0)
+            job_ended(s, (enum job)worker->job, wait_status);
+        else
+            DF_TRY(cell_ended(s, worker->task, wait_status, err));
+    }
+    return DF_OK;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------------------------------------------- */
+
+static bool may_start(const struct sweep *s, const struct task *task)
+{
+    if (task->state != WAITING)
+        return false;
+    return task->cell->needs ? s->job[JOB_CACHE] == DONE : !s->gate_first || s->job[JOB_TEACHER] == DONE;
+}
+
+/* Gives every idle worker something to do, as far as there is something. */
+static df_status dispatch(struct sweep *s, struct df_error *err)
+{
+    for (size_t i = 0; i < s->workers; i++) {
+        struct worker *worker = &s->worker[i];
+
+        if (worker->pid)
+            continue;
+        if (s->job[JOB_TEACHER] == WAITING) {
+            DF_TRY(start_job(s, worker, JOB_TEACHER, err));
+            continue;
+        }
+        if (s->job[JOB_CACHE] == WAITING && s->job[JOB_TEACHER] == DONE) {
+            DF_TRY(start_job(s, worker, JOB_CACHE, err));
+            continue;
+        }
+        for (size_t t = 0; t < s->tasks && !worker->pid; t++)
+            if (may_start(s, &s->task[t]))
+                DF_TRY(start_cell(s, worker, &s->task[t], err));
+    }
+    return DF_OK;
+}
+
+static size_t busy(const struct sweep *s)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->workers; i++)
+        n += s->worker[i].pid != 0;
+    return n;
+}
+
+static size_t count(const struct sweep *s, enum state state)
+{
+    size_t n = 0;
+
+    for (size_t t = 0; t < s->tasks; t++)
+        n += s->task[t].state == state;
+    return n;
+}
+
+/* Waiting cells that can still run: those behind a failed job cannot. */
+static size_t hopeful(const struct sweep *s)
+{
+    size_t n = 0;
+    const bool lost = s->job[JOB_TEACHER] == FAILED || s->job[JOB_CACHE] == FAILED;
+
+    for (size_t t = 0; t < s->tasks; t++)
+        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs || s->gate_first));
+    return n;
+}
+
+static void show(struct sweep *s)
+{
+    const double mean = s->timed ? s->seconds / (double)s->timed : 0;
+    double done = (double)(count(s, DONE) + count(s, FAILED));
+    char note[64];
+
+    for (size_t t = 0; t < s->tasks && mean > 0; t++)
+        if (s->task[t].state == RUNNING)
+            done += fmin(0.95, (df_now() - s->task[t].started) / mean);
+    snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
+             s->job[JOB_TEACHER] == RUNNING ? " + teacher" : s->job[JOB_CACHE] == RUNNING ? " + teacher cache" : "");
+    df_progress_set(s->bar, done, note);
+}
+
+static void stop_workers(struct sweep *s, int number)
+{
+    for (size_t i = 0; i < s->workers; i++)
+        if (s->worker[i].pid)
+            kill(s->worker[i].pid, number);
+}
+
+static df_status loop(struct sweep *s, struct df_error *err)
+{
+    const struct timespec pause = { 0, 20 * 1000 * 1000 };
+    int told = 0;
+    df_status status = DF_OK;
+
+    while (busy(s) || (!stops && status == DF_OK && hopeful(s))) {
+        if (!stops && status == DF_OK)
+            status = dispatch(s, err);
+        if (stops > told || (status != DF_OK && !told)) {
+            stop_workers(s, stops > 1 ? SIGKILL : SIGTERM);
+            told = stops > told ? stops : 1;
+        }
+        show(s);
+        nanosleep(&pause, NULL);
+        const df_status reaped = reap(s, status == DF_OK ? err : NULL);
+
+        status = status == DF_OK ? reaped : status;
+    }
+    return status;
+}
+
+static bool teacher_is_there(const struct sweep *s)
+{
+    char name[64];
+
+    if (!s->spec->teacher)
+        return true;   /* a file */
+    snprintf(name, sizeof name, "teachers/%s.safetensors", s->spec->teacher->id);
+    char *path = df_path_join(s->options->run.out, name);
+    const bool there = df_file_exists(path);
+
+    free(path);
+    return there;
+}
+
+static void plan_jobs(struct sweep *s)
+{
+    bool needed = false;
+
+    for (size_t t = 0; t < s->tasks; t++)
+        needed |= s->task[t].cell->needs != 0;
+    s->job[JOB_TEACHER] = s->job[JOB_CACHE] = needed ? WAITING : DONE;
+    s->gate_first = needed && teacher_is_there(s);
+}
+
+static df_status run_all(struct sweep *s, struct df_error *err)
+{
+    struct sigaction action = { .sa_handler = on_signal }, old_int, old_term;
+    char label[96];
+
+    stops = 0;
+    plan_jobs(s);
+    s->workers = s->options->jobs ? s->options->jobs : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
+    s->worker = df_calloc(s->workers, sizeof *s->worker);
+    snprintf(label, sizeof label, "sweep %s", s->spec->name);
+    s->bar = df_progress_new(label, "cells", (double)s->tasks);
+    sigaction(SIGINT, &action, &old_int);
+    sigaction(SIGTERM, &action, &old_term);
+    df_status status = loop(s, err);
+
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
+    df_progress_free(s->bar);
+    if (status == DF_OK && stops)
+        status = df_fail(err, DF_ERR_INTERRUPTED, "interrupted; the same command goes on with what is left");
+    if (status == DF_OK && s->fault.status != DF_OK)
+        status = df_fail(err, s->fault.status, "%s", s->fault.text);
+    return status;
+}
+
+static void list_cells(const struct sweep *s, struct df_text *out)
+{
+    for (size_t t = 0; t < s->tasks; t++)
+        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, s->task[t].cell->label,
+                     s->task[t].cell->axes, (long long)s->task[t].cell->seed);
+}
+
+df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)
+{
+    struct sweep s = { .spec = spec, .options = options, .folder = df_path_join(options->run.out, spec->name) };
+    const double start_time = df_now();
+    df_status status = df_folder_make(s.folder, err);
+
+    *out = (struct df_sweep_summary){ .cells = spec->count };
+    if (status == DF_OK)
+        status = select_cells(&s, out, err);
+    if (status == DF_OK && s.tasks && !options->list)
+        status = run_all(&s, err);
+    if (status == DF_OK && options->list)
+        list_cells(&s, options->list);
+    out->done = count(&s, DONE);
+    out->failed = count(&s, FAILED);
+    out->left = s.tasks - out->done - out->failed;
+    out->seconds = df_now() - start_time;
+    for (size_t t = 0; t < s.tasks; t++)
+        if (s.task[t].lock >= 0)
+            df_unlock(s.task[t].lock);
+    free(s.worker);
+    free(s.task);
+    free(s.folder);
+    return status;
+}
