@@ -63,7 +63,7 @@ struct df_device_ops {
     /* c[m,n] (+)= op(a)[m,k] op(b)[k,n], row-major; add: c += */
     void (*matmul)(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
                    const df_real *b, df_real *c, bool add);
-    /* mean, inv_std: [C], written in training, read in backward (eval backward uses the running ones passed there by the op). */
+    /* mean, inv_std: [C], written (if not NULL): the statistics that were used, 1 / sqrt(var + eps). backward reads them. */
     void (*batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
                                df_real *y);
@@ -77,7 +77,7 @@ struct df_device_ops {
     void (*launch)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 };
 
-/* Where the time went, by kind of work; filled when df_device_profile(device, true) was called. */
+/* Where the time went, by kind of work; filled when df_device_profile(device, true) was called. Unused kinds have calls = 0. */
 struct df_profile_entry {
     const char *name;
     double seconds, flops, bytes;

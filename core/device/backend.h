@@ -1,0 +1,33 @@
+/* What the devices of this room share with each other; nobody else includes it. */
+#ifndef DF_CORE_DEVICE_BACKEND_H
+#define DF_CORE_DEVICE_BACKEND_H
+#include "core/device/device.h"
+
+extern const struct df_device_ops df_ref_ops;
+df_status df_ref_open(struct df_device *device, struct df_error *err);
+#ifndef DF_REAL_IS_DOUBLE
+extern const struct df_device_ops df_cpu_ops;
+df_status df_cpu_open(struct df_device *device, struct df_error *err);
+#endif
+
+/* loops.c: every kernel as a loop over its index. */
+void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+const char *df_kernel_name(enum df_kernel kernel);
+
+/* host.c: memory of a device that is the host itself. */
+void *df_host_alloc(struct df_device *device, size_t bytes);
+void df_host_free(struct df_device *device, void *memory);
+size_t df_host_bytes(const void *memory);  /* what was asked of df_host_alloc */
+void df_host_copy(struct df_device *device, void *to, const void *from, size_t bytes);
+void df_host_zero(struct df_device *device, void *memory, size_t bytes);
+void df_host_sync(struct df_device *device);
+
+/* First and one-past-last kernel tap whose input lies inside [0, size) when the window starts at `start` (which may be negative). */
+static inline size_t df_tap_first(ptrdiff_t start) { return start < 0 ? (size_t)-start : 0; }
+static inline size_t df_tap_end(ptrdiff_t start, size_t kernel, size_t size)
+{
+    const ptrdiff_t room = (ptrdiff_t)size - start;
+
+    return room <= 0 ? 0 : (size_t)room < kernel ? (size_t)room : kernel;
+}
+#endif

@@ -1,0 +1,249 @@
+/* Opening a device by its name, and the calls that ops make: each forwards to the table, counts flops and, when asked, time and bytes.
+ * Bytes are those of the operands, each once: what a perfect implementation would move. */
+#include "core/device/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/text.h"
+#include "core/device/backend.h"
+
+enum primitive { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS, MATMUL, NORM_FORWARD, NORM_BACKWARD, POOL_FORWARD, POOL_BACKWARD,
+                 WRITE, READ, COPY, ZERO, PRIMITIVES };
+static const char *const primitive_names[PRIMITIVES] = {
+    [CONV_FORWARD] = "conv_forward", [CONV_BACKWARD_DATA] = "conv_backward_data", [CONV_BACKWARD_WEIGHTS] = "conv_backward_weights",
+    [MATMUL] = "matmul", [NORM_FORWARD] = "batch_norm_forward", [NORM_BACKWARD] = "batch_norm_backward",
+    [POOL_FORWARD] = "max_pool_forward", [POOL_BACKWARD] = "max_pool_backward", [WRITE] = "write", [READ] = "read", [COPY] = "copy",
+    [ZERO] = "zero",
+};
+_Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
+
+df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
+{
+    static const struct {
+        const struct df_device_ops *ops;
+        df_status (*open)(struct df_device *device, struct df_error *err);
+    } devices[] = {
+#ifndef DF_REAL_IS_DOUBLE
+        { &df_cpu_ops, df_cpu_open },
+#endif
+        { &df_ref_ops, df_ref_open },
+    };
+    static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+
+    *out = NULL;
+    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
+        if (strcmp(name, devices[i].ops->name) != 0)
+            continue;
+        struct df_device *device = df_calloc(1, sizeof *device);
+
+        device->ops = devices[i].ops;
+        const df_status status = devices[i].open(device, err);
+        if (status != DF_OK) {
+            free(device);
+            return status;
+        }
+        *out = device;
+        return DF_OK;
+    }
+    if (strcmp(name, "cuda") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' is not in this build (use 'cpu')");
+    if (strcmp(name, "cpu") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
+    const char *near = df_nearest(name, names);
+    if (near)
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (did you mean '%s'?)", name, near);
+    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (use 'cpu')", name);
+}
+
+void df_device_close(struct df_device *device)
+{
+    if (!device)
+        return;
+    device->ops->close(device);
+    free(device);
+}
+
+static void *source_take(void *context, size_t bytes) { return df_device_alloc(context, bytes); }
+static void source_give(void *context, void *memory) { df_device_free(context, memory); }
+
+struct df_arena_source df_device_source(struct df_device *device)
+{
+    return (struct df_arena_source){ source_take, source_give, device };
+}
+
+void df_device_profile(struct df_device *device, bool on)
+{
+    memset(device->profile, 0, sizeof device->profile);
+    for (int i = 0; i < PRIMITIVES; i++)
+        device->profile[i].name = primitive_names[i];
+    for (int i = 0; i < (int)DF_KERNEL_COUNT; i++)
+        device->profile[PRIMITIVES + i].name = df_kernel_name((enum df_kernel)i);
+    device->profile_count = (size_t)PRIMITIVES + (size_t)DF_KERNEL_COUNT;
+    device->profiling = on;
+}
+
+static double start(struct df_device *device)
+{
+    if (!device->profiling)
+        return 0;
+    device->ops->sync(device);
+    return df_now();
+}
+
+static void stop(struct df_device *device, int entry, double started, double flops, double bytes)
+{
+    device->flops += flops;
+    if (!device->profiling)
+        return;
+    device->ops->sync(device);
+    struct df_profile_entry *e = &device->profile[entry];
+
+    e->seconds += df_now() - started;
+    e->flops += flops;
+    e->bytes += bytes;
+    e->calls++;
+}
+
+df_shape df_conv_shape(const struct df_conv *conv)
+{
+    DF_ASSERT(conv->x.h + 2 * conv->pad_h >= conv->kernel_h && conv->x.w + 2 * conv->pad_w >= conv->kernel_w);
+    return (df_shape){ conv->x.n, (conv->x.h + 2 * conv->pad_h - conv->kernel_h) / conv->stride_h + 1,
+                       (conv->x.w + 2 * conv->pad_w - conv->kernel_w) / conv->stride_w + 1, conv->filters };
+}
+
+double df_conv_flops(const struct df_conv *conv)
+{
+    return 2.0 * (double)df_count(df_conv_shape(conv)) * (double)(conv->kernel_h * conv->kernel_w * conv->x.c);
+}
+
+df_shape df_pool_shape(const struct df_pool *pool)
+{
+    DF_ASSERT(pool->x.h + 2 * pool->pad >= pool->kernel && pool->x.w + 2 * pool->pad >= pool->kernel && 2 * pool->pad <= pool->kernel);
+    return (df_shape){ pool->x.n, (pool->x.h + 2 * pool->pad - pool->kernel) / pool->stride + 1,
+                       (pool->x.w + 2 * pool->pad - pool->kernel) / pool->stride + 1, pool->x.c };
+}
+
+static double reals(double count) { return count * (double)sizeof(df_real); }
+
+static double conv_bytes(const struct df_conv *conv)
+{
+    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv)) +
+                 (double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
+}
+
+void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)
+{
+    const double t = start(device);
+
+    device->ops->launch(device, kernel, n, args);
+    stop(device, PRIMITIVES + (int)kernel, t, 0, 0);
+}
+
+void *df_device_alloc(struct df_device *device, size_t bytes) { return device->ops->alloc(device, bytes); }
+void df_device_free(struct df_device *device, void *memory) { device->ops->free(device, memory); }
+
+void df_write(struct df_device *device, void *to, const void *from_host, size_t bytes)
+{
+    const double t = start(device);
+
+    device->ops->write(device, to, from_host, bytes);
+    stop(device, WRITE, t, 0, 2.0 * (double)bytes);
+}
+
+void df_read(struct df_device *device, void *to_host, const void *from, size_t bytes)
+{
+    const double t = start(device);
+
+    device->ops->read(device, to_host, from, bytes);
+    stop(device, READ, t, 0, 2.0 * (double)bytes);
+}
+
+void df_copy(struct df_device *device, void *to, const void *from, size_t bytes)
+{
+    const double t = start(device);
+
+    device->ops->copy(device, to, from, bytes);
+    stop(device, COPY, t, 0, 2.0 * (double)bytes);
+}
+
+void df_zero(struct df_device *device, void *memory, size_t bytes)
+{
+    const double t = start(device);
+
+    device->ops->zero(device, memory, bytes);
+    stop(device, ZERO, t, 0, (double)bytes);
+}
+
+void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
+                     df_real *y)
+{
+    const double t = start(device);
+
+    device->ops->conv_forward(device, conv, x, w, bias, y);
+    stop(device, CONV_FORWARD, t, df_conv_flops(conv), conv_bytes(conv));
+}
+
+void df_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
+                           bool add)
+{
+    const double t = start(device);
+
+    device->ops->conv_backward_data(device, conv, dy, w, dx, add);
+    stop(device, CONV_BACKWARD_DATA, t, df_conv_flops(conv), conv_bytes(conv) + (add ? reals((double)df_count(conv->x)) : 0));
+}
+
+void df_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
+                              df_real *dbias)
+{
+    const double t = start(device);
+
+    device->ops->conv_backward_weights(device, conv, x, dy, dw, dbias);
+    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv));
+}
+
+void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
+               const df_real *b, df_real *c, bool add)
+{
+    const double t = start(device);
+
+    device->ops->matmul(device, transpose_a, transpose_b, m, n, k, a, b, c, add);
+    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n)));
+}
+
+void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
+                           const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
+{
+    const double t = start(device);
+
+    device->ops->batch_norm_forward(device, bn, x, gamma, beta, running_mean, running_var, mean, inv_std, y);
+    stop(device, NORM_FORWARD, t, 0, reals((bn->training ? 3.0 : 2.0) * (double)df_count(bn->x)));
+}
+
+void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
+                            const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma,
+                            df_real *dbeta)
+{
+    const double t = start(device);
+
+    device->ops->batch_norm_backward(device, bn, x, y, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
+    stop(device, NORM_BACKWARD, t, 0, reals((bn->relu ? 8.0 : 6.0) * (double)df_count(bn->x)));
+}
+
+void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+{
+    const double t = start(device);
+
+    DF_ASSERT(df_count(pool->x) <= UINT32_MAX);
+    device->ops->max_pool_forward(device, pool, x, y, argmax);
+    stop(device, POOL_FORWARD, t, 0, reals((double)(df_count(pool->x) + 2 * df_count(df_pool_shape(pool)))));
+}
+
+void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+{
+    const double t = start(device);
+
+    device->ops->max_pool_backward(device, pool, dy, argmax, dx);
+    stop(device, POOL_BACKWARD, t, 0, reals((double)(2 * df_count(pool->x) + 2 * df_count(df_pool_shape(pool)))));
+}
