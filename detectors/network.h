@@ -33,8 +33,7 @@ struct df_conv_unit {
     struct df_conv_options options;
     double eps, momentum;
     bool relu, frozen_norm;
-    df_real *folded_weight, *folded_bias;  /* device memory; NULL: not folded */
-    uint64_t folded_version;
+    struct df_parameter *folded_weight, *folded_bias;  /* NULL: not folded */
 };
 df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training);
 
@@ -47,6 +46,9 @@ void df_network_free(struct df_network *network);
 void df_network_fold(struct df_network *network);
 size_t df_network_levels(const struct df_network *network);
 size_t df_network_stride(const struct df_network *network, size_t level);
+size_t df_network_channels(const struct df_network *network, size_t level);        /* of the neck */
+size_t df_network_stage_channels(const struct df_network *network, size_t stage);  /* of C(stage+2); 0 where there is none */
+size_t df_network_options_levels(const struct df_network_options *options);        /* before there is a network */
 /* x [N,H,W,3]; stage[k] = C(k+2) (NULL where there is none); level[l] = finest first. */
 void df_network_forward(struct df_network *network, df_tape *tape, df_tensor *x, bool training, df_tensor *stage[DF_STAGES],
                         df_tensor *level[DF_LEVELS]);

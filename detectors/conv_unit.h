@@ -1,0 +1,29 @@
+/* The units of a network, kept together: made one by one, folded all at once. Used by the files of this room. */
+#ifndef DF_DETECTORS_CONV_UNIT_H
+#define DF_DETECTORS_CONV_UNIT_H
+#include "detectors/network.h"
+
+struct df_conv_unit_plan {
+    const char *conv, *norm;          /* module names; norm NULL: none */
+    const struct df_conv_unit *share; /* the unit whose weight (and bias) this one uses; NULL: its own */
+    size_t in, out, kernel, stride;   /* padding is kernel / 2 */
+    bool bias, relu;
+    struct df_initialiser init;       /* of the weight */
+    double bias_value;
+};
+
+struct df_conv_units {
+    struct df_parameters *parameters;
+    double eps, momentum;
+    bool frozen_norm;
+    struct df_conv_unit **items;      /* stable addresses */
+    size_t count, capacity;
+    bool fold;                        /* batch norms are folded by the next refresh */
+    struct df_parameters *folded;     /* weights and biases after folding; NULL: not folded yet */
+    uint64_t folded_version;          /* of `parameters`, when they were folded */
+};
+struct df_conv_unit *df_conv_units_add(struct df_conv_units *units, const struct df_conv_unit_plan *plan);
+void df_conv_units_fold(struct df_conv_units *units);     /* nothing trains any more; folds at the next refresh */
+void df_conv_units_refresh(struct df_conv_units *units);  /* before a forward pass: folds if asked for and not done for these values */
+void df_conv_units_release(struct df_conv_units *units);
+#endif

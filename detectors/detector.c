@@ -1,0 +1,39 @@
+/* What all detectors share: the list of logged terms, finding a class by name, the end of a detector's life. */
+#include "detectors/detector.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void df_loss_terms_add(struct df_loss_terms *terms, const char *name, const df_tensor *value, double weight)
+{
+    if (!terms)
+        return;
+    DF_ASSERT(terms->count < DF_LOSS_TERMS);
+    snprintf(terms->term[terms->count].name, sizeof terms->term->name, "%s", name);
+    terms->term[terms->count].value = value;
+    terms->term[terms->count++].weight = weight;
+}
+
+const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err)
+{
+    const char *names[64] = { NULL }, *near;
+
+    for (size_t i = 0; df_detector_classes[i]; i++) {
+        if (strcmp(df_detector_classes[i]->name, name) == 0)
+            return df_detector_classes[i];
+        if (i < 63)
+            names[i] = df_detector_classes[i]->name;
+    }
+    near = df_nearest(name, names);
+    if (near)
+        df_fail(err, DF_ERR_USAGE, "unknown detector '%s' (did you mean '%s'?)", name, near);
+    else
+        df_fail(err, DF_ERR_USAGE, "unknown detector '%s' (there is '%s')", name, names[0]);
+    return NULL;
+}
+
+void df_detector_free(struct df_detector *detector)
+{
+    if (detector)
+        detector->class->destroy(detector);
+}

@@ -1,0 +1,341 @@
+/* RetinaNet (Lin et al., ICCV 2017) by torchvision's definitions, names and defaults: a classification and a regression branch shared by all
+ * levels, focal loss and (smooth) L1 over the matched anchors. What the small configuration or mmdet do otherwise is an option: batch norm per
+ * level in the head (head_norm; its convolutions then have no bias and Kaiming weights), loss_norm batch, box weights, anchor centres.
+ * Dense outputs: [N,h,w,A*K] is [N,1,h*w*A,K] in memory; levels are concatenated along w. */
+#include "detectors/retinanet.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/geometry/box.h"
+#include "core/nn/losses.h"
+#include "detectors/anchors.h"
+#include "detectors/conv_unit.h"
+#include "detectors/postprocess.h"
+
+enum { LOSS_NORM_IMAGE, LOSS_NORM_BATCH };
+enum { BOX_LOSS_L1, BOX_LOSS_SMOOTH_L1 };
+
+struct retinanet_options {
+    struct df_anchor_options anchor;
+    struct df_matcher matcher;
+    double focal_alpha, focal_gamma, prior;
+    int loss_norm, box_loss;
+    double box_beta, box_loss_weight;
+    struct df_list box_weights;
+    struct df_postprocess_options post;
+};
+
+#define ROW struct retinanet_options
+static const df_option retinanet_options[] = {
+    { "anchor_size", DF_REAL_LIST_OPTION(ROW, anchor.size), 0, 1, 1e5, .help = "base size of each level's anchors (canvas pixels)",
+      .text = "32,64,128,256,512" },
+    { "anchor_scales", DF_REAL_LIST_OPTION(ROW, anchor.scales), 0, 0.01, 100, .help = "sizes per level, times its base size",
+      .text = "1,1.2599210498948732,1.5874010519681994" },
+    { "anchor_ratios", DF_REAL_LIST_OPTION(ROW, anchor.ratios), 0, 0.01, 100, .help = "height / width of the anchors", .text = "0.5,1,2" },
+    { "anchor_truncate", DF_BOOL_OPTION(ROW, anchor.truncate), 1, 0, 1, .help = "cut size x scale to whole pixels" },
+    { "anchor_rounding", DF_BOOL_OPTION(ROW, anchor.rounding), 1, 0, 1, .help = "round the corners of a cell's anchors to whole pixels" },
+    { "anchor_offset", DF_REAL_OPTION(ROW, anchor.offset), 0, 0, 1, .help = "where in its cell an anchor is centred (cells)" },
+    { "fg_iou", DF_REAL_OPTION(ROW, matcher.fg_iou), 0.5, 0, 1, .help = "an anchor with at least this IoU is positive" },
+    { "bg_iou", DF_REAL_OPTION(ROW, matcher.bg_iou), 0.4, 0, 1,
+      .help = "an anchor below this IoU is background, between the two it is ignored" },
+    { "low_quality", DF_BOOL_OPTION(ROW, matcher.low_quality), 1, 0, 1, .help = "the best anchors of every object are positive" },
+    { "low_quality_iou", DF_REAL_OPTION(ROW, matcher.low_quality_iou), 0, 0, 1, .help = "... if their IoU is above this",
+      .when = "low_quality=1" },
+    { "low_quality_box", DF_CHOICE_OPTION(ROW, matcher.low_quality_box), DF_FORCED_BEST, 0, 1,
+      .help = "such an anchor learns the box it overlaps most, or the object's own", .choices = "best|own", .when = "low_quality=1" },
+    { "focal_alpha", DF_REAL_OPTION(ROW, focal_alpha), 0.25, -1, 1, .help = "focal loss: weight of positives; below 0: none" },
+    { "focal_gamma", DF_REAL_OPTION(ROW, focal_gamma), 2, 0, 10, .help = "focal loss: exponent" },
+    { "prior", DF_REAL_OPTION(ROW, prior), 0.01, 1e-6, 0.5, .help = "score of every class at the start" },
+    { "loss_norm", DF_CHOICE_OPTION(ROW, loss_norm), LOSS_NORM_IMAGE, 0, 1,
+      .help = "divide by the positives of each image (then mean over images), or of the batch", .choices = "image|batch" },
+    { "box_loss", DF_CHOICE_OPTION(ROW, box_loss), BOX_LOSS_L1, 0, 1, .help = "loss of the box deltas", .choices = "l1|smooth_l1" },
+    { "box_beta", DF_REAL_OPTION(ROW, box_beta), 1.0 / 9, 1e-6, 100, .help = "smooth L1: where it turns linear",
+      .when = "box_loss=smooth_l1" },
+    { "box_loss_weight", DF_REAL_OPTION(ROW, box_loss_weight), 1, 0, 1e4, .help = "weight of the box loss" },
+    { "box_weights", DF_REAL_LIST_OPTION(ROW, box_weights), 0, 1e-3, 1e3, .help = "factors of the deltas dx, dy, dw, dh",
+      .text = "1,1,1,1" },
+    { "score_threshold", DF_REAL_OPTION(ROW, post.score_threshold), 0.05, 0, 1, .help = "detections have a score above this" },
+    { "candidates", DF_INT_OPTION(ROW, post.candidates), 1000, 1, 1000000, .help = "most candidates per level before suppression" },
+    { "nms_iou", DF_REAL_OPTION(ROW, post.nms_iou), 0.5, 0, 1,
+      .help = "non-maximum suppression: largest IoU of two kept boxes of a class" },
+    { "detections", DF_INT_OPTION(ROW, post.detections), 100, 1, 100000, .help = "most detections per image" },
+    { 0 },
+};
+#undef ROW
+
+#define HEAD_CONVS 8
+struct branch {
+    struct df_conv_unit *conv[HEAD_CONVS][DF_LEVELS]; /* one weight for all levels, a norm for each */
+    struct df_conv_unit *out;
+};
+
+struct retinanet {
+    struct df_detector base;
+    struct retinanet_options options;
+    size_t levels, head_convs;
+    struct df_conv_units units;
+    struct branch classification, regression;
+    struct df_anchor_set anchors;
+    size_t room; /* rows of label, target */
+    int32_t *label;
+    df_real *target;
+    struct df_postprocess post;
+};
+
+static void init_branch(struct retinanet *net, struct branch *branch, const struct df_network_options *network, const char *name,
+                        const char *out_name, size_t outputs, double bias)
+{
+    const size_t width = (size_t)(network->head_width ? network->head_width : network->fpn_channels);
+    const bool normed = network->head_norm != 0;
+    const struct df_initialiser narrow = { DF_INIT_NORMAL, 0.01 }, kaiming = { DF_INIT_KAIMING_FAN_OUT, 0 };
+    size_t in = (size_t)network->fpn_channels;
+    char conv[80], norm[80];
+
+    for (size_t i = 0; i < net->head_convs; i++, in = width)
+        for (size_t l = 0; l < net->levels; l++) {
+            const struct df_conv_unit_plan plan = { .conv = conv,
+                                                    .norm = normed ? norm : NULL,
+                                                    .share = l ? branch->conv[i][0] : NULL,
+                                                    .in = in,
+                                                    .out = width,
+                                                    .kernel = 3,
+                                                    .stride = 1,
+                                                    .bias = !normed,
+                                                    .relu = true,
+                                                    .init = normed ? kaiming : narrow };
+
+            snprintf(conv, sizeof conv, "head.%s.conv.%zu.0", name, i);
+            snprintf(norm, sizeof norm, "head.%s.norm.%zu.%zu", name, i, l);
+            branch->conv[i][l] = l && !normed ? branch->conv[i][0] : df_conv_units_add(&net->units, &plan);
+        }
+    snprintf(conv, sizeof conv, "head.%s.%s", name, out_name);
+    branch->out = df_conv_units_add(
+        &net->units,
+        &(struct df_conv_unit_plan){
+            .conv = conv, .in = in, .out = outputs, .kernel = 3, .stride = 1, .bias = true, .init = narrow, .bias_value = bias });
+}
+
+static df_status check_options(const struct retinanet_options *options, const struct df_network_options *network, struct df_error *err)
+{
+    const size_t levels = df_network_options_levels(network);
+
+    DF_TRY(df_network_check(network, "network", err));
+    if (options->anchor.size.count != levels)
+        return df_fail(err, DF_ERR_USAGE,
+                       "detector.anchor_size: %zu sizes for %zu levels (one per level that network.fpn_stages and extra make)",
+                       options->anchor.size.count, levels);
+    if (options->anchor.scales.count == 0 || options->anchor.ratios.count == 0)
+        return df_fail(err, DF_ERR_USAGE, "detector.%s: empty, expected at least one",
+                       options->anchor.scales.count ? "anchor_ratios" : "anchor_scales");
+    if (options->box_weights.count != 4)
+        return df_fail(err, DF_ERR_USAGE, "detector.box_weights: %zu numbers, expected 4 (dx, dy, dw, dh)", options->box_weights.count);
+    if (options->matcher.bg_iou > options->matcher.fg_iou)
+        return df_fail(err, DF_ERR_USAGE, "detector.bg_iou: %g is above fg_iou %g", options->matcher.bg_iou, options->matcher.fg_iou);
+    return DF_OK;
+}
+
+static df_status retinanet_create(const void *options, const struct df_network_options *network, size_t classes,
+                                  struct df_parameters *parameters, struct df_detector **out, struct df_error *err)
+{
+    struct retinanet *net;
+    struct df_network *body;
+    const size_t first = parameters->count;
+    size_t cell;
+
+    *out = NULL;
+    DF_TRY(check_options(options, network, err));
+    DF_TRY(df_network_new(network, parameters, &body, err));
+    net = df_calloc(1, sizeof *net);
+    net->options = *(const struct retinanet_options *)options;
+    net->levels = df_network_levels(body);
+    net->head_convs = (size_t)network->head_convs;
+    net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
+    for (size_t k = 0; k < 4; k++)
+        net->options.post.box_weights[k] = (float)net->options.box_weights.value[k];
+    cell = net->options.anchor.scales.count * net->options.anchor.ratios.count;
+    init_branch(net, &net->classification, network, "classification_head", "cls_logits", cell * classes,
+                -log((1 - net->options.prior) / net->options.prior));
+    init_branch(net, &net->regression, network, "regression_head", "bbox_reg", cell * 4, 0);
+    net->base = (struct df_detector){ .class = &df_detector_retinanet,
+                                      .network = body,
+                                      .parameters = parameters,
+                                      .first_parameter = first,
+                                      .end_parameter = parameters->count,
+                                      .classes = classes };
+    *out = &net->base;
+    return DF_OK;
+}
+
+static void retinanet_destroy(struct df_detector *base)
+{
+    struct retinanet *net = (struct retinanet *)base;
+
+    df_network_free(base->network);
+    df_conv_units_release(&net->units);
+    df_anchor_set_release(&net->anchors);
+    df_postprocess_release(&net->post);
+    free(net->label);
+    free(net->target);
+    free(net);
+}
+
+/* [N,1,A,columns]: the branch on every level, concatenated. */
+static df_tensor *branch_forward(struct retinanet *net, struct branch *branch, df_tape *tape, df_tensor *const level[DF_LEVELS],
+                                 size_t columns, bool training)
+{
+    df_tensor *part[DF_LEVELS];
+
+    for (size_t l = 0; l < net->levels; l++) {
+        df_tensor *y = level[l];
+
+        for (size_t i = 0; i < net->head_convs; i++)
+            y = df_conv_unit_forward(tape, branch->conv[i][l], y, training);
+        y = df_conv_unit_forward(tape, branch->out, y, training);
+        part[l] = df_reshape(tape, y, (df_shape){ y->shape.n, 1, y->shape.h * y->shape.w * y->shape.c / columns, columns });
+    }
+    return df_concat(tape, part, net->levels, 2);
+}
+
+static void encode_targets(const struct retinanet *net, const struct df_ground_truth *truth, int32_t *label, df_real *target)
+{
+    for (size_t a = 0; a < net->anchors.count; a++) {
+        const int32_t g = label[a];
+        float deltas[4];
+
+        if (g < 0)
+            continue;
+        df_box_encode(net->anchors.box[a], truth->boxes[g], net->options.post.box_weights, deltas);
+        for (size_t k = 0; k < 4; k++)
+            target[4 * a + k] = (df_real)deltas[k];
+        label[a] = truth->labels[g];
+    }
+}
+
+static void assign_labels(struct retinanet *net, const struct df_batch *batch, struct df_detection_state *state)
+{
+    const size_t anchors = net->anchors.count, rows = batch->n * anchors;
+
+    if (rows > net->room) {
+        net->room = rows;
+        net->label = df_realloc(net->label, rows * sizeof(*net->label));
+        free(net->target);
+        net->target = df_calloc(rows * 4, sizeof(*net->target));
+    }
+    for (size_t n = 0; n < batch->n; n++) {
+        int32_t *label = net->label + n * anchors;
+
+        state->positives += df_match_anchors(&net->anchors, &net->options.matcher, &batch->truth[n], label);
+        encode_targets(net, &batch->truth[n], label, net->target + 4 * n * anchors);
+    }
+    state->label = net->label;
+    state->target = net->target;
+}
+
+static void retinanet_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+                              struct df_detection_state *state)
+{
+    struct retinanet *net = (struct retinanet *)base;
+    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
+    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
+
+    *state = (struct df_detection_state){ .batch = batch->n,
+                                          .canvas_h = batch->height,
+                                          .canvas_w = batch->width,
+                                          .classes = base->classes,
+                                          .images = batch,
+                                          .levels = net->levels };
+    df_network_forward(base->network, tape, x, training, stage, level);
+    df_conv_units_refresh(&net->units);
+    for (size_t k = 0; k < DF_STAGES; k++)
+        state->stage[k] = (struct df_stage_map){ (size_t)4 << k, stage[k] };
+    for (size_t l = 0; l < net->levels; l++)
+        state->neck[l] = (struct df_neck_level){ .stride = df_network_stride(base->network, l), .feature = level[l] };
+    state->class_logits = branch_forward(net, &net->classification, tape, level, base->classes, training);
+    state->box_deltas = branch_forward(net, &net->regression, tape, level, 4, training);
+    df_anchor_set_make(&net->anchors, &net->options.anchor, batch->height, batch->width, net->levels, level);
+    state->anchors = net->anchors.count;
+    state->anchor = net->anchors.box;
+    for (size_t l = 0; l < net->levels; l++)
+        state->level_anchors[l] = net->anchors.level_count[l];
+    if (labels)
+        assign_labels(net, batch, state);
+}
+
+/* Images first .. first + images: both losses, divided by their positives and by `share`. */
+static void part_loss(const struct retinanet *net, df_tape *tape, const struct df_detection_state *state, size_t first, size_t images,
+                      double share, df_tensor **classification, df_tensor **box)
+{
+    const size_t rows = images * state->anchors;
+    const int32_t *label = state->label + first * state->anchors;
+    const double beta = net->options.box_loss == BOX_LOSS_SMOOTH_L1 ? net->options.box_beta : 0;
+    const bool whole = images == state->batch;
+    df_tensor *z = whole ? state->class_logits : df_slice(tape, state->class_logits, 0, first, first + images);
+    df_tensor *d = whole ? state->box_deltas : df_slice(tape, state->box_deltas, 0, first, first + images);
+    uint8_t *positive = df_tape_host(tape, rows);
+    size_t positives = 0;
+    double norm;
+
+    for (size_t r = 0; r < rows; r++) {
+        positive[r] = label[r] >= 0;
+        positives += positive[r];
+    }
+    norm = share * (positives ? (double)positives : 1);
+    *classification = df_sigmoid_focal(tape, z, label, net->options.focal_alpha, net->options.focal_gamma, norm);
+    *box = df_smooth_l1(tape, d, state->target + 4 * first * state->anchors, positive, beta, norm);
+}
+
+static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state,
+                                 struct df_loss_terms *terms)
+{
+    const struct retinanet *net = (const struct retinanet *)base;
+    const size_t parts = net->options.loss_norm == LOSS_NORM_IMAGE ? state->batch : 1, images = state->batch / parts;
+    df_tensor *classification = NULL, *box = NULL;
+
+    for (size_t p = 0; p < parts; p++) {
+        df_tensor *c, *b;
+
+        part_loss(net, tape, state, p * images, images, (double)parts, &c, &b);
+        classification = classification ? df_add(tape, classification, c) : c;
+        box = box ? df_add(tape, box, b) : b;
+    }
+    df_loss_terms_add(terms, "classification", classification, 1);
+    df_loss_terms_add(terms, "bbox_regression", box, net->options.box_loss_weight);
+    return df_add(tape, classification, df_scale(tape, box, net->options.box_loss_weight));
+}
+
+static size_t retinanet_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
+                                const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
+{
+    struct retinanet *net = (struct retinanet *)base;
+
+    return df_postprocess_run(&net->post, &net->options.post, tape, state, image, info, category, out);
+}
+
+static size_t retinanet_max_detections(const struct df_detector *base)
+{
+    return (size_t)((const struct retinanet *)base)->options.post.detections;
+}
+
+static void retinanet_fold(struct df_detector *base)
+{
+    df_network_fold(base->network);
+    df_conv_units_fold(&((struct retinanet *)base)->units);
+}
+
+const struct df_detector_class df_detector_retinanet = {
+    .abi = DF_DETECTOR_ABI,
+    .name = "retinanet",
+    .summary = "one-stage detector: focal loss over dense anchors on a feature pyramid (Lin et al., ICCV 2017)",
+    .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD | DF_OFFERS_BOX_DELTAS,
+    .options = retinanet_options,
+    .options_size = sizeof(struct retinanet_options),
+    .create = retinanet_create,
+    .destroy = retinanet_destroy,
+    .forward = retinanet_forward,
+    .loss = retinanet_loss,
+    .predict = retinanet_predict,
+    .max_detections = retinanet_max_detections,
+    .fold = retinanet_fold,
+};
