@@ -43,17 +43,18 @@ static inline double df_loss_tile_sum(const df_real v[DF_LOSS_TILE])
     return df_loss_lanes(lane);
 }
 
-/* log(1 + e) for e in [0, 1] to full relative precision: 2 atanh(s), s = e / (2 + e) <= 1/3, as its series */
-static inline df_real df_loss_log1p(df_real e)
+/* 2 atanh(s) for |s| <= 1/3 to full relative precision, as its series */
+static inline df_real df_loss_two_atanh(df_real s)
 {
-    const int terms = sizeof(df_real) > sizeof(float) ? 17 : 8;
-    const df_real s = e / (2 + e), s2 = s * s;
+    const int terms = sizeof(df_real) > sizeof(float) ? 17 : 7;
+    const df_real s2 = s * s;
     df_real sum = 0;
 
     for (int k = terms - 1; k > 0; k--)
         sum = (sum + 1 / (df_real)(2 * k + 1)) * s2;
     return 2 * s * (1 + sum);
 }
+static inline df_real df_loss_log1p(df_real e) { return df_loss_two_atanh(e / (2 + e)); } /* e in [0, 1] */
 
 /* *out = sum of partials / norm; one index */
 struct df_loss_total_args {
@@ -225,7 +226,8 @@ static inline size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, co
     return used;
 }
 /* With x = s/T, y = t/T:  KL = softplus(x) - softplus(y) + sigmoid(y) (y - x),  d/dx = sigmoid(x) - sigmoid(y).  KL does not change when
- * both signs do: they are turned so that y <= 0, where nothing large cancels. */
+ * both signs do: they are turned so that y <= 0, where nothing large cancels;
+ * with P = exp(-|x|), Q = exp(-|y|) the two softplus differ by max(x, 0) + log((1 + P) / (1 + Q)). */
 static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
 {
     const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
@@ -242,7 +244,7 @@ static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
             const df_real sign = y[j] > 0 ? -1 : 1, p = x[j] * sign, q = y[j] * sign;
             const df_real ep = df_rexp(p < 0 ? p : -p), eq = df_rexp(q);
             const df_real sp = (p < 0 ? ep : 1) / (1 + ep), sq = eq / (1 + eq);
-            const df_real kl = (p < 0 ? 0 : p) + (df_loss_log1p(ep) - df_loss_log1p(eq)) + sq * (q - p);
+            const df_real kl = (p < 0 ? 0 : p) + df_loss_two_atanh((ep - eq) / (2 + ep + eq)) + sq * (q - p);
 
             v[j] = w[j] * hot * hot * (kl < 0 ? 0 : kl);
             w[j] *= hot * sign * (sp - sq);
@@ -383,8 +385,8 @@ static inline void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
             lane[l] += d * d;
         }
     }
-    for (size_t l = 0; c < n; c++, l++) {
-        const double d = (double)(s[c] - k * t[c]);
+    for (size_t l = 0; l < n % DF_LOSS_LANES; l++) {
+        const double d = (double)(s[c + l] - k * t[c + l]);
 
         lane[l] += d * d;
     }

@@ -42,8 +42,8 @@ static inline void df_k_optim_squares(size_t i, const struct df_optim_squares_ar
         for (size_t l = 0; l < DF_OPTIM_LANES; l++)
             lane[l] += (double)g[j + l] * (double)g[j + l];
     }
-    for (size_t l = 0; j < n; j++, l++)
-        lane[l] += (double)g[j] * (double)g[j];
+    for (size_t l = 0; l < n % DF_OPTIM_LANES; l++)
+        lane[l] += (double)g[j + l] * (double)g[j + l];
     for (size_t l = 0; l < DF_OPTIM_LANES; l++)
         sum += lane[l];
     a->partial[i] = sum;

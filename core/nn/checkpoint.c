@@ -1,0 +1,498 @@
+/* Checkpoints: safetensors files. 8 bytes: length of the header, little endian; the header: a JSON object {name: {dtype, shape,
+ * data_offsets}}, padded with spaces to a multiple of 8; then the tensors without holes. A header is believed only after every tensor's
+ * extent has been checked against its shape, its neighbours and the file's size; nothing is loaded before everything fits.
+ * Format: github.com/huggingface/safetensors, README, section "Format" (header at most 100 MB). */
+#include "core/nn/checkpoint.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+
+#define HEADER_LIMIT 100000000
+#define RANK_LIMIT   8
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is little endian");
+
+static const struct {
+    const char *name;
+    size_t bytes;
+} dtypes[] = { { "F32", 4 }, { "F64", 8 }, { "F16", 2 }, { "BF16", 2 }, { "I64", 8 },  { "I32", 4 },     { "I16", 2 },    { "I8", 1 },
+               { "U64", 8 }, { "U32", 4 }, { "U16", 2 }, { "U8", 1 },   { "BOOL", 1 }, { "F8_E4M3", 1 }, { "F8_E5M2", 1 } };
+
+/* ---- what a parameter is in a file ---- */
+
+/* PyTorch's shape; returns its rank */
+static size_t stored_shape(const struct df_parameter *item, size_t shape[4])
+{
+    const df_shape s = item->shape;
+
+    switch (item->kind) {
+    case DF_CONV_WEIGHT:
+        shape[0] = s.n, shape[1] = s.c, shape[2] = s.h, shape[3] = s.w;
+        return 4;
+    case DF_LINEAR_WEIGHT:
+        shape[0] = s.n, shape[1] = s.c;
+        return 2;
+    default:
+        shape[0] = df_count(s);
+        return 1;
+    }
+}
+
+/* [out,kh,kw,in] <-> [out,in,kh,kw]: rows of kh*kw x in, transposed; the identity for what is not a convolution */
+static void to_stored(const struct df_parameter *item, const df_real *values, float *stored)
+{
+    const bool conv = item->kind == DF_CONV_WEIGHT;
+    const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < c; k++) {
+            for (size_t p = 0; p < cells; p++)
+                *stored++ = (float)values[(i * cells + p) * c + k];
+        }
+    }
+}
+
+static void from_stored(const struct df_parameter *item, const float *stored, df_real *values)
+{
+    const bool conv = item->kind == DF_CONV_WEIGHT;
+    const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < c; k++) {
+            for (size_t p = 0; p < cells; p++)
+                values[(i * cells + p) * c + k] = (df_real)*stored++;
+        }
+    }
+}
+
+/* The tensors of a parameter: its value and, for one that trains, its two moments. */
+enum part { PART_VALUE, PART_MOMENT1, PART_MOMENT2, PARTS };
+static const char *part_name(const struct df_parameter *item, enum part part, char name[160])
+{
+    static const char *const prefix[PARTS] = { "", "optimiser.moment1.", "optimiser.moment2." };
+
+    snprintf(name, 160, "%s%s", prefix[part], item->name);
+    return name;
+}
+static bool part_exists(const struct df_parameter *item, enum part part, bool with_optimiser)
+{
+    return part == PART_VALUE || (with_optimiser && !item->buffer && item->trainable);
+}
+static df_real *part_data(const struct df_parameters *parameters, const struct df_parameter *item, enum part part)
+{
+    return part == PART_VALUE ? item->value : (part == PART_MOMENT1 ? parameters->moment1 : parameters->moment2) + item->offset;
+}
+
+/* ---- writing ---- */
+
+static cJSON *describe(const struct df_parameter *item, size_t begin)
+{
+    cJSON *tensor = cJSON_CreateObject(), *shape = cJSON_CreateArray(), *offsets = cJSON_CreateArray();
+    size_t size[4];
+    const size_t rank = stored_shape(item, size);
+
+    for (size_t i = 0; i < rank; i++)
+        cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size[i]));
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin));
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + df_count(item->shape) * sizeof(float))));
+    cJSON_AddStringToObject(tensor, "dtype", "F32");
+    cJSON_AddItemToObject(tensor, "shape", shape);
+    cJSON_AddItemToObject(tensor, "data_offsets", offsets);
+    return tensor;
+}
+
+/* Length and header into text; returns the bytes of all tensors, *largest the elements of the largest */
+static size_t write_header(struct df_text *text, const struct df_parameters *parameters, size_t count, bool with_optimiser,
+                           const struct df_metadata *metadata, size_t metadata_count, size_t *largest)
+{
+    cJSON *header = cJSON_CreateObject();
+    struct df_text json = DF_TEXT_INIT;
+    size_t bytes = 0;
+    uint64_t length;
+    char name[160];
+
+    if (metadata_count) {
+        cJSON *object = cJSON_AddObjectToObject(header, "__metadata__");
+
+        for (size_t i = 0; i < metadata_count; i++)
+            cJSON_AddStringToObject(object, metadata[i].key, metadata[i].value);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct df_parameter *item = parameters->items[i];
+        const size_t elements = df_count(item->shape);
+
+        *largest = elements > *largest ? elements : *largest;
+        for (enum part part = PART_VALUE; part < PARTS; part++) {
+            if (part_exists(item, part, with_optimiser)) {
+                cJSON_AddItemToObject(header, part_name(item, part, name), describe(item, bytes));
+                bytes += elements * sizeof(float);
+            }
+        }
+    }
+    df_json_canonical(header, &json);
+    cJSON_Delete(header);
+    while (json.length % 8)
+        df_text_add(&json, " ");
+    length = json.length;
+    df_text_add_bytes(text, &length, sizeof length);
+    df_text_add_bytes(text, json.data, json.length);
+    df_text_release(&json);
+    return bytes;
+}
+
+df_status df_checkpoint_write(const char *path, const struct df_parameters *parameters, size_t count, bool with_optimiser,
+                              const struct df_metadata *metadata, size_t metadata_count, struct df_error *err)
+{
+    struct df_text file = DF_TEXT_INIT;
+    size_t largest = 1;
+
+    DF_ASSERT(parameters->built && (!with_optimiser || parameters->moment1) && count <= parameters->count);
+    if (!count)
+        count = parameters->count;
+    const size_t bytes = write_header(&file, parameters, count, with_optimiser, metadata, metadata_count, &largest), at = file.length;
+    char *data = df_malloc(at + bytes + 1), *to = data + at;
+    df_real *values = df_malloc(largest * sizeof *values);
+
+    memcpy(data, file.data, at);
+    for (size_t i = 0; i < count; i++) {
+        const struct df_parameter *item = parameters->items[i];
+        const size_t elements = df_count(item->shape);
+
+        for (enum part part = PART_VALUE; part < PARTS; part++) {
+            if (!part_exists(item, part, with_optimiser))
+                continue;
+            df_read(parameters->device, values, part_data(parameters, item, part), elements * sizeof *values);
+            to_stored(item, values, (float *)(void *)to); /* at is a multiple of 8 */
+            to += elements * sizeof(float);
+        }
+    }
+    const df_status status = df_file_write(path, data, at + bytes, err);
+    free(values);
+    free(data);
+    df_text_release(&file);
+    return status;
+}
+
+/* ---- reading ---- */
+
+struct opened {
+    FILE *file;
+    const char *path;
+    cJSON *header;
+    size_t data_at, data_bytes;
+};
+struct extent {
+    const char *name;
+    size_t begin, end;
+};
+
+static void opened_release(struct opened *opened)
+{
+    cJSON_Delete(opened->header);
+    if (opened->file)
+        fclose(opened->file);
+}
+
+/* A whole number from 0 to 2^53 */
+static bool whole(const cJSON *node, size_t *out)
+{
+    if (!cJSON_IsNumber(node) || !(node->valuedouble >= 0 && node->valuedouble <= 9007199254740992.0))
+        return false;
+    *out = (size_t)node->valuedouble;
+    return (double)*out == node->valuedouble;
+}
+
+/* The elements of a shape; fails where the product leaves 2^53 */
+static bool shape_elements(const cJSON *shape, size_t *out)
+{
+    size_t product = 1, size;
+    const cJSON *axis;
+
+    if (!cJSON_IsArray(shape) || cJSON_GetArraySize(shape) > RANK_LIMIT)
+        return false;
+    cJSON_ArrayForEach(axis, shape)
+    {
+        if (!whole(axis, &size) || (size && product > ((size_t)1 << 53) / size))
+            return false;
+        product *= size;
+    }
+    *out = product;
+    return true;
+}
+
+static df_status check_tensor(const struct opened *opened, const cJSON *tensor, struct extent *extent, struct df_error *err)
+{
+    const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype"), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
+    const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets");
+    const char *path = opened->path, *name = tensor->string;
+    size_t elements, bytes = 0;
+
+    if (!cJSON_IsObject(tensor) || !cJSON_IsString(dtype))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has no dtype", path, name);
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
+        bytes = strcmp(dtype->valuestring, dtypes[i].name) ? bytes : dtypes[i].bytes;
+    if (!bytes)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has the unknown dtype '%.32s', expected F32", path, name, dtype->valuestring);
+    if (!shape_elements(shape, &elements))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has no legal shape, expected up to %d whole numbers", path, name, RANK_LIMIT);
+    if (cJSON_GetArraySize(offsets) != 2 || !whole(cJSON_GetArrayItem(offsets, 0), &extent->begin) ||
+        !whole(cJSON_GetArrayItem(offsets, 1), &extent->end) || extent->begin > extent->end)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has no legal data_offsets, expected [begin, end]", path, name);
+    if (extent->end - extent->begin != elements * bytes)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has %zu bytes, expected %zu for its shape and dtype %s", path, name,
+                       extent->end - extent->begin, elements * bytes, dtype->valuestring);
+    if (extent->end > opened->data_bytes)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' ends at byte %zu of the data, which has %zu (the file is truncated)", path,
+                       name, extent->end, opened->data_bytes);
+    extent->name = name;
+    return DF_OK;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct extent *x = a, *y = b;
+
+    return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin) : (x->end > y->end) - (x->end < y->end);
+}
+
+/* No two tensors share a byte, no byte is left over. */
+static df_status check_extents(const struct opened *opened, struct extent *extents, size_t count, struct df_error *err)
+{
+    size_t end = 0;
+
+    qsort(extents, count, sizeof *extents, by_begin);
+    for (size_t i = 0; i < count; i++) {
+        if (extents[i].begin < end)
+            return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' begins at byte %zu inside tensor '%s', which ends at %zu", opened->path,
+                           extents[i].name, extents[i].begin, extents[i - 1].name, end);
+        if (extents[i].begin > end)
+            return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' begins at byte %zu, expected %zu (a hole in the data)", opened->path,
+                           extents[i].name, extents[i].begin, end);
+        end = extents[i].end;
+    }
+    if (end != opened->data_bytes)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': %zu bytes of data, expected %zu after the last tensor", opened->path, opened->data_bytes,
+                       end);
+    return DF_OK;
+}
+
+static df_status check_header(const struct opened *opened, struct df_error *err)
+{
+    struct extent *extents = df_malloc(((size_t)cJSON_GetArraySize(opened->header) + 1) * sizeof *extents);
+    df_status status = DF_OK;
+    size_t count = 0;
+    const cJSON *tensor;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        if (status == DF_OK && strcmp(tensor->string, "__metadata__"))
+            status = check_tensor(opened, tensor, &extents[count++], err);
+    }
+    if (status == DF_OK)
+        status = check_extents(opened, extents, count, err);
+    free(extents);
+    return status;
+}
+
+static df_status read_header(struct opened *opened, struct df_error *err)
+{
+    const char *path = opened->path;
+    uint64_t length = 0;
+    off_t size;
+
+    if (fseeko(opened->file, 0, SEEK_END) || (size = ftello(opened->file)) < 0 || fseeko(opened->file, 0, SEEK_SET))
+        return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (size < 8 || fread(&length, sizeof length, 1, opened->file) != 1)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': %lld bytes, too short for a safetensors file", path, (long long)size);
+    if (length > HEADER_LIMIT || length > (uint64_t)size - 8)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': a header of %llu bytes, expected at most %lld (not a safetensors file, or truncated)",
+                       path, (unsigned long long)length, size - 8 < HEADER_LIMIT ? (long long)size - 8 : (long long)HEADER_LIMIT);
+    char *text = df_malloc(length + 1);
+    const bool whole_header = fread(text, 1, length, opened->file) == length;
+    df_status status;
+
+    text[length] = 0;
+    if (whole_header)
+        status = df_json_parse(text, length, path, &opened->header, err);
+    else
+        status = df_fail(err, DF_ERR_IO, "cannot read the header of '%s': %s", path, strerror(errno));
+    free(text);
+    DF_TRY(status);
+    if (!cJSON_IsObject(opened->header))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': the header is not a JSON object", path);
+    opened->data_at = 8 + (size_t)length;
+    opened->data_bytes = (size_t)size - opened->data_at;
+    return check_header(opened, err);
+}
+
+static df_status opened_init(struct opened *opened, const char *path, struct df_error *err)
+{
+    *opened = (struct opened){ .file = fopen(path, "rb"), .path = path };
+    if (!opened->file)
+        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    const df_status status = read_header(opened, err);
+
+    if (status != DF_OK)
+        opened_release(opened);
+    return status;
+}
+
+static void shape_text(const cJSON *shape, char *text, size_t bytes)
+{
+    struct df_text json = DF_TEXT_INIT;
+
+    df_json_canonical(shape, &json);
+    snprintf(text, bytes, "%s", df_text_get(&json));
+    df_text_release(&json);
+}
+
+/* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the file. */
+static df_status check_wanted(const struct opened *opened, const struct df_parameter *item, enum part part, size_t *at,
+                              struct df_error *err)
+{
+    char name[160], found[128], expected[128];
+    const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(opened->header, part_name(item, part, name));
+    cJSON *wanted;
+
+    if (!tensor)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing (%s)", opened->path, name,
+                       part == PART_VALUE ? "is it a checkpoint of another network?" : "it is an export without the optimiser's state");
+    wanted = describe(item, 0);
+    shape_text(cJSON_GetObjectItemCaseSensitive(tensor, "shape"), found, sizeof found);
+    shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), expected, sizeof expected);
+    cJSON_Delete(wanted);
+    if (strcmp(found, expected))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has shape %s, expected %s", opened->path, name, found, expected);
+    const char *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring;
+
+    if (strcmp(dtype, "F32"))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has dtype %s, expected F32", opened->path, name, dtype);
+    *at = opened->data_at + (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
+    return DF_OK;
+}
+
+static df_status check_nothing_else(const struct opened *opened, const struct df_parameters *parameters, struct df_error *err)
+{
+    const cJSON *tensor;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        const char *name = tensor->string;
+
+        if (!strcmp(name, "__metadata__") || !strncmp(name, "optimiser.moment", 16) || df_parameters_find(parameters, name))
+            continue;
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's", opened->path, name);
+    }
+    return DF_OK;
+}
+
+/* load = false: checks; true: reads into the device */
+static df_status each_tensor(const struct opened *opened, struct df_parameters *parameters, bool with_optimiser, bool load,
+                             struct df_error *err)
+{
+    float *stored = NULL;
+    df_real *values = NULL;
+    df_status status = DF_OK;
+
+    for (size_t i = 0; i < parameters->count && status == DF_OK; i++) {
+        const struct df_parameter *item = parameters->items[i];
+        const size_t elements = df_count(item->shape);
+
+        for (enum part part = PART_VALUE; part < PARTS && status == DF_OK; part++) {
+            size_t at = 0;
+
+            if (!part_exists(item, part, with_optimiser))
+                continue;
+            status = check_wanted(opened, item, part, &at, err);
+            if (status != DF_OK || !load)
+                continue;
+            stored = df_realloc(stored, elements * sizeof *stored);
+            values = df_realloc(values, elements * sizeof *values);
+            if (fseeko(opened->file, (off_t)at, SEEK_SET) || fread(stored, sizeof *stored, elements, opened->file) != elements) {
+                status = df_fail(err, DF_ERR_IO, "cannot read tensor '%s' of '%s': %s", item->name, opened->path, strerror(errno));
+                continue;
+            }
+            from_stored(item, stored, values);
+            df_write(parameters->device, part_data(parameters, item, part), values, elements * sizeof *values);
+        }
+    }
+    free(stored);
+    free(values);
+    return status;
+}
+
+df_status df_checkpoint_read(const char *path, struct df_parameters *parameters, bool with_optimiser, bool allow_extra,
+                             struct df_error *err)
+{
+    struct opened opened;
+
+    DF_ASSERT(parameters->built && (!with_optimiser || parameters->moment1));
+    DF_TRY(opened_init(&opened, path, err));
+    df_status status = each_tensor(&opened, parameters, with_optimiser, false, err);
+
+    if (status == DF_OK && !allow_extra)
+        status = check_nothing_else(&opened, parameters, err);
+    if (status == DF_OK) {
+        status = each_tensor(&opened, parameters, with_optimiser, true, err);
+        df_parameters_touch(parameters);
+    }
+    opened_release(&opened);
+    return status;
+}
+
+df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error *err)
+{
+    struct opened opened;
+    const cJSON *value;
+
+    *out = NULL;
+    DF_TRY(opened_init(&opened, path, err));
+    cJSON *metadata = cJSON_DetachItemFromObjectCaseSensitive(opened.header, "__metadata__");
+    df_status status = DF_OK;
+
+    if (!metadata)
+        metadata = cJSON_CreateObject();
+    if (!cJSON_IsObject(metadata))
+        status = df_fail(err, DF_ERR_FORMAT, "'%s': __metadata__ is not an object", path);
+    cJSON_ArrayForEach(value, metadata)
+    {
+        if (status == DF_OK && !cJSON_IsString(value))
+            status = df_fail(err, DF_ERR_FORMAT, "'%s': metadata '%s' is not a string", path, value->string ? value->string : "");
+    }
+    opened_release(&opened);
+    if (status == DF_OK)
+        *out = metadata;
+    else
+        cJSON_Delete(metadata);
+    return status;
+}
+
+df_status df_checkpoint_index(const char *path, cJSON **out, struct df_error *err)
+{
+    struct opened opened;
+    const cJSON *tensor;
+
+    *out = NULL;
+    DF_TRY(opened_init(&opened, path, err));
+    *out = cJSON_CreateArray();
+    cJSON_ArrayForEach(tensor, opened.header)
+    {
+        const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets");
+        cJSON *row;
+
+        if (!strcmp(tensor->string, "__metadata__"))
+            continue;
+        row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "name", tensor->string);
+        cJSON_AddStringToObject(row, "dtype", cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring);
+        cJSON_AddItemToObject(row, "shape", cJSON_Duplicate(cJSON_GetObjectItemCaseSensitive(tensor, "shape"), true));
+        cJSON_AddNumberToObject(row, "offset", (double)opened.data_at + cJSON_GetArrayItem(offsets, 0)->valuedouble);
+        cJSON_AddNumberToObject(row, "bytes", cJSON_GetArrayItem(offsets, 1)->valuedouble - cJSON_GetArrayItem(offsets, 0)->valuedouble);
+        cJSON_AddItemToArray(*out, row);
+    }
+    opened_release(&opened);
+    return DF_OK;
+}
