@@ -4,7 +4,10 @@
 #define DF_CORE_NN_OPS_H
 #include "core/nn/tape.h"
 
-struct df_conv_options { size_t stride_h, stride_w, pad_h, pad_w; bool relu; };
+struct df_conv_options {
+    size_t stride_h, stride_w, pad_h, pad_w;
+    bool relu;
+};
 /* w [F,KH,KW,C], bias [1,1,1,F] or NULL -> [N,OH,OW,F] */
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias, struct df_conv_options options);
 /* x [N,1,1,I] (or any shape: flattened to N rows), w [O,1,1,I], bias [1,1,1,O] or NULL -> [N,1,1,O] */
@@ -16,30 +19,30 @@ df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tenso
 df_tensor *df_relu(df_tape *tape, df_tensor *x);
 df_tensor *df_sigmoid(df_tape *tape, df_tensor *x);
 df_tensor *df_exp_op(df_tape *tape, df_tensor *x);
-df_tensor *df_log_op(df_tape *tape, df_tensor *x);   /* x > 0 */
-df_tensor *df_sqrt_op(df_tape *tape, df_tensor *x);  /* x > 0 */
-df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b);       /* the four: broadcasting */
+df_tensor *df_log_op(df_tape *tape, df_tensor *x);            /* x > 0 */
+df_tensor *df_sqrt_op(df_tape *tape, df_tensor *x);           /* x > 0 */
+df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b); /* the four: broadcasting */
 df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_div(df_tape *tape, df_tensor *a, df_tensor *b);
-df_tensor *df_add_relu(df_tape *tape, df_tensor *a, df_tensor *b);  /* max(0, a + b), same shapes: the residual join in one pass */
+df_tensor *df_add_relu(df_tape *tape, df_tensor *a, df_tensor *b); /* max(0, a + b), same shapes: the residual join in one pass */
 df_tensor *df_scale(df_tape *tape, df_tensor *x, double factor);
 df_tensor *df_scale_by(df_tape *tape, df_tensor *x, const df_tensor *scalar /* [1,1,1,1], no gradient to it */);
 /* axis: 0 n, 1 h, 2 w, 3 c */
 df_tensor *df_concat(df_tape *tape, df_tensor *const *parts, size_t count /* <= 16 */, int axis);
 df_tensor *df_slice(df_tape *tape, df_tensor *x, int axis, size_t begin, size_t end);
-df_tensor *df_reshape(df_tape *tape, df_tensor *x, df_shape shape);  /* same memory, same order */
-df_tensor *df_detach(df_tape *tape, df_tensor *x);                   /* same memory, no gradient */
+df_tensor *df_reshape(df_tape *tape, df_tensor *x, df_shape shape); /* same memory, same order */
+df_tensor *df_detach(df_tape *tape, df_tensor *x);                  /* same memory, no gradient */
 /* Over the axes whose bit (1 << axis) is set, kept with size 1. Sums in double, fixed order. max: gradient to the first largest. */
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned axes);
 df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned axes);
 df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned axes);
 /* (x - mean) / (std + eps) per channel over n,h,w; std is the unbiased one (as PKD's reference); N*H*W >= 2 */
 df_tensor *df_standardise(df_tape *tape, df_tensor *x, double eps);
-df_tensor *df_upsample_nearest(df_tape *tape, df_tensor *x, size_t h, size_t w);             /* source row = floor(y * H / h) */
-df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine);               /* nearest(coarse to fine's size) + fine, one pass */
-df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w);              /* half-pixel centres (align_corners = False) */
+df_tensor *df_upsample_nearest(df_tape *tape, df_tensor *x, size_t h, size_t w); /* source row = floor(y * H / h) */
+df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine);   /* nearest(coarse to fine's size) + fine, one pass */
+df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w);  /* half-pixel centres (align_corners = False) */
 df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride, size_t pad);
 df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w);
-df_tensor *df_softmax(df_tape *tape, df_tensor *x);                                          /* over c */
+df_tensor *df_softmax(df_tape *tape, df_tensor *x); /* over c */
 #endif

@@ -10,10 +10,10 @@ struct df_parameter;
 
 typedef struct df_tensor {
     df_shape shape;
-    df_real *data;                   /* [N,H,W,C] on the tape's device */
-    df_real *grad;                   /* same shape; NULL until something flows into it */
+    df_real *data; /* [N,H,W,C] on the tape's device */
+    df_real *grad; /* same shape; NULL until something flows into it */
     bool requires_grad;
-    struct df_parameter *parameter;  /* set for a leaf that is a parameter */
+    struct df_parameter *parameter; /* set for a leaf that is a parameter */
 } df_tensor;
 
 typedef struct df_tape df_tape;
@@ -22,17 +22,19 @@ void df_tape_free(df_tape *tape);
 void df_tape_reset(df_tape *tape);
 struct df_device *df_tape_device(const df_tape *tape);
 bool df_tape_recording(const df_tape *tape);
-size_t df_tape_bytes(const df_tape *tape);  /* device memory held by the arena */
-void *df_tape_host(df_tape *tape, size_t bytes);    /* host scratch that lives until the reset; never NULL */
+size_t df_tape_bytes(const df_tape *tape);                /* device memory held by the arena */
+void *df_tape_host(df_tape *tape, size_t bytes);          /* host scratch that lives until the reset; never NULL */
 void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that lives until the reset */
 
-df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                               /* uninitialised, no gradient */
-df_tensor *df_tensor_from(df_tape *tape, df_shape shape, const df_real *host);         /* copied from the host, no gradient */
-df_tensor *df_tensor_view(df_tape *tape, df_shape shape, df_real *device_data);        /* borrows memory, no gradient */
-df_tensor *df_leaf(df_tape *tape, df_shape shape, const df_real *host);                /* copied; requires_grad (tests) */
-df_tensor *df_parameter_tensor(df_tape *tape, struct df_parameter *parameter);         /* shares value and gradient; the same tensor when asked again before a reset */
-double df_item(df_tape *tape, const df_tensor *scalar);                                /* waits for the device */
-void df_backward(df_tape *tape, df_tensor *loss);  /* loss is [1,1,1,1]; d loss / d loss = 1 */
+df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        /* uninitialised, no gradient */
+df_tensor *df_tensor_from(df_tape *tape, df_shape shape, const df_real *host);  /* copied from the host, no gradient */
+df_tensor *df_tensor_view(df_tape *tape, df_shape shape, df_real *device_data); /* borrows memory, no gradient */
+df_tensor *df_leaf(df_tape *tape, df_shape shape, const df_real *host);         /* copied; requires_grad (tests) */
+df_tensor *
+df_parameter_tensor(df_tape *tape,
+                    struct df_parameter *parameter);    /* shares value and gradient; the same tensor when asked again before a reset */
+double df_item(df_tape *tape, const df_tensor *scalar); /* waits for the device */
+void df_backward(df_tape *tape, df_tensor *loss);       /* loss is [1,1,1,1]; d loss / d loss = 1 */
 
 /* For op authors (core/nn only). */
 struct df_node;
@@ -40,13 +42,17 @@ typedef void df_backward_fn(df_tape *tape, struct df_node *node);
 struct df_node {
     df_backward_fn *backward;
     df_tensor *out;
-    df_tensor *in[6];
-    void *args;   /* host memory from the tape, whatever the op needs */
+    df_tensor *in[6]; /* an op with more inputs keeps them in args */
+    void *args;       /* host memory from the tape, whatever the op needs */
     struct df_node *previous;
 };
 /* Records the op if the tape records and any input requires a gradient; then out->requires_grad = true. Returns out. args is copied. */
 df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df_tensor *const *in, size_t inputs, const void *args,
                      size_t args_bytes);
-df_real *df_grad(df_tape *tape, df_tensor *x);               /* the gradient buffer, zeroed at first use; NULL if x needs none */
-df_real *df_grad_fresh(df_tape *tape, df_tensor *x, bool *fresh);  /* like df_grad, but not zeroed at first use: *fresh says whether to overwrite */
+df_real *df_grad(df_tape *tape, df_tensor *x); /* the gradient buffer, zeroed at first use; NULL if x needs none */
+df_real *df_grad_fresh(df_tape *tape, df_tensor *x,
+                       bool *fresh); /* like df_grad, but not zeroed at first use: *fresh says whether to overwrite */
+/* x receives dy, of x's size, as it is. When it is the first to arrive, x takes over the buffer: only for an op's own out->grad, which nobody
+ * reads after the op's backward, as the last thing that backward does. So after df_backward the gradients of leaves hold, no others. */
+void df_grad_pass(df_tape *tape, df_tensor *x, df_real *dy);
 #endif
