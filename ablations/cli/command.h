@@ -13,7 +13,19 @@ struct df_command {
     /* Returns the exit status: 0 done, 1 failed or a check says no, 2 usage, 130 interrupted. */
     int (*run)(const void *options, int count, char *const *arguments);
 };
-extern const struct df_command *const df_commands[];
+extern const struct df_command *const df_commands[];  /* in the order of the help; ends with NULL */
 /* Prints "defeat: <text>" to stderr and returns the exit status that belongs to the error. */
 int df_command_fail(const struct df_error *err);
+/* Colour on this stream (1, 2): a terminal, not a dumb one, and NO_COLOR not set. */
+bool df_command_color(int stream);
+
+/* For main, help and the tests. Splits words (after the command's name) into options, over the defaults in values, and arguments (in
+ * order; room for count). `--` ends the options. *help: --help or -h was there, nothing else is checked then. */
+df_status df_command_parse(const struct df_command *command, int count, char *const *words, void *values, char **arguments, int *given,
+                           bool *help, struct df_error *err);
+/* Finds the command and runs it; returns its exit status. words[0] is the program. */
+int df_command_main(const struct df_command *const *table, int count, char *const *words);
+const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err);
+void df_command_list(const struct df_command *const *table, bool color, struct df_text *out);
+void df_command_help_text(const struct df_command *command, bool color, struct df_text *out);
 #endif

@@ -1,0 +1,275 @@
+/* The command line: finding the command, its options from its table, its help, its errors. */
+#include "ablations/cli/command.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int df_command_fail(const struct df_error *err)
+{
+    fflush(stdout);
+    fprintf(stderr, "defeat: %s\n", err->text);
+    return err->status == DF_ERR_USAGE ? 2 : err->status == DF_ERR_INTERRUPTED ? 130 : 1;
+}
+
+bool df_command_color(int stream)
+{
+    const char *kind = getenv("TERM"), *refused = getenv("NO_COLOR");
+
+    return isatty(stream) && kind && strcmp(kind, "dumb") != 0 && !(refused && refused[0]);
+}
+
+static size_t option_count(const df_option *options)
+{
+    size_t count = 0;
+
+    while (options && options[count].name)
+        count++;
+    return count;
+}
+
+/* The table as it is typed: "--dry-run" for dry_run. Its names end with the table's last row; df_option is copied as it is. */
+struct typed {
+    df_option *option;
+    char (*name)[64];
+};
+
+static struct typed typed_new(const df_option *options)
+{
+    const size_t count = option_count(options);
+    struct typed typed = { df_calloc(count + 1, sizeof *typed.option), df_calloc(count + 1, sizeof *typed.name) };
+
+    for (size_t i = 0; i < count; i++) {
+        snprintf(typed.name[i], sizeof *typed.name, "--%s", options[i].name);
+        for (char *c = typed.name[i]; *c; c++)
+            *c = *c == '_' ? '-' : *c;
+        typed.option[i] = options[i];
+        typed.option[i].name = typed.name[i];
+    }
+    return typed;
+}
+
+static void typed_release(struct typed *typed)
+{
+    free(typed->option);
+    free(typed->name);
+}
+
+struct parse {
+    const struct df_command *command;
+    struct typed typed;
+    const char **set; /* names of the options given, as the table has them */
+    size_t sets;
+    int next, count;
+    char *const *words;
+    struct df_error *err;
+};
+
+static const df_option *typed_find(const struct parse *p, const char *name, size_t length)
+{
+    for (const df_option *option = p->typed.option; option->name; option++)
+        if (strlen(option->name) == length && memcmp(option->name, name, length) == 0)
+            return option;
+    return NULL;
+}
+
+static df_status set_option(struct parse *p, const df_option *option, const char *value, void *values)
+{
+    p->set[p->sets++] = p->command->options[option - p->typed.option].name;
+    return df_options_set(p->typed.option, option->name, value, p->command->name, values, p->err);
+}
+
+/* "--no-flag": the option that it turns off, or NULL. */
+static const df_option *find_negated(const struct parse *p, const char *word)
+{
+    char name[64];
+    const df_option *option;
+
+    if (strncmp(word, "--no-", 5) != 0 || strlen(word) >= sizeof name)
+        return NULL;
+    snprintf(name, sizeof name, "--%s", word + 5);
+    option = typed_find(p, name, strlen(name));
+    return option && option->type == DF_OPTION_BOOL ? option : NULL;
+}
+
+static df_status fail_without_value(const struct parse *p, const char *word)
+{
+    const bool end = p->next == p->count;
+
+    return df_fail(p->err, DF_ERR_USAGE, "%s: option '%s' needs a value, found %s%s%s", p->command->name, word, end ? "the end" : "'",
+                   end ? "" : p->words[p->next], end ? "" : "'");
+}
+
+/* One word that begins with '-': "--jobs 4", "--jobs=4", "--flag", "--no-flag". */
+static df_status parse_option(struct parse *p, void *values)
+{
+    const char *word = p->words[p->next++], *equals = strchr(word, '=');
+    const int length = (int)(equals ? (size_t)(equals - word) : strlen(word));
+    const df_option *option = typed_find(p, word, (size_t)length), *negated = find_negated(p, word);
+    char name[128];
+
+    if (option && equals)
+        return set_option(p, option, equals + 1, values);
+    if (option && option->type == DF_OPTION_BOOL)
+        return set_option(p, option, "true", values);
+    if (option && (p->next == p->count || strncmp(p->words[p->next], "--", 2) == 0))
+        return fail_without_value(p, word);
+    if (option)
+        return set_option(p, option, p->words[p->next++], values);
+    if (negated)
+        return set_option(p, negated, "false", values);
+    snprintf(name, sizeof name, "%.*s", length, word); /* unknown: the option table says so, and knows the near names */
+    return df_options_set(p->typed.option, name, "", p->command->name, values, p->err);
+}
+
+static df_status check_count(const struct df_command *command, int given, char *const *arguments, struct df_error *err)
+{
+    if (given > command->arguments_max)
+        return df_fail(err, DF_ERR_USAGE, "%s: unexpected argument '%s' (usage: %s)", command->name, arguments[command->arguments_max],
+                       command->usage);
+    if (given < command->arguments_min)
+        return df_fail(err, DF_ERR_USAGE, "%s: found %d of %d arguments (usage: %s)", command->name, given, command->arguments_min,
+                       command->usage);
+    return DF_OK;
+}
+
+df_status df_command_parse(const struct df_command *command, int count, char *const *words, void *values, char **arguments, int *given,
+                           bool *help, struct df_error *err)
+{
+    static const df_option no_options[] = { { 0 } };
+    const df_option *options = command->options ? command->options : no_options;
+    struct parse p = { .command = command, .typed = typed_new(options), .count = count, .words = words, .err = err };
+    df_status status = DF_OK;
+    bool ended = false;
+
+    p.set = df_calloc((size_t)count + 1, sizeof *p.set);
+    *given = 0;
+    *help = false;
+    df_options_standard(options, values);
+    for (int i = 0; i < count && strcmp(words[i], "--") != 0; i++)
+        *help |= strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
+    while (!*help && p.next < count && status == DF_OK) {
+        const char *word = words[p.next];
+
+        if (!ended && strcmp(word, "--") == 0) {
+            ended = true;
+            p.next++;
+        } else if (!ended && word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9')) {
+            status = parse_option(&p, values);
+        } else {
+            arguments[(*given)++] = words[p.next++];
+        }
+    }
+    if (status == DF_OK && !*help)
+        status = check_count(command, *given, arguments, err);
+    if (status == DF_OK && !*help)
+        status = df_options_check(options, values, p.set, command->name, err);
+    free(p.set);
+    typed_release(&p.typed);
+    return status;
+}
+
+const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err)
+{
+    const char *names[64], *near;
+    size_t count = 0;
+
+    for (; table[count]; count++) {
+        DF_ASSERT(count + 1 < sizeof names / sizeof *names);
+        if (strcmp(table[count]->name, name) == 0)
+            return table[count];
+        names[count] = table[count]->name;
+    }
+    names[count] = NULL;
+    near = df_nearest(name, names);
+    if (near)
+        df_fail(err, DF_ERR_USAGE, "unknown command '%s' (did you mean '%s'? 'defeat help' lists them)", name, near);
+    else
+        df_fail(err, DF_ERR_USAGE, "unknown command '%s' ('defeat help' lists them)", name);
+    return NULL;
+}
+
+static void heading(const char *text, bool color, struct df_text *out) { df_text_addf(out, color ? "\033[1m%s\033[0m" : "%s", text); }
+
+void df_command_list(const struct df_command *const *table, bool color, struct df_text *out)
+{
+    size_t width = 0;
+
+    for (size_t i = 0; table[i]; i++)
+        width = strlen(table[i]->name) > width ? strlen(table[i]->name) : width;
+    df_text_add(out, "DeFeat Bench: knowledge distillation for object detectors, measured.\n\n");
+    heading("usage:", color, out);
+    df_text_add(out, " defeat COMMAND [ARGUMENTS] [OPTIONS]\n\n");
+    heading("commands:", color, out);
+    df_text_add(out, "\n");
+    for (size_t i = 0; table[i]; i++)
+        df_text_addf(out, "  %-*s  %s\n", (int)width, table[i]->name, table[i]->summary);
+    df_text_add(out, "\n'defeat help COMMAND' shows a command's options and an example.\n");
+}
+
+void df_command_help_text(const struct df_command *command, bool color, struct df_text *out)
+{
+    df_text_addf(out, "%s\n\n", command->summary);
+    heading("usage:", color, out);
+    df_text_addf(out, " %s\n", command->usage);
+    if (option_count(command->options)) {
+        struct typed typed = typed_new(command->options);
+
+        df_text_add(out, "\n");
+        heading("options:", color, out);
+        df_text_add(out, " (name, default, range, what it does; true|false: --name or --no-name)\n");
+        df_options_help(typed.option, out);
+        typed_release(&typed);
+    }
+    if (command->example) {
+        df_text_add(out, "\n");
+        heading("example:", color, out);
+        df_text_addf(out, " %s\n", command->example);
+    }
+}
+
+static int print(struct df_text *text)
+{
+    fputs(df_text_get(text), stdout);
+    df_text_release(text);
+    return 0;
+}
+
+static int run_command(const struct df_command *command, int count, char *const *words)
+{
+    void *values = df_calloc(1, command->options_size);
+    char **arguments = df_calloc((size_t)count + 1, sizeof *arguments);
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    bool help;
+    int given, exit_status;
+
+    if (df_command_parse(command, count, words, values, arguments, &given, &help, &err) != DF_OK) {
+        exit_status = df_command_fail(&err);
+    } else if (help) {
+        df_command_help_text(command, df_command_color(STDOUT_FILENO), &text);
+        exit_status = print(&text);
+    } else {
+        exit_status = command->run(values, given, arguments);
+    }
+    free(arguments);
+    free(values);
+    return exit_status;
+}
+
+int df_command_main(const struct df_command *const *table, int count, char *const *words)
+{
+    const char *name = count > 1 ? words[1] : "help";
+    const struct df_command *command;
+    struct df_error err = { 0 };
+
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    else if (strcmp(name, "--version") == 0)
+        name = "version";
+    command = df_command_find(table, name, &err);
+    if (!command)
+        return df_command_fail(&err);
+    return run_command(command, count > 2 ? count - 2 : 0, words + (count > 2 ? 2 : count));
+}

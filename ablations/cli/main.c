@@ -1,0 +1,23 @@
+/* DeFeat Bench's program. Results go to stdout, all else to stderr. Exit status: 0 done, 1 the work failed or a check says no, 2 usage,
+ * 130 interrupted. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ablations/cli/command.h"
+#include "core/base/progress.h"
+
+int main(int argc, char **argv)
+{
+    int status;
+
+    signal(SIGPIPE, SIG_DFL); /* `defeat table SPEC | head` ends quietly, whatever the parent had set */
+    df_progress_enable(true);
+    status = df_command_main(df_commands, argc, argv);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "defeat: cannot write the results: %s\n", strerror(errno));
+        return status ? status : 1;
+    }
+    return status;
+}

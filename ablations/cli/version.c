@@ -1,0 +1,81 @@
+/* defeat version: what a bug report needs. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <oneapi/dnnl/dnnl.h>
+#include <pcre2.h>
+#include <png.h>
+#include <stdio.h>
+#include <xxhash.h>
+#include <yajl/yajl_version.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/run/cell.h"
+
+#ifndef DF_REVISION
+#define DF_REVISION "unknown"
+#endif
+
+struct version_options {
+    bool json;
+};
+static const df_option version_options[] = {
+    { "json", DF_BOOL_OPTION(struct version_options, json), 0, 0, 1, "print JSON" },
+    { 0 },
+};
+
+static cJSON *libraries(void)
+{
+    cJSON *object = cJSON_CreateObject();
+    const dnnl_version_t *dnnl = dnnl_version();
+    const int yajl = yajl_version();
+    char text[64];
+
+    snprintf(text, sizeof text, "%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch);
+    cJSON_AddStringToObject(object, "oneDNN", text);
+    cJSON_AddStringToObject(object, "cJSON", cJSON_Version());
+    snprintf(text, sizeof text, "%d.%d.%d", yajl / 10000, yajl / 100 % 100, yajl % 100);
+    cJSON_AddStringToObject(object, "yajl", text);
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof text && pcre2_config(PCRE2_CONFIG_VERSION, text) > 0)
+        cJSON_AddStringToObject(object, "PCRE2", text);
+    cJSON_AddStringToObject(object, "libpng", png_get_libpng_ver(NULL));
+    snprintf(text, sizeof text, "%u.%u.%u", XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100);
+    cJSON_AddStringToObject(object, "xxHash", text);
+    return object;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct version_options *options = values;
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *root = cJSON_CreateObject(), *used = libraries();
+    const cJSON *library;
+
+    (void)count;
+    (void)arguments;
+    cJSON_AddStringToObject(root, "revision", DF_REVISION);
+    cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
+    cJSON_AddStringToObject(root, "compiler", __VERSION__);
+    cJSON_AddItemToObject(root, "libraries", used);
+    if (options->json) {
+        df_json_canonical(root, &text);
+        df_text_add(&text, "\n");
+    } else {
+        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\nlibraries", DF_REVISION, DF_SEMANTICS, __VERSION__);
+        cJSON_ArrayForEach(library, used)
+            df_text_addf(&text, "%s %s %s", library == used->child ? "" : ",", library->string, library->valuestring);
+        df_text_add(&text, "\n");
+    }
+    fputs(df_text_get(&text), stdout);
+    df_text_release(&text);
+    cJSON_Delete(root);
+    return 0;
+}
+
+const struct df_command df_command_version = {
+    .name = "version",
+    .summary = "revision, semantics (raised when the code's numbers change), libraries",
+    .usage = "defeat version [--json]",
+    .example = "defeat version",
+    .options = version_options,
+    .options_size = sizeof(struct version_options),
+    .run = run,
+};
