@@ -1,0 +1,117 @@
+/* What all datasets share: finding one by name, image buffers, export of the ground truth. */
+#include "core/data/dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/data/datasets.h"
+
+void df_image_release(struct df_image *image)
+{
+    free(image->pixels);
+    *image = (struct df_image){ 0 };
+}
+
+void df_image_reserve(struct df_image *image, int width, int height, size_t extra)
+{
+    const size_t bytes = (size_t)width * (size_t)height * 3 + extra;
+
+    if (bytes > image->capacity) {
+        free(image->pixels);
+        image->pixels = df_malloc(bytes);
+        image->capacity = bytes;
+    }
+    image->width = width;
+    image->height = height;
+}
+
+const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err)
+{
+    const char *names[16];
+    size_t n = 0;
+
+    for (; df_dataset_classes[n]; n++) {
+        if (strcmp(df_dataset_classes[n]->name, name) == 0)
+            return df_dataset_classes[n];
+        if (n < 15)
+            names[n] = df_dataset_classes[n]->name;
+    }
+    names[n < 15 ? n : 15] = NULL;
+    const char *nearest = df_nearest(name, names);
+    struct df_text all = DF_TEXT_INIT;
+    for (size_t i = 0; names[i]; i++)
+        df_text_addf(&all, "%s%s", i ? ", " : "", names[i]);
+    if (nearest)
+        df_fail(err, DF_ERR_USAGE, "unknown data kind '%s' (did you mean '%s'? there are: %s)", name, nearest, df_text_get(&all));
+    else
+        df_fail(err, DF_ERR_USAGE, "unknown data kind '%s' (there are: %s)", name, df_text_get(&all));
+    df_text_release(&all);
+    return NULL;
+}
+
+void df_dataset_close(struct df_dataset *dataset)
+{
+    if (dataset)
+        dataset->class->close(dataset);
+}
+
+void df_text_add_json_string(struct df_text *out, const char *text)
+{
+    df_text_add(out, "\"");
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+
+        if (c == '"' || c == '\\')
+            df_text_add_bytes(out, "\\", 1);
+        if (c < 0x20)
+            df_text_addf(out, "\\u%04x", c);
+        else
+            df_text_add_bytes(out, text, 1);
+    }
+    df_text_add(out, "\"");
+}
+
+static void add_object(struct df_text *text, int64_t image_id, const struct df_object *object)
+{
+    char number[32];
+
+    df_text_addf(text, "{\"id\":%lld,\"image_id\":%lld,\"category_id\":%lld,\"bbox\":[", (long long)object->id, (long long)image_id,
+                 (long long)object->category_id);
+    for (int k = 0; k < 4; k++)
+        df_text_addf(text, "%s%s", k ? "," : "", df_format_real(number, object->bbox[k]));
+    df_text_addf(text, "],\"area\":%s,\"iscrowd\":%d}", df_format_real(number, object->area), object->crowd);
+}
+
+df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *path, struct df_error *err)
+{
+    struct df_text text = DF_TEXT_INIT;
+    bool any = false;
+
+    df_text_add(&text, "{\"images\":[");
+    for (size_t i = 0; i < dataset->size; i++) {
+        const struct df_image_info *info = &dataset->info[i];
+
+        df_text_addf(&text, "%s\n{\"id\":%lld,\"width\":%d,\"height\":%d,\"file_name\":", i ? "," : "", (long long)info->id, info->width,
+                     info->height);
+        df_text_add_json_string(&text, info->file_name);
+        df_text_add(&text, "}");
+    }
+    df_text_add(&text, "],\n\"annotations\":[");
+    for (size_t i = 0; i < dataset->size; i++)
+        for (size_t k = 0; k < dataset->info[i].count; k++) {
+            df_text_add(&text, any ? ",\n" : "\n");
+            add_object(&text, dataset->info[i].id, &dataset->info[i].objects[k]);
+            any = true;
+        }
+    df_text_add(&text, "],\n\"categories\":[");
+    for (size_t c = 0; c < dataset->categories; c++) {
+        df_text_addf(&text, "%s\n{\"id\":%lld,\"name\":", c ? "," : "", (long long)dataset->category[c].id);
+        df_text_add_json_string(&text, dataset->category[c].name);
+        df_text_add(&text, "}");
+    }
+    df_text_add(&text, "]}\n");
+    const df_status status = df_file_write(path, df_text_get(&text), text.length, err);
+    df_text_release(&text);
+    return status;
+}

@@ -1,0 +1,493 @@
+/* Batches. One builder makes a batch from (step) alone; with prefetch a thread runs it one step ahead into the other of two slots, so
+ * what a batch holds cannot depend on it. Pixels: 8-bit image -> resized 8-bit canvas (kept when memory_limit allows) -> flipped,
+ * normalised, padded with 0 on the right and below. Resizing rule: torchvision's GeneralizedRCNNTransform. */
+#include "core/data/loader.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/rng.h"
+#include "core/data/image_file.h"
+
+const df_option df_canvas_option_table[] = {
+    { "min_side", DF_INT_OPTION(struct df_canvas_options, min_side), 0, 0, 1e4,
+      "images are resized to this shorter side, pixels; 0: not resized" },
+    { "max_side", DF_INT_OPTION(struct df_canvas_options, max_side), 1333, 1, 1e5, "... unless the longer side would exceed this, pixels",
+      .when = "min_side!=0" },
+    { "divisor", DF_INT_OPTION(struct df_canvas_options, divisor), 32, 1, 1024, "the canvas is rounded up to a multiple of this, pixels" },
+    { "fixed", DF_BOOL_OPTION(struct df_canvas_options, fixed), 0, 0, 1, "one canvas for all images" },
+    { "canvas_width", DF_INT_OPTION(struct df_canvas_options, canvas_width), 0, 0, 1e5, "width of the fixed canvas, pixels",
+      .when = "fixed=1" },
+    { "canvas_height", DF_INT_OPTION(struct df_canvas_options, canvas_height), 0, 0, 1e5, "its height", .when = "fixed=1" },
+    { "mean", DF_REAL_LIST_OPTION(struct df_canvas_options, mean), 0, 0, 1, "of red, green, blue in 0..1, subtracted",
+      .text = "0.485,0.456,0.406" },
+    { "std", DF_REAL_LIST_OPTION(struct df_canvas_options, std), 0, 1e-3, 10, "divisor of red, green, blue", .text = "0.229,0.224,0.225" },
+    { 0 },
+};
+
+struct slot {
+    struct df_batch batch;
+    size_t pixels_capacity;
+    struct df_ground_truth *truth;
+    struct df_box *boxes; /* [n][most objects of an image] */
+    int32_t *labels;
+    size_t *index, *valid_h, *valid_w;
+    bool *flipped;
+    double *scale_x, *scale_y;
+    size_t step;
+    bool full;
+    df_status status;
+    struct df_error err;
+};
+
+enum image_state { IMAGE_UNREAD, IMAGE_KEPT, IMAGE_BAD };
+
+struct df_loader {
+    struct df_loader_config config;
+    size_t steps, most_objects, skipped;
+    df_real normal[3][256];
+    /* the builder's; under `work` */
+    pthread_mutex_t work;
+    struct df_image image;
+    struct df_image resized;
+    uint8_t *kept; /* all resized images, or NULL */
+    size_t *kept_at;
+    uint8_t *state;
+    uint32_t *order;
+    bool *flip;
+    size_t epoch; /* of order and flip; SIZE_MAX: none yet */
+    struct slot slot[2], single;
+    /* the thread's; under `lock` */
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    pthread_t thread;
+    struct slot *wanted; /* to be built: wanted->step */
+    bool busy, stop;
+};
+
+static size_t round_up(size_t n, size_t divisor) { return (n + divisor - 1) / divisor * divisor; }
+
+static void resized_size(const struct df_canvas_options *canvas, const struct df_image_info *info, int *width, int *height)
+{
+    double scale = 1;
+
+    if (canvas->min_side) {
+        const int small = info->width < info->height ? info->width : info->height;
+        const int large = info->width < info->height ? info->height : info->width;
+
+        scale = fmin((double)canvas->min_side / small, (double)canvas->max_side / large);
+    }
+    *width = (int)fmax(1, floor(info->width * scale));
+    *height = (int)fmax(1, floor(info->height * scale));
+}
+
+static void canvas_size(const struct df_canvas_options *canvas, int width, int height, size_t *canvas_width, size_t *canvas_height)
+{
+    *canvas_width = canvas->fixed ? (size_t)canvas->canvas_width : round_up((size_t)width, (size_t)canvas->divisor);
+    *canvas_height = canvas->fixed ? (size_t)canvas->canvas_height : round_up((size_t)height, (size_t)canvas->divisor);
+}
+
+static df_status check_config(const struct df_loader_config *config, struct df_error *err)
+{
+    const struct df_canvas_options *canvas = &config->canvas;
+
+    if (canvas->mean.count != 3 || canvas->std.count != 3)
+        return df_fail(err, DF_ERR_USAGE, "canvas: mean has %zu and std %zu numbers, expected 3 (red, green, blue)", canvas->mean.count,
+                       canvas->std.count);
+    if (canvas->fixed && (canvas->canvas_width <= 0 || canvas->canvas_height <= 0 || canvas->canvas_width % canvas->divisor ||
+                          canvas->canvas_height % canvas->divisor))
+        return df_fail(err, DF_ERR_USAGE, "canvas: a fixed canvas of %lld x %lld, expected positive multiples of divisor %lld",
+                       (long long)canvas->canvas_width, (long long)canvas->canvas_height, (long long)canvas->divisor);
+    if (config->batch == 0)
+        return df_fail(err, DF_ERR_USAGE, "batch of 0 images, expected 1 or more");
+    if (config->dataset->size == 0)
+        return df_fail(err, DF_ERR_USAGE, "the data set has no images");
+    if (config->shuffle && config->dataset->size < config->batch)
+        return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %zu", config->dataset->size, config->batch);
+    return DF_OK;
+}
+
+/* Where each resized image would be kept, and whether all of them may be; checks that they fit a fixed canvas. */
+static df_status plan_images(struct df_loader *loader, struct df_error *err)
+{
+    const struct df_dataset *dataset = loader->config.dataset;
+    const struct df_canvas_options *canvas = &loader->config.canvas;
+    size_t total = 0;
+
+    for (size_t i = 0; i < dataset->size; i++) {
+        const struct df_image_info *info = &dataset->info[i];
+        int width, height;
+
+        resized_size(canvas, info, &width, &height);
+        if (canvas->fixed && (width > canvas->canvas_width || height > canvas->canvas_height))
+            return df_fail(
+                err, DF_ERR_USAGE, "canvas: image %lld '%s' is %d x %d after resizing and does not fit the fixed canvas of %lld x %lld",
+                (long long)info->id, info->file_name, width, height, (long long)canvas->canvas_width, (long long)canvas->canvas_height);
+        loader->kept_at[i] = total;
+        total += (size_t)width * (size_t)height * 3;
+        if (info->count > loader->most_objects)
+            loader->most_objects = info->count;
+    }
+    if (total <= loader->config.memory_limit)
+        loader->kept = df_malloc(total);
+    return DF_OK;
+}
+
+static void slot_init(struct slot *slot, size_t batch, size_t most_objects)
+{
+    slot->truth = df_calloc(batch, sizeof *slot->truth);
+    slot->boxes = df_calloc(batch * most_objects + 1, sizeof *slot->boxes);
+    slot->labels = df_calloc(batch * most_objects + 1, sizeof *slot->labels);
+    slot->index = df_calloc(batch, sizeof *slot->index);
+    slot->valid_h = df_calloc(batch, sizeof *slot->valid_h);
+    slot->valid_w = df_calloc(batch, sizeof *slot->valid_w);
+    slot->flipped = df_calloc(batch, sizeof *slot->flipped);
+    slot->scale_x = df_calloc(batch, sizeof *slot->scale_x);
+    slot->scale_y = df_calloc(batch, sizeof *slot->scale_y);
+}
+
+static void slot_release(struct slot *slot)
+{
+    free(slot->batch.pixels);
+    free(slot->truth);
+    free(slot->boxes);
+    free(slot->labels);
+    free(slot->index);
+    free(slot->valid_h);
+    free(slot->valid_w);
+    free(slot->flipped);
+    free(slot->scale_x);
+    free(slot->scale_y);
+}
+
+/* Order and flips of an epoch. */
+static void plan_epoch(struct df_loader *loader, size_t epoch)
+{
+    const size_t n = loader->config.dataset->size;
+    struct df_rng rng;
+
+    if (loader->epoch == epoch)
+        return;
+    loader->epoch = epoch;
+    if (loader->config.shuffle) {
+        df_rng_init(&rng, loader->config.seed, DF_RNG_ORDER, epoch);
+        df_rng_permutation(&rng, n, loader->order);
+    } else {
+        for (size_t i = 0; i < n; i++)
+            loader->order[i] = (uint32_t)i;
+    }
+    df_rng_init(&rng, loader->config.seed, DF_RNG_FLIP, epoch);
+    for (size_t i = 0; i < n; i++)
+        loader->flip[i] = loader->config.flip && df_rng_uniform(&rng) < 0.5;
+}
+
+static df_status resized_image(struct df_loader *loader, size_t i, int width, int height, const uint8_t **out, struct df_error *err)
+{
+    struct df_dataset *dataset = loader->config.dataset;
+    uint8_t *to;
+
+    if (loader->state[i] == IMAGE_KEPT) {
+        *out = loader->kept + loader->kept_at[i];
+        return DF_OK;
+    }
+    DF_TRY(dataset->class->read(dataset, i, &loader->image, err));
+    if (loader->kept) {
+        to = loader->kept + loader->kept_at[i];
+        loader->state[i] = IMAGE_KEPT;
+    } else if (loader->image.width == width && loader->image.height == height) {
+        *out = loader->image.pixels;
+        return DF_OK;
+    } else {
+        const size_t bytes = (size_t)width * (size_t)height * 3;
+
+        if (bytes > loader->resized.capacity) {
+            loader->resized.pixels = df_realloc(loader->resized.pixels, bytes);
+            loader->resized.capacity = bytes;
+        }
+        to = loader->resized.pixels;
+    }
+    df_image_resize(&loader->image, to, width, height);
+    *out = to;
+    return DF_OK;
+}
+
+static df_status resized_or_skipped(struct df_loader *loader, size_t i, int width, int height, const uint8_t **out, struct df_error *err)
+{
+    struct df_error mine = { 0 };
+
+    *out = NULL;
+    if (loader->state[i] == IMAGE_BAD)
+        return DF_OK;
+    const df_status status = resized_image(loader, i, width, height, out, &mine);
+    if (status == DF_OK)
+        return DF_OK;
+    if (!loader->config.skip_bad) {
+        if (err)
+            *err = mine;
+        return status;
+    }
+    df_warn("left out: %s", mine.text);
+    loader->state[i] = IMAGE_BAD;
+    loader->skipped++;
+    *out = NULL;
+    return DF_OK;
+}
+
+/* to: [canvas height][canvas width][3]; from: [height][width][3] or NULL (all padding) */
+static void fill_canvas(const struct df_loader *loader, const uint8_t *from, size_t width, size_t height, bool flip, df_real *to,
+                        size_t canvas_width, size_t canvas_height)
+{
+    if (!from)
+        width = height = 0;
+    for (size_t y = 0; y < height; y++, to += canvas_width * 3) {
+        const uint8_t *row = from + y * width * 3;
+
+        for (size_t x = 0; x < width; x++) {
+            const uint8_t *pixel = row + (flip ? width - 1 - x : x) * 3;
+
+            for (size_t c = 0; c < 3; c++)
+                to[3 * x + c] = loader->normal[c][pixel[c]];
+        }
+        memset(to + 3 * width, 0, (canvas_width - width) * 3 * sizeof *to);
+    }
+    memset(to, 0, (canvas_height - height) * canvas_width * 3 * sizeof *to);
+}
+
+/* Stored pixels -> canvas pixels. False when nothing of the box is left. */
+static bool canvas_box(const double bbox[4], const struct df_image_info *info, const struct slot *slot, size_t k, struct df_box *out)
+{
+    double x0 = fmax(bbox[0], 0) * slot->scale_x[k], x1 = fmin(bbox[0] + bbox[2], info->width) * slot->scale_x[k];
+    const double y0 = fmax(bbox[1], 0) * slot->scale_y[k], y1 = fmin(bbox[1] + bbox[3], info->height) * slot->scale_y[k];
+
+    if (slot->flipped[k]) {
+        const double left = (double)slot->valid_w[k] - x1;
+
+        x1 = (double)slot->valid_w[k] - x0;
+        x0 = left;
+    }
+    *out = (struct df_box){ (float)x0, (float)y0, (float)x1, (float)y1 };
+    return out->x1 > out->x0 && out->y1 > out->y0;
+}
+
+static void fill_truth(const struct df_loader *loader, struct slot *slot, size_t k, bool bad)
+{
+    const struct df_image_info *info = &loader->config.dataset->info[slot->index[k]];
+    struct df_box *boxes = slot->boxes + k * loader->most_objects;
+    int32_t *labels = slot->labels + k * loader->most_objects;
+    size_t count = 0;
+
+    for (size_t j = 0; j < info->count && !bad; j++) {
+        const struct df_object *object = &info->objects[j];
+
+        if (object->crowd || object->difficult || !canvas_box(object->bbox, info, slot, k, &boxes[count]))
+            continue;
+        labels[count++] = object->label;
+    }
+    slot->truth[k] = (struct df_ground_truth){ count, boxes, labels };
+}
+
+/* Fills the slot with the n images whose index and flip it holds. */
+static df_status build(struct df_loader *loader, struct slot *slot, size_t n, struct df_error *err)
+{
+    struct df_batch *batch = &slot->batch;
+    size_t width = 0, height = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        const struct df_image_info *info = &loader->config.dataset->info[slot->index[k]];
+        int w, h;
+        size_t cw, ch;
+
+        resized_size(&loader->config.canvas, info, &w, &h);
+        canvas_size(&loader->config.canvas, w, h, &cw, &ch);
+        slot->valid_w[k] = (size_t)w;
+        slot->valid_h[k] = (size_t)h;
+        slot->scale_x[k] = (double)w / info->width;
+        slot->scale_y[k] = (double)h / info->height;
+        width = cw > width ? cw : width;
+        height = ch > height ? ch : height;
+    }
+    const size_t elements = n * height * width * 3;
+    if (elements > slot->pixels_capacity) {
+        free(batch->pixels);
+        batch->pixels = df_malloc(elements * sizeof *batch->pixels);
+        slot->pixels_capacity = elements;
+    }
+    for (size_t k = 0; k < n; k++) {
+        const uint8_t *from;
+
+        DF_TRY(resized_or_skipped(loader, slot->index[k], (int)slot->valid_w[k], (int)slot->valid_h[k], &from, err));
+        fill_canvas(loader, from, slot->valid_w[k], slot->valid_h[k], slot->flipped[k], batch->pixels + k * height * width * 3, width,
+                    height);
+        fill_truth(loader, slot, k, from == NULL);
+    }
+    *batch = (struct df_batch){
+        n, height, width, batch->pixels, slot->truth, slot->index, slot->flipped, slot->valid_h, slot->valid_w, slot->scale_x, slot->scale_y
+    };
+    return DF_OK;
+}
+
+static void build_step(struct df_loader *loader, struct slot *slot)
+{
+    const size_t batch = loader->config.batch, size = loader->config.dataset->size;
+    const size_t first = slot->step % loader->steps * batch, n = first + batch <= size ? batch : size - first;
+
+    pthread_mutex_lock(&loader->work);
+    plan_epoch(loader, slot->step / loader->steps);
+    for (size_t k = 0; k < n; k++) {
+        slot->index[k] = loader->order[first + k];
+        slot->flipped[k] = loader->flip[first + k];
+    }
+    slot->status = build(loader, slot, n, &slot->err);
+    slot->full = true;
+    pthread_mutex_unlock(&loader->work);
+}
+
+static void *prefetch(void *context)
+{
+    struct df_loader *loader = context;
+
+    pthread_mutex_lock(&loader->lock);
+    while (!loader->stop) {
+        struct slot *slot = loader->wanted;
+
+        if (!slot) {
+            pthread_cond_wait(&loader->change, &loader->lock);
+            continue;
+        }
+        loader->busy = true;
+        pthread_mutex_unlock(&loader->lock);
+        build_step(loader, slot);
+        pthread_mutex_lock(&loader->lock);
+        loader->busy = false;
+        loader->wanted = NULL;
+        pthread_cond_broadcast(&loader->change);
+    }
+    pthread_mutex_unlock(&loader->lock);
+    return NULL;
+}
+
+df_status df_loader_new(const struct df_loader_config *config, struct df_loader **out, struct df_error *err)
+{
+    *out = NULL;
+    DF_TRY(check_config(config, err));
+    struct df_loader *loader = df_calloc(1, sizeof *loader);
+    const size_t size = config->dataset->size;
+    loader->config = *config;
+    loader->steps = config->shuffle ? size / config->batch : (size + config->batch - 1) / config->batch;
+    loader->epoch = SIZE_MAX;
+    loader->kept_at = df_calloc(size, sizeof *loader->kept_at);
+    loader->state = df_calloc(size, sizeof *loader->state);
+    loader->order = df_calloc(size, sizeof *loader->order);
+    loader->flip = df_calloc(size, sizeof *loader->flip);
+    pthread_mutex_init(&loader->work, NULL);
+    pthread_mutex_init(&loader->lock, NULL);
+    pthread_cond_init(&loader->change, NULL);
+    loader->config.prefetch = false; /* no thread yet, for df_loader_free */
+    const df_status status = plan_images(loader, err);
+    if (status != DF_OK) {
+        df_loader_free(loader);
+        return status;
+    }
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            loader->normal[c][v] = (df_real)((v / 255.0 - config->canvas.mean.value[c]) / config->canvas.std.value[c]);
+    slot_init(&loader->slot[0], config->batch, loader->most_objects);
+    slot_init(&loader->slot[1], config->batch, loader->most_objects);
+    slot_init(&loader->single, 1, loader->most_objects);
+    if (config->prefetch)
+        loader->config.prefetch = pthread_create(&loader->thread, NULL, prefetch, loader) == 0; /* without a thread: the same, slower */
+    *out = loader;
+    return DF_OK;
+}
+
+void df_loader_free(struct df_loader *loader)
+{
+    if (!loader)
+        return;
+    if (loader->config.prefetch) {
+        pthread_mutex_lock(&loader->lock);
+        loader->stop = true;
+        pthread_cond_broadcast(&loader->change);
+        pthread_mutex_unlock(&loader->lock);
+        pthread_join(loader->thread, NULL);
+    }
+    pthread_cond_destroy(&loader->change);
+    pthread_mutex_destroy(&loader->lock);
+    pthread_mutex_destroy(&loader->work);
+    slot_release(&loader->slot[0]);
+    slot_release(&loader->slot[1]);
+    slot_release(&loader->single);
+    df_image_release(&loader->image);
+    df_image_release(&loader->resized);
+    free(loader->kept);
+    free(loader->kept_at);
+    free(loader->state);
+    free(loader->order);
+    free(loader->flip);
+    free(loader);
+}
+
+size_t df_loader_steps_per_epoch(const struct df_loader *loader) { return loader->steps; }
+
+/* The slot that holds the step, built now if the thread has not done so. Asks the thread for the step after it. */
+static struct slot *slot_of(struct df_loader *loader, size_t step)
+{
+    struct slot *slot = &loader->slot[0], *other = &loader->slot[1];
+
+    if (loader->config.prefetch) {
+        pthread_mutex_lock(&loader->lock);
+        while (loader->wanted || loader->busy)
+            pthread_cond_wait(&loader->change, &loader->lock);
+        pthread_mutex_unlock(&loader->lock);
+        if (other->full && other->step == step) {
+            slot = &loader->slot[1];
+            other = &loader->slot[0];
+        }
+    }
+    if (!loader->config.prefetch || !slot->full || slot->step != step) {
+        slot->step = step;
+        build_step(loader, slot);
+    }
+    if (loader->config.prefetch && (loader->config.shuffle || step + 1 < loader->steps)) {
+        pthread_mutex_lock(&loader->lock);
+        other->step = step + 1;
+        other->full = false;
+        loader->wanted = other;
+        pthread_cond_broadcast(&loader->change);
+        pthread_mutex_unlock(&loader->lock);
+    }
+    return slot;
+}
+
+df_status df_loader_get(struct df_loader *loader, size_t step, const struct df_batch **out, struct df_error *err)
+{
+    if (!loader->config.shuffle)
+        DF_ASSERT(step < loader->steps);
+    struct slot *slot = slot_of(loader, step);
+
+    if (slot->status != DF_OK) {
+        if (err)
+            *err = slot->err;
+        slot->full = false;
+        return slot->status;
+    }
+    *out = &slot->batch;
+    return DF_OK;
+}
+
+df_status df_loader_one(struct df_loader *loader, size_t index, bool flip, const struct df_batch **out, struct df_error *err)
+{
+    DF_ASSERT(index < loader->config.dataset->size);
+    pthread_mutex_lock(&loader->work);
+    loader->single.index[0] = index;
+    loader->single.flipped[0] = flip;
+    const df_status status = build(loader, &loader->single, 1, err);
+    pthread_mutex_unlock(&loader->work);
+    if (status == DF_OK)
+        *out = &loader->single.batch;
+    return status;
+}
+
+size_t df_loader_skipped(const struct df_loader *loader) { return loader->skipped; }

@@ -1,0 +1,6 @@
+#include "core/data/datasets.h"
+
+const struct df_dataset_class *const df_dataset_classes[] = {
+    &df_dataset_scenes,
+    NULL,
+};

@@ -1,0 +1,181 @@
+/* The embedded benchmark: scenes rendered from (options, index) alone. Splits are ranges of the index: training images first, then tuning,
+ * then validation, so that they never share an image. Layouts are drawn when a split is opened, pictures when they are read.
+ * 8 classes, 8 unlabelled distractor shapes, 8 background families; with probability `context` an object's class is the background's. */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "core/base/arena.h"
+#include "core/base/hash.h"
+#include "core/data/datasets.h"
+#include "core/data/scene.h"
+
+#define RECIPE_VERSION 1 /* raised whenever pictures or boxes change: it is part of the hash */
+
+static const df_option scenes_options[] = {
+    { "image_size", DF_INT_OPTION(struct df_scene_options, image_size), 96, 32, 1024, "width and height of an image, pixels" },
+    { "train", DF_INT_OPTION(struct df_scene_options, train), 2000, 1, 1e7, "training images" },
+    { "tune", DF_INT_OPTION(struct df_scene_options, tune), 500, 1, 1e7, "tuning images, for choosing weights and for learning curves" },
+    { "validation", DF_INT_OPTION(struct df_scene_options, validation), 1000, 1, 1e7, "validation images, for the final numbers" },
+    { "seed", DF_INT_OPTION(struct df_scene_options, seed), 1, 0, 9e15, "of the pictures; another seed is another data set" },
+    { "context", DF_REAL_OPTION(struct df_scene_options, context), 0.5, 0, 1,
+      "probability that an object's class goes with the background" },
+    { "objects_max", DF_INT_OPTION(struct df_scene_options, objects_max), 5, 1, DF_SCENE_OBJECTS,
+      "most objects in an image; the least is 1" },
+    { "distractors", DF_INT_OPTION(struct df_scene_options, distractors), 2, 0, DF_SCENE_OBJECTS, "most unlabelled shapes of other kinds" },
+    { "clutter", DF_INT_OPTION(struct df_scene_options, clutter), 5, 0, 32, "most small bits in the background" },
+    { "radius_min", DF_REAL_OPTION(struct df_scene_options, radius_min), 7, 3, 512, "smallest object radius, pixels (log-uniform)" },
+    { "radius_max", DF_REAL_OPTION(struct df_scene_options, radius_max), 24, 3, 512, "largest object radius, pixels" },
+    { "anisotropy", DF_REAL_OPTION(struct df_scene_options, anisotropy), 0.3, 0, 1, "largest |log| of an object's aspect ratio" },
+    { "overlap", DF_REAL_OPTION(struct df_scene_options, overlap), 0.12, 0, 1, "largest overlap (IoU) of two objects' squares" },
+    { "contrast_min", DF_REAL_OPTION(struct df_scene_options, contrast_min), 0.2, 0, 1, "smallest contrast of an object with its ground" },
+    { "contrast_max", DF_REAL_OPTION(struct df_scene_options, contrast_max), 0.45, 0, 1, "largest contrast" },
+    { "texture", DF_REAL_OPTION(struct df_scene_options, texture), 0.12, 0, 1, "contrast of an object's texture (standard deviation)" },
+    { "occluder", DF_REAL_OPTION(struct df_scene_options, occluder), 0.2, 0, 1, "probability that something covers part of a shape's rim" },
+    { "background_min", DF_REAL_OPTION(struct df_scene_options, background_min), 0.08, 0, 1, "smallest contrast of the background" },
+    { "background_max", DF_REAL_OPTION(struct df_scene_options, background_max), 0.16, 0, 1, "largest contrast of the background" },
+    { "noise_min", DF_REAL_OPTION(struct df_scene_options, noise_min), 0.01, 0, 1, "smallest pixel noise (standard deviation)" },
+    { "noise_max", DF_REAL_OPTION(struct df_scene_options, noise_max), 0.03, 0, 1, "largest pixel noise" },
+    { "gain", DF_REAL_OPTION(struct df_scene_options, gain), 0.2, 0, 0.9, "largest change of the exposure, as a factor 1 -/+ gain" },
+    { "offset", DF_REAL_OPTION(struct df_scene_options, offset), 0.08, 0, 0.5, "largest change of the brightness" },
+    { 0 },
+};
+
+struct scenes {
+    struct df_dataset dataset;
+    struct df_scene_options options;
+    uint64_t first; /* index of image 0 */
+    struct df_arena memory;
+    pthread_mutex_t lock; /* over painter and scene */
+    struct df_scene_painter *painter;
+    struct df_scene scene;
+};
+
+static const struct df_category categories[DF_SCENE_CLASSES] = {
+    { 1, "disk" }, { 2, "ring" }, { 3, "square" }, { 4, "triangle" }, { 5, "star" }, { 6, "cross" }, { 7, "crescent" }, { 8, "tee" },
+};
+
+static df_status check_ranges(const struct df_scene_options *o, struct df_error *err)
+{
+    const struct {
+        const char *low_name, *high_name;
+        double low, high;
+    } pairs[] = { { "radius_min", "radius_max", o->radius_min, o->radius_max },
+                  { "contrast_min", "contrast_max", o->contrast_min, o->contrast_max },
+                  { "background_min", "background_max", o->background_min, o->background_max },
+                  { "noise_min", "noise_max", o->noise_min, o->noise_max } };
+
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        if (pairs[i].low > pairs[i].high)
+            return df_fail(err, DF_ERR_USAGE, "scenes: %s %g is above %s %g", pairs[i].low_name, pairs[i].low, pairs[i].high_name,
+                           pairs[i].high);
+    if (2 * o->radius_max > (double)o->image_size)
+        return df_fail(err, DF_ERR_USAGE, "scenes: radius_max %g does not fit, expected at most half of image_size %lld", o->radius_max,
+                       (long long)o->image_size);
+    return DF_OK;
+}
+
+/* Of what decides this split: the other splits' sizes count only by where this one begins. */
+static uint64_t hash_of(const struct df_scene_options *options, uint64_t first, uint64_t size)
+{
+    struct df_scene_options o = *options;
+    struct df_text text = DF_TEXT_INIT;
+
+    o.train = o.tune = o.validation = 1;
+    cJSON *json = df_options_write(scenes_options, &o);
+    df_text_addf(&text, "scenes %d %llu %llu ", RECIPE_VERSION, (unsigned long long)first, (unsigned long long)size);
+    df_json_canonical(json, &text);
+    const uint64_t hash = df_hash(df_text_get(&text), text.length);
+    cJSON_Delete(json);
+    df_text_release(&text);
+    return hash;
+}
+
+static df_status layout_all(struct scenes *s, struct df_error *err)
+{
+    struct df_image_info *info = df_arena_alloc(&s->memory, s->dataset.size * sizeof *info);
+    float *cover = df_scene_painter_cover(s->painter);
+    const int size = (int)s->options.image_size;
+    int64_t id = 0;
+
+    s->dataset.info = info;
+    for (size_t i = 0; i < s->dataset.size; i++) {
+        struct df_scene *scene = &s->scene;
+
+        df_scene_layout(&s->options, s->first + i, cover, scene);
+        if (scene->objects == 0)
+            return df_fail(err, DF_ERR_USAGE, "scenes: image %zu has room for no object (choose a smaller radius or a larger image_size)",
+                           i);
+        struct df_object *objects = df_arena_alloc(&s->memory, scene->objects * sizeof *objects);
+        for (size_t k = 0; k < scene->objects; k++) {
+            objects[k] = scene->object[k];
+            objects[k].id = ++id;
+            objects[k].category_id = categories[objects[k].label].id;
+        }
+        info[i] = (struct df_image_info){ (int64_t)(s->first + i + 1), "", size, size, scene->objects, objects };
+    }
+    return DF_OK;
+}
+
+static void scenes_close(struct df_dataset *dataset)
+{
+    struct scenes *s = (struct scenes *)dataset;
+
+    df_scene_painter_free(s->painter);
+    pthread_mutex_destroy(&s->lock);
+    df_arena_release(&s->memory);
+    free(s);
+}
+
+static df_status scenes_open(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+{
+    const struct df_scene_options *o = options;
+    const int64_t sizes[DF_SPLITS] = { o->train, o->tune, o->validation };
+
+    (void)base;
+    *out = NULL;
+    DF_TRY(check_ranges(o, err));
+    struct scenes *s = df_calloc(1, sizeof *s);
+    s->options = *o;
+    for (int k = 0; k < (int)split; k++)
+        s->first += (uint64_t)sizes[k];
+    s->dataset.class = &df_dataset_scenes;
+    s->dataset.size = (size_t)sizes[split];
+    s->dataset.categories = DF_SCENE_CLASSES;
+    s->dataset.category = categories;
+    s->dataset.hash = hash_of(o, s->first, s->dataset.size);
+    df_arena_init(&s->memory, NULL, 1 << 16);
+    pthread_mutex_init(&s->lock, NULL);
+    s->painter = df_scene_painter_new((int)o->image_size);
+    const df_status status = layout_all(s, err);
+    if (status != DF_OK) {
+        scenes_close(&s->dataset);
+        return status;
+    }
+    *out = &s->dataset;
+    return DF_OK;
+}
+
+static df_status scenes_read(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
+{
+    struct scenes *s = (struct scenes *)dataset;
+
+    (void)err;
+    df_image_reserve(out, (int)s->options.image_size, (int)s->options.image_size, 0);
+    pthread_mutex_lock(&s->lock);
+    df_scene_layout(&s->options, s->first + i, df_scene_painter_cover(s->painter), &s->scene);
+    df_scene_paint(s->painter, &s->options, &s->scene, out->pixels);
+    pthread_mutex_unlock(&s->lock);
+    return DF_OK;
+}
+
+const struct df_dataset_class df_dataset_scenes = {
+    .abi = DF_DATASET_ABI,
+    .name = "scenes",
+    .summary = "embedded benchmark: procedural shapes on textured grounds, the same on every machine",
+    .options = scenes_options,
+    .options_size = sizeof(struct df_scene_options),
+    .open = scenes_open,
+    .close = scenes_close,
+    .read = scenes_read,
+};
