@@ -1,0 +1,164 @@
+/* The identity of a cell: its canonical JSON and that text's hash. Key order as cell.h says; what an option table writes is what has an effect. */
+#include "ablations/run/cell.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/base/hash.h"
+
+/* {"<key>":"<name>", ...options...} */
+static cJSON *named_object(const char *key, const char *name, const df_option *table, const void *values)
+{
+    cJSON *object = cJSON_CreateObject(), *options = table ? df_options_write(table, values) : NULL;
+
+    cJSON_AddStringToObject(object, key, name);
+    while (options && options->child) {
+        cJSON *item = cJSON_DetachItemViaPointer(options, options->child);
+
+        cJSON_AddItemToObject(object, item->string, item);
+    }
+    cJSON_Delete(options);
+    return object;
+}
+
+static df_status split_hash(const struct df_cell *cell, enum df_split split, uint64_t *hash, struct df_error *err)
+{
+    struct df_dataset *dataset;
+
+    DF_TRY(cell->dataset->open(cell->dataset_options, split, cell->base ? cell->base : ".", &dataset, err));
+    *hash = dataset->hash;
+    df_dataset_close(dataset);
+    return DF_OK;
+}
+
+/* The files' contents belong to the identity of data that is read from files. The cells of a spec share their data, so the last answer is
+ * kept: without it every cell would read the annotations again. */
+static df_status find_data_hash(struct df_cell *cell, const cJSON *data, struct df_error *err)
+{
+    static char *last_question, last_answer[sizeof cell->data_hash];
+    struct df_text question = DF_TEXT_INIT;
+    char train_text[17], validation_text[17];
+    uint64_t train, validation;
+
+    df_json_canonical(data, &question);
+    df_text_addf(&question, " in %s", cell->base ? cell->base : ".");
+    if (!last_question || strcmp(last_question, df_text_get(&question)) != 0) {
+        df_status status = split_hash(cell, DF_TRAIN, &train, err);
+
+        if (status == DF_OK)
+            status = split_hash(cell, DF_VALIDATION, &validation, err);
+        if (status != DF_OK) {
+            df_text_release(&question);
+            return status;
+        }
+        free(last_question);
+        last_question = df_strdup(df_text_get(&question));
+        snprintf(last_answer, sizeof last_answer, "%s-%s", df_hash_text(train_text, train), df_hash_text(validation_text, validation));
+    }
+    snprintf(cell->data_hash, sizeof cell->data_hash, "%s", last_answer);
+    df_text_release(&question);
+    return DF_OK;
+}
+
+/* "<run id>" of the teacher's cell, or "file:<hash of the checkpoint>" (asked once per file). */
+static df_status teacher_name(const struct df_cell *cell, char name[32], struct df_error *err)
+{
+    static char last_file[sizeof cell->teacher_file], last_hash[17];
+    size_t bytes;
+    char *data;
+
+    if (cell->teacher) {
+        DF_ASSERT(cell->teacher->id[0]);
+        snprintf(name, 32, "%s", cell->teacher->id);
+        return DF_OK;
+    }
+    if (!cell->teacher_file[0])
+        return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
+    if (strcmp(last_file, cell->teacher_file) != 0) {
+        DF_TRY(df_file_read(cell->teacher_file, 0, &data, &bytes, err));
+        df_hash_text(last_hash, df_hash(data, bytes));
+        memcpy(last_file, cell->teacher_file, sizeof last_file);
+        free(data);
+    }
+    snprintf(name, 32, "file:%s", last_hash);
+    return DF_OK;
+}
+
+static df_status add_data(struct df_cell *cell, cJSON *root, struct df_error *err)
+{
+    cJSON *data = named_object("kind", cell->dataset->name, cell->dataset->options, cell->dataset_options);
+
+    cJSON_AddItemToObject(root, "data", data);
+    cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
+    if (strcmp(cell->dataset->name, "scenes") == 0) /* decided by their options */
+        return DF_OK;
+    if (!cell->data_hash[0])
+        DF_TRY(find_data_hash(cell, data, err));
+    cJSON_AddStringToObject(root, "data_hash", cell->data_hash);
+    return DF_OK;
+}
+
+static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_error *err)
+{
+    char name[32];
+
+    if (!cell->needs)
+        return DF_OK;
+    DF_TRY(teacher_name(cell, name, err));
+    cJSON_AddStringToObject(root, "teacher", name);
+    if (!cell->teacher)
+        cJSON_AddItemToObject(root, "teacher_network", df_options_write(df_network_option_table, &cell->teacher_network));
+    return DF_OK;
+}
+
+static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
+{
+    cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
+    cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
+    DF_TRY(add_data(cell, root, err));
+    cJSON_AddItemToObject(root, "detector", named_object("kind", cell->detector->name, cell->detector->options, cell->detector_options));
+    cJSON_AddItemToObject(root, "network", df_options_write(df_network_option_table, &cell->network));
+    cJSON_AddItemToObject(root, "schedule", df_options_write(df_schedule_options, &cell->schedule));
+    DF_TRY(add_teacher(cell, root, err));
+
+    cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
+
+    for (size_t i = 0; i < cell->distillers; i++) {
+        const struct df_cell_distiller *one = &cell->distiller[i];
+
+        cJSON_AddItemToArray(distillers, named_object("name", one->class->name, one->class->options, one->options));
+    }
+    cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
+    cJSON_AddStringToObject(root, "device", cell->device);
+    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
+    return DF_OK;
+}
+
+df_status df_cell_seal(struct df_cell *cell, struct df_error *err)
+{
+    cJSON *root = cJSON_CreateObject();
+    const df_status status = fill(cell, root, err);
+
+    if (status == DF_OK) {
+        df_text_clear(&cell->json);
+        df_json_canonical(root, &cell->json);
+        df_hash_text(cell->id, df_hash(cell->json.data, cell->json.length));
+    }
+    cJSON_Delete(root);
+    return status;
+}
+
+void df_cell_free(struct df_cell *cell)
+{
+    if (!cell)
+        return;
+    for (size_t i = 0; i < cell->distillers; i++)
+        free(cell->distiller[i].options);
+    free(cell->dataset_options);
+    free(cell->detector_options);
+    df_text_release(&cell->json);
+    free(cell);
+}

@@ -1,0 +1,89 @@
+/* A network with its weights, ready to predict. */
+#include "ablations/run/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/evaluate.h"
+#include "core/nn/checkpoint.h"
+
+df_status df_cell_open_data(const struct df_cell *cell, enum df_split split, struct df_dataset **out, struct df_error *err)
+{
+    *out = NULL;
+    return cell->dataset->open(cell->dataset_options, split, cell->base ? cell->base : ".", out, err);
+}
+
+df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
+{
+    struct df_model model = { 0 };
+
+    DF_TRY(df_device_open(cell->device, &model.device, err));
+    model.parameters = df_parameters_new();
+
+    const df_status status = cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+
+    if (status != DF_OK) {
+        df_model_release(&model);
+        return status;
+    }
+    *out = model;
+    return DF_OK;
+}
+
+df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err)
+{
+    struct df_model model;
+
+    DF_TRY(df_model_create(cell, classes, &model, err));
+    df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
+
+    const df_status status = df_checkpoint_read(checkpoint, model.parameters, false, false, err);
+
+    if (status != DF_OK) {
+        df_model_release(&model);
+        return status;
+    }
+    model.detector->class->fold(model.detector);
+    *out = model;
+    return DF_OK;
+}
+
+df_status df_model_load(const struct df_cell *cell, const char *checkpoint, struct df_model *out, struct df_error *err)
+{
+    struct df_dataset *dataset;
+
+    DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &dataset, err));
+
+    const df_status status = df_model_open(cell, dataset->categories, checkpoint, out, err);
+
+    df_dataset_close(dataset);
+    return status;
+}
+
+void df_model_release(struct df_model *model)
+{
+    df_detector_free(model->detector);
+    df_parameters_free(model->parameters);
+    df_device_close(model->device);
+    *model = (struct df_model){ 0 };
+}
+
+df_status df_model_predict(struct df_model *model, const struct df_cell *cell, struct df_dataset *dataset, size_t limit, bool quiet,
+                           struct df_detection **out, size_t *count, struct df_error *err)
+{
+    const struct df_detection *detections;
+    struct df_evaluator *evaluator;
+
+    *out = NULL;
+    DF_TRY(df_evaluator_new(cell, dataset, model->device, false, false, &evaluator, err));
+
+    const df_status status = df_evaluator_run(evaluator, model->detector, limit, quiet ? NULL : "predict", &detections, count, err);
+
+    if (status == DF_OK) {
+        *out = df_malloc((*count ? *count : 1) * sizeof **out);
+        if (*count)
+            memcpy(*out, detections, *count * sizeof **out);
+    }
+    df_evaluator_free(evaluator);
+    return status;
+}

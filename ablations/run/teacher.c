@@ -1,0 +1,351 @@
+/* Teachers: trained once, written with what was measured about them, checked by the gate before anything is taught. */
+#include "ablations/run/teacher.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ablations/run/evaluate.h"
+#include "ablations/run/model.h"
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/nn/checkpoint.h"
+
+df_status df_lock_wait(const char *path, int *fd, struct df_error *err)
+{
+    const struct timespec pause = { 0, 100 * 1000 * 1000 };
+
+    for (;;) {
+        DF_TRY(df_lock(path, true, fd, err));
+        if (*fd >= 0)
+            return DF_OK;
+        if (df_run_stop)
+            return df_fail(err, DF_ERR_INTERRUPTED, "interrupted while waiting for '%s'", path);
+        nanosleep(&pause, NULL);
+    }
+}
+
+const struct df_cell *df_teacher_cell(const struct df_cell *student, struct df_cell *storage)
+{
+    if (student->teacher)
+        return student->teacher;
+    *storage = *student;
+    storage->network = student->teacher_network;
+    return storage;
+}
+
+static char *trained_path(const char *out, const char *id, const char *suffix)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_text_addf(&text, "%s/teachers/%s%s", out, id, suffix);
+    return text.data;
+}
+
+char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
+{
+    return student->teacher ? trained_path(options->out, student->teacher->id, ".safetensors") : df_strdup(student->teacher_file);
+}
+
+df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, size_t *levels,
+                              double neck_std[DF_LEVELS], struct df_error *err)
+{
+    const struct df_loader_config config = df_cell_loader(cell, train, false);
+    const size_t images = train->size < DF_NECK_STD_IMAGES ? train->size : DF_NECK_STD_IMAGES;
+    double sum[DF_LEVELS] = { 0 }, squares[DF_LEVELS] = { 0 }, count[DF_LEVELS] = { 0 };
+    struct df_loader *loader;
+    df_status status = DF_OK;
+
+    DF_TRY(df_loader_new(&config, &loader, err));
+
+    df_tape *tape = df_tape_new(model->device, false);
+
+    for (size_t i = 0; i < images && status == DF_OK; i++) {
+        struct df_detection_state state = { 0 };
+        const struct df_batch *batch;
+
+        status = df_loader_one(loader, i, false, &batch, err);
+        if (status != DF_OK)
+            break;
+        df_tape_reset(tape);
+        model->detector->class->forward(model->detector, tape, batch, false, false, &state);
+        *levels = state.levels;
+        for (size_t l = 0; l < state.levels; l++) {
+            const size_t n = df_count(state.neck[l].feature->shape);
+            df_real *host = df_tape_host(tape, n * sizeof *host);
+
+            df_read(model->device, host, state.neck[l].feature->data, n * sizeof *host);
+            for (size_t j = 0; j < n; j++) {
+                sum[l] += (double)host[j];
+                squares[l] += (double)host[j] * (double)host[j];
+            }
+            count[l] += (double)n;
+        }
+    }
+    for (size_t l = 0; l < DF_LEVELS && status == DF_OK; l++)
+        neck_std[l] = count[l] > 0 ? sqrt(fmax(0, squares[l] / count[l] - sum[l] / count[l] * (sum[l] / count[l]))) : 0;
+    df_tape_free(tape);
+    df_loader_free(loader);
+    return status;
+}
+
+/* mAP on the first images of the validation split. */
+static df_status gate_map(const struct df_cell *cell, struct df_model *model, struct df_dataset *validation, size_t images, double *map,
+                          struct df_error *err)
+{
+    struct df_coco_scores scores = { 0 };
+    struct df_detection *detections;
+    size_t count;
+
+    DF_TRY(df_model_predict(model, cell, validation, images, true, &detections, &count, err));
+
+    const df_status status = df_evaluate_detections(validation, images, detections, count, &scores, err);
+
+    free(detections);
+    if (status != DF_OK)
+        return status;
+    *map = scores.value[DF_AP];
+    df_coco_scores_release(&scores);
+    return DF_OK;
+}
+
+static void add_reals(struct df_text *text, const double *values, size_t n)
+{
+    char number[32];
+
+    for (size_t i = 0; i < n; i++)
+        df_text_addf(text, "%s%s", i ? "," : "", df_format_real(number, values[i]));
+}
+
+static df_status measure(const struct df_cell *cell, struct df_model *model, struct df_teacher_facts *facts, struct df_error *err)
+{
+    struct df_dataset *train = NULL, *validation = NULL;
+    df_status status = df_cell_open_data(cell, DF_TRAIN, &train, err);
+
+    if (status == DF_OK)
+        status = df_cell_open_data(cell, DF_VALIDATION, &validation, err);
+    if (status == DF_OK)
+        status = df_teacher_neck_std(cell, model, train, &facts->levels, facts->neck_std, err);
+    if (status == DF_OK) {
+        facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
+        status = gate_map(cell, model, validation, facts->gate_images, &facts->gate_map, err);
+    }
+    df_dataset_close(validation);
+    df_dataset_close(train);
+    return status;
+}
+
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, const char *path, struct df_error *err)
+{
+    struct df_teacher_facts facts = { 0 };
+    struct df_text neck = DF_TEXT_INIT;
+    char hash[17], map_text[32], gate_text[32], images_text[32];
+
+    DF_TRY(measure(cell, model, &facts, err));
+    add_reals(&neck, facts.neck_std, facts.levels);
+    snprintf(images_text, sizeof images_text, "%zu", facts.gate_images);
+
+    const struct df_metadata metadata[] = {
+        { "format", "defeat teacher" },
+        { "id", cell->id },
+        { "cell", df_text_get(&cell->json) },
+        { "map", df_format_real(map_text, map) },
+        { "gate_map", df_format_real(gate_text, facts.gate_map) },
+        { "gate_images", images_text },
+        { "neck_std", df_text_get(&neck) },
+        { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
+        { "device", cell->device },
+        { "isa", df_device_isa() },
+    };
+    const df_status status =
+        df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
+
+    df_text_release(&neck);
+    return status;
+}
+
+static const char *metadata_text(const cJSON *metadata, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(metadata, key);
+
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static bool metadata_real(const cJSON *metadata, const char *key, double *out)
+{
+    const char *text = metadata_text(metadata, key);
+
+    return text && df_parse_real(text, out);
+}
+
+/* "14.1,8.7,4.2" */
+static size_t parse_reals(const char *text, double *out, size_t most)
+{
+    size_t n = 0;
+
+    while (text && *text && n < most) {
+        char word[40];
+        const size_t length = strcspn(text, ",");
+
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), text);
+        if (!df_parse_real(word, &out[n]))
+            return 0;
+        n++;
+        text += length + (text[length] == ',');
+    }
+    return n;
+}
+
+static void copy_word(char *to, size_t room, const char *from) { snprintf(to, room, "%s", from ? from : ""); }
+
+df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err)
+{
+    struct df_teacher_facts facts = { 0 };
+    cJSON *metadata;
+    double images = 0;
+
+    DF_TRY(df_checkpoint_metadata(checkpoint, &metadata, err));
+    facts.map = NAN;
+    (void)metadata_real(metadata, "map", &facts.map);
+    facts.gated = metadata_real(metadata, "gate_map", &facts.gate_map) && metadata_real(metadata, "gate_images", &images) && images >= 1;
+    facts.gate_images = facts.gated ? (size_t)images : 0;
+    facts.levels = parse_reals(metadata_text(metadata, "neck_std"), facts.neck_std, DF_LEVELS);
+    facts.measured = facts.levels > 0;
+    copy_word(facts.id, sizeof facts.id, metadata_text(metadata, "id"));
+    copy_word(facts.parameters_hash, sizeof facts.parameters_hash, metadata_text(metadata, "parameters_hash"));
+    copy_word(facts.device, sizeof facts.device, metadata_text(metadata, "device"));
+    copy_word(facts.isa, sizeof facts.isa, metadata_text(metadata, "isa"));
+    cJSON_Delete(metadata);
+    *out = facts;
+    return DF_OK;
+}
+
+/* A file under a teacher's name must be that teacher. */
+static df_status check_identity(const struct df_cell *cell, const char *path, struct df_error *err)
+{
+    struct df_teacher_facts facts;
+
+    DF_TRY(df_teacher_facts_read(path, &facts, err));
+    if (strcmp(facts.id, cell->id) != 0)
+        return df_fail(err, DF_ERR_STALE, "teacher '%s' says that it is '%s' (expected '%s') [delete the file: it will be trained again]", path,
+                       facts.id, cell->id);
+    return DF_OK;
+}
+
+/* Trains, reads the weights back as everybody will, measures, writes. */
+static df_status train_teacher(const struct df_cell *cell, const struct df_run_options *options, const char *path, struct df_error *err)
+{
+    char *weights = trained_path(options->out, cell->id, "/student.safetensors");
+    struct df_run_result *result = NULL;
+    struct df_model model = { 0 };
+    df_status status = df_run_cell(cell, options, &result, err);
+
+    if (status == DF_OK)
+        status = df_model_load(cell, weights, &model, err);
+    if (status == DF_OK)
+        status = df_teacher_write(cell, &model, result->row.metric[DF_AP], path, err);
+    if (status == DF_OK)
+        unlink(weights);
+    df_model_release(&model);
+    df_run_result_free(result);
+    free(weights);
+    return status;
+}
+
+static df_status ensure_locked(const struct df_cell *cell, const struct df_run_options *options, const char *path, struct df_error *err)
+{
+    char *lock = trained_path(options->out, cell->id, ".lock");
+    df_status status;
+    int fd = -1;
+
+    status = df_lock_wait(lock, &fd, err);
+    free(lock);
+    if (status != DF_OK)
+        return status;
+    if (!df_file_exists(path)) /* else another process trained it while this one waited */
+        status = train_teacher(cell, options, path, err);
+    df_unlock(fd);
+    return status;
+}
+
+df_status df_teacher_ensure(const struct df_cell *cell, const struct df_run_options *options, char **path, struct df_error *err)
+{
+    char *folder = df_path_join(options->out, "teachers"), *file = trained_path(options->out, cell->id, ".safetensors");
+    df_status status = DF_OK;
+
+    *path = NULL;
+    if (!df_file_exists(file)) {
+        status = df_folder_make(folder, err);
+        if (status == DF_OK)
+            status = ensure_locked(cell, options, file, err);
+    }
+    if (status == DF_OK)
+        status = check_identity(cell, file, err);
+    free(folder);
+    if (status == DF_OK)
+        *path = file;
+    else
+        free(file);
+    return status;
+}
+
+/* The recorded number against the measured one. */
+static df_status compare(const char *path, const struct df_teacher_facts *facts, const char *device, double map, struct df_error *err)
+{
+    const bool same_machine = strcmp(facts->device, device) == 0 && strcmp(facts->isa, df_device_isa()) == 0;
+    const double allowed = same_machine ? 0 : 0.005;
+    char found[32], expected[32];
+
+    if (fabs(map - facts->gate_map) <= allowed)
+        return DF_OK;
+    return df_fail(err, DF_ERR_CHECK,
+                   "teacher gate: '%s' reaches %s mAP on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
+                   "the teacher to train it again]",
+                   path, df_format_real(found, map), facts->gate_images, df_format_real(expected, facts->gate_map), allowed,
+                   same_machine ? "the same device and instruction set" : "another device or instruction set");
+}
+
+static df_status run_gate(const struct df_cell *cell, const char *path, const struct df_teacher_facts *facts, struct df_error *err)
+{
+    struct df_dataset *validation;
+    struct df_model model = { 0 };
+    char hash[17];
+    double map = 0;
+
+    DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &validation, err));
+
+    df_status status = df_model_open(cell, validation->categories, path, &model, err);
+
+    if (status == DF_OK && facts->parameters_hash[0] &&
+        strcmp(df_hash_text(hash, df_parameters_hash(model.parameters)), facts->parameters_hash) != 0)
+        status = df_fail(err, DF_ERR_CHECK, "teacher gate: the weights in '%s' have hash %s, but %s is recorded [delete the teacher to train it again]",
+                         path, hash, facts->parameters_hash);
+    if (status == DF_OK)
+        status = gate_map(cell, &model, validation, facts->gate_images, &map, err);
+    if (status == DF_OK)
+        status = compare(path, facts, cell->device, map, err);
+    df_model_release(&model);
+    df_dataset_close(validation);
+    return status;
+}
+
+df_status df_teacher_gate(const struct df_cell *student_cell, const struct df_run_options *options, struct df_error *err)
+{
+    struct df_cell storage;
+    const struct df_cell *cell = df_teacher_cell(student_cell, &storage);
+    char *path = df_teacher_path(student_cell, options);
+    struct df_teacher_facts facts;
+    df_status status = student_cell->teacher ? check_identity(cell, path, err) : DF_OK;
+
+    if (status == DF_OK)
+        status = df_teacher_facts_read(path, &facts, err);
+    if (status == DF_OK && !facts.gated)
+        df_warn("teacher '%s' has no recorded mAP: the teacher gate cannot check it", path);
+    else if (status == DF_OK)
+        status = run_gate(cell, path, &facts, err);
+    free(path);
+    return status;
+}

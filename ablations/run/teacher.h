@@ -1,0 +1,40 @@
+/* The teacher as a run uses it: loaded, measured, and asked for its state of a batch, from the cache or live with the same bits. */
+#ifndef DF_ABLATIONS_RUN_TEACHER_H
+#define DF_ABLATIONS_RUN_TEACHER_H
+#include "ablations/run/record.h"
+#include "ablations/run/run.h"
+
+#define DF_GATE_IMAGES 100      /* of the validation split */
+#define DF_NECK_STD_IMAGES 256  /* of the training split, unflipped */
+
+/* What the checkpoint's metadata says; a file from elsewhere may say nothing. */
+struct df_teacher_facts {
+    bool measured, gated;       /* neck_std is there; the gate's number is there */
+    double map, gate_map;
+    size_t gate_images, levels;
+    double neck_std[DF_LEVELS];
+    char id[17], parameters_hash[17], device[16], isa[16];
+};
+df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
+/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. */
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, const char *path, struct df_error *err);
+/* The cell that describes the teacher's network: its own, or the student's with the file's network (made in *storage). */
+const struct df_cell *df_teacher_cell(const struct df_cell *student, struct df_cell *storage);
+char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options);
+/* Standard deviation over all cells and channels of each neck level, over the first images of the training split, in double. */
+df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, size_t *levels,
+                              double neck_std[DF_LEVELS], struct df_error *err);
+/* df_lock that waits, but not for a user who wants to stop. */
+df_status df_lock_wait(const char *path, int *fd, struct df_error *err);
+
+struct df_teacher;
+/* Trains the teacher and builds the cache first if they are missing. */
+df_status df_teacher_open(const struct df_cell *student, const struct df_run_options *options, struct df_dataset *train,
+                          struct df_teacher **out, struct df_error *err);
+void df_teacher_close(struct df_teacher *teacher);
+const struct df_record_layout *df_teacher_layout(const struct df_teacher *teacher);
+const char *df_teacher_cache(const struct df_teacher *teacher);  /* NULL: live */
+/* No heap memory. The tensors live on the tape. */
+df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
+                           struct df_detection_state *out, struct df_error *err);
+#endif

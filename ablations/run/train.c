@@ -1,0 +1,137 @@
+/* The training loop: steps, points of the learning curve, positions to resume from. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ablations/run/trainer.h"
+#include "core/base/file.h"
+#include "core/base/progress.h"
+
+#define POSITION_SECONDS 600.0 /* between positions where points are further apart */
+
+/* "class=0.71;box=0.22": means since the last point */
+static const char *terms_text(const struct df_trainer *trainer, struct df_arena *memory)
+{
+    struct df_text text = DF_TEXT_INIT;
+    char number[32];
+
+    for (size_t i = 0; i < trainer->means; i++)
+        df_text_addf(&text, "%s%s=%s", i ? ";" : "", trainer->mean[i].name,
+                     df_format_real(number, trainer->mean[i].sum / (double)trainer->mean_steps));
+
+    char *copy = df_arena_alloc(memory, text.length + 1);
+
+    memcpy(copy, df_text_get(&text), text.length + 1);
+    df_text_release(&text);
+    return copy;
+}
+
+static df_status tune_map(struct df_trainer *trainer, double *map, struct df_error *err)
+{
+    const struct df_detection *detections;
+    struct df_coco_scores scores = { 0 };
+    size_t count;
+
+    *map = NAN;
+    if (!trainer->evaluator)
+        return DF_OK;
+    DF_TRY(df_evaluator_run(trainer->evaluator, trainer->model.detector, 0, NULL, &detections, &count, err));
+    DF_TRY(df_evaluate_detections(trainer->tune, 0, detections, count, &scores, err));
+    *map = scores.value[DF_AP];
+    df_coco_scores_release(&scores);
+    return DF_OK;
+}
+
+static df_status add_point(struct df_trainer *trainer, struct df_curve *curve, struct df_error *err)
+{
+    struct df_curve_row *row = &curve->row[curve->count];
+    double map;
+
+    DF_TRY(tune_map(trainer, &map, err));
+    *row = (struct df_curve_row){
+        .schema = DF_JOURNAL_SCHEMA,
+        .run = trainer->cell->id,
+        .point = (int64_t)curve->count,
+        .step = (int64_t)trainer->step,
+        .epoch = (double)trainer->step / (double)trainer->steps_per_epoch,
+        .split = "tune",
+        .map = map,
+        .loss = trainer->loss_sum / (double)trainer->mean_steps,
+        .lr = trainer->lr,
+        .terms = terms_text(trainer, curve->memory),
+    };
+    curve->count++;
+    df_trainer_clear_means(trainer);
+    (void)df_anonymous_peak_bytes();
+    return DF_OK;
+}
+
+/* Points are spread evenly; the last one is at the last step. */
+static bool point_due(const struct df_trainer *trainer, const struct df_curve *curve)
+{
+    return curve->count < trainer->points && trainer->step >= (curve->count + 1) * trainer->steps / trainer->points;
+}
+
+static df_status interrupted(const struct df_trainer *trainer, const char *position, const struct df_curve *curve, double seconds,
+                             struct df_error *err)
+{
+    if (position)
+        DF_TRY(df_position_write(position, trainer, curve, seconds, err));
+    return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", trainer->step, trainer->steps,
+                   position ? " (the same command goes on from there)" : "");
+}
+
+static void show(struct df_progress *progress, const struct df_trainer *trainer)
+{
+    char note[64];
+
+    if (!progress)
+        return;
+    snprintf(note, sizeof note, "loss %.4g", trainer->mean_steps ? trainer->loss_sum / (double)trainer->mean_steps : 0);
+    df_progress_set(progress, (double)trainer->step, trainer->mean_steps ? note : NULL);
+}
+
+static df_status loop(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_progress *progress,
+                      struct df_error *err)
+{
+    double saved = df_now();
+
+    while (trainer->step < trainer->steps) {
+        if (df_run_stop)
+            return interrupted(trainer, position, curve, *seconds, err);
+
+        const double start = df_now();
+
+        DF_TRY(df_trainer_step(trainer, err));
+        *seconds += df_now() - start;
+        show(progress, trainer);
+
+        const bool point = point_due(trainer, curve);
+
+        if (point)
+            DF_TRY(add_point(trainer, curve, err));
+        if (position && trainer->step < trainer->steps && (point || df_now() - saved > POSITION_SECONDS)) {
+            DF_TRY(df_position_write(position, trainer, curve, *seconds, err));
+            saved = df_now();
+        }
+    }
+    return DF_OK;
+}
+
+df_status df_train(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_error *err)
+{
+    struct df_text label = DF_TEXT_INIT;
+    struct df_progress *progress = NULL;
+    df_status status;
+
+    curve->row = df_arena_alloc(curve->memory, trainer->points * sizeof *curve->row);
+    if (position)
+        DF_TRY(df_position_read(position, trainer, curve, seconds, err));
+    df_text_addf(&label, "%s seed %lld", trainer->cell->label, (long long)trainer->cell->seed);
+    if (!trainer->options->quiet)
+        progress = df_progress_new(label.data, "steps", (double)trainer->steps);
+    status = loop(trainer, position, curve, seconds, progress, err);
+    df_progress_free(progress);
+    df_text_release(&label);
+    return status;
+}

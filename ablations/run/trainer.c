@@ -1,0 +1,271 @@
+/* Setting up a run, and one training step. */
+#include "ablations/run/trainer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/model.h"
+
+#define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
+
+static df_status open_data(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_cell *cell = trainer->cell;
+    struct df_loader_config config;
+
+    DF_TRY(df_cell_open_data(cell, DF_TRAIN, &trainer->train, err));
+    DF_TRY(df_cell_open_data(cell, DF_TUNE, &trainer->tune, err));
+    config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
+    config.batch = (size_t)cell->schedule.batch;
+    config.shuffle = true;
+    config.flip = cell->schedule.flip;
+    config.prefetch = trainer->options->prefetch;
+    config.memory_limit = KEPT_IMAGES_BYTES;
+    DF_TRY(df_loader_new(&config, &trainer->loader, err));
+    trainer->steps_per_epoch = df_loader_steps_per_epoch(trainer->loader);
+    if (!trainer->steps_per_epoch)
+        return df_fail(err, DF_ERR_USAGE, "the training split has %zu images, fewer than one batch of %lld [lower the schedule's 'batch']",
+                       trainer->train->size, (long long)cell->schedule.batch);
+
+    const double steps = floor(cell->schedule.epochs * (double)trainer->steps_per_epoch + 0.5);
+    const size_t points = (size_t)cell->schedule.evaluations;
+
+    trainer->steps = steps < 1 ? 1 : (size_t)steps;
+    trainer->points = points < trainer->steps ? points : trainer->steps;
+    return DF_OK;
+}
+
+/* The shapes of the student's state: a throw-away copy of it looks at one image. */
+static df_status student_layout(struct df_trainer *trainer, struct df_record_layout *out, struct df_error *err)
+{
+    struct df_detection_state state = { 0 };
+    const struct df_batch *batch;
+    struct df_model model;
+
+    DF_TRY(df_loader_one(trainer->loader, 0, false, &batch, err));
+    DF_TRY(df_model_create(trainer->cell, trainer->train->categories, &model, err));
+    df_parameters_build(model.parameters, model.device, 0, false);
+
+    df_tape *tape = df_tape_new(model.device, false);
+
+    model.detector->class->forward(model.detector, tape, batch, false, false, &state);
+    df_record_layout_of(&state, trainer->cell->needs, out);
+    df_tape_free(tape);
+    df_model_release(&model);
+    return DF_OK;
+}
+
+static void setup_shapes(const struct df_record_layout *student, const struct df_record_layout *teacher, struct df_distiller_setup *setup)
+{
+    setup->levels = student->levels;
+    setup->stages = DF_STAGES;
+    for (size_t l = 0; l < student->levels; l++) {
+        setup->student_channels[l] = student->neck[l].c;
+        setup->teacher_channels[l] = teacher->neck[l].c;
+    }
+    for (size_t k = 0; k < DF_STAGES; k++) {
+        setup->student_stage_channels[k] = student->stage[k].c;
+        setup->teacher_stage_channels[k] = teacher->stage[k].c;
+    }
+}
+
+static df_status add_distillers(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_cell *cell = trainer->cell;
+    struct df_distiller_setup setup = { .parameters = trainer->model.parameters, .detector = cell->detector };
+    struct df_record_layout student = { 0 };
+
+    if (trainer->teacher) {
+        DF_TRY(student_layout(trainer, &student, err));
+        DF_TRY(df_record_fits(cell->needs, df_teacher_layout(trainer->teacher), &student, err));
+        setup_shapes(&student, df_teacher_layout(trainer->teacher), &setup);
+    }
+    for (size_t i = 0; i < cell->distillers; i++) {
+        struct df_stacked *one = &trainer->distiller[i];
+        char prefix[32];
+
+        one->class = cell->distiller[i].class;
+        one->options = cell->distiller[i].options;
+        one->state = df_calloc(1, one->class->state_size + 1);
+        trainer->distillers = i + 1;
+        snprintf(prefix, sizeof prefix, "distiller.%zu.", i);
+        setup.options = one->options;
+        setup.state = one->state;
+        setup.prefix = prefix;
+        if (one->class->init && one->class->init(&setup, err) != DF_OK)
+            return df_fail_in(err, DF_ERR_USAGE, "distiller '%s' of '%s'", one->class->name, cell->label);
+    }
+    return DF_OK;
+}
+
+static df_status set_up(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_cell *cell = trainer->cell;
+
+    if (cell->needs & ~cell->detector->offers)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs parts that detector '%s' does not offer (bits %#x)", cell->label,
+                       cell->detector->name, cell->needs & ~cell->detector->offers);
+    DF_TRY(open_data(trainer, err));
+    if (cell->needs)
+        DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
+    DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
+    trainer->own_parameters = trainer->model.parameters->count;
+    DF_TRY(add_distillers(trainer, err));
+    df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
+    trainer->tape = df_tape_new(trainer->model.device, true);
+    if (!trainer->tune->size)
+        return DF_OK;
+    return df_evaluator_new(cell, trainer->tune, trainer->model.device, trainer->options->skip_bad_images, true, &trainer->evaluator, err);
+}
+
+df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options *options, struct df_trainer **out, struct df_error *err)
+{
+    struct df_trainer *trainer = df_calloc(1, sizeof *trainer);
+
+    *out = NULL;
+    trainer->cell = cell;
+    trainer->options = options;
+
+    const df_status status = set_up(trainer, err);
+
+    if (status != DF_OK) {
+        df_trainer_free(trainer);
+        return status;
+    }
+    *out = trainer;
+    return DF_OK;
+}
+
+void df_trainer_free(struct df_trainer *trainer)
+{
+    if (!trainer)
+        return;
+    df_evaluator_free(trainer->evaluator);
+    df_tape_free(trainer->tape);
+    df_model_release(&trainer->model);
+    for (size_t i = 0; i < trainer->distillers; i++)
+        free(trainer->distiller[i].state);
+    df_teacher_close(trainer->teacher);
+    df_loader_free(trainer->loader);
+    df_dataset_close(trainer->tune);
+    df_dataset_close(trainer->train);
+    free(trainer);
+}
+
+/* The distillers' losses added to the detector's. */
+static df_status distill(struct df_trainer *trainer, const struct df_detection_state *student, df_tensor **loss, struct df_error *err)
+{
+    struct df_detection_state teacher = { 0 };
+    const double epochs = trainer->cell->schedule.epochs;
+    struct df_distill_context context = {
+        .tape = trainer->tape,
+        .step = trainer->step,
+        .steps = trainer->steps,
+        .epoch = trainer->step / trainer->steps_per_epoch,
+        .epochs = (size_t)ceil(epochs),
+        .progress = (double)trainer->step / (double)trainer->steps,
+        .seed = (uint64_t)trainer->cell->seed,
+        .terms = &trainer->terms,
+    };
+
+    if (trainer->teacher)
+        DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, student, &teacher, err));
+    for (size_t i = 0; i < trainer->distillers; i++) {
+        context.options = trainer->distiller[i].options;
+        context.state = trainer->distiller[i].state;
+
+        df_tensor *one = trainer->distiller[i].class->loss(&context, student, &teacher);
+
+        if (one)
+            *loss = df_add(trainer->tape, *loss, one);
+    }
+    return DF_OK;
+}
+
+static void add_to_mean(struct df_trainer *trainer, const char *name, double value)
+{
+    size_t i = 0;
+
+    while (i < trainer->means && strcmp(trainer->mean[i].name, name) != 0)
+        i++;
+    if (i == DF_LOSS_TERMS)
+        return;
+    if (i == trainer->means) {
+        trainer->means++;
+        snprintf(trainer->mean[i].name, sizeof trainer->mean[i].name, "%s", name);
+        trainer->mean[i].sum = 0;
+    }
+    trainer->mean[i].sum += value;
+}
+
+void df_trainer_clear_means(struct df_trainer *trainer)
+{
+    trainer->means = trainer->mean_steps = 0;
+    trainer->loss_sum = 0;
+}
+
+static df_status not_finite(struct df_trainer *trainer, const char *what, double value, struct df_error *err)
+{
+    char terms[512];
+    size_t used = 0;
+
+    terms[0] = 0;
+    for (size_t i = 0; i < trainer->terms.count && used < sizeof terms; i++)
+        used += (size_t)snprintf(terms + used, sizeof terms - used, "%s%s=%g", i ? " " : "", trainer->terms.term[i].name,
+                                 df_item(trainer->tape, trainer->terms.term[i].value));
+    return df_fail(err, DF_ERR_CHECK, "the %s is %g at step %zu of %zu (terms: %s) [lower the learning rate, or set 'clip']", what, value,
+                   trainer->step, trainer->steps, terms);
+}
+
+/* Reads the step's loss and terms while they are on the tape. */
+static df_status note_terms(struct df_trainer *trainer, const df_tensor *loss, struct df_error *err)
+{
+    const double value = df_item(trainer->tape, loss);
+
+    if (!isfinite(value))
+        return not_finite(trainer, "loss", value, err);
+    trainer->loss_sum += value;
+    trainer->mean_steps++;
+    for (size_t i = 0; i < trainer->terms.count; i++)
+        add_to_mean(trainer, trainer->terms.term[i].name, df_item(trainer->tape, trainer->terms.term[i].value));
+    return DF_OK;
+}
+
+static df_status update(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_schedule *schedule = &trainer->cell->schedule;
+    const double norm = df_gradient_norm(trainer->model.parameters);
+    const double scale = schedule->clip > 0 && norm > schedule->clip ? schedule->clip / norm : 1;
+
+    trainer->gradient_norm = norm;
+    if (!isfinite(norm))
+        return not_finite(trainer, "gradient norm", norm, err);
+    trainer->lr = df_schedule_lr(schedule, trainer->step, trainer->steps, trainer->steps_per_epoch);
+    df_optimiser_step(trainer->model.parameters, schedule, trainer->lr, scale, trainer->step + 1);
+    return DF_OK;
+}
+
+df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
+{
+    struct df_detector *detector = trainer->model.detector;
+    struct df_detection_state state = { 0 };
+    const struct df_batch *batch;
+
+    DF_TRY(df_loader_get(trainer->loader, trainer->step, &batch, err));
+    df_tape_reset(trainer->tape);
+    df_parameters_zero_grad(trainer->model.parameters);
+    trainer->terms.count = 0;
+    detector->class->forward(detector, trainer->tape, batch, true, true, &state);
+
+    df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
+
+    if (trainer->distillers)
+        DF_TRY(distill(trainer, &state, &loss, err));
+    DF_TRY(note_terms(trainer, loss, err));
+    df_backward(trainer->tape, loss);
+    DF_TRY(update(trainer, err));
+    trainer->step++;
+    return DF_OK;
+}

@@ -1,0 +1,61 @@
+/* One network in training: data, loader, model, distillers and their teacher, the tape; everything resident, one step at a time. */
+#ifndef DF_ABLATIONS_RUN_TRAINER_H
+#define DF_ABLATIONS_RUN_TRAINER_H
+#include "ablations/run/evaluate.h"
+#include "ablations/run/teacher.h"
+
+struct df_stacked {
+    const struct df_distiller_class *class;
+    const void *options;
+    void *state;                /* changes over a run belong into parameters and buffers: this memory is not in a position checkpoint */
+};
+
+struct df_term_mean {
+    char name[40];
+    double sum;                 /* of the unweighted values since the last point */
+};
+
+struct df_trainer {
+    const struct df_cell *cell;
+    const struct df_run_options *options;
+    struct df_dataset *train, *tune;
+    struct df_loader *loader;
+    struct df_model model;
+    size_t own_parameters;      /* items before the distillers' */
+    df_tape *tape;
+    struct df_evaluator *evaluator; /* on the tune split; NULL when that is empty */
+    size_t distillers;
+    struct df_stacked distiller[DF_STACK_MAX];
+    struct df_teacher *teacher; /* NULL: none needed */
+    size_t step, steps, steps_per_epoch, points;
+    double lr, gradient_norm;   /* of the last step */
+    struct df_loss_terms terms; /* of the last step */
+    size_t means, mean_steps;   /* since the last point */
+    struct df_term_mean mean[DF_LOSS_TERMS];
+    double loss_sum;
+};
+
+/* Trains the teacher and builds the cache first if the cell needs them. */
+df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options *options, struct df_trainer **out, struct df_error *err);
+void df_trainer_free(struct df_trainer *trainer);
+/* One step. From the second on none of our code takes heap memory. A loss or gradient that is not finite is an error that names the step
+ * and the terms. */
+df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err);
+void df_trainer_clear_means(struct df_trainer *trainer);
+
+/* Learning curve: the rows' strings live in memory. */
+struct df_curve {
+    size_t count;
+    struct df_curve_row *row;   /* [points] */
+    struct df_arena *memory;
+};
+/* The whole loop: steps, points, positions. position: path of the position checkpoint, NULL for none; a matching one is resumed from.
+ * seconds: training time without evaluations, over all attempts. */
+df_status df_train(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_error *err);
+
+/* Position checkpoints: everything that the next step depends on, and the curve so far. */
+df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_curve *curve, double seconds,
+                            struct df_error *err);
+/* A missing file leaves everything as it is; one of another cell or a broken one is left alone with a warning. */
+df_status df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds, struct df_error *err);
+#endif
