@@ -19,6 +19,7 @@ struct df_distiller_setup {
     size_t levels, stages;
     size_t student_channels[DF_LEVELS], teacher_channels[DF_LEVELS];             /* of the neck */
     size_t student_stage_channels[DF_STAGES], teacher_stage_channels[DF_STAGES]; /* 0: absent */
+    const double *teacher_std;          /* [levels] feature_std of the teacher's neck, 0: not measured; NULL: unknown here */
     const struct df_detector_class *detector;
 };
 /* Adds a parameter that draws from DF_RNG_ADAPT. */

@@ -1,0 +1,94 @@
+/* Finding distillers by name, plugins, and the helper that adds a distiller's parameters. */
+#include "distillers/distiller.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/text.h"
+
+#define PLUGINS_MAX 32
+static const struct df_distiller_class *plugins[PLUGINS_MAX + 1];
+static size_t plugin_count;
+
+static const struct df_distiller_class *find(const struct df_distiller_class *const *classes, const char *name)
+{
+    for (; *classes; classes++) {
+        if (!strcmp((*classes)->name, name))
+            return *classes;
+    }
+    return NULL;
+}
+
+const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err)
+{
+    const char *names[64] = { NULL }, *nearest;
+    const struct df_distiller_class *class = find(df_distiller_classes, name);
+    size_t count = 0;
+
+    if (!class)
+        class = find(plugins, name);
+    if (class)
+        return class;
+    for (size_t i = 0; df_distiller_classes[i] && count < 63; i++)
+        names[count++] = df_distiller_classes[i]->name;
+    for (size_t i = 0; i < plugin_count && count < 63; i++)
+        names[count++] = plugins[i]->name;
+    nearest = df_nearest(name, names);
+    if (nearest)
+        df_fail(err, DF_ERR_NOT_FOUND, "unknown distiller '%s' (did you mean '%s'? 'defeat distillers' lists them)", name, nearest);
+    else
+        df_fail(err, DF_ERR_NOT_FOUND, "unknown distiller '%s' ('defeat distillers' lists them)", name);
+    return NULL;
+}
+
+static df_status check_plugin(const char *path, const struct df_distiller_class *class, struct df_error *err)
+{
+    if (class->abi != DF_DISTILLER_ABI)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s' was built for ABI %d, expected %d (build it against this program's headers)",
+                       path, class->abi, DF_DISTILLER_ABI);
+    if (!class->name || !class->name[0] || !class->summary || !class->options || !class->options_size || !class->loss)
+        return df_fail(err, DF_ERR_FORMAT, "plugin '%s': its df_distiller lacks a name, summary, options, options_size or loss", path);
+    if (find(df_distiller_classes, class->name) || (find(plugins, class->name) && find(plugins, class->name) != class))
+        return df_fail(err, DF_ERR_USAGE, "plugin '%s': there is a distiller '%s' already (give it another name)", path, class->name);
+    if (plugin_count == PLUGINS_MAX)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s': more than %d plugins", path, PLUGINS_MAX);
+    return DF_OK;
+}
+
+df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err)
+{
+    const struct df_distiller_class *class;
+    char local[4096];
+    df_status status;
+
+    *out = NULL;
+    snprintf(local, sizeof local, "%s%s", strchr(path, '/') ? "" : "./", path); /* a bare name would be searched in the system's folders */
+    void *library = dlopen(local, RTLD_NOW | RTLD_LOCAL);
+
+    if (!library)
+        return df_fail(err, DF_ERR_NOT_FOUND, "cannot load plugin '%s': %s", path, dlerror());
+    class = dlsym(library, "df_distiller");
+    if (class)
+        status = check_plugin(path, class, err);
+    else
+        status =
+            df_fail(err, DF_ERR_FORMAT, "plugin '%s' has no symbol 'df_distiller' (it must be a const struct df_distiller_class)", path);
+    if (status != DF_OK) {
+        dlclose(library);
+        return status;
+    }
+    if (!find(plugins, class->name))
+        plugins[plugin_count++] = class; /* stays loaded: its code and tables are used until the end */
+    *out = class;
+    return DF_OK;
+}
+
+struct df_parameter *df_distiller_parameter(struct df_distiller_setup *setup, const char *name, enum df_parameter_kind kind, df_shape shape,
+                                            struct df_initialiser init)
+{
+    char full[128];
+
+    snprintf(full, sizeof full, "%s%s", setup->prefix, name);
+    return df_parameters_add(setup->parameters, full, kind, shape, init, DF_RNG_ADAPT);
+}

@@ -1,0 +1,15 @@
+/* All distillers: one line each. */
+#include "distillers/distiller.h"
+
+#define DISTILLERS(X)                                                                                                                      \
+    X(none)                                                                                                                                \
+    X(full_feature)                                                                                                                        \
+    X(foreground)                                                                                                                          \
+    X(background)                                                                                                                          \
+    X(head_kl)                                                                                                                             \
+    X(defeat)
+
+#define DECLARE(name) extern const struct df_distiller_class df_distiller_##name;
+#define LIST(name)    &df_distiller_##name,
+DISTILLERS(DECLARE)
+const struct df_distiller_class *const df_distiller_classes[] = { DISTILLERS(LIST) NULL };
