@@ -26,6 +26,7 @@ struct df_table_line {
     struct df_interval difference;           /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
     int inside_noise;                        /* the interval holds 0, or n < 2 */
     double seconds;                          /* mean train + eval seconds per run */
+    size_t points; double *point;            /* AP of each finished run, percent points, in the order of the request */
     size_t classes; const char **class_name; struct df_interval *class_ap;
 };
 struct df_table { size_t lines; struct df_table_line *line; struct df_arena *memory; const char *title, *teacher; size_t baseline; };

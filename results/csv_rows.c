@@ -1,0 +1,98 @@
+/* Rows of CSV. libcsv quotes and takes apart; where a row ends is found here, because a journal must tell a torn row from a whole one. */
+#include "results/csv_rows.h"
+
+#include <csv.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool needs_quotes(const char *cell, size_t length)
+{
+    return length && (strpbrk(cell, ",\"\r\n") || strchr(" \t", cell[0]) || strchr(" \t", cell[length - 1]));
+}
+
+void df_csv_add(struct df_text *row, const char *cell, bool first)
+{
+    const size_t length = strlen(cell);
+
+    if (!first)
+        df_text_add(row, ",");
+    if (!needs_quotes(cell, length)) {
+        df_text_add(row, cell);
+        return;
+    }
+    const size_t bytes = csv_write(NULL, 0, cell, length);
+    char *quoted = df_malloc(bytes);
+
+    csv_write(quoted, bytes, cell, length);
+    df_text_add_bytes(row, quoted, bytes);
+    free(quoted);
+}
+
+void df_csv_add_real(struct df_text *row, double value, bool first)
+{
+    char number[32];
+
+    df_csv_add(row, isfinite(value) ? df_format_real(number, value) : "", first);
+}
+
+void df_csv_add_int(struct df_text *row, int64_t value, bool first) { df_text_addf(row, "%s%lld", first ? "" : ",", (long long)value); }
+
+size_t df_csv_row_bytes(const char *text, size_t bytes, size_t *lines)
+{
+    bool quoted = false;
+
+    *lines = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] == '"')
+            quoted = !quoted; /* a doubled quote turns twice */
+        if (text[i] != '\n')
+            continue;
+        ++*lines;
+        if (!quoted)
+            return i + 1;
+    }
+    return 0;
+}
+
+static void add_cell(void *cell, size_t bytes, void *context)
+{
+    struct df_csv_row *row = context;
+
+    if (row->count == row->capacity) {
+        row->capacity = row->capacity ? 2 * row->capacity : 32;
+        row->offset = df_realloc(row->offset, row->capacity * sizeof *row->offset);
+        row->cell = df_realloc(row->cell, row->capacity * sizeof *row->cell);
+    }
+    row->offset[row->count++] = row->text.length;
+    df_text_add_bytes(&row->text, cell, bytes);
+    df_text_add_bytes(&row->text, "", 1);
+}
+
+df_status df_csv_row_parse(struct df_csv_row *row, const char *text, size_t bytes, const char *where, struct df_error *err)
+{
+    struct csv_parser parser;
+
+    row->count = 0;
+    df_text_clear(&row->text);
+    if (csv_init(&parser, CSV_STRICT) != 0)
+        return df_fail(err, DF_ERR_IO, "%s: cannot start the CSV parser", where);
+    const size_t parsed = csv_parse(&parser, text, bytes, add_cell, NULL, row);
+    const int error = csv_error(&parser);
+
+    csv_free(&parser);
+    if (parsed != bytes)
+        return df_fail(err, DF_ERR_FORMAT, "%s: byte %zu of the row: %s, expected a cell, a comma or a line end", where, parsed + 1,
+                       csv_strerror(error));
+    for (size_t i = 0; i < row->count; i++)
+        row->cell[i] = row->text.data + row->offset[i];
+    return DF_OK;
+}
+
+void df_csv_row_release(struct df_csv_row *row)
+{
+    df_text_release(&row->text);
+    free(row->cell);
+    free(row->offset);
+    *row = (struct df_csv_row){ 0 };
+}

@@ -1,0 +1,375 @@
+/* Tables as text, Markdown, CSV, LaTeX. The three that people read are one grid of cells, printed with three kinds of marks; the CSV has a
+ * column for every number instead. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "results/csv_rows.h"
+#include "results/table.h"
+
+#define PLUS_MINUS "\xc2\xb1"
+
+struct grid {
+    size_t rows, columns, next;
+    struct df_text *cell; /* [rows, columns] */
+    bool *number;         /* [columns]: set right, in LaTeX as a formula */
+};
+
+/* The next cell of the grid, row by row. */
+static struct df_text *next_cell(struct grid *grid) { return &grid->cell[grid->next++]; }
+
+static void add_number(struct grid *grid, double value, int digits)
+{
+    struct df_text *cell = next_cell(grid);
+
+    if (isnan(value))
+        df_text_add(cell, "-");
+    else
+        df_text_addf(cell, "%.*f", digits, value);
+}
+
+static void add_mean(struct grid *grid, const struct df_interval *interval, bool difference)
+{
+    struct df_text *cell = next_cell(grid);
+
+    if (interval->n == 0) {
+        df_text_add(cell, "-");
+        return;
+    }
+    df_text_addf(cell, difference ? "%+.2f" : "%.2f", interval->mean);
+    if (interval->n > 1)
+        df_text_addf(cell, " " PLUS_MINUS " %.2f", (interval->high - interval->low) / 2);
+}
+
+static bool has_axes(const struct df_table *table)
+{
+    for (size_t l = 0; l < table->lines; l++)
+        if (table->line[l].axes[0])
+            return true;
+    return false;
+}
+
+static const char *const shown_names[] = { "AP50", "AP75", "APs", "APm", "APl" };
+enum { SHOWN = sizeof shown_names / sizeof *shown_names };
+
+static void add_heads(struct grid *grid, const struct df_table *table, bool axes, bool classes)
+{
+    df_text_add(next_cell(grid), "method");
+    if (axes)
+        df_text_add(next_cell(grid), "options");
+    df_text_add(next_cell(grid), "n");
+    df_text_add(next_cell(grid), "mAP");
+    df_text_add(next_cell(grid), "sd");
+    df_text_add(next_cell(grid), "difference");
+    df_text_add(next_cell(grid), "");
+    for (size_t i = 0; i < SHOWN; i++)
+        df_text_add(next_cell(grid), shown_names[i]);
+    for (size_t k = 0; classes && k < table->line[0].classes; k++)
+        df_text_add(next_cell(grid), table->line[0].class_name[k]);
+    df_text_add(next_cell(grid), "s/run");
+}
+
+static void add_line(struct grid *grid, const struct df_table_line *line, bool axes, bool classes)
+{
+    df_text_add(next_cell(grid), line->label);
+    if (axes)
+        df_text_add(next_cell(grid), line->axes);
+    if (line->points == line->expected)
+        df_text_addf(next_cell(grid), "%zu", line->points);
+    else
+        df_text_addf(next_cell(grid), "%zu/%zu", line->points, line->expected);
+    add_mean(grid, &line->metric[0], false);
+    add_number(grid, line->metric[0].sd, 2);
+    add_mean(grid, &line->difference, true);
+    df_text_add(next_cell(grid), line->difference.n && line->inside_noise ? "~" : "");
+    for (size_t i = 0; i < SHOWN; i++)
+        add_number(grid, line->metric[1 + i].mean, 2);
+    for (size_t k = 0; classes && k < line->classes; k++)
+        add_number(grid, line->class_ap[k].mean, 2);
+    add_number(grid, line->seconds, 1);
+}
+
+static void grid_init(struct grid *grid, const struct df_table *table, bool classes)
+{
+    const bool axes = has_axes(table);
+    const size_t more = (axes ? 1 : 0) + (classes ? table->line[0].classes : 0);
+
+    *grid = (struct grid){ .rows = table->lines + 1, .columns = 7 + SHOWN + more };
+    grid->cell = df_calloc(grid->rows * grid->columns, sizeof *grid->cell);
+    grid->number = df_calloc(grid->columns, sizeof *grid->number);
+    for (size_t c = axes ? 2 : 1; c < grid->columns; c++)
+        grid->number[c] = true;
+    add_heads(grid, table, axes, classes);
+    for (size_t l = 0; l < table->lines; l++)
+        add_line(grid, &table->line[l], axes, classes);
+    DF_ASSERT(grid->next == grid->rows * grid->columns);
+}
+
+static void grid_release(struct grid *grid)
+{
+    for (size_t i = 0; i < grid->rows * grid->columns; i++)
+        df_text_release(&grid->cell[i]);
+    free(grid->cell);
+    free(grid->number);
+}
+
+/* What the reader must know, one sentence per line: what the signs mean, and every run that is not in the numbers. */
+static void add_notes(const struct df_table *table, struct df_text *out)
+{
+    df_text_addf(out, "mAP in percent, mean " PLUS_MINUS " half of the 95 %% interval over n seeds (Student t); sd: standard deviation.\n");
+    df_text_addf(out, "difference: to '%s', paired by seed; ~ marks one inside the noise (its interval holds 0, or fewer than 2 pairs).\n",
+                 table->line[table->baseline].label);
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_table_line *line = &table->line[l];
+        const size_t missing = line->expected - line->points - line->failed;
+
+        if (!missing && !line->failed && !line->stale)
+            continue;
+        df_text_addf(out, "%s%s%s: of %zu runs", line->label, line->axes[0] ? " " : "", line->axes, line->expected);
+        if (missing)
+            df_text_addf(out, ", %zu missing", missing);
+        if (line->failed)
+            df_text_addf(out, ", %zu failed", line->failed);
+        if (line->stale)
+            df_text_addf(out, "; %zu stale rows of another version left out", line->stale);
+        df_text_add(out, ".\n");
+    }
+}
+
+static size_t shown_width(const char *text)
+{
+    size_t width = 0;
+
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80; /* not the rest of a UTF-8 sequence */
+    return width;
+}
+
+static void add_plain(struct df_text *out, const char *text)
+{
+    for (; *text; text++)
+        df_text_add_bytes(out, (unsigned char)*text < ' ' || *text == 127 ? " " : text, 1);
+}
+
+static void add_markdown(struct df_text *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("\\`*_{}[]<>#|", *text))
+            df_text_add(out, "\\");
+        df_text_add_bytes(out, (unsigned char)*text < ' ' ? " " : text, 1);
+    }
+}
+
+static void add_latex(struct df_text *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strncmp(text, PLUS_MINUS, 2) == 0) {
+            df_text_add(out, "$\\pm$");
+            text++;
+        } else if (*text == '\\') {
+            df_text_add(out, "\\textbackslash{}");
+        } else if (*text == '~' || *text == '^') {
+            df_text_add(out, *text == '~' ? "\\textasciitilde{}" : "\\textasciicircum{}");
+        } else if (*text == '<' || *text == '>' || *text == '|') {
+            df_text_addf(out, "$%c$", *text);
+        } else {
+            if (strchr("&%$#_{}", *text))
+                df_text_add(out, "\\");
+            df_text_add_bytes(out, (unsigned char)*text < ' ' ? " " : text, 1);
+        }
+    }
+}
+
+/* A number's cell as a formula: a real minus sign, and signs of LaTeX's own. */
+static void add_formula(struct df_text *out, const char *text)
+{
+    if (strcmp(text, "-") == 0 || !*text) {
+        df_text_add(out, *text ? "--" : "");
+        return;
+    }
+    df_text_add(out, "$");
+    for (; *text; text++) {
+        if (strncmp(text, PLUS_MINUS, 2) == 0) {
+            df_text_add(out, "\\pm");
+            text++;
+        } else if (*text == '~') {
+            df_text_add(out, "\\sim");
+        } else {
+            df_text_add_bytes(out, text, 1);
+        }
+    }
+    df_text_add(out, "$");
+}
+
+static void print_text(const struct df_table *table, const struct grid *grid, const struct df_text *notes, struct df_text *out)
+{
+    struct df_text line = DF_TEXT_INIT, cell = DF_TEXT_INIT;
+
+    if (table->title[0]) {
+        add_plain(out, table->title);
+        df_text_add(out, "\n");
+    }
+    if (table->teacher[0]) {
+        add_plain(out, table->teacher);
+        df_text_add(out, "\n");
+    }
+    for (size_t r = 0; r < grid->rows; r++) {
+        df_text_clear(&line);
+        for (size_t c = 0; c < grid->columns; c++) {
+            size_t width = 0;
+
+            for (size_t i = 0; i < grid->rows; i++) {
+                const size_t w = shown_width(df_text_get(&grid->cell[i * grid->columns + c]));
+
+                width = w > width ? w : width;
+            }
+            df_text_clear(&cell);
+            add_plain(&cell, df_text_get(&grid->cell[r * grid->columns + c]));
+            const int pad = (int)(width - shown_width(df_text_get(&cell)));
+
+            df_text_addf(&line, "%s%*s%s%*s", c ? "  " : "", grid->number[c] ? pad : 0, "", df_text_get(&cell), grid->number[c] ? 0 : pad,
+                         "");
+        }
+        while (line.length && line.data[line.length - 1] == ' ')
+            line.data[--line.length] = 0;
+        df_text_add(&line, "\n");
+        df_text_add(out, line.data);
+        for (size_t i = 0, n = r == 0 ? shown_width(line.data) - 1 : 0; i < n; i++)
+            df_text_add(out, i + 1 < n ? "-" : "-\n");
+    }
+    df_text_add(out, "\n");
+    df_text_add(out, df_text_get(notes));
+    df_text_release(&line);
+    df_text_release(&cell);
+}
+
+static void print_markdown(const struct df_table *table, const struct grid *grid, const struct df_text *notes, struct df_text *out)
+{
+    if (table->title[0]) {
+        df_text_add(out, "**");
+        add_markdown(out, table->title);
+        df_text_add(out, "**\n\n");
+    }
+    if (table->teacher[0]) {
+        add_markdown(out, table->teacher);
+        df_text_add(out, "\n\n");
+    }
+    for (size_t r = 0; r < grid->rows; r++) {
+        for (size_t c = 0; c < grid->columns; c++) {
+            df_text_add(out, c ? " | " : "| ");
+            add_markdown(out, df_text_get(&grid->cell[r * grid->columns + c]));
+        }
+        df_text_add(out, " |\n");
+        for (size_t c = 0; r == 0 && c < grid->columns; c++)
+            df_text_addf(out, "%s%s", grid->number[c] ? "|---:" : "|---", c + 1 < grid->columns ? "" : "|\n");
+    }
+    for (const char *note = df_text_get(notes); *note;) {
+        const char *end = strchr(note, '\n');
+        char *sentence = df_strdup(note);
+
+        sentence[end - note] = 0;
+        df_text_add(out, "\n");
+        add_markdown(out, sentence);
+        df_text_add(out, "\n");
+        free(sentence);
+        note = end + 1;
+    }
+}
+
+static void print_latex(const struct df_table *table, const struct grid *grid, const struct df_text *notes, struct df_text *out)
+{
+    df_text_add(out, "\\begin{table}\n\\centering\n\\begin{tabular}{");
+    for (size_t c = 0; c < grid->columns; c++)
+        df_text_add(out, grid->number[c] ? "r" : "l");
+    df_text_add(out, "}\n\\hline\n");
+    for (size_t r = 0; r < grid->rows; r++) {
+        for (size_t c = 0; c < grid->columns; c++) {
+            df_text_add(out, c ? " & " : "");
+            (r > 0 && grid->number[c] ? add_formula : add_latex)(out, df_text_get(&grid->cell[r * grid->columns + c]));
+        }
+        df_text_add(out, r == 0 ? " \\\\\n\\hline\n" : " \\\\\n");
+    }
+    df_text_add(out, "\\hline\n\\end{tabular}\n\\caption{");
+    add_latex(out, table->title);
+    df_text_add(out, table->title[0] ? ". " : "");
+    add_latex(out, table->teacher);
+    df_text_add(out, table->teacher[0] ? ". " : "");
+    add_latex(out, df_text_get(notes));
+    df_text_add(out, "}\n\\end{table}\n");
+}
+
+static void add_interval(struct df_text *row, const struct df_interval *interval)
+{
+    df_csv_add_real(row, interval->mean, false);
+    df_csv_add_real(row, interval->sd, false);
+    df_csv_add_real(row, interval->low, false);
+    df_csv_add_real(row, interval->high, false);
+}
+
+static void add_interval_heads(struct df_text *row, const char *name)
+{
+    static const char *const parts[] = { "mean", "sd", "low", "high" };
+    struct df_text head = DF_TEXT_INIT;
+
+    for (size_t i = 0; i < 4; i++) {
+        df_text_clear(&head);
+        df_text_addf(&head, "%s_%s", name, parts[i]);
+        df_csv_add(row, head.data, false);
+    }
+    df_text_release(&head);
+}
+
+static void print_csv(const struct df_table *table, bool classes, struct df_text *out)
+{
+    static const char *const first[] = { "method", "options", "runs", "n", "failed", "stale" };
+    const struct df_journal_column *metric = df_run_columns;
+
+    while (strcmp(metric->name, "AP") != 0)
+        metric++;
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+        df_csv_add(out, first[i], i == 0);
+    for (size_t m = 0; m < DF_METRICS; m++)
+        add_interval_heads(out, metric[m].name);
+    add_interval_heads(out, "difference");
+    df_text_add(out, ",difference_n,inside_noise,seconds_per_run");
+    for (size_t k = 0; classes && k < table->line[0].classes; k++)
+        add_interval_heads(out, table->line[0].class_name[k]);
+    df_text_add(out, "\n");
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_table_line *line = &table->line[l];
+
+        df_csv_add(out, line->label, true);
+        df_csv_add(out, line->axes, false);
+        df_text_addf(out, ",%zu,%zu,%zu,%zu", line->expected, line->points, line->failed, line->stale);
+        for (size_t m = 0; m < DF_METRICS; m++)
+            add_interval(out, &line->metric[m]);
+        add_interval(out, &line->difference);
+        df_text_addf(out, ",%zu,%s", line->difference.n, l == table->baseline ? "" : line->inside_noise ? "1" : "0");
+        df_csv_add_real(out, line->seconds, false);
+        for (size_t k = 0; classes && k < line->classes; k++)
+            add_interval(out, &line->class_ap[k]);
+        df_text_add(out, "\n");
+    }
+}
+
+void df_table_print(const struct df_table *table, enum df_table_format format, bool classes, struct df_text *out)
+{
+    struct df_text notes = DF_TEXT_INIT;
+    struct grid grid;
+
+    if (format == DF_TABLE_CSV) {
+        print_csv(table, classes, out);
+        return;
+    }
+    grid_init(&grid, table, classes);
+    add_notes(table, &notes);
+    if (format == DF_TABLE_TEXT)
+        print_text(table, &grid, &notes, out);
+    else if (format == DF_TABLE_MARKDOWN)
+        print_markdown(table, &grid, &notes, out);
+    else
+        print_latex(table, &grid, &notes, out);
+    grid_release(&grid);
+    df_text_release(&notes);
+}
