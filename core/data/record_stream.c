@@ -1,0 +1,381 @@
+#include "core/data/record_stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yajl/yajl_parse.h>
+
+#include "core/base/hash.h"
+#include "core/base/text.h"
+
+#define CHUNK     ((size_t)1 << 16)
+#define DEPTH_MAX 64
+
+enum level { AT_START, IN_ROOT, IN_SECTION, IN_RECORD, IN_BOX, AT_END };
+
+struct df_stream {
+    const char *path;
+    const struct df_section *sections, *section;
+    void *context;
+    struct df_arena *memory;
+    yajl_handle parser;
+    const unsigned char *chunk;
+    size_t bytes, lines; /* before this chunk */
+    enum level level;
+    size_t depth, skip; /* open containers; those of them inside a value that nobody asked for */
+    const struct df_field *field;
+    size_t box_count;
+    bool warned_key;
+    unsigned found;
+    struct df_record record;
+    struct df_error *err;
+    df_status status;
+};
+
+static size_t line_here(const struct df_stream *s)
+{
+    const size_t consumed = s->chunk ? yajl_get_bytes_consumed(s->parser) : 0;
+    size_t line = s->lines + 1;
+
+    for (size_t i = 0; i < consumed; i++)
+        line += s->chunk[i] == '\n';
+    return line;
+}
+
+df_status df_stream_fail(struct df_stream *s, const char *format, ...)
+{
+    char text[512], id[40] = "";
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (s->level >= IN_RECORD && s->section->field[0].type == DF_FIELD_INT && strcmp(s->section->field[0].name, "id") == 0 &&
+        s->record.seen & 1)
+        snprintf(id, sizeof id, " (id %lld)", (long long)s->record.value[0].integer);
+    if (s->level >= IN_RECORD)
+        s->status =
+            df_fail(s->err, DF_ERR_FORMAT, "%s:%zu: %s %zu%s: %s", s->path, line_here(s), s->section->record, s->record.position, id, text);
+    else
+        s->status = df_fail(s->err, DF_ERR_FORMAT, "%s:%zu: %s", s->path, line_here(s), text);
+    return s->status;
+}
+
+static size_t field_index(const struct df_stream *s) { return (size_t)(s->field - s->section->field); }
+
+static const char *expected(enum df_field_type type)
+{
+    static const char *const names[] = { "an integer", "a finite number", "a string", "four numbers [x, y, width, height]", "0 or 1" };
+
+    return names[type];
+}
+
+/* A value of the wrong kind where the stream is now; 0 stops the parser. */
+static int refuse(struct df_stream *s, const char *what)
+{
+    switch (s->level) {
+    case AT_START:
+        df_stream_fail(s, "found %s, expected %s", what, s->sections[0].name ? "an object" : "an array");
+        break;
+    case IN_ROOT:
+        df_stream_fail(s, "'%s' is %s, expected an array", s->section->name, what);
+        break;
+    case IN_SECTION:
+        df_stream_fail(s, "%s %zu is %s, expected an object", s->section->record, s->record.position + 1, what);
+        break;
+    case IN_BOX:
+        df_stream_fail(s, "'%s' holds %s, expected %s", s->field->name, what, expected(s->field->type));
+        break;
+    default:
+        df_stream_fail(s, "'%s' is %s, expected %s", s->field->name, what, expected(s->field->type));
+    }
+    return 0;
+}
+
+/* Is the value at hand one that nobody asked for? */
+static bool ignored(const struct df_stream *s)
+{
+    return s->skip > 0 || (s->level == IN_ROOT && !s->section) || (s->level == IN_RECORD && !s->field);
+}
+
+static int open_container(struct df_stream *s)
+{
+    if (++s->depth > DEPTH_MAX) {
+        df_stream_fail(s, "nested deeper than %d levels", DEPTH_MAX);
+        return 0;
+    }
+    return 1;
+}
+
+static int on_map_start(void *context)
+{
+    struct df_stream *s = context;
+
+    if (!open_container(s))
+        return 0;
+    if (ignored(s)) {
+        s->skip++;
+        return 1;
+    }
+    if (s->level == AT_START && s->sections[0].name) {
+        s->level = IN_ROOT;
+        return 1;
+    }
+    if (s->level != IN_SECTION)
+        return refuse(s, "an object");
+    s->level = IN_RECORD;
+    s->record = (struct df_record){ .position = s->record.position + 1, .line = line_here(s) };
+    return 1;
+}
+
+static int on_map_end(void *context)
+{
+    struct df_stream *s = context;
+
+    s->depth--;
+    if (s->skip) {
+        s->skip--;
+    } else if (s->level == IN_RECORD) {
+        s->field = NULL;
+        if (s->section->add(s->context, &s->record, s) != DF_OK)
+            return 0;
+        s->level = IN_SECTION;
+    } else {
+        s->level = AT_END;
+    }
+    return 1;
+}
+
+static int on_array_start(void *context)
+{
+    struct df_stream *s = context;
+
+    if (!open_container(s))
+        return 0;
+    if (ignored(s)) {
+        s->skip++;
+        return 1;
+    }
+    if ((s->level == AT_START && !s->sections[0].name) || s->level == IN_ROOT) {
+        if (s->level == AT_START)
+            s->section = &s->sections[0];
+        s->found |= 1u << (s->section - s->sections);
+        s->level = IN_SECTION;
+        s->record.position = 0;
+        return 1;
+    }
+    if (s->level == IN_RECORD && s->field->type == DF_FIELD_BOX) {
+        s->level = IN_BOX;
+        s->box_count = 0;
+        return 1;
+    }
+    return refuse(s, "an array");
+}
+
+static int on_array_end(void *context)
+{
+    struct df_stream *s = context;
+
+    s->depth--;
+    if (s->skip) {
+        s->skip--;
+    } else if (s->level == IN_BOX) {
+        if (s->box_count != 4) {
+            df_stream_fail(s, "'%s' has %zu numbers, expected %s", s->field->name, s->box_count, expected(DF_FIELD_BOX));
+            return 0;
+        }
+        s->level = IN_RECORD;
+        s->record.seen |= 1u << field_index(s);
+    } else {
+        s->level = s->section->name ? IN_ROOT : AT_END;
+    }
+    return 1;
+}
+
+static void warn_twice(struct df_stream *s, const char *name)
+{
+    if (!s->warned_key)
+        df_warn("%s:%zu: key '%s' twice in one object: the last one counts", s->path, line_here(s), name);
+    s->warned_key = true;
+}
+
+static bool is_name(const unsigned char *key, size_t length, const char *name)
+{
+    return strlen(name) == length && memcmp(key, name, length) == 0;
+}
+
+static int on_key(void *context, const unsigned char *key, size_t length)
+{
+    struct df_stream *s = context;
+
+    if (s->skip)
+        return 1;
+    if (s->level == IN_ROOT) {
+        s->section = NULL;
+        for (const struct df_section *at = s->sections; at->record; at++)
+            if (is_name(key, length, at->name))
+                s->section = at;
+        if (s->section && s->found & 1u << (s->section - s->sections)) {
+            warn_twice(s, s->section->name);
+            s->section->clear(s->context);
+        }
+        return 1;
+    }
+    s->field = NULL;
+    for (const struct df_field *at = s->section->field; at->name; at++)
+        if (is_name(key, length, at->name))
+            s->field = at;
+    if (s->field && s->record.seen & 1u << field_index(s))
+        warn_twice(s, s->field->name);
+    return 1;
+}
+
+static int on_null(void *context) { return ignored(context) ? 1 : refuse(context, "null"); }
+
+static int on_boolean(void *context, int value)
+{
+    struct df_stream *s = context;
+
+    if (ignored(s))
+        return 1;
+    if (s->level != IN_RECORD || s->field->type != DF_FIELD_FLAG)
+        return refuse(s, value ? "true" : "false");
+    s->record.value[field_index(s)].integer = value;
+    s->record.seen |= 1u << field_index(s);
+    s->record.odd_flag = true;
+    return 1;
+}
+
+static bool integer_of(const char *text, int64_t *out)
+{
+    double real;
+
+    if (df_parse_int(text, out))
+        return true;
+    if (!strpbrk(text, ".eE") || !df_parse_real(text, &real) || real != floor(real) || fabs(real) > 9007199254740992.0)
+        return false;
+    *out = (int64_t)real;
+    return true;
+}
+
+static int on_number(void *context, const char *digits, size_t length)
+{
+    struct df_stream *s = context;
+    char text[512], what[64];
+
+    if (ignored(s))
+        return 1;
+    const size_t kept = length < sizeof text - 1 ? length : sizeof text - 1;
+    memcpy(text, digits, kept);
+    text[kept] = 0;
+    snprintf(what, sizeof what, "%.40s%s", text, length > 40 ? "..." : "");
+    if (length != kept || (s->level != IN_RECORD && s->level != IN_BOX))
+        return refuse(s, what);
+    struct df_value *value = &s->record.value[field_index(s)];
+    bool good = false;
+
+    if (s->level == IN_BOX) {
+        good = s->box_count > 3 || df_parse_real(text, &value->box[s->box_count]);
+        s->box_count++;
+    } else if (s->field->type == DF_FIELD_INT) {
+        good = integer_of(text, &value->integer);
+    } else if (s->field->type == DF_FIELD_FLAG) {
+        good = integer_of(text, &value->integer) && (value->integer == 0 || value->integer == 1);
+    } else if (s->field->type == DF_FIELD_REAL) {
+        good = df_parse_real(text, &value->real);
+    }
+    if (!good)
+        return refuse(s, what);
+    if (s->level == IN_RECORD)
+        s->record.seen |= 1u << field_index(s);
+    return 1;
+}
+
+static int on_string(void *context, const unsigned char *bytes, size_t length)
+{
+    struct df_stream *s = context;
+
+    if (ignored(s))
+        return 1;
+    if (s->level != IN_RECORD || s->field->type != DF_FIELD_TEXT)
+        return refuse(s, "a string");
+    if (memchr(bytes, 0, length)) {
+        df_stream_fail(s, "'%s' contains a NUL character", s->field->name);
+        return 0;
+    }
+    char *text = df_arena_alloc(s->memory, length + 1);
+    memcpy(text, bytes, length);
+    text[length] = 0;
+    s->record.value[field_index(s)].text = text;
+    s->record.seen |= 1u << field_index(s);
+    return 1;
+}
+
+static df_status parse_error(struct df_stream *s)
+{
+    if (s->status != DF_OK) /* one of ours */
+        return s->status;
+    unsigned char *text = yajl_get_error(s->parser, 0, NULL, 0);
+    const int length = (int)strcspn((const char *)text, "\n");
+    const size_t at = s->bytes + (s->chunk ? yajl_get_bytes_consumed(s->parser) : 0);
+
+    s->status = df_fail(s->err, DF_ERR_FORMAT, "%s:%zu: not JSON: %.*s at byte %zu", s->path, line_here(s), length, (const char *)text, at);
+    yajl_free_error(s->parser, text);
+    return s->status;
+}
+
+static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, unsigned char *chunk)
+{
+    for (;;) {
+        const ssize_t n = read(fd, chunk, CHUNK);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return df_fail(s->err, DF_ERR_IO, "cannot read '%s': %s", s->path, strerror(errno));
+        if (n == 0)
+            break;
+        df_hasher_add(hasher, chunk, (size_t)n);
+        s->chunk = chunk;
+        if (yajl_parse(s->parser, chunk, (size_t)n) != yajl_status_ok)
+            return parse_error(s);
+        for (ssize_t i = 0; i < n; i++)
+            s->lines += chunk[i] == '\n';
+        s->bytes += (size_t)n;
+        s->chunk = NULL;
+    }
+    if (s->level == AT_START && s->depth == 0)
+        return df_fail(s->err, DF_ERR_FORMAT, "%s: empty, expected JSON", s->path);
+    return yajl_complete_parse(s->parser) == yajl_status_ok ? DF_OK : parse_error(s);
+}
+
+df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory, unsigned *found,
+                         uint64_t *hash, struct df_error *err)
+{
+    static const yajl_callbacks callbacks = { on_null,      on_boolean, NULL,       NULL,           on_number,   on_string,
+                                              on_map_start, on_key,     on_map_end, on_array_start, on_array_end };
+    struct df_stream s = { .path = path, .sections = sections, .context = context, .memory = memory, .err = err };
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    unsigned char *chunk = df_malloc(CHUNK);
+    struct df_hasher *hasher = df_hasher_new();
+    s.parser = yajl_alloc(&callbacks, NULL, &s);
+    const df_status status = feed(&s, fd, hasher, chunk);
+    if (status == DF_OK) {
+        *found = s.found;
+        if (hash)
+            *hash = df_hasher_value(hasher);
+    }
+    yajl_free(s.parser);
+    df_hasher_free(hasher);
+    free(chunk);
+    close(fd);
+    return status;
+}
