@@ -17,7 +17,7 @@ const char *df_kernel_name(enum df_kernel kernel);
 /* host.c: memory of a device that is the host itself. */
 void *df_host_alloc(struct df_device *device, size_t bytes);
 void df_host_free(struct df_device *device, void *memory);
-size_t df_host_bytes(const void *memory);  /* what was asked of df_host_alloc */
+size_t df_host_bytes(const void *memory); /* what was asked of df_host_alloc */
 void df_host_copy(struct df_device *device, void *to, const void *from, size_t bytes);
 void df_host_zero(struct df_device *device, void *memory, size_t bytes);
 void df_host_sync(struct df_device *device);

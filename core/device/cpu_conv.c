@@ -28,7 +28,7 @@ struct packed {
 struct layout {
     struct layout *next;
     dnnl_memory_desc_t desc;
-    bool gradient, plain;  /* plain: the same as OHWI, nothing to reorder */
+    bool gradient, plain; /* plain: the same as OHWI, nothing to reorder */
     dnnl_primitive_t reorder;
     dnnl_memory_t user, own;
     struct packed *packed;
@@ -37,14 +37,14 @@ struct layout {
 struct plan {
     struct plan_key key;
     dnnl_primitive_t primitive;
-    dnnl_memory_t from, to, weights, bias, scratchpad;  /* from, to: activations in the direction of reading */
+    dnnl_memory_t from, to, weights, bias, scratchpad; /* from, to: activations in the direction of reading */
     struct layout *layout;
     dnnl_exec_arg_t args[5];
     int arg_count, weights_arg;
 };
 
 struct df_cpu_conv {
-    struct plan **plans;  /* open addressing, capacity a power of two */
+    struct plan **plans; /* open addressing, capacity a power of two */
     size_t capacity, count;
     struct layout *layouts;
 };
@@ -309,7 +309,8 @@ static struct plan *make_plan(struct df_cpu *cpu, const struct plan_key *key, co
     if (key->biased)
         plan->bias = add_arg(cpu, plan, desc, dnnl_query_weights_md, 1, DNNL_ARG_BIAS);
     plan->scratchpad = add_arg(cpu, plan, desc, dnnl_query_scratchpad_md, 0, DNNL_ARG_SCRATCHPAD);
-    const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(desc, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const dnnl_memory_desc_t *weights =
+        dnnl_primitive_desc_query_md(desc, gradient ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
 
     plan->layout = find_layout(cpu, conv, weights, gradient);
     df_cpu_scratch(cpu, DF_SCRATCH_DNNL, dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0)));
@@ -346,10 +347,20 @@ static void grow(struct df_cpu_conv *table)
 
 static struct plan *find_plan(struct df_cpu *cpu, enum direction direction, const struct df_conv *conv, bool biased)
 {
-    const struct plan_key key = { .direction = direction, .biased = biased, .relu = direction == FORWARD && conv->relu,
-                                  .n = conv->x.n, .h = conv->x.h, .w = conv->x.w, .c = conv->x.c, .filters = conv->filters,
-                                  .kernel_h = conv->kernel_h, .kernel_w = conv->kernel_w, .stride_h = conv->stride_h,
-                                  .stride_w = conv->stride_w, .pad_h = conv->pad_h, .pad_w = conv->pad_w };
+    const struct plan_key key = { .direction = direction,
+                                  .biased = biased,
+                                  .relu = direction == FORWARD && conv->relu,
+                                  .n = conv->x.n,
+                                  .h = conv->x.h,
+                                  .w = conv->x.w,
+                                  .c = conv->x.c,
+                                  .filters = conv->filters,
+                                  .kernel_h = conv->kernel_h,
+                                  .kernel_w = conv->kernel_w,
+                                  .stride_h = conv->stride_h,
+                                  .stride_w = conv->stride_w,
+                                  .pad_h = conv->pad_h,
+                                  .pad_w = conv->pad_w };
     struct plan **slot = find_slot(cpu->conv, &key);
 
     if (*slot)

@@ -1,13 +1,17 @@
 /* Batch norm and max pooling of `cpu`, on NHWC rows. Work goes strip by strip: up to 16 channels (one cache line), whose sums or factors
  * stay in registers while a block of pixels that fits the first cache passes by; so memory is read once and nearly in order, and every sum
- * is still taken in double and in pixel order. Variance: one pass over x - x[pixel 0], whose cancellation is harmless in double. */
+ * is still taken in double and in pixel order. Both moments come from one pass: sum x and sum x x, in double, where products of floats are
+ * exact; the cancellation in var = E x x - (E x)^2 reaches float precision only when the mean is thousands of deviations away. */
 #ifndef DF_REAL_IS_DOUBLE
 #include <math.h>
 #include <string.h>
 
 #include "core/device/cpu.h"
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
 
-enum { LANES = 4, GROUP = 512 /* channels whose sums lie on the stack */, BLOCK_FLOATS = 4096 };
+enum { LANES = 4, GROUP = 512 /* channels whose sums lie on the stack */, BLOCK_FLOATS = 1024 };
 typedef float f4 __attribute__((vector_size(16)));
 typedef double d4 __attribute__((vector_size(32)));
 typedef int32_t i4 __attribute__((vector_size(16)));
@@ -33,236 +37,239 @@ INLINE void store4(float *p, f4 v) { memcpy(p, &v, sizeof v); }
 INLINE void store4d(double *p, d4 v) { memcpy(p, &v, sizeof v); }
 INLINE f4 where4(i4 mask, f4 v) { return (f4)((i4)v & mask); }
 
-/* A rectangle of pixels x channels inside NHWC tensors, and the per-channel vectors for it. Pointers are to its first element. */
-struct tile {
+/* c + a b for a, b that came from floats: the product is exact, so a fused multiply-add gives the same bits as two instructions. */
+INLINE d4 add_product(d4 c, d4 a, d4 b)
+{
+#ifdef __FMA__
+    return (d4)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#else
+    return c + a * b;
+#endif
+}
+
+/* What a pass over NHWC data reads and writes: tensors of `pixels` rows that lie `stride` apart, and vectors with one value per channel. */
+struct pass {
     const float *x, *y, *dy;
     float *out;
     size_t pixels, stride;
-    const double *shift;   /* moments: subtracted from x */
-    double *a, *b;         /* the sums */
+    double *a, *b; /* the sums */
     const float *mean, *scale, *offset, *slope;
-    bool relu;
+    bool relu, overwrite;
 };
-typedef void tile_fn(const struct tile *tile, size_t width);
-
-/* Moves the pointers that are used (not NULL) by `pixels` rows and `channels` columns. */
-static struct tile tile_at(const struct tile *whole, size_t pixel, size_t pixels, size_t channel)
-{
-    struct tile t = *whole;
-    const size_t move = pixel * t.stride + channel;
-
-    t.pixels = pixels;
-    t.x = t.x ? t.x + move : NULL;
-    t.y = t.y ? t.y + move : NULL;
-    t.dy = t.dy ? t.dy + move : NULL;
-    t.out = t.out ? t.out + move : NULL;
-    t.shift = t.shift ? t.shift + channel : NULL;
-    t.a = t.a ? t.a + channel : NULL;
-    t.b = t.b ? t.b + channel : NULL;
-    t.mean = t.mean ? t.mean + channel : NULL;
-    t.scale = t.scale ? t.scale + channel : NULL;
-    t.offset = t.offset ? t.offset + channel : NULL;
-    t.slope = t.slope ? t.slope + channel : NULL;
-    return t;
-}
+/* Pixels [first, last) of `width` channels from `channel` on. */
+typedef void pass_fn(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width);
 
 /* Blocks of pixels, in them strips of 16, 8 or 4 channels and a rest. */
-static void for_tiles(const struct tile *whole, size_t channels, tile_fn *fn)
+static void run(const struct pass *pass, size_t channels, pass_fn *fn)
 {
-    const size_t block = channels < BLOCK_FLOATS / 16 ? BLOCK_FLOATS / channels : 16;
+    const size_t block = channels * 4 < BLOCK_FLOATS ? BLOCK_FLOATS / channels : 4;
 
-    for (size_t p = 0; p < whole->pixels; p += block) {
-        const size_t pixels = whole->pixels - p < block ? whole->pixels - p : block;
+    for (size_t p = 0; p < pass->pixels; p += block) {
+        const size_t last = pass->pixels - p < block ? pass->pixels : p + block;
 
         for (size_t c = 0; c < channels;) {
             const size_t left = channels - c, width = left >= 16 ? 16 : left >= 8 ? 8 : left >= 4 ? 4 : left;
-            const struct tile tile = tile_at(whole, p, pixels, c);
 
-            fn(&tile, width);
+            fn(pass, p, last, c, width);
             c += width;
         }
     }
 }
 
-/* Calls `body` with a constant number of vectors, or `rest` for fewer than 4 channels. */
-#define BY_WIDTH(tile, width, body, rest)  \
-    switch (width) {                       \
-    case 16: body(tile, 4); break;         \
-    case 8: body(tile, 2); break;          \
-    case 4: body(tile, 1); break;          \
-    default: rest(tile, width); break;     \
+/* Calls `vectors` with a constant number of 4-channel vectors, or `rest` for fewer than 4 channels. */
+#define BY_WIDTH(vectors, rest)                                                                                                            \
+    switch (width) {                                                                                                                       \
+    case 16:                                                                                                                               \
+        vectors(pass, first, last, channel, 4);                                                                                            \
+        break;                                                                                                                             \
+    case 8:                                                                                                                                \
+        vectors(pass, first, last, channel, 2);                                                                                            \
+        break;                                                                                                                             \
+    case 4:                                                                                                                                \
+        vectors(pass, first, last, channel, 1);                                                                                            \
+        break;                                                                                                                             \
+    default:                                                                                                                               \
+        rest(pass, first, last, channel, width);                                                                                           \
+        break;                                                                                                                             \
     }
 
 /* ---- sums ---- */
 
-/* a += x - shift, b += (x - shift)^2 */
-INLINE void moments_vectors(const struct tile *t, int vectors)
+/* a += x, b += x x */
+INLINE void moments_vectors(const struct pass *pass, size_t first, size_t last, size_t channel, int vectors)
 {
-    const float *x = t->x;
-    d4 a[4], b[4], shift[4];
+    const float *x = pass->x + first * pass->stride + channel;
+    d4 a[4], b[4];
 
     for (int k = 0; k < vectors; k++) {
-        a[k] = load4d(t->a + LANES * k);
-        b[k] = load4d(t->b + LANES * k);
-        shift[k] = load4d(t->shift + LANES * k);
+        a[k] = load4d(pass->a + channel + LANES * k);
+        b[k] = load4d(pass->b + channel + LANES * k);
     }
-    for (size_t p = 0; p < t->pixels; p++, x += t->stride)
+    for (size_t p = first; p < last; p++, x += pass->stride)
         for (int k = 0; k < vectors; k++) {
-            const d4 d = __builtin_convertvector(load4(x + LANES * k), d4) - shift[k];
+            const d4 v = __builtin_convertvector(load4(x + LANES * k), d4);
 
-            a[k] += d;
-            b[k] += d * d;
+            a[k] += v;
+            b[k] = add_product(b[k], v, v);
         }
     for (int k = 0; k < vectors; k++) {
-        store4d(t->a + LANES * k, a[k]);
-        store4d(t->b + LANES * k, b[k]);
+        store4d(pass->a + channel + LANES * k, a[k]);
+        store4d(pass->b + channel + LANES * k, b[k]);
     }
 }
 
-static void moments_rest(const struct tile *t, size_t width)
+static void moments_rest(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width)
 {
-    for (size_t p = 0; p < t->pixels; p++)
-        for (size_t c = 0; c < width; c++) {
-            const double d = (double)t->x[p * t->stride + c] - t->shift[c];
+    for (size_t p = first; p < last; p++)
+        for (size_t c = channel; c < channel + width; c++) {
+            const double v = (double)pass->x[p * pass->stride + c];
 
-            t->a[c] += d;
-            t->b[c] += d * d;
+            pass->a[c] += v;
+            pass->b[c] += v * v;
         }
 }
 
-static void moments(const struct tile *tile, size_t width) { BY_WIDTH(tile, width, moments_vectors, moments_rest) }
+static void moments(const struct pass *pass, size_t first, size_t last, size_t channel,
+                    size_t width){ BY_WIDTH(moments_vectors, moments_rest) }
 
-/* g = dy where y > 0 (relu) or dy; a += g, b += g (x - shift) */
-INLINE void slopes_vectors(const struct tile *t, int vectors)
+/* g = dy where y > 0 (relu) or dy; a += g, b += g x */
+INLINE void slopes_vectors(const struct pass *pass, size_t first, size_t last, size_t channel, int vectors)
 {
-    const float *x = t->x, *y = t->y, *dy = t->dy;
-    d4 a[4], b[4], shift[4];
+    const size_t stride = pass->stride, start = first * stride + channel;
+    const float *x = pass->x + start, *y = pass->y + start, *dy = pass->dy + start;
+    d4 a[4], b[4];
 
     for (int k = 0; k < vectors; k++) {
-        a[k] = load4d(t->a + LANES * k);
-        b[k] = load4d(t->b + LANES * k);
-        shift[k] = load4d(t->shift + LANES * k);
+        a[k] = load4d(pass->a + channel + LANES * k);
+        b[k] = load4d(pass->b + channel + LANES * k);
     }
-    for (size_t p = 0; p < t->pixels; p++, x += t->stride, y += t->stride, dy += t->stride)
+    for (size_t p = first; p < last; p++, x += stride, y += stride, dy += stride)
         for (int k = 0; k < vectors; k++) {
-            const f4 masked = t->relu ? where4(load4(y + LANES * k) > 0.0f, load4(dy + LANES * k)) : load4(dy + LANES * k);
+            const f4 slope = load4(dy + LANES * k), masked = pass->relu ? where4(load4(y + LANES * k) > 0.0f, slope) : slope;
             const d4 g = __builtin_convertvector(masked, d4);
 
             a[k] += g;
-            b[k] += g * (__builtin_convertvector(load4(x + LANES * k), d4) - shift[k]);
+            b[k] = add_product(b[k], g, __builtin_convertvector(load4(x + LANES * k), d4));
         }
     for (int k = 0; k < vectors; k++) {
-        store4d(t->a + LANES * k, a[k]);
-        store4d(t->b + LANES * k, b[k]);
+        store4d(pass->a + channel + LANES * k, a[k]);
+        store4d(pass->b + channel + LANES * k, b[k]);
     }
 }
 
-static void slopes_rest(const struct tile *t, size_t width)
+static void slopes_rest(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width)
 {
-    for (size_t p = 0; p < t->pixels; p++)
-        for (size_t c = 0; c < width; c++) {
-            const size_t i = p * t->stride + c;
-            const double g = t->relu && !(t->y[i] > 0) ? 0 : (double)t->dy[i];
+    for (size_t p = first; p < last; p++)
+        for (size_t c = channel; c < channel + width; c++) {
+            const size_t i = p * pass->stride + c;
+            const double g = pass->relu && !(pass->y[i] > 0) ? 0 : (double)pass->dy[i];
 
-            t->a[c] += g;
-            t->b[c] += g * ((double)t->x[i] - t->shift[c]);
+            pass->a[c] += g;
+            pass->b[c] += g * (double)pass->x[i];
         }
 }
 
-static void slopes(const struct tile *tile, size_t width) { BY_WIDTH(tile, width, slopes_vectors, slopes_rest) }
+static void slopes(const struct pass *pass, size_t first, size_t last, size_t channel,
+                   size_t width){ BY_WIDTH(slopes_vectors, slopes_rest) }
 
 /* ---- passes that write ---- */
 
 /* out = (x - mean) scale + offset, then relu */
-INLINE void normalise_vectors(const struct tile *t, int vectors)
+INLINE void normalise_vectors(const struct pass *pass, size_t first, size_t last, size_t channel, int vectors)
 {
-    const float *x = t->x;
-    float *out = t->out;
+    const size_t stride = pass->stride, start = first * stride + channel;
+    const float *x = pass->x + start;
+    float *out = pass->out + start;
     f4 mean[4], scale[4], offset[4];
 
     for (int k = 0; k < vectors; k++) {
-        mean[k] = load4(t->mean + LANES * k);
-        scale[k] = load4(t->scale + LANES * k);
-        offset[k] = load4(t->offset + LANES * k);
+        mean[k] = load4(pass->mean + channel + LANES * k);
+        scale[k] = load4(pass->scale + channel + LANES * k);
+        offset[k] = load4(pass->offset + channel + LANES * k);
     }
-    for (size_t p = 0; p < t->pixels; p++, x += t->stride, out += t->stride)
+    for (size_t p = first; p < last; p++, x += stride, out += stride)
         for (int k = 0; k < vectors; k++) {
             const f4 v = (load4(x + LANES * k) - mean[k]) * scale[k] + offset[k];
 
-            store4(out + LANES * k, t->relu ? where4(~(v < 0.0f), v) : v);
+            store4(out + LANES * k, pass->relu ? where4(~(v < 0.0f), v) : v);
         }
 }
 
-static void normalise_rest(const struct tile *t, size_t width)
+static void normalise_rest(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width)
 {
-    for (size_t p = 0; p < t->pixels; p++)
-        for (size_t c = 0; c < width; c++) {
-            const float v = (t->x[p * t->stride + c] - t->mean[c]) * t->scale[c] + t->offset[c];
+    for (size_t p = first; p < last; p++)
+        for (size_t c = channel; c < channel + width; c++) {
+            const float v = (pass->x[p * pass->stride + c] - pass->mean[c]) * pass->scale[c] + pass->offset[c];
 
-            t->out[p * t->stride + c] = t->relu && v < 0 ? 0 : v;
+            pass->out[p * pass->stride + c] = pass->relu && v < 0 ? 0 : v;
         }
 }
 
-static void normalise(const struct tile *tile, size_t width) { BY_WIDTH(tile, width, normalise_vectors, normalise_rest) }
+static void normalise(const struct pass *pass, size_t first, size_t last, size_t channel,
+                      size_t width){ BY_WIDTH(normalise_vectors, normalise_rest) }
 
-/* out += scale (g - offset - (x - mean) slope) */
-INLINE void spread_vectors(const struct tile *t, int vectors)
+/* out (+)= scale (g - offset - (x - mean) slope) */
+INLINE void spread_vectors(const struct pass *pass, size_t first, size_t last, size_t channel, int vectors)
 {
-    const float *x = t->x, *y = t->y, *dy = t->dy;
-    float *out = t->out;
+    const size_t stride = pass->stride, start = first * stride + channel;
+    const float *x = pass->x + start, *y = pass->y + start, *dy = pass->dy + start;
+    float *out = pass->out + start;
     f4 mean[4], scale[4], offset[4], slope[4];
 
     for (int k = 0; k < vectors; k++) {
-        mean[k] = load4(t->mean + LANES * k);
-        scale[k] = load4(t->scale + LANES * k);
-        offset[k] = load4(t->offset + LANES * k);
-        slope[k] = load4(t->slope + LANES * k);
+        mean[k] = load4(pass->mean + channel + LANES * k);
+        scale[k] = load4(pass->scale + channel + LANES * k);
+        offset[k] = load4(pass->offset + channel + LANES * k);
+        slope[k] = load4(pass->slope + channel + LANES * k);
     }
-    for (size_t p = 0; p < t->pixels; p++, x += t->stride, y += t->stride, dy += t->stride, out += t->stride)
+    for (size_t p = first; p < last; p++, x += stride, y += stride, dy += stride, out += stride)
         for (int k = 0; k < vectors; k++) {
-            const f4 d = load4(dy + LANES * k), g = t->relu ? where4(load4(y + LANES * k) > 0.0f, d) : d;
+            const f4 d = load4(dy + LANES * k), g = pass->relu ? where4(load4(y + LANES * k) > 0.0f, d) : d;
+            const f4 dx = scale[k] * (g - offset[k] - (load4(x + LANES * k) - mean[k]) * slope[k]);
 
-            store4(out + LANES * k, load4(out + LANES * k) +
-                                        scale[k] * (g - offset[k] - (load4(x + LANES * k) - mean[k]) * slope[k]));
+            store4(out + LANES * k, pass->overwrite ? dx : load4(out + LANES * k) + dx);
         }
 }
 
-static void spread_rest(const struct tile *t, size_t width)
+static void spread_rest(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width)
 {
-    for (size_t p = 0; p < t->pixels; p++)
-        for (size_t c = 0; c < width; c++) {
-            const size_t i = p * t->stride + c;
-            const float g = t->relu && !(t->y[i] > 0) ? 0 : t->dy[i];
+    for (size_t p = first; p < last; p++)
+        for (size_t c = channel; c < channel + width; c++) {
+            const size_t i = p * pass->stride + c;
+            const float g = pass->relu && !(pass->y[i] > 0) ? 0 : pass->dy[i];
+            const float dx = pass->scale[c] * (g - pass->offset[c] - (pass->x[i] - pass->mean[c]) * pass->slope[c]);
 
-            t->out[i] += t->scale[c] * (g - t->offset[c] - (t->x[i] - t->mean[c]) * t->slope[c]);
+            pass->out[i] = pass->overwrite ? dx : pass->out[i] + dx;
         }
 }
 
-static void spread(const struct tile *tile, size_t width) { BY_WIDTH(tile, width, spread_vectors, spread_rest) }
+static void spread(const struct pass *pass, size_t first, size_t last, size_t channel, size_t width)
+{
+    BY_WIDTH(spread_vectors, spread_rest)
+}
 
 /* ---- batch norm ---- */
 
-/* Mean and inv_std of channels [0, n) of a group; moves the running buffers. */
+/* Mean and inv_std of n <= GROUP channels; moves the running buffers. */
 static void statistics(const struct df_batch_norm *bn, const float *x, size_t n, float *running_mean, float *running_var, double *mean,
                        double *inv_std)
 {
     const double pixels = (double)df_pixels(bn->x), keep = 1 - bn->momentum;
-    double shift[GROUP], a[GROUP] = { 0 }, b[GROUP] = { 0 };
+    double a[GROUP] = { 0 }, b[GROUP] = { 0 };
+    const struct pass pass = { .x = x, .pixels = df_pixels(bn->x), .stride = bn->x.c, .a = a, .b = b };
 
-    for (size_t c = 0; c < n; c++)
-        shift[c] = (double)x[c];
-    const struct tile whole = { .x = x, .pixels = df_pixels(bn->x), .stride = bn->x.c, .shift = shift, .a = a, .b = b };
-
-    for_tiles(&whole, n, moments);
+    run(&pass, n, moments);
     for (size_t c = 0; c < n; c++) {
-        const double d = a[c] / pixels, squares = fmax(b[c] - a[c] * d, 0), unbiased = pixels > 1 ? squares / (pixels - 1) : 0;
+        mean[c] = a[c] / pixels;
+        const double squares = fmax(b[c] - a[c] * mean[c], 0), unbiased = squares / (pixels > 1 ? pixels - 1 : 1);
 
-        mean[c] = shift[c] + d;
         inv_std[c] = 1 / sqrt(squares / pixels + bn->eps);
         running_mean[c] = (float)(keep * (double)running_mean[c] + bn->momentum * mean[c]);
         running_var[c] = (float)(keep * (double)running_var[c] + bn->momentum * unbiased);
     }
 }
+
+static size_t group_at(size_t first, size_t channels) { return channels - first < GROUP ? channels - first : GROUP; }
 
 void df_cpu_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
@@ -270,7 +277,7 @@ void df_cpu_batch_norm_forward(struct df_device *device, const struct df_batch_n
 {
     (void)device;
     for (size_t first = 0; first < bn->x.c; first += GROUP) {
-        const size_t n = bn->x.c - first < GROUP ? bn->x.c - first : GROUP;
+        const size_t n = group_at(first, bn->x.c);
         double mu[GROUP], sd[GROUP];
         float centre[GROUP], scale[GROUP];
 
@@ -288,10 +295,16 @@ void df_cpu_batch_norm_forward(struct df_device *device, const struct df_batch_n
             if (inv_std)
                 inv_std[first + c] = (float)sd[c];
         }
-        const struct tile whole = { .x = x + first, .out = y + first, .pixels = df_pixels(bn->x), .stride = bn->x.c, .mean = centre,
-                                    .scale = scale, .offset = beta + first, .relu = bn->relu };
+        const struct pass pass = { .x = x + first,
+                                   .out = y + first,
+                                   .pixels = df_pixels(bn->x),
+                                   .stride = bn->x.c,
+                                   .mean = centre,
+                                   .scale = scale,
+                                   .offset = beta + first,
+                                   .relu = bn->relu };
 
-        for_tiles(&whole, n, normalise);
+        run(&pass, n, normalise);
     }
 }
 
@@ -303,18 +316,28 @@ void df_cpu_batch_norm_backward(struct df_device *device, const struct df_batch_
 
     (void)device;
     for (size_t first = 0; first < bn->x.c; first += GROUP) {
-        const size_t n = bn->x.c - first < GROUP ? bn->x.c - first : GROUP;
-        double shift[GROUP], a[GROUP] = { 0 }, b[GROUP] = { 0 };
+        const size_t n = group_at(first, bn->x.c);
+        double a[GROUP] = { 0 }, b[GROUP] = { 0 };
         float scale[GROUP], offset[GROUP], slope[GROUP];
-        struct tile whole = { .x = x + first, .y = y + first, .dy = dy + first, .pixels = df_pixels(bn->x), .stride = bn->x.c,
-                              .shift = shift, .a = a, .b = b, .relu = bn->relu };
+        const struct pass pass = { .x = x + first,
+                                   .y = y + first,
+                                   .dy = dy + first,
+                                   .out = dx + first,
+                                   .pixels = df_pixels(bn->x),
+                                   .stride = bn->x.c,
+                                   .a = a,
+                                   .b = b,
+                                   .mean = mean + first,
+                                   .scale = scale,
+                                   .offset = offset,
+                                   .slope = slope,
+                                   .relu = bn->relu,
+                                   .overwrite = bn->overwrite };
 
-        for (size_t c = 0; c < n; c++)
-            shift[c] = (double)mean[first + c];
         if (bn->training || dgamma || dbeta)
-            for_tiles(&whole, n, slopes);
+            run(&pass, n, slopes);
         for (size_t c = 0; c < n; c++) {
-            const double sd = (double)inv_std[first + c], dot = b[c] * sd;
+            const double sd = (double)inv_std[first + c], dot = (b[c] - (double)mean[first + c] * a[c]) * sd;
 
             scale[c] = (float)((double)gamma[first + c] * sd);
             offset[c] = bn->training ? (float)(a[c] / pixels) : 0;
@@ -324,25 +347,18 @@ void df_cpu_batch_norm_backward(struct df_device *device, const struct df_batch_
             if (dbeta)
                 dbeta[first + c] += (float)a[c];
         }
-        whole.out = dx + first;
-        whole.mean = mean + first;
-        whole.scale = scale;
-        whole.offset = offset;
-        whole.slope = slope;
-        for_tiles(&whole, n, spread);
+        run(&pass, n, spread);
     }
 }
 
 void df_cpu_channel_sums(const df_real *x, size_t pixels, size_t channels, df_real *sums)
 {
-    static const double zero[GROUP];
-
     for (size_t first = 0; first < channels; first += GROUP) {
-        const size_t n = channels - first < GROUP ? channels - first : GROUP;
+        const size_t n = group_at(first, channels);
         double a[GROUP] = { 0 }, b[GROUP] = { 0 };
-        const struct tile whole = { .x = x + first, .pixels = pixels, .stride = channels, .shift = zero, .a = a, .b = b };
+        const struct pass pass = { .x = x + first, .pixels = pixels, .stride = channels, .a = a, .b = b };
 
-        for_tiles(&whole, n, moments);
+        run(&pass, n, moments);
         for (size_t c = 0; c < n; c++)
             sums[first + c] += (float)a[c];
     }
@@ -368,7 +384,8 @@ void df_cpu_max_pool_forward(struct df_device *device, const struct df_pool *poo
     (void)device;
     for (size_t p = 0; p < df_pixels(out); p++) {
         const size_t n = p / (out.h * out.w), oh = p / out.w % out.h, ow = p % out.w;
-        const ptrdiff_t h0 = (ptrdiff_t)(oh * pool->stride) - (ptrdiff_t)pool->pad, w0 = (ptrdiff_t)(ow * pool->stride) - (ptrdiff_t)pool->pad;
+        const ptrdiff_t h0 = (ptrdiff_t)(oh * pool->stride) - (ptrdiff_t)pool->pad,
+                        w0 = (ptrdiff_t)(ow * pool->stride) - (ptrdiff_t)pool->pad;
         bool first = true;
 
         for (size_t kh = df_tap_first(h0); kh < df_tap_end(h0, pool->kernel, in.h); kh++)

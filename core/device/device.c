@@ -9,12 +9,33 @@
 #include "core/base/text.h"
 #include "core/device/backend.h"
 
-enum primitive { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS, MATMUL, NORM_FORWARD, NORM_BACKWARD, POOL_FORWARD, POOL_BACKWARD,
-                 WRITE, READ, COPY, ZERO, PRIMITIVES };
+enum primitive {
+    CONV_FORWARD,
+    CONV_BACKWARD_DATA,
+    CONV_BACKWARD_WEIGHTS,
+    MATMUL,
+    NORM_FORWARD,
+    NORM_BACKWARD,
+    POOL_FORWARD,
+    POOL_BACKWARD,
+    WRITE,
+    READ,
+    COPY,
+    ZERO,
+    PRIMITIVES
+};
 static const char *const primitive_names[PRIMITIVES] = {
-    [CONV_FORWARD] = "conv_forward", [CONV_BACKWARD_DATA] = "conv_backward_data", [CONV_BACKWARD_WEIGHTS] = "conv_backward_weights",
-    [MATMUL] = "matmul", [NORM_FORWARD] = "batch_norm_forward", [NORM_BACKWARD] = "batch_norm_backward",
-    [POOL_FORWARD] = "max_pool_forward", [POOL_BACKWARD] = "max_pool_backward", [WRITE] = "write", [READ] = "read", [COPY] = "copy",
+    [CONV_FORWARD] = "conv_forward",
+    [CONV_BACKWARD_DATA] = "conv_backward_data",
+    [CONV_BACKWARD_WEIGHTS] = "conv_backward_weights",
+    [MATMUL] = "matmul",
+    [NORM_FORWARD] = "batch_norm_forward",
+    [NORM_BACKWARD] = "batch_norm_backward",
+    [POOL_FORWARD] = "max_pool_forward",
+    [POOL_BACKWARD] = "max_pool_backward",
+    [WRITE] = "write",
+    [READ] = "read",
+    [COPY] = "copy",
     [ZERO] = "zero",
 };
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
@@ -68,10 +89,7 @@ void df_device_close(struct df_device *device)
 static void *source_take(void *context, size_t bytes) { return df_device_alloc(context, bytes); }
 static void source_give(void *context, void *memory) { df_device_free(context, memory); }
 
-struct df_arena_source df_device_source(struct df_device *device)
-{
-    return (struct df_arena_source){ source_take, source_give, device };
-}
+struct df_arena_source df_device_source(struct df_device *device) { return (struct df_arena_source){ source_take, source_give, device }; }
 
 void df_device_profile(struct df_device *device, bool on)
 {
@@ -222,8 +240,7 @@ void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm 
 }
 
 void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
-                            const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma,
-                            df_real *dbeta)
+                            const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma, df_real *dbeta)
 {
     const double t = start(device);
 

@@ -14,10 +14,10 @@
 struct df_conv {
     df_shape x;
     size_t filters, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w;
-    bool relu;  /* y = max(0, conv + bias), fused */
+    bool relu; /* y = max(0, conv + bias), fused */
 };
-df_shape df_conv_shape(const struct df_conv *conv);   /* floor((H + 2 pad - kernel) / stride) + 1 */
-double df_conv_flops(const struct df_conv *conv);     /* of the forward pass, 2 per multiply-add */
+df_shape df_conv_shape(const struct df_conv *conv); /* floor((H + 2 pad - kernel) / stride) + 1 */
+double df_conv_flops(const struct df_conv *conv);   /* of the forward pass, 2 per multiply-add */
 
 /* Weights with a version: a device may keep a reordered copy as long as (data, version) stays the same. */
 struct df_weights {
@@ -38,14 +38,15 @@ struct df_batch_norm {
     df_shape x;
     double eps, momentum;
     bool training, relu;
+    bool overwrite; /* backward: dx = instead of dx += */
 };
 
 struct df_device;
 struct df_device_ops {
     const char *name;
     void (*close)(struct df_device *device);
-    void *(*alloc)(struct df_device *device, size_t bytes);  /* 64-byte aligned, uninitialised */
-    void (*free)(struct df_device *device, void *memory);    /* also forgets reordered weights that lay in it */
+    void *(*alloc)(struct df_device *device, size_t bytes); /* 64-byte aligned, uninitialised */
+    void (*free)(struct df_device *device, void *memory);   /* also forgets reordered weights that lay in it */
     void (*write)(struct df_device *device, void *to, const void *from_host, size_t bytes);
     void (*read)(struct df_device *device, void *to_host, const void *from, size_t bytes);
     void (*copy)(struct df_device *device, void *to, const void *from, size_t bytes);
@@ -67,7 +68,8 @@ struct df_device_ops {
     void (*batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
                                df_real *y);
-    /* dx += ; dgamma +=, dbeta += (both may be NULL). y is read for the fused relu. mean, inv_std: what forward used. */
+    /* dx += (= with bn->overwrite); dgamma +=, dbeta += (both may be NULL). y is read for the fused relu. mean, inv_std: what
+     * forward used. */
     void (*batch_norm_backward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
                                 const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
                                 df_real *dgamma, df_real *dbeta);
@@ -90,14 +92,14 @@ struct df_device {
     bool profiling;
     size_t profile_count;
     struct df_profile_entry profile[DF_PROFILE_MAX];
-    double flops;  /* of convolutions and matrix products, since open: always counted */
+    double flops; /* of convolutions and matrix products, since open: always counted */
 };
 
 /* name: "cpu" or "ref" (the double build has "ref" only). An unknown one, or "cuda" in a build without it, fails and says what to do. */
 df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
 void df_device_close(struct df_device *device);
-struct df_arena_source df_device_source(struct df_device *device);  /* for arenas of tensors */
-void df_device_profile(struct df_device *device, bool on);           /* clears the counts */
+struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
+void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
 /* One launch; wraps profiling. The same for all table entries: ops call these, not the table. */
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 /* ... df_conv_forward(), df_conv_backward_data(), ..., df_write(), df_read(), df_zero() etc. with the table's signatures */
@@ -123,6 +125,6 @@ void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm
 void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
 
-const char *df_device_isa(void);                      /* "avx2", "avx512", ...: the effective instruction set of this build and machine */
-double df_device_peak_gflops(struct df_device *device);  /* measured: the best single-thread float GFLOP/s that this binary reaches here */
+const char *df_device_isa(void);                        /* "avx2", "avx512", ...: the effective instruction set of this build and machine */
+double df_device_peak_gflops(struct df_device *device); /* measured: the best single-thread float GFLOP/s that this binary reaches here */
 #endif

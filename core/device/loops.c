@@ -10,14 +10,14 @@
 
 typedef void loop_fn(size_t n, const void *args);
 
-#define LOOP(ENUM, name)                                       \
-    static void loop_##name(size_t n, const void *args)        \
-    {                                                          \
-        const struct df_##name##_args local = *(const struct df_##name##_args *)args; \
-                                                               \
-        INDEPENDENT                                            \
-        for (size_t i = 0; i < n; i++)                         \
-            df_k_##name(i, &local);                            \
+#define LOOP(ENUM, name)                                                                                                                   \
+    static void loop_##name(size_t n, const void *args)                                                                                    \
+    {                                                                                                                                      \
+        const struct df_##name##_args local = *(const struct df_##name##_args *)args;                                                      \
+                                                                                                                                           \
+        INDEPENDENT                                                                                                                        \
+        for (size_t i = 0; i < n; i++)                                                                                                     \
+            df_k_##name(i, &local);                                                                                                        \
     }
 DF_KERNELS(LOOP)
 
@@ -26,8 +26,7 @@ static const struct {
     const char *name;
 } kernels[DF_KERNEL_COUNT + 1] = {
 #define ROW(ENUM, name) [DF_K_##ENUM] = { loop_##name, #name },
-    DF_KERNELS(ROW)
-    [DF_KERNEL_COUNT] = { NULL, NULL },
+    DF_KERNELS(ROW)[DF_KERNEL_COUNT] = { NULL, NULL },
 };
 
 void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)

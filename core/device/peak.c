@@ -17,26 +17,26 @@ typedef float work_fn(size_t rounds);
 /* A seed that the compiler cannot fold. */
 static volatile float peak_seed = 1.0f;
 
-#define DEFINE_PEAK(name, isa, vector, set1, fma, reduce)       \
-    __attribute__((target(isa))) static float name(size_t rounds) \
-    {                                                           \
-        const vector factor = set1(0.999f * peak_seed), addend = set1(1e-3f); \
-        vector chain[CHAINS];                                   \
-                                                                \
-        for (int k = 0; k < CHAINS; k++)                        \
-            chain[k] = set1((float)k * peak_seed);              \
-        for (size_t i = 0; i < rounds; i++)                     \
-            for (int k = 0; k < CHAINS; k++)                    \
-                chain[k] = fma(chain[k], factor, addend);       \
-        for (int k = 1; k < CHAINS; k++)                        \
-            chain[0] += chain[k];                               \
-        return reduce(chain[0]);                                \
+#define DEFINE_PEAK(name, isa, vector, set1, fma, reduce)                                                                                  \
+    __attribute__((target(isa))) static float name(size_t rounds)                                                                          \
+    {                                                                                                                                      \
+        const vector factor = set1(0.999f * peak_seed), addend = set1(1e-3f);                                                              \
+        vector chain[CHAINS];                                                                                                              \
+                                                                                                                                           \
+        for (int k = 0; k < CHAINS; k++)                                                                                                   \
+            chain[k] = set1((float)k * peak_seed);                                                                                         \
+        for (size_t i = 0; i < rounds; i++)                                                                                                \
+            for (int k = 0; k < CHAINS; k++)                                                                                               \
+                chain[k] = fma(chain[k], factor, addend);                                                                                  \
+        for (int k = 1; k < CHAINS; k++)                                                                                                   \
+            chain[0] += chain[k];                                                                                                          \
+        return reduce(chain[0]);                                                                                                           \
     }
 
 typedef float v4 __attribute__((vector_size(16)));
-#define V4_SET(x) ((v4){ (x), (x), (x), (x) })
+#define V4_SET(x)       ((v4){ (x), (x), (x), (x) })
 #define V4_FMA(a, b, c) ((a) * (b) + (c))
-#define FIRST(v) ((v)[0])
+#define FIRST(v)        ((v)[0])
 #if defined(__x86_64__)
 DEFINE_PEAK(work_avx512, "avx512f,fma", __m512, _mm512_set1_ps, _mm512_fmadd_ps, FIRST)
 DEFINE_PEAK(work_avx2, "avx2,fma", __m256, _mm256_set1_ps, _mm256_fmadd_ps, FIRST)
@@ -90,17 +90,27 @@ const char *df_device_isa(void)
 {
 #ifndef DF_REAL_IS_DOUBLE
     switch (dnnl_get_effective_cpu_isa()) { /* the library's word counts: it honours its own limit (DNNL_MAX_CPU_ISA) */
-    case dnnl_cpu_isa_sse41: return "sse4.1";
-    case dnnl_cpu_isa_avx: return "avx";
-    case dnnl_cpu_isa_avx2: return "avx2";
+    case dnnl_cpu_isa_sse41:
+        return "sse4.1";
+    case dnnl_cpu_isa_avx:
+        return "avx";
+    case dnnl_cpu_isa_avx2:
+        return "avx2";
     case dnnl_cpu_isa_avx512_mic:
-    case dnnl_cpu_isa_avx512_mic_4ops: return "avx512_mic";
-    case dnnl_cpu_isa_avx512_core: return "avx512";
-    case dnnl_cpu_isa_avx512_core_vnni: return "avx512_vnni";
-    case dnnl_cpu_isa_avx512_core_bf16: return "avx512_bf16";
-    case dnnl_cpu_isa_avx512_core_amx: return "avx512_amx";
-    case dnnl_cpu_isa_avx2_vnni: return "avx2_vnni";
-    default: break;
+    case dnnl_cpu_isa_avx512_mic_4ops:
+        return "avx512_mic";
+    case dnnl_cpu_isa_avx512_core:
+        return "avx512";
+    case dnnl_cpu_isa_avx512_core_vnni:
+        return "avx512_vnni";
+    case dnnl_cpu_isa_avx512_core_bf16:
+        return "avx512_bf16";
+    case dnnl_cpu_isa_avx512_core_amx:
+        return "avx512_amx";
+    case dnnl_cpu_isa_avx2_vnni:
+        return "avx2_vnni";
+    default:
+        break;
     }
 #endif
 #if defined(__x86_64__)

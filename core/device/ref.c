@@ -28,7 +28,7 @@ static void conv_walk(const struct df_conv *conv, tap_fn *tap, void *context)
 
 struct conv_context {
     const df_real *x, *w, *dy;
-    double *sum;  /* of y, dx or dw */
+    double *sum; /* of y, dx or dw */
 };
 
 static size_t weight_at(const struct df_conv *conv, size_t filter, size_t tap)
@@ -180,7 +180,7 @@ static void batch_norm_backward(struct df_device *device, const struct df_batch_
     (void)device;
     for (size_t c = 0; c < bn->x.c; c++) {
         const double mu = (double)mean[c], scale = (double)inv_std[c];
-        double sum = 0, dot = 0;  /* of g and of g xhat, g = dy behind the relu */
+        double sum = 0, dot = 0; /* of g and of g xhat, g = dy behind the relu */
 
         for (size_t i = c; i < df_count(bn->x); i += bn->x.c) {
             const double g = bn->relu && !(y[i] > 0) ? 0 : (double)dy[i];
@@ -192,7 +192,7 @@ static void batch_norm_backward(struct df_device *device, const struct df_batch_
             const double g = bn->relu && !(y[i] > 0) ? 0 : (double)dy[i], xhat = ((double)x[i] - mu) * scale;
             const double centred = bn->training ? g - sum / pixels - xhat * dot / pixels : g;
 
-            dx[i] = (df_real)((double)dx[i] + (double)gamma[c] * scale * centred);
+            dx[i] = (df_real)((bn->overwrite ? 0 : (double)dx[i]) + (double)gamma[c] * scale * centred);
         }
         if (dgamma)
             dgamma[c] = (df_real)((double)dgamma[c] + dot);

@@ -1,0 +1,128 @@
+/* Opening, memory, matrix products, flop counts and the profile, and what the machine is said to do. */
+#include "core/base/arena.h"
+#include "tests/core/device/devices.h"
+
+static void test_open(void **state)
+{
+    struct df_device *device = ref;
+    struct df_error err;
+
+    (void)state;
+    assert_fails(df_device_open("gpu", &device, &err), DF_ERR_USAGE, "unknown device 'gpu'");
+    assert_null(device);
+    assert_fails(df_device_open("reff", &device, &err), DF_ERR_USAGE, "did you mean 'ref'?");
+    assert_fails(df_device_open("cuda", &device, &err), DF_ERR_UNSUPPORTED, "not in this build");
+    df_device_close(NULL);
+    df_device_free(cpu, NULL);
+}
+
+static void test_memory(void **state)
+{
+    struct df_device *const devices[] = { ref, cpu };
+
+    (void)state;
+    for (int d = 0; d < 2; d++) {
+        const struct df_arena_source source = df_device_source(devices[d]);
+        struct df_arena arena;
+        char text[] = "seventeen letters", back[sizeof text];
+
+        for (size_t bytes = 0; bytes < 300; bytes += 37) {
+            char *memory = df_device_alloc(devices[d], bytes);
+
+            assert_int_equal((uintptr_t)memory % 64, 0);
+            df_zero(devices[d], memory, bytes);
+            df_device_free(devices[d], memory);
+        }
+        df_arena_init(&arena, &source, 4096);
+        char *a = df_arena_alloc(&arena, sizeof text), *b = df_arena_alloc(&arena, sizeof text);
+        df_write(devices[d], a, text, sizeof text);
+        df_copy(devices[d], b, a, sizeof text);
+        df_zero(devices[d], a, 4);
+        df_read(devices[d], back, b, sizeof text);
+        assert_string_equal(back, text);
+        assert_true(a[3] == 0 && a[4] == 'n');
+        df_arena_release(&arena);
+    }
+}
+
+static void test_matmul(void **state)
+{
+    const size_t sizes[][3] = { { 1, 1, 1 }, { 2, 3, 4 }, { 5, 7, 3 }, { 33, 17, 65 }, { 1, 40, 129 }, { 64, 1, 31 } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        for (int bits = 0; bits < 8; bits++) {
+            const size_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+            df_real *a = filled(m * k, 1, 1), *b = filled(k * n, 2, 1), *c = filled(m * n, 3, 5), *d = copied(c, m * n);
+
+            df_matmul(ref, bits & 1, bits & 2, m, n, k, a, b, d, bits & 4);
+            df_matmul(cpu, bits & 1, bits & 2, m, n, k, a, b, c, bits & 4);
+            assert_all_close(c, d, m * n, 1e-6, 1e-6 + 1.2e-7 * (double)k, "c"); /* k roundings, see test_conv */
+            df_real *const all[] = { a, b, c, d };
+            for (int f = 0; f < 4; f++)
+                df_device_free(cpu, all[f]);
+        }
+    /* [1 2 3; 4 5 6] times its transpose, and the transpose times it (first row) */
+    const df_real a[] = { 1, 2, 3, 4, 5, 6 };
+    df_real c[9];
+    df_matmul(ref, false, true, 2, 2, 3, a, a, c, false);
+    assert_all_close(c, (df_real[]){ 14, 32, 32, 77 }, 4, 0, 0, "a a^T");
+    df_matmul(ref, true, false, 3, 3, 2, a, a, c, false);
+    assert_all_close(c, (df_real[]){ 17, 22, 27 }, 3, 0, 0, "a^T a");
+}
+
+static const struct df_profile_entry *entry(const struct df_device *device, const char *name)
+{
+    for (size_t i = 0; i < device->profile_count; i++)
+        if (strcmp(device->profile[i].name, name) == 0)
+            return &device->profile[i];
+    fail_msg("no entry '%s'", name);
+    return NULL;
+}
+
+static void test_profile(void **state)
+{
+    const struct df_conv conv = { .x = { 1, 4, 5, 3 }, .filters = 2, .kernel_h = 3, .kernel_w = 1, .stride_h = 1, .stride_w = 2 };
+    df_real *x = filled(60, 1, 1), *w = filled(18, 2, 1), *y = filled(12, 3, 1);
+    const double before = cpu->flops;
+
+    (void)state;
+    df_conv_forward(cpu, &conv, x, (struct df_weights){ w, 1 }, NULL, y);
+    assert_close(cpu->flops - before, 2 * 12 * 9, 0, 0);
+    df_device_profile(cpu, true);
+    df_conv_forward(cpu, &conv, x, (struct df_weights){ w, 1 }, NULL, y);
+    df_conv_backward_weights(cpu, &conv, x, y, w, NULL);
+    df_matmul(cpu, false, false, 2, 3, 4, x, w, y, false);
+    assert_int_equal(entry(cpu, "conv_forward")->calls, 1);
+    assert_true(entry(cpu, "conv_forward")->seconds > 0);
+    assert_close(entry(cpu, "conv_forward")->bytes, (60 + 18 + 12) * 4, 0, 0);
+    assert_close(entry(cpu, "conv_backward_weights")->flops, 2 * 12 * 9, 0, 0);
+    assert_close(entry(cpu, "matmul")->flops, 2 * 24, 0, 0);
+    assert_int_equal(entry(cpu, "conv_backward_data")->calls, 0);
+    assert_close(cpu->flops - before, 3 * 2 * 12 * 9 + 2 * 24, 0, 0);
+    df_device_profile(cpu, false);
+    df_matmul(cpu, false, false, 2, 3, 4, x, w, y, false);
+    assert_int_equal(entry(cpu, "matmul")->calls, 0);
+    df_device_free(cpu, x);
+    df_device_free(cpu, w);
+    df_device_free(cpu, y);
+}
+
+static void test_machine(void **state)
+{
+    const double peak = df_device_peak_gflops(cpu);
+
+    (void)state;
+    assert_true(strlen(df_device_isa()) > 0);
+    assert_true(peak > 0.1 && peak < 1000); /* one thread: an order of magnitude around 10 to 300 */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory),  cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_profile), cmocka_unit_test(test_machine),
+    };
+
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
+}
