@@ -17,7 +17,7 @@ Q       = $(if $(filter 1,$(V)),,@)
 ALL_ROOMS := core/base core/geometry core/device core/data core/nn core/metrics results plots detectors distillers ablations/run ablations ablations/cli
 ROOMS     ?= $(ALL_ROOMS)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers -Wno-format-truncation $(if $(filter 1,$(WERROR)),-Werror)
 CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)
 BUILD    ?= build/$(CONFIG)
 comma    := ,

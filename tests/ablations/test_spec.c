@@ -1,0 +1,168 @@
+/* Spec files: what a good one gives, and what each kind of bad one is told. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/spec.h"
+#include "core/base/file.h"
+#include "tests/support/support.h"
+
+#define DATA "\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
+#define NETS "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},"
+#define METHODS                                                                         \
+    "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"                              \
+    "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}],"
+#define GOOD "{\"name\":\"good\"," DATA NETS METHODS "\"seeds\":[3,5]}"
+
+static char path[512];
+
+static df_status read_text(const char *text, const struct df_spec_overrides *overrides, struct df_spec **spec, struct df_error *err)
+{
+    snprintf(path, sizeof path, "%s/spec.json", df_test_folder());
+    DF_TRY(df_file_write(path, text, strlen(text), err));
+    return df_spec_read(path, overrides, spec, err);
+}
+
+/* GOOD with one piece of text replaced. */
+static char *with(const char *from, const char *to)
+{
+    const char *at = strstr(GOOD, from);
+    struct df_text text = DF_TEXT_INIT;
+
+    assert_non_null(at);
+    df_text_add_bytes(&text, GOOD, (size_t)(at - GOOD));
+    df_text_add(&text, to);
+    df_text_add(&text, at + strlen(from));
+    return text.data;
+}
+
+static void axes_multiply_and_seeds_are_innermost(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(read_text(GOOD, NULL, &spec, &err));
+    assert_int_equal(spec->lines, 1 + 2 * 3);
+    assert_int_equal(spec->count, 7 * 2);
+    assert_int_equal(spec->baseline, 0);
+    assert_string_equal(spec->cell[2]->axes, "w_fg=1 w_bg=4");
+    assert_string_equal(spec->cell[5]->axes, "w_fg=1 w_bg=8");
+    assert_string_equal(spec->cell[13]->axes, "w_fg=2 w_bg=16");
+    assert_int_equal(spec->cell[12]->seed, 3);
+    assert_int_equal(spec->cell[13]->seed, 5);
+    assert_int_equal(spec->cell[2]->distillers, 2);
+    assert_null(spec->cell[0]->teacher);
+    assert_ptr_equal(spec->cell[2]->teacher, spec->teacher);
+    assert_int_equal(spec->cell[2]->needs, DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD);
+    for (size_t i = 0; i < spec->count; i++)
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(spec->cell[i]->id, spec->cell[j]->id);
+    df_spec_free(spec);
+}
+
+static void the_identity_is_what_decides_the_numbers(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *a, *b;
+    char *renamed = with("\"label\":\"none\"", "\"label\":\"plain\""), *spelt = with("\"w_fg\":[1,2],\"w_bg\":[4,8,16]", "\"w_bg\":[4.0,8,16],\"w_fg\":[1,2]");
+    char *moved = with("\"depth\":18", "\"depth\":18,\"norm_eps\":1e-4"), *taught = with("\"depth\":50", "\"depth\":34");
+
+    (void)state;
+    assert_ok(read_text(GOOD, NULL, &a, &err));
+    assert_ok(read_text(renamed, NULL, &b, &err));
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id);     /* a label is a name, not a number */
+    df_spec_free(b);
+    assert_ok(read_text(moved, NULL, &b, &err));
+    assert_string_not_equal(a->cell[0]->id, b->cell[0]->id);
+    df_spec_free(b);
+    assert_ok(read_text(taught, NULL, &b, &err));
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id);     /* none has no teacher */
+    assert_string_not_equal(a->cell[2]->id, b->cell[2]->id);
+    df_spec_free(b);
+    assert_ok(read_text(spelt, NULL, &b, &err));
+    assert_string_equal(b->cell[2]->axes, "w_bg=4 w_fg=1");
+    assert_string_equal(a->cell[2]->id, b->cell[2]->id);     /* order and spelling of options do not count */
+    df_spec_free(b);
+    df_spec_free(a);
+    free(renamed);
+    free(spelt);
+    free(moved);
+    free(taught);
+}
+
+static void bad_specs_are_told_where_and_why(void **state)
+{
+    static const struct {
+        const char *from, *to, *message;
+    } bad[] = {
+        { "\"seeds\"", "\"seed\"", "did you mean 'seeds'" },
+        { "\"kind\":\"scenes\"", "\"kind\":\"scene\"", "scenes" },
+        { "\"kind\":\"scenes\"", "\"kind\":\"scenes\",\"trian\":3", "/data" },
+        { "\"kind\":\"retinanet\"", "\"kind\":\"retinet\"", "/detector/kind" },
+        { "\"depth\":18", "\"depth\":19", "/student/network" },
+        { "\"depth\":18", "\"dept\":18", "depth" },
+        { "\"name\":\"defeat\"", "\"name\":\"defaet\"", "'defeat'" },
+        { "\"w_fg\":[1,2]", "\"w_fg\":[1,-2]", "/methods/1/distillers/0" },
+        { "\"w_fg\":[1,2]", "\"w_fgg\":[1,2]", "w_fg" },
+        { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
+        { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" },                                        /* head=off: no effect */
+        { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
+        { "[3,5]", "[3,3]", "seed 3 stands twice" },
+        { "[3,5]", "[]", "at least one seed" },
+        { "[3,5]", "[-1]", "negative" },
+        { "[3,5]", "[0.5]", "/seeds/0" },
+        { "\"name\":\"good\"", "\"name\":\"../good\"", "letters, digits" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"baseline\":\"nothing\"", "no method has the label 'nothing'" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"plots\":{\"heat\":[\"w_fg\",\"w_x\"]}", "'w_x' is no axis" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"threads\":0", "/threads" },
+        { ",\"teacher\":{\"network\":{\"depth\":50}}", "", "needs a teacher, but the spec has none" },
+        { ",{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}", "", "no method needs a teacher" },
+        { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
+        { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
+    };
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *text = with(bad[i].from, bad[i].to);
+        const df_status status = read_text(text, NULL, &spec, &err);
+
+        if (status == DF_OK || spec || !strstr(err.text, bad[i].message) || !strstr(err.text, "spec.json"))
+            fail_msg("case %zu (%s): status %d, message '%s', expected '%s'", i, bad[i].to, (int)status, err.text, bad[i].message);
+        free(text);
+    }
+    assert_fails(read_text("{\"name\":", NULL, &spec, &err), DF_ERR_FORMAT, "spec.json");
+}
+
+static void overrides_replace_seeds_and_base(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "3", .data_path = "/elsewhere" }, &spec, &err));
+    assert_int_equal(spec->seeds, 3);
+    assert_int_equal(spec->cell[2]->seed, 2);
+    assert_string_equal(spec->cell[2]->base, "/elsewhere");
+    df_spec_free(spec);
+    assert_ok(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "7,2" }, &spec, &err));
+    assert_int_equal(spec->seeds, 2);
+    assert_int_equal(spec->cell[0]->seed, 7);
+    df_spec_free(spec);
+    assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "x" }, &spec, &err), DF_ERR_USAGE, "--seeds 'x'");
+    assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "1,,2" }, &spec, &err), DF_ERR_USAGE, "not an integer");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
+        cmocka_unit_test(the_identity_is_what_decides_the_numbers),
+        cmocka_unit_test(bad_specs_are_told_where_and_why),
+        cmocka_unit_test(overrides_replace_seeds_and_base),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,395 @@
+/* The sweep against workers that take milliseconds: this program is its own worker ("run", "prepare"), told by $DEFEAT_FAKE what to do. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "ablations/sweep.h"
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/base/progress.h"
+#include "tests/support/support.h"
+
+static const char spec_text[] =
+    "{\"name\":\"fake\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
+    "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},"
+    "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"
+    "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2]}]}],\"seeds\":[0,1,2]}";
+enum { CELLS = 9, PLAIN = 3 };
+
+static char program[4096], spec_path[512];
+
+/* ---- the worker ------------------------------------------------------------------------------------------------------------------- */
+
+static const char *word_after(int argc, char **argv, const char *name)
+{
+    for (int i = 1; i + 1 < argc; i++)
+        if (strcmp(argv[i], name) == 0)
+            return argv[i + 1];
+    return "";
+}
+
+static void write_pid(const char *out)
+{
+    char *path = df_path_join(out, "worker.pid"), text[32];
+
+    snprintf(text, sizeof text, "%d", (int)getpid());
+    if (df_file_write(path, text, strlen(text), NULL) != DF_OK)
+        abort();
+    free(path);
+}
+
+static int fake_run(int argc, char **argv, const char *mode)
+{
+    const char *out = word_after(argc, argv, "--out");
+    struct df_spec *spec;
+    int64_t k;
+
+    if (!df_parse_int(word_after(argc, argv, "--cell"), &k) || df_spec_read(argv[2], NULL, &spec, NULL) != DF_OK)
+        return 2;
+    if (strcmp(mode, "sleep") == 0) {
+        write_pid(out);
+        sleep(60);
+    }
+    if (strcmp(mode, "crash4") == 0 && k == 4)
+        raise(SIGKILL);
+    if (strcmp(mode, "exit3") == 0 && k == 0)
+        return 3;
+
+    const struct df_cell *cell = spec->cell[k];
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = DF_SEMANTICS, .run = cell->id, .spec = spec->name,
+                              .label = cell->label, .axes = cell->axes, .cell = df_text_get(&cell->json), .seed = cell->seed,
+                              .status = "ok", .class_ap = "", .revision = "", .device = "cpu", .isa = "", .started = "", .finished = "" };
+    struct df_curve_row curve = { .schema = DF_JOURNAL_SCHEMA, .run = cell->id, .point = 0, .split = "tune", .terms = "" };
+    char *folder = df_path_join(out, spec->name);
+
+    for (size_t m = 0; m < DF_METRICS; m++)
+        row.metric[m] = (double)(df_hash(cell->id, 16) % 1000003 + m) / 1e7;
+    row.train_seconds = df_now();   /* not deterministic, and must not count */
+    const struct timespec pause = { 0, 30 * 1000 * 1000 };
+
+    nanosleep(&pause, NULL);
+    return df_journal_append(folder, &row, &curve, 1, NULL) == DF_OK ? 0 : 1;
+}
+
+static int worker(int argc, char **argv)
+{
+    const char *mode = getenv("DEFEAT_FAKE") ? getenv("DEFEAT_FAKE") : "ok";
+
+    if (strcmp(argv[1], "run") == 0)
+        return fake_run(argc, argv, mode);
+    if (strcmp(mode, "gate") == 0) {
+        fprintf(stderr, "defeat: teacher gate: recorded 0.5, found 0.4\n");
+        return 1;
+    }
+    return 0;
+}
+
+/* ---- helpers ---------------------------------------------------------------------------------------------------------------------- */
+
+static char *fresh_out(void)
+{
+    static int number;
+    char name[32];
+
+    snprintf(name, sizeof name, "out%d", number++);
+    return df_path_join(df_test_folder(), name);
+}
+
+static df_status sweep(const char *out, size_t jobs, const char *only, struct df_text *list, struct df_sweep_summary *summary,
+                       struct df_error *err)
+{
+    const struct df_sweep_options options = { .run = { .out = out }, .jobs = jobs, .only = only, .list = list, .program = program };
+    struct df_spec *spec;
+
+    DF_TRY(df_spec_read(spec_path, NULL, &spec, err));
+    const df_status status = df_sweep(spec, &options, summary, err);
+
+    df_spec_free(spec);
+    return status;
+}
+
+static char *deterministic(const char *out)
+{
+    struct df_error err;
+    struct df_journal *journal;
+    struct df_text text = DF_TEXT_INIT;
+    char *folder = df_path_join(out, "fake");
+
+    assert_ok(df_journal_read(folder, &journal, &err));
+    df_journal_deterministic(journal, &text);
+    df_journal_free(journal);
+    free(folder);
+    return text.data ? text.data : df_strdup("");
+}
+
+static size_t ok_rows(const char *out)
+{
+    struct df_error err;
+    struct df_journal *journal;
+    char *folder = df_path_join(out, "fake");
+    size_t n = 0;
+
+    assert_ok(df_journal_read(folder, &journal, &err));
+    for (size_t i = 0; i < journal->runs; i++)
+        n += strcmp(journal->run[i].status, "ok") == 0;
+    df_journal_free(journal);
+    free(folder);
+    return n;
+}
+
+/* A sweep in a process of its own: exit status 0 ok, 7 interrupted, 1 else. */
+static pid_t sweep_process(const char *out)
+{
+    const pid_t pid = fork();
+
+    if (pid == 0) {
+        struct df_sweep_summary summary;
+        struct df_error err;
+        const df_status status = sweep(out, 2, NULL, NULL, &summary, &err);
+
+        _exit(status == DF_OK ? 0 : status == DF_ERR_INTERRUPTED ? 7 : 1);
+    }
+    return pid;
+}
+
+static pid_t wait_for_worker(const char *out)
+{
+    char *path = df_path_join(out, "worker.pid"), *data = NULL;
+    const struct timespec pause = { 0, 10 * 1000 * 1000 };
+    int64_t pid = 0;
+
+    for (int i = 0; i < 1000 && !df_file_exists(path); i++)
+        nanosleep(&pause, NULL);
+    assert_int_equal(df_file_read(path, 64, &data, NULL, NULL), DF_OK);
+    assert_true(df_parse_int(data, &pid));
+    free(data);
+    free(path);
+    return (pid_t)pid;
+}
+
+static bool gone(pid_t pid)
+{
+    const struct timespec pause = { 0, 10 * 1000 * 1000 };
+
+    for (int i = 0; i < 500 && kill(pid, 0) == 0; i++)
+        nanosleep(&pause, NULL);
+    return kill(pid, 0) != 0;
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------------------------ */
+
+static void one_worker_or_three_leave_the_same_rows(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary one, three, again;
+    char *a = fresh_out(), *b = fresh_out();
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(a, 1, NULL, NULL, &one, &err));
+    assert_ok(sweep(b, 3, NULL, NULL, &three, &err));
+    assert_int_equal(one.done, CELLS);
+    assert_int_equal(three.done, CELLS);
+
+    char *rows_a = deterministic(a), *rows_b = deterministic(b);
+
+    assert_true(strlen(rows_a) > 100);
+    assert_string_equal(rows_a, rows_b);
+    assert_ok(sweep(a, 1, NULL, NULL, &again, &err));
+    assert_int_equal(again.already, CELLS);
+    assert_int_equal(again.done + again.failed + again.left, 0);
+    free(rows_a);
+    free(rows_b);
+    free(a);
+    free(b);
+}
+
+static void a_killed_worker_costs_its_cell_only(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    struct df_journal *journal;
+    char *out = fresh_out(), *folder = df_path_join(out, "fake");
+    bool found = false;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "crash4", 1);
+    assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
+    assert_int_equal(summary.done, CELLS - 1);
+    assert_int_equal(summary.failed, 1);
+    assert_ok(df_journal_read(folder, &journal, &err));
+    for (size_t i = 0; i < journal->runs; i++)
+        found |= strstr(journal->run[i].status, "failed: killed by signal 9") != NULL;
+    assert_true(found);
+    df_journal_free(journal);
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
+    assert_int_equal(summary.already, CELLS - 1);
+    assert_int_equal(summary.done, 1);
+
+    /* killed between cells and done again = never killed, once the failed row is superseded */
+    assert_int_equal(ok_rows(out), CELLS);
+    free(out);
+    free(folder);
+}
+
+static void a_worker_without_a_row_is_a_failure(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out();
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "exit3", 1);
+    assert_ok(sweep(out, 2, "none", NULL, &summary, &err));
+    assert_int_equal(summary.failed, 1);
+    assert_int_equal(summary.done, PLAIN - 1);
+    free(out);
+}
+
+static void only_selects_and_dry_run_lists(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    struct df_text list = DF_TEXT_INIT;
+    char *out = fresh_out();
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(out, 1, "defeat\\.w_fg=2 .*", &list, &summary, &err));
+    assert_int_equal(summary.selected, 3);
+    assert_non_null(strstr(df_text_get(&list), "w_fg=2\tseed=2"));
+    assert_null(strstr(df_text_get(&list), "w_fg=1"));
+    assert_int_equal(ok_rows(out), 0);
+    assert_ok(sweep(out, 1, "seed=1( |$)", NULL, &summary, &err));
+    assert_int_equal(summary.done, 3);
+    assert_fails(sweep(out, 1, "(", NULL, &summary, &err), DF_ERR_USAGE, "--only '('");
+    assert_fails(sweep(out, 1, "nothing like it", NULL, &summary, &err), DF_ERR_USAGE, "selects none of the 9 cells");
+    df_text_release(&list);
+    free(out);
+}
+
+static void two_sweeps_share_a_journal(void **state)
+{
+    char *out = fresh_out(), *alone = fresh_out();
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    int status;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    const pid_t first = sweep_process(out), second = sweep_process(out);
+
+    assert_int_equal(waitpid(first, &status, 0), first);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(waitpid(second, &status, 0), second);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(ok_rows(out), CELLS);   /* no cell was done twice */
+    assert_ok(sweep(alone, 1, NULL, NULL, &summary, &err));
+
+    char *together = deterministic(out), *apart = deterministic(alone);
+
+    assert_string_equal(together, apart);
+    free(together);
+    free(apart);
+    free(out);
+    free(alone);
+}
+
+static void an_interrupt_stops_cleanly_and_the_same_command_goes_on(void **state)
+{
+    char *out = fresh_out();
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    int status;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "sleep", 1);
+    const pid_t pid = sweep_process(out), fake = wait_for_worker(out);
+
+    kill(pid, SIGINT);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_true(gone(fake));
+    assert_int_equal(strlen(deterministic(out)), 0);
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
+    assert_int_equal(summary.done, CELLS);
+    free(out);
+}
+
+static void workers_do_not_outlive_a_killed_sweep(void **state)
+{
+    char *out = fresh_out();
+    int status;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "sleep", 1);
+    const pid_t pid = sweep_process(out), fake = wait_for_worker(out);
+
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(gone(fake));
+    free(out);
+}
+
+static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    struct df_spec *spec;
+    char *out = fresh_out(), name[64];
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "gate", 1);
+    assert_fails(sweep(out, 2, NULL, NULL, &summary, &err), DF_ERR_CHECK, "recorded 0.5, found 0.4");
+    assert_int_equal(summary.done, PLAIN);   /* there was no teacher: they ran while it trained */
+    assert_int_equal(summary.left, CELLS - PLAIN);
+    free(out);
+
+    out = fresh_out();
+    assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
+    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->teacher->id);
+    char *teacher = df_path_join(out, name), *folder = df_path_join(out, "teachers");
+
+    assert_ok(df_folder_make(folder, &err));
+    assert_ok(df_file_write(teacher, "x", 1, &err));
+    assert_fails(sweep(out, 2, NULL, NULL, &summary, &err), DF_ERR_CHECK, "recorded 0.5, found 0.4");
+    assert_int_equal(summary.done, 0);       /* there was one: the gate comes before everything */
+    assert_int_equal(summary.left, CELLS);
+    df_spec_free(spec);
+    free(teacher);
+    free(folder);
+    free(out);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_worker_or_three_leave_the_same_rows),
+        cmocka_unit_test(a_killed_worker_costs_its_cell_only),
+        cmocka_unit_test(a_worker_without_a_row_is_a_failure),
+        cmocka_unit_test(only_selects_and_dry_run_lists),
+        cmocka_unit_test(two_sweeps_share_a_journal),
+        cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),
+        cmocka_unit_test(workers_do_not_outlive_a_killed_sweep),
+        cmocka_unit_test(a_teacher_that_fails_its_gate_starts_nothing_that_needs_it),
+    };
+
+    if (argc > 1)
+        return worker(argc, argv);
+    df_progress_enable(false);
+    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+
+    program[n > 0 ? n : 0] = 0;
+    snprintf(spec_path, sizeof spec_path, "%s/fake.json", df_test_folder());
+    if (df_file_write(spec_path, spec_text, strlen(spec_text), NULL) != DF_OK)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
