@@ -1,0 +1,197 @@
+/* COCO JSON annotations with a folder of images. Without a file for tuning, every tune_every-th training image (by rising id) is kept apart
+ * for tuning. All image files must be there before anything starts; their sizes in bytes are part of the hash. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/data/coco_json.h"
+#include "core/data/datasets.h"
+#include "core/data/image_file.h"
+
+struct coco_options {
+    char images[DF_STRING_MAX], tune_images[DF_STRING_MAX], validation_images[DF_STRING_MAX];
+    char train[DF_STRING_MAX], tune[DF_STRING_MAX], validation[DF_STRING_MAX];
+    int64_t tune_every;
+};
+
+static const df_option coco_options[] = {
+    { "images", DF_STRING_OPTION(struct coco_options, images), .text = ".", .help = "folder of the images (relative paths: to the spec)" },
+    { "train", DF_STRING_OPTION(struct coco_options, train), .text = "", .help = "annotation file for training" },
+    { "tune", DF_STRING_OPTION(struct coco_options, tune), .text = "", .help = "annotation file for tuning; none: see tune_every" },
+    { "tune_every", DF_INT_OPTION(struct coco_options, tune_every), 5, 2, 1e6, "every so manieth training image is for tuning instead",
+      .when = "tune=" },
+    { "tune_images", DF_STRING_OPTION(struct coco_options, tune_images), .text = "", .help = "folder of the tuning images, if another",
+      .when = "tune!=" },
+    { "validation", DF_STRING_OPTION(struct coco_options, validation), .text = "", .help = "annotation file for validation" },
+    { "validation_images", DF_STRING_OPTION(struct coco_options, validation_images), .text = "",
+      .help = "folder of the validation images, if another" },
+    { 0 },
+};
+
+struct coco {
+    struct df_dataset dataset;
+    struct df_coco_truth *truth;
+    struct df_image_info *info; /* [size], those of this split */
+    char *folder;
+    pthread_mutex_t lock; /* over warned */
+    bool *warned;         /* [size] about its size */
+};
+
+static void coco_close(struct df_dataset *dataset)
+{
+    struct coco *c = (struct coco *)dataset;
+
+    df_coco_truth_free(c->truth);
+    pthread_mutex_destroy(&c->lock);
+    free(c->info);
+    free(c->folder);
+    free(c->warned);
+    free(c);
+}
+
+/* The annotation file and the image folder of a split; `part`: -1 all images, 0 those for training, 1 those for tuning. */
+static df_status choose(const struct coco_options *o, enum df_split split, const char **file, const char **folder, int *part,
+                        struct df_error *err)
+{
+    static const char *const keys[DF_SPLITS] = { "train", "tune", "validation" };
+    const bool shared = !*o->tune && split != DF_VALIDATION;
+
+    *file = split == DF_VALIDATION ? o->validation : shared || split == DF_TRAIN ? o->train : o->tune;
+    *folder = split == DF_VALIDATION ? o->validation_images : split == DF_TUNE && !shared ? o->tune_images : "";
+    *folder = **folder ? *folder : o->images;
+    *part = !shared ? -1 : split == DF_TUNE;
+    if (!**file)
+        return df_fail(err, DF_ERR_USAGE, "coco: no '%s', expected the path of an annotation file",
+                       keys[split == DF_TUNE && shared ? 0 : split]);
+    return DF_OK;
+}
+
+/* Takes the images of this part: number tune_every - 1, 2 tune_every - 1, ... are for tuning. */
+static void take_part(struct coco *c, int part, size_t every)
+{
+    const struct df_coco_truth *truth = c->truth;
+
+    c->info = df_malloc((truth->images + 1) * sizeof *c->info);
+    for (size_t i = 0; i < truth->images; i++)
+        if (part < 0 || (i % every == every - 1) == (part == 1))
+            c->info[c->dataset.size++] = truth->image[i];
+    c->dataset.info = c->info;
+}
+
+/* Every file must be there. An image whose size is not given gets it from its file. */
+static df_status check_files(struct coco *c, struct df_hasher *hasher, struct df_error *err)
+{
+    size_t missing = 0;
+    char *first = NULL;
+    df_status status = DF_OK;
+
+    for (size_t i = 0; i < c->dataset.size && status == DF_OK; i++) {
+        struct df_image_info *info = &c->info[i];
+        char *path = df_path_join(c->folder, info->file_name);
+        struct stat file;
+
+        if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || access(path, R_OK) != 0) {
+            if (missing++ == 0)
+                first = df_strdup(path);
+        } else {
+            const int64_t bytes = file.st_size;
+
+            df_hasher_add(hasher, &bytes, sizeof bytes);
+            if (info->width == 0 || info->height == 0) {
+                status = df_image_size(path, &info->width, &info->height, err);
+                if (status == DF_OK)
+                    df_warn("%s: no size in the annotations: %d x %d is taken from the file", path, info->width, info->height);
+            }
+        }
+        free(path);
+    }
+    if (status == DF_OK && missing)
+        status = df_fail(err, DF_ERR_NOT_FOUND, "%zu of %zu image files are missing or unreadable, the first is '%s' (check 'images')",
+                         missing, c->dataset.size, first);
+    free(first);
+    return status;
+}
+
+static df_status fill(struct coco *c, const struct coco_options *o, enum df_split split, const char *base, struct df_error *err)
+{
+    const char *file, *folder;
+    int part;
+
+    DF_TRY(choose(o, split, &file, &folder, &part, err));
+    char *path = df_path_join(base, file);
+    const df_status status = df_coco_truth_read(path, true, &c->truth, err);
+    free(path);
+    DF_TRY(status);
+    c->folder = df_path_join(base, folder);
+    take_part(c, part, (size_t)o->tune_every);
+    if (c->dataset.size == 0)
+        return df_fail(err, DF_ERR_USAGE, "coco: no images are left for %s (%zu in '%s', tune_every %lld)",
+                       split == DF_TUNE ? "tuning" : "training", c->truth->images, file, (long long)o->tune_every);
+    struct df_hasher *hasher = df_hasher_new();
+    const int64_t rule[] = { part, part < 0 ? 0 : o->tune_every, (int64_t)c->truth->hash };
+    df_hasher_add(hasher, rule, sizeof rule);
+    const df_status checked = check_files(c, hasher, err);
+    c->dataset.hash = df_hasher_value(hasher);
+    df_hasher_free(hasher);
+    c->dataset.categories = c->truth->categories;
+    c->dataset.category = c->truth->category;
+    c->dataset.skipped_boxes = c->truth->skipped;
+    c->warned = df_calloc(c->dataset.size, sizeof *c->warned);
+    return checked;
+}
+
+static df_status coco_open(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+{
+    struct coco *c = df_calloc(1, sizeof *c);
+
+    *out = NULL;
+    c->dataset.class = &df_dataset_coco;
+    pthread_mutex_init(&c->lock, NULL);
+    const df_status status = fill(c, options, split, base, err);
+    if (status != DF_OK)
+        coco_close(&c->dataset);
+    else
+        *out = &c->dataset;
+    return status;
+}
+
+static void warn_size(struct coco *c, size_t i, const struct df_image *image)
+{
+    pthread_mutex_lock(&c->lock);
+    const bool told = c->warned[i];
+    c->warned[i] = true;
+    pthread_mutex_unlock(&c->lock);
+    if (!told)
+        df_warn("%s/%s: the file is %d x %d, its annotations say %d x %d: it is scaled to them", c->folder, c->info[i].file_name,
+                image->width, image->height, c->info[i].width, c->info[i].height);
+}
+
+static df_status coco_read(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
+{
+    struct coco *c = (struct coco *)dataset;
+    char path[4096];
+    const int length = snprintf(path, sizeof path, "%s/%s", c->folder, c->info[i].file_name);
+
+    if (length < 0 || (size_t)length >= sizeof path)
+        return df_fail(err, DF_ERR_IO, "the path of image %lld is too long", (long long)c->info[i].id);
+    DF_TRY(df_image_read(path, out, err));
+    if (out->width != c->info[i].width || out->height != c->info[i].height)
+        warn_size(c, i, out);
+    return DF_OK;
+}
+
+const struct df_dataset_class df_dataset_coco = {
+    .abi = DF_DATASET_ABI,
+    .name = "coco",
+    .summary = "COCO JSON annotations, JPEG and PNG images",
+    .options = coco_options,
+    .options_size = sizeof(struct coco_options),
+    .open = coco_open,
+    .close = coco_close,
+    .read = coco_read,
+};

@@ -1,0 +1,139 @@
+/* Reading an image file. The whole file is read into the end of the image's own buffer, behind where the pixels go: once that buffer is
+ * large enough, reading images takes no memory of ours. */
+#include "core/data/image_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/data/image_codec.h"
+
+#define FILE_MAX ((off_t)1 << 30)
+#define SPARE    2 /* bytes behind the file that the JPEG decoder may use */
+
+enum format { FORMAT_JPEG, FORMAT_PNG, FORMAT_OTHER };
+
+static const struct {
+    const char *name, *magic;
+    size_t offset, length;
+} signatures[] = {
+    { "JPEG", "\xff\xd8\xff", 0, 3 },
+    { "PNG", "\x89PNG\r\n\x1a\n", 0, 8 },
+    { "GIF", "GIF8", 0, 4 },
+    { "TIFF", "II*", 0, 4 },
+    { "TIFF", "MM\0*", 0, 4 },
+    { "WebP", "WEBP", 8, 4 },
+    { "PNM", "P6", 0, 2 },
+    { "BMP", "BM", 0, 2 },
+};
+
+static df_status identify(const struct df_codec_input *in, enum format *out)
+{
+    for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++) {
+        const size_t end = signatures[i].offset + signatures[i].length;
+
+        if (in->bytes < end || memcmp(in->data + signatures[i].offset, signatures[i].magic, signatures[i].length) != 0)
+            continue;
+        if (i >= FORMAT_OTHER)
+            return df_fail(in->err, DF_ERR_UNSUPPORTED, "%s: a %s image, expected JPEG or PNG (convert it)", in->name, signatures[i].name);
+        *out = (enum format)i;
+        return DF_OK;
+    }
+    return df_fail(in->err, DF_ERR_FORMAT, "%s: not an image, expected JPEG or PNG", in->name);
+}
+
+df_status df_image_check_size(const struct df_codec_input *in, uint64_t width, uint64_t height)
+{
+    if (width == 0 || height == 0)
+        return df_fail(in->err, DF_ERR_FORMAT, "%s: the header says %llu x %llu pixels", in->name, (unsigned long long)width,
+                       (unsigned long long)height);
+    if (width > DF_IMAGE_MAX_PIXELS || height > DF_IMAGE_MAX_PIXELS || width * height > DF_IMAGE_MAX_PIXELS)
+        return df_fail(in->err, DF_ERR_FORMAT, "%s: the header says %llu x %llu pixels, more than the limit of %u", in->name,
+                       (unsigned long long)width, (unsigned long long)height, DF_IMAGE_MAX_PIXELS);
+    return DF_OK;
+}
+
+/* Makes image->capacity at least `bytes`, keeping what is in the buffer. */
+static void grow(struct df_image *image, size_t bytes)
+{
+    if (bytes <= image->capacity)
+        return;
+    image->pixels = df_realloc(image->pixels, bytes);
+    image->capacity = bytes;
+}
+
+static df_status read_all(int fd, const char *path, struct df_image *image, size_t *bytes, struct df_error *err)
+{
+    struct stat info;
+    size_t have = 0;
+
+    if (fstat(fd, &info) != 0)
+        return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return df_fail(err, DF_ERR_IO, "cannot read '%s': not a regular file", path);
+    if (info.st_size > FILE_MAX)
+        return df_fail(err, DF_ERR_FORMAT, "%s: %lld bytes, more than the limit of %lld", path, (long long)info.st_size,
+                       (long long)FILE_MAX);
+    grow(image, (size_t)info.st_size + SPARE);
+    while (have < (size_t)info.st_size) {
+        const ssize_t n = read(fd, image->pixels + have, (size_t)info.st_size - have);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+        if (n == 0)
+            break;
+        have += (size_t)n;
+    }
+    *bytes = have;
+    return DF_OK;
+}
+
+/* Leaves the file at the start of the buffer. */
+static df_status open_image(const char *path, struct df_image *image, struct df_codec_input *in, enum format *format, int *width,
+                            int *height, struct df_error *err)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    *in = (struct df_codec_input){ .name = path, .err = err };
+    const df_status status = read_all(fd, path, image, &in->bytes, err);
+    close(fd);
+    DF_TRY(status);
+    in->data = image->pixels;
+    DF_TRY(identify(in, format));
+    return *format == FORMAT_JPEG ? df_jpeg_size(in, width, height) : df_png_size(in, width, height);
+}
+
+df_status df_image_size(const char *path, int *width, int *height, struct df_error *err)
+{
+    struct df_image image = { 0 };
+    struct df_codec_input in;
+    enum format format;
+    const df_status status = open_image(path, &image, &in, &format, width, height, err);
+
+    df_image_release(&image);
+    return status;
+}
+
+df_status df_image_read(const char *path, struct df_image *out, struct df_error *err)
+{
+    struct df_codec_input in;
+    enum format format;
+    int width, height;
+
+    DF_TRY(open_image(path, out, &in, &format, &width, &height, err));
+    const size_t pixels = (size_t)width * (size_t)height * 3;
+    grow(out, pixels + in.bytes + SPARE);
+    in.data = out->pixels + pixels;
+    memmove(in.data, out->pixels, in.bytes);
+    DF_TRY(format == FORMAT_JPEG ? df_jpeg_decode(&in, width, height, out->pixels) : df_png_decode(&in, width, height, out->pixels));
+    out->width = width;
+    out->height = height;
+    return DF_OK;
+}
