@@ -3,14 +3,9 @@
 
 #include "ablations/cli/command.h"
 
-extern const struct df_command df_command_help, df_command_version, df_command_eval, df_command_sweep, df_command_prepare, df_command_status;
+extern const struct df_command df_command_help, df_command_version, df_command_eval, df_command_sweep, df_command_prepare,
+    df_command_status;
 
 const struct df_command *const df_commands[] = {
-    &df_command_help,
-    &df_command_version,
-    &df_command_eval,
-    &df_command_sweep,
-    &df_command_prepare,
-    &df_command_status,
-    NULL,
+    &df_command_help, &df_command_version, &df_command_eval, &df_command_sweep, &df_command_prepare, &df_command_status, NULL,
 };

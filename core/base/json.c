@@ -26,7 +26,7 @@ static df_status scan_fail(const struct scan *s, const char *at, const char *wha
         column = *c == '\n' ? 1 : column + 1;
         line += *c == '\n';
     }
-    if (at < s->end && *at > ' ' && *at != 127)
+    if (at<s->end && * at> ' ' && *at != 127)
         snprintf(found, sizeof found, "'%c'", *at);
     else if (at < s->end)
         snprintf(found, sizeof found, "byte 0x%02x", (unsigned char)*at);
@@ -172,15 +172,32 @@ static df_status scan_value(struct scan *s)
 {
     scan_space(s);
     switch (peek(s)) {
-    case '{': return scan_members(s, '}');
-    case '[': return scan_members(s, ']');
-    case '"': return scan_string(s);
-    case 't': return scan_word(s, "true");
-    case 'f': return scan_word(s, "false");
-    case 'n': return scan_word(s, "null");
+    case '{':
+        return scan_members(s, '}');
+    case '[':
+        return scan_members(s, ']');
+    case '"':
+        return scan_string(s);
+    case 't':
+        return scan_word(s, "true");
+    case 'f':
+        return scan_word(s, "false");
+    case 'n':
+        return scan_word(s, "null");
     case '-':
-    case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9': return scan_number(s);
-    default: return scan_word(s, "a value");
+    case '0':
+    case '1':
+    case '2':
+    case '3':
+    case '4':
+    case '5':
+    case '6':
+    case '7':
+    case '8':
+    case '9':
+        return scan_number(s);
+    default:
+        return scan_word(s, "a value");
     }
 }
 

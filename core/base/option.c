@@ -17,13 +17,19 @@ union value { /* any option's value, as it lies in the options struct */
 static size_t value_bytes(const df_option *option)
 {
     switch (option->type) {
-    case DF_OPTION_BOOL: return sizeof(bool);
-    case DF_OPTION_INT: return sizeof(int64_t);
-    case DF_OPTION_REAL: return sizeof(double);
-    case DF_OPTION_CHOICE: return sizeof(int);
-    case DF_OPTION_STRING: return DF_STRING_MAX;
+    case DF_OPTION_BOOL:
+        return sizeof(bool);
+    case DF_OPTION_INT:
+        return sizeof(int64_t);
+    case DF_OPTION_REAL:
+        return sizeof(double);
+    case DF_OPTION_CHOICE:
+        return sizeof(int);
+    case DF_OPTION_STRING:
+        return DF_STRING_MAX;
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: break;
+    case DF_OPTION_REAL_LIST:
+        break;
     }
     return sizeof(struct df_list);
 }
@@ -95,8 +101,8 @@ static void add_bounds(const df_option *option, struct df_text *out)
 
 static void describe_legal(const df_option *option, struct df_text *out)
 {
-    static const char *const kinds[] = { "true or false", "an integer", "a number", "one of ", "a text of at most 511 bytes", "a list of integers",
-                                         "a list of numbers" };
+    static const char *const kinds[] = { "true or false",      "an integer",       "a number", "one of ", "a text of at most 511 bytes",
+                                         "a list of integers", "a list of numbers" };
     struct df_text bounds = DF_TEXT_INIT;
 
     df_text_add(out, kinds[option->type]);
@@ -185,13 +191,19 @@ static bool from_text(const df_option *option, const char *text, union value *ou
     double real;
 
     switch (option->type) {
-    case DF_OPTION_BOOL: return parse_bool(text, &out->boolean);
-    case DF_OPTION_INT: return df_parse_int(text, &integer) && set_integer(option, integer, out);
-    case DF_OPTION_REAL: return df_parse_real(text, &real) && set_real(option, real, out);
-    case DF_OPTION_CHOICE: return (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
-    case DF_OPTION_STRING: return set_string(text, strlen(text), out);
+    case DF_OPTION_BOOL:
+        return parse_bool(text, &out->boolean);
+    case DF_OPTION_INT:
+        return df_parse_int(text, &integer) && set_integer(option, integer, out);
+    case DF_OPTION_REAL:
+        return df_parse_real(text, &real) && set_real(option, real, out);
+    case DF_OPTION_CHOICE:
+        return (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
+    case DF_OPTION_STRING:
+        return set_string(text, strlen(text), out);
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: break;
+    case DF_OPTION_REAL_LIST:
+        break;
     }
     return parse_list(option, text, &out->list);
 }
@@ -224,11 +236,15 @@ static bool from_json(const df_option *option, const cJSON *node, union value *o
         return cJSON_IsBool(node) || (cJSON_IsNumber(node) && (number == 0 || number == 1));
     case DF_OPTION_INT:
         return cJSON_IsNumber(node) && number == floor(number) && fabs(number) <= 0x1p53 && set_integer(option, (int64_t)number, out);
-    case DF_OPTION_REAL: return cJSON_IsNumber(node) && set_real(option, number, out);
-    case DF_OPTION_CHOICE: return text && (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
-    case DF_OPTION_STRING: return text && set_string(text, strlen(text), out);
+    case DF_OPTION_REAL:
+        return cJSON_IsNumber(node) && set_real(option, number, out);
+    case DF_OPTION_CHOICE:
+        return text && (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
+    case DF_OPTION_STRING:
+        return text && set_string(text, strlen(text), out);
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: break;
+    case DF_OPTION_REAL_LIST:
+        break;
     }
     return list_from_json(option, node, &out->list);
 }
@@ -236,13 +252,22 @@ static bool from_json(const df_option *option, const cJSON *node, union value *o
 static void standard_value(const df_option *option, union value *out)
 {
     switch (option->type) {
-    case DF_OPTION_BOOL: out->boolean = option->standard != 0; return;
-    case DF_OPTION_INT: out->integer = (int64_t)option->standard; return;
-    case DF_OPTION_REAL: out->real = option->standard; return;
-    case DF_OPTION_CHOICE: out->choice = (int)option->standard; return;
+    case DF_OPTION_BOOL:
+        out->boolean = option->standard != 0;
+        return;
+    case DF_OPTION_INT:
+        out->integer = (int64_t)option->standard;
+        return;
+    case DF_OPTION_REAL:
+        out->real = option->standard;
+        return;
+    case DF_OPTION_CHOICE:
+        out->choice = (int)option->standard;
+        return;
     case DF_OPTION_STRING:
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: break;
+    case DF_OPTION_REAL_LIST:
+        break;
     }
     DF_ASSERT(from_text(option, option->text ? option->text : "", out)); /* the table's default must be legal */
 }
@@ -265,17 +290,26 @@ static void value_text(const df_option *option, const union value *value, struct
     size_t n = 0;
 
     switch (option->type) {
-    case DF_OPTION_BOOL: df_text_add(out, value->boolean ? "1" : "0"); return;
-    case DF_OPTION_INT: df_text_addf(out, "%lld", (long long)value->integer); return;
-    case DF_OPTION_REAL: df_text_add(out, df_format_real(number, value->real)); return;
+    case DF_OPTION_BOOL:
+        df_text_add(out, value->boolean ? "1" : "0");
+        return;
+    case DF_OPTION_INT:
+        df_text_addf(out, "%lld", (long long)value->integer);
+        return;
+    case DF_OPTION_REAL:
+        df_text_add(out, df_format_real(number, value->real));
+        return;
     case DF_OPTION_CHOICE:
         name = part(option->choices, value->choice, &n);
         DF_ASSERT(name);
         df_text_add_bytes(out, name, n);
         return;
-    case DF_OPTION_STRING: df_text_add(out, value->string); return;
+    case DF_OPTION_STRING:
+        df_text_add(out, value->string);
+        return;
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: break;
+    case DF_OPTION_REAL_LIST:
+        break;
     }
     for (size_t i = 0; i < value->list.count; i++)
         df_text_addf(out, "%s%s", i ? "," : "", df_format_real(number, value->list.value[i]));
@@ -490,13 +524,18 @@ static cJSON *value_json(const df_option *option, const union value *value)
     cJSON *node;
 
     switch (option->type) {
-    case DF_OPTION_BOOL: return cJSON_CreateBool(value->boolean);
-    case DF_OPTION_INT: return cJSON_CreateNumber((double)value->integer);
-    case DF_OPTION_REAL: return cJSON_CreateNumber(value->real);
+    case DF_OPTION_BOOL:
+        return cJSON_CreateBool(value->boolean);
+    case DF_OPTION_INT:
+        return cJSON_CreateNumber((double)value->integer);
+    case DF_OPTION_REAL:
+        return cJSON_CreateNumber(value->real);
     case DF_OPTION_INT_LIST:
-    case DF_OPTION_REAL_LIST: return cJSON_CreateDoubleArray(value->list.value, (int)value->list.count);
+    case DF_OPTION_REAL_LIST:
+        return cJSON_CreateDoubleArray(value->list.value, (int)value->list.count);
     case DF_OPTION_CHOICE:
-    case DF_OPTION_STRING: break;
+    case DF_OPTION_STRING:
+        break;
     }
     value_text(option, value, &text);
     node = cJSON_CreateString(df_text_get(&text));

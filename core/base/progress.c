@@ -69,8 +69,9 @@ struct df_progress *df_progress_new(const char *label, const char *unit, double 
 {
     struct df_progress *progress = df_malloc(sizeof *progress);
 
-    *progress = (struct df_progress){ .label = df_strdup(label), .unit = df_strdup(unit ? unit : ""), .total = total,
-                                      .started = screen.clock(), .shown = -1 };
+    *progress = (struct df_progress){
+        .label = df_strdup(label), .unit = df_strdup(unit ? unit : ""), .total = total, .started = screen.clock(), .shown = -1
+    };
     return progress;
 }
 
@@ -172,6 +173,7 @@ void df_progress_free(struct df_progress *progress)
         draw(progress, screen.clock());
         if (screen.line_open)
             fputs("\n", stream());
+        fflush(stream());
         screen.line_open = false;
     }
     free(progress->label);

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-void df_progress_clear_line(void);  /* takes a bar that is being shown off the terminal; its next redraw brings it back */
+void df_progress_clear_line(void); /* takes a bar that is being shown off the terminal; its next redraw brings it back */
 /* NULL stream: stderr, a terminal or not as it is. NULL clock: df_now. */
 void df_progress_inject(double (*clock)(void), FILE *stream, bool terminal, int columns);
 #endif

@@ -1,0 +1,275 @@
+/* Option tables: defaults, reading, every kind of refusal, what depends on what, and write -> read. */
+#include "core/base/option.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/support.h"
+
+struct options {
+    double unlisted; /* not an option: reading must leave it alone */
+    bool cache;
+    int64_t jobs, any;
+    double w_fg, limit;
+    int norm, level;
+    char path[DF_STRING_MAX];
+    struct df_list stages, ratios;
+};
+static const df_option table[] = {
+    { "cache", DF_BOOL_OPTION(struct options, cache), 1, 0, 1, "keep what the teacher says" },
+    { "jobs", DF_INT_OPTION(struct options, jobs), 2, 1, 64, "processes" },
+    { "any", DF_INT_OPTION(struct options, any), -3, 0, 0, "no limit" },
+    { "w_fg", DF_REAL_OPTION(struct options, w_fg), 4, 0, 1e4, "weight of object regions" },
+    { "limit", DF_REAL_OPTION(struct options, limit), 0.5, 0, (double)INFINITY, "GiB on disk", .when = "cache=1" },
+    { "norm", DF_CHOICE_OPTION(struct options, norm), 1, 0, 2, "what the sum is divided by", .choices = "none|group|positives" },
+    { "level", DF_CHOICE_OPTION(struct options, level), 0, 0, 1, "which levels", .choices = "one|all",
+      .when = "norm=group|positives&jobs!=1" },
+    { "path", DF_STRING_OPTION(struct options, path), .help = "folder", .text = "out", .when = "level=one" },
+    { "stages", DF_INT_LIST_OPTION(struct options, stages), 0, 1, 9, "blocks per stage", .text = "2,3" },
+    { "ratios", DF_REAL_LIST_OPTION(struct options, ratios), 0, 0, 10, "sizes", .text = "", .when = "stages=2,3" },
+    { 0 },
+};
+
+static df_status read_text(const char *text, struct options *options, struct df_error *err)
+{
+    static const char *const others[] = { "name", NULL };
+    cJSON *object = NULL;
+    df_status status = df_json_parse(text, strlen(text), "t", &object, err);
+
+    if (status == DF_OK)
+        status = df_options_read(table, object, others, "t.json: /distillers/0", options, err);
+    cJSON_Delete(object);
+    return status;
+}
+
+static void defaults_fill_everything(void **state)
+{
+    struct options o = { .unlisted = 7 };
+
+    (void)state;
+    df_options_standard(table, &o);
+    assert_true(o.unlisted == 7 && o.cache && o.jobs == 2 && o.any == -3 && o.w_fg == 4 && o.limit == 0.5 && o.norm == 1 && o.level == 0);
+    assert_string_equal(o.path, "out");
+    assert_true(o.stages.count == 2 && o.stages.value[0] == 2 && o.stages.value[1] == 3 && o.ratios.count == 0);
+}
+
+static void members_are_read_over_the_defaults(void **state)
+{
+    struct options o = { .unlisted = 7, .jobs = 99 };
+    struct df_error err;
+
+    (void)state;
+    assert_ok(read_text("{\"name\":\"x\",\"cache\":0,\"any\":-9007199254740992,\"w_fg\":1e4,\"norm\":\"positives\",\"path\":\"a b\","
+                        "\"stages\":[9,1,4],\"level\":\"one\"}",
+                        &o, &err));
+    assert_true(o.unlisted == 7 && !o.cache && o.jobs == 2 && o.any == -9007199254740992 && o.w_fg == 1e4 && o.norm == 2 && o.level == 0);
+    assert_string_equal(o.path, "a b");
+    assert_true(o.stages.count == 3 && o.stages.value[0] == 9 && o.stages.value[2] == 4);
+    assert_ok(read_text("{\"stages\":5}", &o, &err)); /* one number alone is a list of one */
+    assert_true(o.stages.count == 1 && o.stages.value[0] == 5);
+    assert_ok(df_options_read(table, NULL, NULL, "t", &o, &err));
+    assert_true(o.stages.count == 2 && o.norm == 1);
+}
+
+static void what_is_off_is_said_and_changes_nothing(void **state)
+{
+    static const char *const cases[][2] = {
+        { "{\"jobs\":0}", "t.json: /distillers/0/jobs: found 0, expected an integer in 1..64" },
+        { "{\"jobs\":65}", "found 65, expected an integer in 1..64" },
+        { "{\"jobs\":2.5}", "found 2.5, expected an integer in 1..64" },
+        { "{\"jobs\":\"2\"}", "found \"2\", expected an integer in 1..64" },
+        { "{\"any\":1e300}", "found 1e+300, expected an integer" },
+        { "{\"w_fg\":-1}", "/w_fg: found -1, expected a number in 0..10000" },
+        { "{\"w_fg\":true}", "/w_fg: found true, expected a number" },
+        { "{\"limit\":-0.5}", "/limit: found -0.5, expected a number in 0.." },
+        { "{\"cache\":2}", "/cache: found 2, expected true or false" },
+        { "{\"cache\":\"on\"}", "/cache: found \"on\", expected true or false" },
+        { "{\"norm\":\"grup\"}", "/norm: found \"grup\", expected one of none|group|positives" },
+        { "{\"norm\":\"none|group\"}", "expected one of none|group|positives" },
+        { "{\"norm\":1}", "/norm: found 1, expected one of" },
+        { "{\"path\":null}", "/path: found null, expected a text" },
+        { "{\"stages\":[1,10]}", "/stages: found [1,10], expected a list of integers (at most 32) in 1..9" },
+        { "{\"stages\":[1.5]}", "/stages: found [1.5], expected a list of integers" },
+        { "{\"stages\":[]}", "/stages: found [], expected a list of integers" },
+        { "{\"stages\":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}", "at most 32" },
+        { "{\"ratios\":[\"a\"]}", "/ratios: found [\"a\"], expected a list of numbers" },
+        { "{\"w_gf\":1}", "t.json: /distillers/0/w_gf: unknown option 'w_gf' (did you mean 'w_fg'? known here: name, cache, jobs" },
+        { "{\"nmae\":1}", "did you mean 'name'?" },
+        { "{\"zzzzzz\":1}", "unknown option 'zzzzzz' (known here: name, cache" },
+        { "{\"cache\":false,\"limit\":1}", "t.json: /distillers/0/limit: option 'limit' has no effect here: it is read only when cache=1" },
+        { "{\"limit\":1,\"cache\":false}", "/limit: option 'limit' has no effect" },
+        { "{\"norm\":\"none\",\"level\":\"all\"}",
+          "/level: option 'level' has no effect here: it is read only when norm=group|positives&jobs!=1" },
+        { "{\"jobs\":1,\"level\":\"all\"}", "/level: option 'level' has no effect" },
+        { "{\"jobs\":1,\"path\":\"x\"}", "/path: option 'path' has no effect" }, /* level is 'one', but has no effect itself */
+        { "{\"stages\":[3,2],\"ratios\":[1]}", "/ratios: option 'ratios' has no effect" },
+    };
+    struct options before, o;
+    struct df_error err;
+
+    (void)state;
+    memset(&before, 0, sizeof before);
+    before.jobs = 33;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        memcpy(&o, &before, sizeof o);
+        assert_fails(read_text(cases[i][0], &o, &err), DF_ERR_USAGE, cases[i][1]);
+        assert_memory_equal(&o, &before, sizeof o);
+    }
+    cJSON *list = cJSON_CreateArray();
+
+    assert_fails(df_options_read(table, list, NULL, "t.json: /x", &o, &err), DF_ERR_USAGE, "t.json: /x: expected an object");
+    cJSON_Delete(list);
+}
+
+static void a_weight_of_zero_is_not_without_effect(void **state)
+{
+    struct options o;
+    struct df_error err;
+
+    (void)state;
+    assert_ok(read_text("{\"w_fg\":0,\"limit\":0.25,\"ratios\":[0.5]}", &o, &err));
+    assert_true(o.w_fg == 0 && o.limit == 0.25 && o.ratios.count == 1);
+}
+
+static void text_sets_one_option(void **state)
+{
+    static const char *const bools[][2] = { { "true", "1" }, { "on", "1" }, { "yes", "1" }, { "1", "1" },
+                                            { "false", "" }, { "off", "" }, { "no", "" },   { "0", "" } };
+    static const char *const bad[][3] = {
+        { "cache", "maybe", "cli: cache: found 'maybe', expected true or false" },
+        { "cache", "", "expected true or false" },
+        { "jobs", "x", "cli: jobs: found 'x', expected an integer in 1..64" },
+        { "jobs", "65", "in 1..64" },
+        { "w_fg", "1,5", "expected a number" },
+        { "w_fg", "nan", "expected a number" },
+        { "norm", "", "expected one of none|group|positives" },
+        { "stages", "1,,2", "expected a list of integers" },
+        { "stages", "1,2,", "expected a list of integers" },
+        { "stages", "", "expected a list of integers" },
+        { "w_bg", "1", "cli: unknown option 'w_bg' (did you mean 'w_fg'?" },
+    };
+    struct options o;
+    struct df_error err;
+    char long_text[DF_STRING_MAX + 1];
+
+    (void)state;
+    df_options_standard(table, &o);
+    for (size_t i = 0; i < 8; i++) {
+        assert_ok(df_options_set(table, "cache", bools[i][0], "cli", &o, &err));
+        assert_int_equal(o.cache, bools[i][1][0] != 0);
+    }
+    assert_ok(df_options_set(table, "any", "9223372036854775807", "cli", &o, &err));
+    assert_true(o.any == INT64_MAX);
+    assert_ok(df_options_set(table, "w_fg", "2.5", "cli", &o, &err));
+    assert_ok(df_options_set(table, "norm", "none", "cli", &o, &err));
+    assert_ok(df_options_set(table, "stages", "7,8,9", "cli", &o, &err));
+    assert_ok(df_options_set(table, "ratios", "", "cli", &o, &err)); /* its default is empty */
+    assert_true(o.w_fg == 2.5 && o.norm == 0 && o.stages.count == 3 && o.stages.value[1] == 8 && o.ratios.count == 0 && o.jobs == 2);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_fails(df_options_set(table, bad[i][0], bad[i][1], "cli", &o, &err), DF_ERR_USAGE, bad[i][2]);
+    assert_true(o.w_fg == 2.5 && o.norm == 0 && o.stages.count == 3 && o.jobs == 2);
+    memset(long_text, 'x', sizeof long_text);
+    long_text[DF_STRING_MAX] = 0;
+    assert_fails(df_options_set(table, "path", long_text, "cli", &o, &err), DF_ERR_USAGE, "a text of at most 511 bytes");
+    long_text[DF_STRING_MAX - 1] = 0;
+    assert_ok(df_options_set(table, "path", long_text, "cli", &o, &err));
+    assert_int_equal(strlen(o.path), 511);
+}
+
+static void check_knows_what_was_set(void **state)
+{
+    static const char *const limit[] = { "jobs", "limit", NULL }, *const unknown[] = { "nothing", NULL };
+    struct options o;
+    struct df_error err;
+
+    (void)state;
+    df_options_standard(table, &o);
+    assert_ok(df_options_check(table, &o, limit, "cli", &err));
+    o.cache = false;
+    assert_fails(df_options_check(table, &o, limit, "cli", &err), DF_ERR_USAGE, "cli: option 'limit' has no effect here");
+    assert_fails(df_options_check(table, &o, unknown, "cli", &err), DF_ERR_USAGE, "unknown option 'nothing'");
+}
+
+static void written_reads_back(void **state)
+{
+    static const char *const cases[] = { "{}", "{\"cache\":false,\"jobs\":1,\"any\":12345678901,\"w_fg\":0.1}",
+                                         "{\"norm\":\"none\",\"stages\":[1,2,3,4],\"w_fg\":3.3333333333333335}",
+                                         "{\"level\":\"all\",\"ratios\":[0.1,0.7,1e-05],\"limit\":1e300}", "{\"path\":\"q\\\"uote\\\\\"}" };
+    struct df_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct options first, second;
+        struct df_text text = DF_TEXT_INIT, again = DF_TEXT_INIT;
+        cJSON *object;
+
+        assert_ok(read_text(cases[i], &first, &err));
+        object = df_options_write(table, &first);
+        df_json_canonical(object, &text);
+        cJSON_Delete(object);
+        assert_ok(read_text(text.data, &second, &err)); /* nothing without effect was written */
+        object = df_options_write(table, &second);
+        df_json_canonical(object, &again);
+        cJSON_Delete(object);
+        assert_string_equal(again.data, text.data);
+        assert_true(first.w_fg == second.w_fg && first.any == second.any && first.stages.count == second.stages.count);
+        df_text_release(&text);
+        df_text_release(&again);
+    }
+}
+
+static void the_canonical_form_has_what_has_an_effect(void **state)
+{
+    struct options o;
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *object;
+
+    (void)state;
+    df_options_standard(table, &o);
+    o.cache = false; /* limit is not read */
+    o.level = 1;     /* path is not read */
+    object = df_options_write(table, &o);
+    df_json_canonical(object, &text);
+    assert_string_equal(text.data,
+                        "{\"cache\":false,\"jobs\":2,\"any\":-3,\"w_fg\":4,\"norm\":\"group\",\"level\":\"all\",\"stages\":[2,3],"
+                        "\"ratios\":[]}");
+    cJSON_Delete(object);
+    df_text_release(&text);
+}
+
+static void help_shows_name_default_range_text_and_condition(void **state)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    (void)state;
+    df_options_help(table, &text);
+    assert_non_null(strstr(text.data, "\n  jobs    2      1..64                 processes\n"));
+    assert_non_null(strstr(text.data, "\n  norm    group  none|group|positives  what the sum is divided by\n"));
+    assert_non_null(strstr(text.data, "\n  limit   0.5    0..                   GiB on disk (when cache=1)\n"));
+    assert_non_null(strstr(text.data, "\n  stages  2,3    integers 1..9         blocks per stage\n"));
+    assert_non_null(strstr(text.data, "\n  ratios  none   numbers 0..10 "));
+    assert_memory_equal(text.data, "  cache   true   true|false ", 28);
+    df_text_clear(&text);
+    df_options_markdown(table, &text);
+    assert_non_null(strstr(text.data, "| `norm` | group | none\\|group\\|positives | what the sum is divided by |\n"));
+    assert_non_null(strstr(text.data, "| `limit` | 0.5 | 0.. | GiB on disk (when `cache=1`) |\n"));
+    df_text_release(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_fill_everything),
+        cmocka_unit_test(members_are_read_over_the_defaults),
+        cmocka_unit_test(what_is_off_is_said_and_changes_nothing),
+        cmocka_unit_test(a_weight_of_zero_is_not_without_effect),
+        cmocka_unit_test(text_sets_one_option),
+        cmocka_unit_test(check_knows_what_was_set),
+        cmocka_unit_test(written_reads_back),
+        cmocka_unit_test(the_canonical_form_has_what_has_an_effect),
+        cmocka_unit_test(help_shows_name_default_range_text_and_condition),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,167 @@
+/* Strings, near names, numbers: strict, shortest, and the same in a locale with a decimal comma. */
+#include "core/base/text.h"
+
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/json.h"
+#include "tests/support/support.h"
+
+static void text_grows(void **state)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    (void)state;
+    assert_string_equal(df_text_get(&text), "");
+    for (int i = 0; i < 1000; i++)
+        df_text_addf(&text, "%d,", i % 10);
+    assert_int_equal(text.length, 2000);
+    assert_memory_equal(text.data + 1990, "5,6,7,8,9,", 11);
+    df_text_clear(&text);
+    assert_string_equal(df_text_get(&text), "");
+    df_text_add_bytes(&text, "a\0b", 3);
+    assert_int_equal(text.length, 3);
+    df_text_release(&text);
+    assert_null(text.data);
+}
+
+static void nearest_finds_slips_and_nothing_far(void **state)
+{
+    static const char *const names[] = { "defeat", "full_feature", "foreground", "background", "head_kl", "none", NULL };
+    static const char *const no_names[] = { NULL };
+
+    (void)state;
+    assert_string_equal(df_nearest("defaet", names), "defeat");
+    assert_string_equal(df_nearest("full-feature", names), "full_feature");
+    assert_string_equal(df_nearest("FOREGROUND", names), "foreground");
+    assert_string_equal(df_nearest("backgroud", names), "background");
+    assert_string_equal(df_nearest("head_k", names), "head_kl");
+    assert_string_equal(df_nearest("nome", names), "none");
+    assert_null(df_nearest("quux", names));
+    assert_null(df_nearest("", names));
+    assert_null(df_nearest("x", names));
+    assert_null(df_nearest("defeat", no_names));
+    assert_null(df_nearest("a_word_of_more_than_sixty_three_letters_is_not_looked_at_because_it_is_long", names));
+}
+
+static void numbers_are_strict(void **state)
+{
+    static const char *const bad_reals[] = { "",   " 1", "1 ", "1,5",   "0x10",  "inf", "nan", "1e",
+                                             "e5", ".",  "-",  "1e999", "1.2.3", "--1", "1f" };
+    static const char *const bad_ints[] = { "", " 1", "1 ", "1.0", "0x10", "-", "+", "9223372036854775808", "-9223372036854775809", "1e3" };
+    double real = 42;
+    int64_t integer = 42;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad_reals / sizeof *bad_reals; i++)
+        assert_false(df_parse_real(bad_reals[i], &real));
+    for (size_t i = 0; i < sizeof bad_ints / sizeof *bad_ints; i++)
+        assert_false(df_parse_int(bad_ints[i], &integer));
+    assert_true(real == 42 && integer == 42);
+    assert_true(df_parse_real("-1.25e-3", &real) && real == -1.25e-3);
+    assert_true(df_parse_real(".5", &real) && real == 0.5);
+    assert_true(df_parse_real("1e-999", &real) && real == 0);
+    assert_true(df_parse_int("9223372036854775807", &integer) && integer == INT64_MAX);
+    assert_true(df_parse_int("-9223372036854775808", &integer) && integer == INT64_MIN);
+    assert_true(df_parse_int("+007", &integer) && integer == 7);
+    assert_true(df_parse_int("-0", &integer) && integer == 0);
+}
+
+static void assert_form(double value, const char *form)
+{
+    char buffer[32];
+
+    assert_string_equal(df_format_real(buffer, value), form);
+}
+
+static void reals_print_shortest_and_read_back(void **state)
+{
+    struct df_rng rng;
+
+    (void)state;
+    assert_form(0.1, "0.1");
+    assert_form(1e-5, "1e-05");
+    assert_form(3, "3");
+    assert_form(-0.0, "-0");
+    assert_form(0.1 + 0.2, "0.30000000000000004");
+    assert_form(1e22, "1e+22");
+    assert_form(123456, "123456");
+    assert_form(0x1p53, "9007199254740992");
+    assert_form(5e-324, "5e-324");
+    assert_form(DBL_MAX, "1.7976931348623157e+308");
+    assert_form(2.2250738585072014e-308, "2.2250738585072014e-308");
+    df_rng_init(&rng, 5, DF_RNG_TEST, 0);
+    for (int i = 0; i < 20000; i++) {
+        const double value = ldexp(df_rng_range(&rng, -2, 2), (int)df_rng_below(&rng, 2098) - 1075);
+        char buffer[32];
+        double back = 0;
+
+        assert_true(df_parse_real(df_format_real(buffer, value), &back) && memcmp(&back, &value, sizeof value) == 0);
+    }
+}
+
+/* A locale of our own, since none with a decimal comma need be installed. */
+static bool comma_locale(void)
+{
+    char path[400], command[1200];
+    FILE *source;
+
+    snprintf(path, sizeof path, "%s/comma.src", df_test_folder());
+    source = fopen(path, "w");
+    assert_non_null(source);
+    fputs("LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\ngrouping 3;3\nEND LC_NUMERIC\n", source);
+    fclose(source);
+    snprintf(command, sizeof command, "localedef -c --no-archive -i '%s' '%s/xx_XX' >/dev/null 2>&1", path, df_test_folder());
+    if (system(command) < 0)
+        return false;
+    setenv("LOCPATH", df_test_folder(), 1);
+    return setlocale(LC_NUMERIC, "xx_XX") && strcmp(localeconv()->decimal_point, ",") == 0;
+}
+
+static void a_locale_with_a_decimal_comma_changes_nothing(void **state)
+{
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err;
+    cJSON *tree = NULL;
+    double value = 0;
+    char libc[8];
+
+    (void)state;
+    if (!comma_locale()) {
+        setlocale(LC_NUMERIC, "C");
+        skip();
+    }
+    snprintf(libc, sizeof libc, "%.1f", 1.5);
+    assert_string_equal(libc, "1,5"); /* the locale does bite */
+    assert_form(0.1, "0.1");
+    assert_true(df_parse_real("2.5", &value) && value == 2.5);
+    assert_false(df_parse_real("2,5", &value));
+    df_text_addf(&text, "%.2f", 1234.5);
+    assert_string_equal(text.data, "1234.50");
+    df_text_clear(&text);
+    assert_ok(df_json_parse("[1.5,2e-3]", 10, "x.json", &tree, &err));
+    df_json_canonical(tree, &text);
+    assert_string_equal(text.data, "[1.5,0.002]");
+    snprintf(libc, sizeof libc, "%.1f", 1.5);
+    assert_string_equal(libc, "1,5"); /* and was left as it was */
+    setlocale(LC_NUMERIC, "C");
+    cJSON_Delete(tree);
+    df_text_release(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_grows),
+        cmocka_unit_test(nearest_finds_slips_and_nothing_far),
+        cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(reals_print_shortest_and_read_back),
+        cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
