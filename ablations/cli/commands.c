@@ -4,8 +4,8 @@
 #include "ablations/cli/command.h"
 
 extern const struct df_command df_command_help, df_command_version, df_command_eval, df_command_sweep, df_command_prepare,
-    df_command_status;
+    df_command_status, df_command_table, df_command_plot;
 
 const struct df_command *const df_commands[] = {
-    &df_command_help, &df_command_version, &df_command_eval, &df_command_sweep, &df_command_prepare, &df_command_status, NULL,
+    &df_command_help, &df_command_version, &df_command_eval, &df_command_sweep, &df_command_prepare, &df_command_status, &df_command_table, &df_command_plot, NULL,
 };

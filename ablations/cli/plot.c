@@ -1,0 +1,73 @@
+/* `defeat plot SPEC`: bars, learning curves and, where the spec asks for it, a heat map. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/cli/table_source.h"
+#include "core/base/file.h"
+#include "plots/plot.h"
+
+struct plot_options {
+    struct df_common_options common;
+    char output[DF_STRING_MAX];
+};
+static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct plot_options, common),
+                                           { "output", DF_STRING_OPTION(struct plot_options, output), 0, 0, 0,
+                                             "folder of the plots; empty: plots/ beside the journal", .text = "" },
+                                           { 0 } };
+
+static void report(const char *folder, const char *name) { printf("%s/%s.svg %s/%s.png\n", folder, name, folder, name); }
+
+static df_status plot_all(const struct df_table_source *source, const char *folder, struct df_error *err)
+{
+    const struct df_spec *spec = source->spec;
+    struct df_table *table;
+
+    DF_TRY(df_folder_make(folder, err));
+    DF_TRY(df_table_build(source->journal, &source->request, &table, err));
+    df_status status = df_plot_bars(table, folder, "bars", err);
+
+    if (status == DF_OK) {
+        report(folder, "bars");
+        status = df_plot_curves(source->journal, &source->request, folder, "curves", err);
+    }
+    if (status == DF_OK) {
+        report(folder, "curves");
+        if (spec->heat_x[0] && spec->heat_y[0])
+            status = df_plot_heat(table, spec->heat_x, spec->heat_y, folder, "heat", err);
+    }
+    if (status == DF_OK && spec->heat_x[0] && spec->heat_y[0])
+        report(folder, "heat");
+    df_table_free(table);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct plot_options *options = values;
+    struct df_error err = { 0 };
+    struct df_table_source source;
+
+    (void)count;
+    if (df_table_source_open(&options->common, arguments[0], &source, &err) != DF_OK)
+        return df_command_fail(&err);
+    char *folder = options->output[0] ? df_strdup(options->output) : df_path_join(source.folder, "plots");
+    const df_status status = plot_all(&source, folder, &err);
+
+    free(folder);
+    df_table_source_close(&source);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_plot = {
+    .name = "plot",
+    .summary = "bars, learning curves and heat map as SVG and PNG",
+    .usage = "defeat plot SPEC [--output FOLDER]",
+    .example = "defeat plot ablations/specs/reproduce-table.json",
+    .options = options_table,
+    .options_size = sizeof(struct plot_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,54 @@
+/* `defeat table SPEC`: the table over a spec's runs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/cli/table_source.h"
+
+struct table_options {
+    struct df_common_options common;
+    int format;
+    bool classes, runs;
+};
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct table_options, common),
+    { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
+    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too" },
+    { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
+    { 0 }
+};
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct table_options *options = values;
+    struct df_error err = { 0 };
+    struct df_table_source source;
+    struct df_table *table = NULL;
+    struct df_text text = DF_TEXT_INIT;
+
+    (void)count;
+    if (df_table_source_open(&options->common, arguments[0], &source, &err) != DF_OK)
+        return df_command_fail(&err);
+    if (options->runs)
+        df_table_runs_csv(source.journal, &source.request, &text);
+    else if (df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
+        df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
+    fputs(df_text_get(&text), stdout);
+    df_text_release(&text);
+    df_table_free(table);
+    df_table_source_close(&source);
+    return err.status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_table = {
+    .name = "table",
+    .summary = "mean, interval and paired difference per method",
+    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--classes] [--runs]",
+    .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
+    .options = options_table,
+    .options_size = sizeof(struct table_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,68 @@
+/* A spec's journal as a table asks for it, and a line about the teacher from its checkpoint's metadata. */
+#include "ablations/cli/table_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/nn/checkpoint.h"
+
+static char *teacher_path(const struct df_spec *spec, const char *out)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    if (spec->teacher)
+        df_text_addf(&name, "teachers/%s.safetensors", spec->teacher->id);
+    for (size_t i = 0; i < spec->count && !spec->teacher && !name.length; i++)
+        df_text_add(&name, spec->cell[i]->teacher_file);
+    char *path = name.length ? spec->teacher ? df_path_join(out, name.data) : df_path_join(spec->base, name.data) : NULL;
+
+    df_text_release(&name);
+    return path;
+}
+
+/* No teacher, or none trained yet: no line. */
+static void describe_teacher(const struct df_spec *spec, const char *out, struct df_text *line)
+{
+    char *path = teacher_path(spec, out);
+    cJSON *metadata = NULL;
+    double map;
+
+    if (path && df_file_exists(path) && df_checkpoint_metadata(path, &metadata, NULL) == DF_OK) {
+        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "map"));
+
+        if (text && df_parse_real(text, &map) && map >= 0)
+            df_text_addf(line, "teacher: %.2f mAP", 100 * map);
+    }
+    cJSON_Delete(metadata);
+    free(path);
+}
+
+df_status df_table_source_open(const struct df_common_options *options, const char *spec, struct df_table_source *out, struct df_error *err)
+{
+    *out = (struct df_table_source){ 0 };
+    DF_TRY(df_common_spec(options, spec, &out->spec, err));
+    df_arena_init(&out->memory, NULL, 16 * 1024);
+    out->folder = df_path_join(options->out, out->spec->name);
+    const df_status status = df_journal_read(out->folder, &out->journal, err);
+
+    if (status != DF_OK) {
+        df_table_source_close(out);
+        return status;
+    }
+    df_spec_table_request(out->spec, &out->memory, &out->request);
+    describe_teacher(out->spec, options->out, &out->teacher);
+    out->request.teacher = df_text_get(&out->teacher);
+    if (out->journal->runs == 0)
+        df_warn("'%s/runs.csv' holds no runs yet ('defeat sweep %s' makes them)", out->folder, spec);
+    return DF_OK;
+}
+
+void df_table_source_close(struct df_table_source *source)
+{
+    df_journal_free(source->journal);
+    df_text_release(&source->teacher);
+    df_arena_release(&source->memory);
+    df_spec_free(source->spec);
+    free(source->folder);
+}

@@ -1,0 +1,187 @@
+/* Bars: on the left the mAP of each method with its interval and every seed as a dot, on the right the paired difference to the baseline. */
+#include <math.h>
+
+#include "plots/plot.h"
+#include "plots/script.h"
+#include "results/csv_rows.h"
+
+enum { ROW = 40, TOP = 64, BOTTOM = 104, WIDTH = 1080 };
+
+/* Rows: point 0 is a method's mean; point k its k-th seed, drawn a little beside the middle of the bar. */
+static void add_data(const struct df_table *table, struct df_text *out)
+{
+    df_text_add(out,
+                "position,point,mAP_percent,low,high,difference,difference_low,difference_high,inside_noise,baseline,method,options\n");
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_table_line *line = &table->line[l];
+        const struct df_interval *ap = &line->metric[0], *d = &line->difference;
+
+        for (size_t p = 0; p <= line->points; p++) {
+            const double spread = p == 0 || line->points < 2 ? 0 : 0.36 * ((double)(p - 1) / (double)(line->points - 1) - 0.5);
+
+            df_csv_add_real(out, (double)l + spread, true);
+            df_csv_add_int(out, (int64_t)p, false);
+            df_csv_add_real(out, p ? line->point[p - 1] : ap->mean, false);
+            df_csv_add_real(out, p ? NAN : ap->low, false);
+            df_csv_add_real(out, p ? NAN : ap->high, false);
+            df_csv_add_real(out, p || !d->n ? NAN : d->mean, false);
+            df_csv_add_real(out, p ? NAN : d->low, false);
+            df_csv_add_real(out, p ? NAN : d->high, false);
+            df_csv_add_int(out, line->inside_noise, false);
+            df_csv_add_int(out, l == table->baseline, false);
+            df_csv_add(out, line->label, false);
+            df_csv_add(out, line->axes, false);
+            df_text_add(out, "\n");
+        }
+    }
+}
+
+static size_t letters(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static size_t longest_label(const struct df_table *table)
+{
+    size_t most = 0;
+
+    for (size_t l = 0; l < table->lines; l++) {
+        const size_t a = letters(table->line[l].label), b = letters(table->line[l].axes);
+
+        most = a > most ? a : most;
+        most = b > most ? b : most;
+    }
+    return most;
+}
+
+static void add_labels(const struct df_table *table, struct df_text *out)
+{
+    df_text_add(out, "set ytics scale 0 (");
+    for (size_t l = 0; l < table->lines; l++) {
+        df_text_add(out, l ? ", " : "");
+        df_script_quote(out, table->line[l].label);
+        if (table->line[l].axes[0]) {
+            df_text_add(out, ".\"\\n\".");
+            df_script_quote(out, table->line[l].axes);
+        }
+        df_text_addf(out, " %zu", l);
+    }
+    df_text_add(out, ")\n");
+}
+
+static double largest(const struct df_table *table)
+{
+    double most = 1;
+
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_table_line *line = &table->line[l];
+
+        most = fmax(most, fmax(line->metric[0].mean, line->metric[0].high)); /* fmax leaves NAN out */
+        for (size_t p = 0; p < line->points; p++)
+            most = fmax(most, line->point[p]);
+    }
+    return most;
+}
+
+/* "31.20 +- 0.61" behind the bar. */
+static void add_values(const struct df_table *table, double most, struct df_text *out)
+{
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_table_line *line = &table->line[l];
+        const struct df_interval *ap = &line->metric[0];
+        double end = fmax(ap->mean, ap->high);
+
+        for (size_t p = 0; p < line->points; p++)
+            end = fmax(end, line->point[p]);
+        df_text_addf(out, "set label %zu '", l + 10);
+        if (ap->n == 0)
+            df_text_add(out, "no finished run");
+        else if (ap->n == 1)
+            df_text_addf(out, "%.2f", ap->mean);
+        else
+            df_text_addf(out, "%.2f \xc2\xb1 %.2f", ap->mean, (ap->high - ap->low) / 2);
+        df_text_addf(out, "' at first %.6g,%zu left font ',11'\n", ap->n ? end + 0.015 * most : 0.015 * most, l);
+    }
+}
+
+static void add_left(const struct df_table *table, struct df_text *out)
+{
+    const double most = largest(table);
+
+    df_text_addf(out, "set xrange [0:%.6g]\nset xlabel 'mAP (%%)'\n", 1.32 * most);
+    add_labels(table, out);
+    add_values(table, most, out);
+    df_text_add(out, "plot DATA skip 1 using ($2==0 ? $3 : NaN):1:(0):3:($1-0.32):($1+0.32):($10==1 ? 0xb3b3b3 : 0x9ccbe8) with boxxyerror "
+                     "fillstyle solid 1 noborder linecolor rgb variable, \\\n"
+                     "     DATA skip 1 using ($2>0 ? $3 : NaN):1 with points pointtype 7 pointsize 0.45 linecolor rgb '#0072b2', \\\n"
+                     "     DATA skip 1 using ($2==0 ? $3 : NaN):1:4:5 with xerrorbars pointtype -1 linewidth 1.6 linecolor rgb '#000000'\n"
+                     "unset label\n");
+}
+
+static void add_right(const struct df_table *table, struct df_text *out)
+{
+    double most = 0.1;
+
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_interval *d = &table->line[l].difference;
+
+        if (d->n)
+            most = fmax(most, fmax(fabs(d->mean), fmax(fabs(d->low), fabs(d->high))));
+    }
+    df_text_addf(out, "set xrange [%.6g:%.6g]\nset xlabel 'paired difference (points)'\n", -1.12 * most, 1.12 * most);
+    df_text_addf(out, "set ytics format ''\nset arrow 1 from 0,graph 0 to 0,graph 1 nohead linecolor rgb '#000000' linewidth 1\n");
+    df_text_add(
+        out, "plot DATA skip 1 using ($9==0 && $2==0 ? $6 : NaN):1:7:8 with xerrorbars pointtype 7 pointsize 0.8 linewidth 1.6 linecolor "
+             "rgb '#d55e00', \\\n"
+             "     DATA skip 1 using ($9==1 && $2==0 ? $6 : NaN):1:7:8 with xerrorbars pointtype 6 pointsize 0.8 linewidth 1.6 linecolor "
+             "rgb '#777777'\n");
+}
+
+static void add_caption(const struct df_table *table, size_t height, struct df_text *out)
+{
+    const char *const style = "left font ',10' textcolor rgb '#444444'";
+
+    df_text_add(out, "set label 1 ");
+    df_script_quote(out, table->title);
+    df_text_addf(out, " at screen 0.5,screen %.5f center font ',14'\n", 1 - 26.0 / (double)height);
+    df_text_addf(out,
+                 "set label 2 'Bars: mean over seeds. Whiskers: 95 %% interval of the mean (Student t). Dots: seeds.' at screen "
+                 "0.012,screen %.5f %s\n",
+                 40.0 / (double)height, style);
+    df_text_add(out, "set label 3 'Right: difference to '.");
+    df_script_quote(out, table->line[table->baseline].label);
+    df_text_addf(out, ".', paired by seed, with its 95 %% interval; hollow and grey: inside the noise.' at screen 0.012,screen %.5f %s\n",
+                 18.0 / (double)height, style);
+}
+
+df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name, struct df_error *err)
+{
+    struct df_text data = DF_TEXT_INIT, script = DF_TEXT_INIT;
+    const size_t height = TOP + BOTTOM + ROW * table->lines, wide = 30 + 8 * longest_label(table);
+    const size_t labels = wide < 120 ? 120 : wide > 420 ? 420 : wide;
+    const double left = (double)labels / WIDTH, middle = left + 0.62 * (0.975 - left);
+
+    add_data(table, &data);
+    df_script_begin(&script, name, WIDTH, height);
+    df_text_addf(&script, "DATA = '%s.csv'\nset multiplot\nunset key\nset border 1 linecolor rgb '#444444'\n", name);
+    df_text_addf(&script, "set yrange [%.1f:-0.5]\nset xtics nomirror\nset grid xtics linecolor rgb '#dddddd'\nset errorbars small\n",
+                 (double)table->lines - 0.5);
+    df_text_addf(&script, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1 - (double)TOP / (double)height,
+                 (double)BOTTOM / (double)height);
+    add_caption(table, height, &script);
+    df_text_addf(&script, "set lmargin at screen %.5f\nset rmargin at screen %.5f\n", left, middle - 0.012);
+    add_left(table, &script);
+    df_text_addf(&script, "set lmargin at screen %.5f\nset rmargin at screen 0.975\n", middle + 0.012);
+    add_right(table, &script);
+    df_text_add(&script, "unset multiplot\n");
+    df_script_end(&script);
+    const df_status status = df_script_run(folder, name, &data, &script, err);
+
+    df_text_release(&data);
+    df_text_release(&script);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* A gnuplot script and the CSV beside it: quoting, the two terminals, running gnuplot. */
+#ifndef DF_PLOTS_SCRIPT_H
+#define DF_PLOTS_SCRIPT_H
+#include "core/base/status.h"
+#include "core/base/text.h"
+
+/* Adds 'text' as gnuplot reads it: single-quoted (nothing is substituted in it), control characters as spaces. */
+void df_script_quote(struct df_text *script, const char *text);
+/* Settings, and a loop over the terminals SVG and PNG (twice the size) that df_script_end closes. width, height: pixels of the SVG. */
+void df_script_begin(struct df_text *script, const char *name, size_t width, size_t height);
+void df_script_end(struct df_text *script);
+/* Writes <folder>/<name>.csv and .gp and runs gnuplot in the folder, which makes <name>.svg and .png. */
+df_status df_script_run(const char *folder, const char *name, const struct df_text *data, const struct df_text *script, struct df_error *err);
+#endif
