@@ -15,12 +15,12 @@ struct df_anchor_options {
 
 struct df_anchor_set {
     size_t canvas_h, canvas_w, levels;
-    size_t height[DF_LEVELS], width[DF_LEVELS];  /* cells */
+    size_t height[DF_LEVELS], width[DF_LEVELS]; /* cells */
     size_t level_count[DF_LEVELS], count;
-    struct df_box *box;                          /* [count]: levels in order, row by row, then per cell */
-    size_t capacity;                             /* padded: a multiple of the vector lanes */
-    float *side[4], *area;                       /* the same boxes by coordinate; padding is empty */
-    float *overlap, *best;                       /* scratch of matching */
+    struct df_box *box;    /* [count]: levels in order, row by row, then per cell */
+    size_t capacity;       /* padded: a multiple of the vector lanes */
+    float *side[4], *area; /* the same boxes by coordinate; padding is empty */
+    float *overlap, *best; /* scratch of matching */
     int32_t *best_box, *forced;
 };
 /* Fills the set for this canvas and these level sizes; does nothing when they have not changed. */
@@ -30,10 +30,10 @@ void df_anchor_set_release(struct df_anchor_set *set);
 
 enum { DF_FORCED_BEST, DF_FORCED_OWN };
 struct df_matcher {
-    double fg_iou, bg_iou;      /* best IoU >= fg_iou: positive; < bg_iou: background; between: ignored */
-    bool low_quality;           /* a ground-truth box's best anchors (ties included) are positive whatever their IoU */
-    double low_quality_iou;     /* ... if it is above this */
-    int low_quality_box;        /* such an anchor belongs to its own best box (torchvision) or to the box that forced it (mmdet) */
+    double fg_iou, bg_iou;  /* best IoU >= fg_iou: positive; < bg_iou: background; between: ignored */
+    bool low_quality;       /* a ground-truth box's best anchors (ties included) are positive whatever their IoU */
+    double low_quality_iou; /* ... if it is above this */
+    int low_quality_box;    /* such an anchor belongs to its own best box (torchvision) or to the box that forced it (mmdet) */
 };
 /* matched [count]: index into truth, -1 background, -2 ignored. Equal IoU: the first box. No boxes: all background. Returns the positives. */
 size_t df_match_anchors(struct df_anchor_set *set, const struct df_matcher *matcher, const struct df_ground_truth *truth, int32_t *matched);

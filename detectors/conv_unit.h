@@ -8,7 +8,7 @@ struct df_conv_unit_plan {
     const struct df_conv_unit *share; /* the unit whose weight (and bias) this one uses; NULL: its own */
     size_t in, out, kernel, stride;   /* padding is kernel / 2 */
     bool bias, relu;
-    struct df_initialiser init;       /* of the weight */
+    struct df_initialiser init; /* of the weight */
     double bias_value;
 };
 
@@ -16,14 +16,14 @@ struct df_conv_units {
     struct df_parameters *parameters;
     double eps, momentum;
     bool frozen_norm;
-    struct df_conv_unit **items;      /* stable addresses */
+    struct df_conv_unit **items; /* stable addresses */
     size_t count, capacity;
-    bool fold;                        /* batch norms are folded by the next refresh */
-    struct df_parameters *folded;     /* weights and biases after folding; NULL: not folded yet */
-    uint64_t folded_version;          /* of `parameters`, when they were folded */
+    bool fold;                    /* batch norms are folded by the next refresh */
+    struct df_parameters *folded; /* weights and biases after folding; NULL: not folded yet */
+    uint64_t folded_version;      /* of `parameters`, when they were folded */
 };
 struct df_conv_unit *df_conv_units_add(struct df_conv_units *units, const struct df_conv_unit_plan *plan);
-void df_conv_units_fold(struct df_conv_units *units);     /* nothing trains any more; folds at the next refresh */
-void df_conv_units_refresh(struct df_conv_units *units);  /* before a forward pass: folds if asked for and not done for these values */
+void df_conv_units_fold(struct df_conv_units *units);    /* nothing trains any more; folds at the next refresh */
+void df_conv_units_refresh(struct df_conv_units *units); /* before a forward pass: folds if asked for and not done for these values */
 void df_conv_units_release(struct df_conv_units *units);
 #endif

@@ -8,43 +8,47 @@
 #define DF_DETECTOR_ABI 1
 
 struct df_neck_level {
-    size_t stride;               /* canvas pixels per cell */
-    df_tensor *feature;          /* [N,h,w,C] */
-    double feature_std;          /* the network's own, over training images, all cells and channels; 0: not measured */
+    size_t stride;      /* canvas pixels per cell */
+    df_tensor *feature; /* [N,h,w,C] */
+    double feature_std; /* the network's own, over training images, all cells and channels; 0: not measured */
 };
 struct df_stage_map {
     size_t stride;
-    df_tensor *feature;          /* C2..C5; NULL where the network has none */
+    df_tensor *feature; /* C2..C5; NULL where the network has none */
 };
 
 /* Device tensors live on the tape of the pass that made them; host arrays until the detector's next forward. */
 struct df_detection_state {
     size_t batch, canvas_h, canvas_w, classes;
-    const struct df_batch *images;              /* ground truth, valid region */
+    const struct df_batch *images; /* ground truth, valid region */
     struct df_stage_map stage[DF_STAGES];
     size_t levels;
     struct df_neck_level neck[DF_LEVELS];
     /* dense head */
-    size_t anchors;                             /* A, over all levels, finest level first, row by row, then per cell */
-    const struct df_box *anchor;                /* [A], the same for every image of a canvas */
+    size_t anchors;              /* A, over all levels, finest level first, row by row, then per cell */
+    const struct df_box *anchor; /* [A], the same for every image of a canvas */
     size_t level_anchors[DF_LEVELS];
-    df_tensor *class_logits;                    /* [N,1,A,K]; RPN: K = 1 */
-    df_tensor *box_deltas;                      /* [N,1,A,4] */
-    const int32_t *label;                       /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
-    const df_real *target;                      /* [N*A*4] encoded boxes, meaningful where label >= 0 */
-    size_t positives;                           /* anchors with label >= 0, whole batch */
+    df_tensor *class_logits; /* [N,1,A,K]; RPN: K = 1 */
+    df_tensor *box_deltas;   /* [N,1,A,4] */
+    const int32_t *label;    /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
+    const df_real *target;   /* [N*A*4] encoded boxes, meaningful where label >= 0 */
+    size_t positives;        /* anchors with label >= 0, whole batch */
     /* two-stage detectors: sampled proposals */
-    size_t proposals;                           /* R, whole batch; 0 for one-stage detectors */
-    const struct df_box *proposal;              /* [R] canvas pixels */
-    const uint32_t *proposal_image;             /* [R] */
-    const int32_t *proposal_label;              /* [R]: class >= 0, -1 background, -2 a padding row */
-    df_tensor *roi_logits, *roi_deltas;         /* [R,1,1,K+1], [R,1,1,4(K+1)] */
+    size_t proposals;                   /* R, whole batch; 0 for one-stage detectors */
+    const struct df_box *proposal;      /* [R] canvas pixels */
+    const uint32_t *proposal_image;     /* [R] */
+    const int32_t *proposal_label;      /* [R]: class >= 0, -1 background, -2 a padding row */
+    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)] */
 };
 
 #define DF_LOSS_TERMS 16
-struct df_loss_terms {                          /* logged by name, read after the step */
+struct df_loss_terms { /* logged by name, read after the step */
     size_t count;
-    struct { char name[40]; const df_tensor *value; double weight; } term[DF_LOSS_TERMS];
+    struct {
+        char name[40];
+        const df_tensor *value;
+        double weight;
+    } term[DF_LOSS_TERMS];
 };
 void df_loss_terms_add(struct df_loss_terms *terms, const char *name, const df_tensor *value, double weight);
 
@@ -52,8 +56,8 @@ struct df_detector;
 struct df_detector_class {
     int abi;
     const char *name, *summary;
-    unsigned offers;                            /* DF_NEEDS_* bits of distillers/distiller.h that this detector's state can fill: see DF_OFFERS_* */
-    const df_option *options;                   /* the spec's "detector" object besides "kind" */
+    unsigned offers;          /* DF_NEEDS_* bits of distillers/distiller.h that this detector's state can fill: see DF_OFFERS_* */
+    const df_option *options; /* the spec's "detector" object besides "kind" */
     size_t options_size;
     df_status (*create)(const void *options, const struct df_network_options *network, size_t classes, struct df_parameters *parameters,
                         struct df_detector **out, struct df_error *err);
@@ -70,11 +74,11 @@ struct df_detector_class {
 };
 enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 
-struct df_detector {                            /* first member of a concrete detector */
+struct df_detector { /* first member of a concrete detector */
     const struct df_detector_class *class;
     struct df_network *network;
     struct df_parameters *parameters;
-    size_t first_parameter, end_parameter;      /* its items in parameters */
+    size_t first_parameter, end_parameter; /* its items in parameters */
     size_t classes;
 };
 extern const struct df_detector_class *const df_detector_classes[];

@@ -8,7 +8,7 @@ enum { DF_EXTRA_FROM_C5, DF_EXTRA_FROM_P5 };
 
 struct df_fpn {
     size_t inputs;
-    size_t stage[DF_STAGES];                           /* which stage (0 = C2) feeds input k */
+    size_t stage[DF_STAGES]; /* which stage (0 = C2) feeds input k */
     struct df_conv_unit *inner[DF_STAGES], *layer[DF_STAGES];
     int extra, extra_from;
     struct df_conv_unit *p6, *p7;

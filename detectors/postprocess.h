@@ -4,17 +4,17 @@
 #include "detectors/detector.h"
 
 struct df_postprocess_options {
-    double score_threshold;     /* only scores above it */
-    int64_t candidates;         /* most (anchor, class) pairs kept per level */
+    double score_threshold; /* only scores above it */
+    int64_t candidates;     /* most (anchor, class) pairs kept per level */
     double nms_iou;
-    int64_t detections;         /* most per image */
+    int64_t detections; /* most per image */
     float box_weights[4];
 };
-struct df_postprocess {         /* scratch: taken once for a size and kept */
+struct df_postprocess { /* scratch: taken once for a size and kept */
     size_t logits_room, deltas_room, room;
-    df_real *logits, *deltas;   /* of one level, of one image */
-    float *values;              /* the logits as float */
-    struct df_box *box;         /* [room] candidates of all levels */
+    df_real *logits, *deltas; /* of one level, of one image */
+    float *values;            /* the logits as float */
+    struct df_box *box;       /* [room] candidates of all levels */
     float *score;
     int32_t *label;
     uint32_t *index, *keep, *work;

@@ -7,7 +7,7 @@ enum { DF_BLOCK_BASIC, DF_BLOCK_BOTTLENECK };
 enum { DF_STEM_STANDARD, DF_STEM_SMALL };
 enum { DF_NETWORK_NORM_BATCH, DF_NETWORK_NORM_FROZEN };
 
-struct df_resnet_plan {  /* what depth, block, blocks, base_width and widths come to */
+struct df_resnet_plan { /* what depth, block, blocks, base_width and widths come to */
     bool bottleneck, small_stem;
     size_t stem_width, stages;
     size_t blocks[DF_STAGES], width[DF_STAGES];
@@ -16,7 +16,7 @@ struct df_resnet_plan {  /* what depth, block, blocks, base_width and widths com
 bool df_resnet_plan(const struct df_network_options *options, struct df_resnet_plan *plan);
 
 struct df_resnet_block {
-    struct df_conv_unit *conv[3], *down;  /* down NULL: the identity */
+    struct df_conv_unit *conv[3], *down; /* down NULL: the identity */
     size_t convs;
 };
 struct df_resnet {

@@ -60,7 +60,7 @@ static const df_option retinanet_options[] = {
     { "candidates", DF_INT_OPTION(ROW, post.candidates), 1000, 1, 1000000, .help = "most candidates per level before suppression" },
     { "nms_iou", DF_REAL_OPTION(ROW, post.nms_iou), 0.5, 0, 1,
       .help = "non-maximum suppression: largest IoU of two kept boxes of a class" },
-    { "detections", DF_INT_OPTION(ROW, post.detections), 100, 1, 100000, .help = "most detections per image" },
+    { "detections", DF_INT_OPTION(ROW, post.detections), 300, 1, 100000, .help = "most detections per image" },
     { 0 },
 };
 #undef ROW

@@ -1,0 +1,417 @@
+/* RetinaNet against torchvision (tests/golden/make_retinanet.py), images alone against images in a batch, repeatability, memory. */
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "core/nn/checkpoint.h"
+#include "tests/detectors/detect_support.h"
+
+enum { GOLDEN_H = 64, GOLDEN_W = 96, GOLDEN_CLASSES = 5, GOLDEN_ANCHORS = 1161 };
+static const char golden_file[] = "tests/golden/retinanet.safetensors";
+static const char *const golden_network[] = {
+    "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", NULL
+};
+static const char *const golden_detector[] = { "candidates=200", NULL };
+
+/* Calls from our code to the heap (all of it goes through df_malloc, df_calloc, df_realloc), not those of libraries. */
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *old, size_t bytes);
+static size_t heap_calls;
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define COUNTS_HEAP 0
+#else
+#define COUNTS_HEAP 1
+static void count_call(const void *caller)
+{
+    Dl_info info;
+
+    heap_calls += dladdr(caller, &info) && info.dli_sname && strncmp(info.dli_sname, "df_", 3) == 0;
+}
+
+void *malloc(size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_realloc(old, bytes);
+}
+#endif
+
+static struct test_batch *golden_batch(void)
+{
+    static const size_t valid[2][2] = { { 64, 96 }, { 60, 84 } };
+    struct test_batch *t = test_batch_new(2, GOLDEN_H, GOLDEN_W, GOLDEN_CLASSES, true);
+    df_real *out = t->batch.pixels;
+
+    for (size_t n = 0; n < 2; n++)
+        for (size_t y = 0; y < GOLDEN_H; y++)
+            for (size_t x = 0; x < GOLDEN_W; x++)
+                for (size_t c = 0; c < 3; c++) {
+                    const size_t v = (37 * n + 11 * y * y + 7 * x * y + 53 * c + 5 * x) % 251;
+
+                    *out++ = y < valid[n][0] && x < valid[n][1] ? (df_real)v / 128 - 1 : 0;
+                }
+    for (size_t n = 0; n < 2; n++) {
+        t->valid_h[n] = valid[n][0];
+        t->valid_w[n] = valid[n][1];
+    }
+    t->truth[0].count = 3;
+    t->boxes[0][0] = (struct df_box){ 10, 12, 44, 40 };
+    t->boxes[0][1] = (struct df_box){ 50.5F, 8.25F, 90, 60 };
+    t->boxes[0][2] = (struct df_box){ 12, 14, 40, 44 };
+    t->labels[0][0] = 1;
+    t->labels[0][1] = 4;
+    t->labels[0][2] = 0;
+    t->truth[1].count = 1;
+    t->boxes[1][0] = (struct df_box){ 30, 20, 70, 55 };
+    t->labels[1][0] = 2;
+    return t;
+}
+
+/* A golden.* vector of the fixture; free it. */
+static df_real *golden(struct df_device *device, const char *name, size_t count)
+{
+    struct df_parameters *parameters = df_parameters_new();
+    df_real *values = malloc(count * sizeof *values);
+    struct df_parameter *p = df_parameters_add(parameters, name, DF_VECTOR, (df_shape){ 1, 1, 1, count },
+                                               (struct df_initialiser){ DF_INIT_ZERO, 0 }, DF_RNG_INIT);
+    struct df_error err;
+
+    df_parameters_build(parameters, device, 0, false);
+    assert_ok(df_checkpoint_read(golden_file, parameters, false, true, &err));
+    df_read(device, values, p->value, count * sizeof *values);
+    df_parameters_free(parameters);
+    return values;
+}
+
+static void assert_golden(struct test_model *model, const char *name, const df_tensor *found, size_t count, double relative,
+                          double absolute)
+{
+    df_real *expected = golden(model->device, name, count), *values = malloc(count * sizeof *values);
+
+    df_read(model->device, values, found->data, count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        assert_close((double)values[i], (double)expected[i], relative, absolute);
+    free(expected);
+    free(values);
+}
+
+static struct test_model golden_model(const char *device, bool gradients)
+{
+    struct test_model model = test_model_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
+    struct df_error err;
+
+    assert_ok(df_checkpoint_read(golden_file, model.parameters, false, true, &err));
+    return model;
+}
+
+static void assert_losses(struct test_model *model, const char *name, df_tape *tape, const struct df_detection_state *s, df_tensor **loss)
+{
+    df_real *expected = golden(model->device, name, 2);
+    struct df_loss_terms terms = { 0 };
+
+    *loss = model->detector->class->loss(model->detector, tape, s, &terms);
+    assert_int_equal(terms.count, 2);
+    assert_string_equal(terms.term[0].name, "classification");
+    assert_string_equal(terms.term[1].name, "bbox_regression");
+    for (size_t k = 0; k < 2; k++)
+        assert_close(df_item(tape, terms.term[k].value), (double)expected[k], 1e-4, 0);
+    assert_close(df_item(tape, *loss), (double)(expected[0] + expected[1]), 1e-4, 0);
+    free(expected);
+}
+
+/* One to one, in order: labels equal, scores to 1e-5, boxes to 1e-3 pixels (float sums of other order behind exp). */
+static void assert_detections(struct test_model *model, df_tape *tape, const struct df_detection_state *s, size_t image,
+                              size_t expected_count)
+{
+    const struct df_category category[GOLDEN_CLASSES] = { { 10, "a" }, { 11, "b" }, { 12, "c" }, { 13, "d" }, { 14, "e" } };
+    const struct df_image_info info = {
+        .id = 77, .file_name = "", .width = (int)s->images->valid_w[image], .height = (int)s->images->valid_h[image]
+    };
+    struct df_detection *out = calloc(model->detector->class->max_detections(model->detector), sizeof *out);
+    const size_t count = model->detector->class->predict(model->detector, tape, s, image, &info, category, out);
+    char name[32];
+    df_real *boxes, *scores, *labels;
+
+    assert_int_equal(count, expected_count);
+    snprintf(name, sizeof name, "golden.boxes%zu", image);
+    boxes = golden(model->device, name, count * 4);
+    snprintf(name, sizeof name, "golden.scores%zu", image);
+    scores = golden(model->device, name, count);
+    snprintf(name, sizeof name, "golden.labels%zu", image);
+    labels = golden(model->device, name, count);
+    for (size_t k = 0; k < count; k++) {
+        const df_real *b = boxes + 4 * k;
+
+        assert_int_equal(out[k].image_id, 77);
+        assert_int_equal(out[k].category_id, 10 + (int)labels[k]);
+        assert_close(out[k].score, (double)scores[k], 1e-5, 0);
+        assert_close(out[k].bbox[0], (double)b[0], 0, 1e-3);
+        assert_close(out[k].bbox[1], (double)b[1], 0, 1e-3);
+        assert_close(out[k].bbox[2], (double)(b[2] - b[0]), 0, 1e-3);
+        assert_close(out[k].bbox[3], (double)(b[3] - b[1]), 0, 1e-3);
+    }
+    free(out);
+    free(boxes);
+    free(scores);
+    free(labels);
+}
+
+static void eval_case(const char *device, bool fold)
+{
+    struct test_model model = golden_model(device, false);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    df_real *anchors = golden(model.device, "golden.anchors", GOLDEN_ANCHORS * 4);
+    df_tensor *loss;
+
+    if (fold)
+        model.detector->class->fold(model.detector);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    assert_int_equal(s.anchors, GOLDEN_ANCHORS);
+    for (size_t a = 0; a < GOLDEN_ANCHORS; a++) {
+        assert_true((df_real)s.anchor[a].x0 == anchors[4 * a] && (df_real)s.anchor[a].y0 == anchors[4 * a + 1]);
+        assert_true((df_real)s.anchor[a].x1 == anchors[4 * a + 2] && (df_real)s.anchor[a].y1 == anchors[4 * a + 3]);
+    }
+    assert_golden(&model, "golden.logits", s.class_logits, 2 * GOLDEN_ANCHORS * GOLDEN_CLASSES, 1e-4, 1e-5);
+    assert_golden(&model, "golden.deltas", s.box_deltas, 2 * GOLDEN_ANCHORS * 4, 1e-4, 1e-5);
+    assert_losses(&model, "golden.losses", tape, &s, &loss);
+    assert_detections(&model, tape, &s, 0, 77);
+    assert_detections(&model, tape, &s, 1, 60);
+    free(anchors);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_golden_eval(void **state)
+{
+    (void)state;
+    eval_case("ref", false);
+    eval_case("cpu", false);
+    eval_case("cpu", true);
+}
+
+/* Train mode: losses, running statistics, and per parameter the norm and the sum of its gradient (float noise through 20 layers of batch norm
+ * over as few as 2 values: 2e-3 of the norm). */
+static void train_case(const char *device)
+{
+    struct test_model model = golden_model(device, true);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, true);
+    const struct df_parameter *running = df_parameters_find(model.parameters, "backbone.body.layer4.0.bn3.running_var");
+    df_tensor moved = { .shape = running->shape, .data = running->value }, *loss;
+    struct df_detection_state s;
+    size_t compared = 0;
+
+    model.detector->class->forward(model.detector, tape, &t->batch, true, true, &s);
+    assert_losses(&model, "golden.train_losses", tape, &s, &loss);
+    df_backward(tape, loss);
+    assert_golden(&model, "golden.running", &moved, 24, 1e-4, 1e-6);
+    for (size_t i = 0; i < model.parameters->count; i++) {
+        const struct df_parameter *p = model.parameters->items[i];
+        const size_t n = df_count(p->shape);
+        df_real *expected, *grad;
+        double square = 0, sum = 0;
+        char name[128];
+
+        if (p->buffer)
+            continue;
+        snprintf(name, sizeof name, "golden.grad.%s", p->name);
+        expected = golden(model.device, name, 2);
+        grad = malloc(n * sizeof *grad);
+        df_read(model.device, grad, p->grad, n * sizeof *grad);
+        for (size_t k = 0; k < n; k++) {
+            square += (double)grad[k] * (double)grad[k];
+            sum += (double)grad[k];
+        }
+        assert_close(sqrt(square), (double)expected[0], 2e-3, 1e-6);
+        assert_close(sum, (double)expected[1], 0, 2e-3 * (double)expected[0] * sqrt((double)n) + 1e-6);
+        compared++;
+        free(expected);
+        free(grad);
+    }
+    assert_int_equal(compared, 96);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_golden_train(void **state)
+{
+    (void)state;
+    train_case("ref");
+    train_case("cpu");
+}
+
+/* Stored pixels = canvas pixels / scale, on each axis. */
+static void test_scale(void **state)
+{
+    const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
+    const struct df_image_info whole = { .id = 1, .file_name = "", .width = 96, .height = 64 };
+    const struct df_image_info stored = { .id = 1, .file_name = "", .width = 48, .height = 128 };
+    struct test_model model = golden_model("cpu", false);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection a[300], b[300];
+    struct df_detection_state s;
+    size_t count;
+
+    (void)state;
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    assert_null(s.label);
+    count = model.detector->class->predict(model.detector, tape, &s, 0, &whole, category, a);
+    t->scale_x[0] = 2;
+    t->scale_y[0] = 0.5;
+    assert_int_equal(model.detector->class->predict(model.detector, tape, &s, 0, &stored, category, b), count);
+    for (size_t k = 0; k < count; k++)
+        for (size_t axis = 0; axis < 4; axis++)
+            assert_close(b[k].bbox[axis], a[k].bbox[axis] * (axis % 2 ? 2 : 0.5), 1e-6, 1e-5);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+/* Eight images at once and one by one: the same to 1e-5 (a library may choose another blocking for another batch). */
+static void test_batch_is_images(void **state)
+{
+    struct test_model model = test_model_new("cpu", test_student_network, test_student_detector, 8, false);
+    struct test_batch *t = test_batch_new(8, 96, 80, 8, false);
+    df_tape *tape = df_tape_new(model.device, false), *single = df_tape_new(model.device, false);
+    struct df_detection_state all, one;
+    size_t rows;
+
+    (void)state;
+    test_model_stir(&model);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &all);
+    rows = all.anchors;
+    assert_int_equal(rows, 3 * (24 * 20 + 12 * 10 + 6 * 5));
+    for (size_t n = 0; n < 8; n++) {
+        struct df_batch batch = t->batch;
+
+        batch.n = 1;
+        batch.pixels += n * 96 * 80 * 3;
+        batch.truth += n;
+        df_tape_reset(single);
+        model.detector->class->forward(model.detector, single, &batch, false, false, &one);
+        for (size_t i = 0; i < rows * 8; i++)
+            assert_close((double)all.class_logits->data[n * rows * 8 + i], (double)one.class_logits->data[i], 1e-5, 1e-5);
+        for (size_t i = 0; i < rows * 4; i++)
+            assert_close((double)all.box_deltas->data[n * rows * 4 + i], (double)one.box_deltas->data[i], 1e-5, 1e-5);
+    }
+    df_tape_free(tape);
+    df_tape_free(single);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+/* loss_norm: with image, the mean over images of each image's own loss; with batch, sums over the positives of the batch. */
+static void test_loss_norms(void **state)
+{
+    const char *const image[] = { "anchor_size=13,23,40", "anchor_scales=1", "loss_norm=image", NULL };
+    const char *const whole[] = { "anchor_size=13,23,40", "anchor_scales=1", "loss_norm=batch", NULL };
+    struct test_batch *t = test_batch_new(4, 48, 64, 3, false);
+    double loss[2], mean = 0, sum = 0;
+    size_t positives = 0;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        struct test_model model = test_model_new("ref", test_tiny_network, k ? whole : image, 3, false);
+        df_tape *tape = df_tape_new(model.device, false);
+        struct df_detection_state s;
+
+        model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+        positives = s.positives;
+        loss[k] = df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL));
+        for (size_t n = 0; k == 0 && n < 4; n++) {
+            struct df_batch batch = t->batch;
+            double alone;
+
+            batch.n = 1;
+            batch.pixels += n * 48 * 64 * 3;
+            batch.truth += n;
+            df_tape_reset(tape);
+            model.detector->class->forward(model.detector, tape, &batch, false, true, &s);
+            assert_int_equal(s.positives == 0, n == 0);
+            alone = df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL));
+            mean += alone / 4;
+            sum += alone * (double)(s.positives ? s.positives : 1);
+        }
+        df_tape_free(tape);
+        test_model_free(&model);
+    }
+    assert_close(loss[0], mean, 1e-5, 0);
+    assert_close(loss[1], sum / (double)positives, 1e-5, 0);
+    assert_true(fabs(loss[0] - loss[1]) > 1e-3);
+    test_batch_free(t);
+}
+
+static double step(struct test_model *model, df_tape *tape, const struct df_batch *batch, struct df_detection *out)
+{
+    const struct df_category category[3] = { { 1, "a" }, { 2, "b" }, { 3, "c" } };
+    const struct df_image_info info = { .id = 1, .file_name = "", .width = 64, .height = 48 };
+    struct df_detection_state s;
+    double value;
+
+    df_tape_reset(tape);
+    df_parameters_zero_grad(model->parameters);
+    model->detector->class->forward(model->detector, tape, batch, true, true, &s);
+    df_tensor *loss = model->detector->class->loss(model->detector, tape, &s, NULL);
+
+    df_backward(tape, loss);
+    value = df_item(tape, loss);
+    model->detector->class->predict(model->detector, tape, &s, 1, &info, category, out);
+    return value;
+}
+
+static void test_repeatable_without_heap(void **state)
+{
+    const char *const detector[] = { "anchor_size=13,23,40", "score_threshold=0.001", NULL };
+    struct test_model model = test_model_new("cpu", test_tiny_network, detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection *out = calloc(300, sizeof *out);
+    double first;
+    size_t before;
+
+    (void)state;
+    first = step(&model, tape, &t->batch, out);
+    before = heap_calls;
+    for (int k = 0; k < 3; k++)
+        assert_true(step(&model, tape, &t->batch, out) == first);
+    if (COUNTS_HEAP) {
+        assert_true(before > 0);
+        assert_int_equal(heap_calls - before, 0);
+    }
+    free(out);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_eval),     cmocka_unit_test(test_golden_train), cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),   cmocka_unit_test(test_repeatable_without_heap),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
