@@ -144,7 +144,7 @@ static df_status read_json(const char *path, const struct df_trainer *trainer, c
     const cJSON *run = cJSON_GetObjectItemCaseSensitive(*out, "run");
     const double step = get_real(*out, "step");
 
-    if (!cJSON_IsString(run) || strcmp(run->valuestring, trainer->cell->id) != 0 || !(step >= 1 && step < (double)trainer->steps)) {
+    if (!cJSON_IsString(run) || strcmp(run->valuestring, trainer->cell->id) != 0 || !(step >= 1 && step <= (double)trainer->steps)) {
         cJSON_Delete(*out);
         *out = NULL;
         return df_fail(err, DF_ERR_STALE, "'%s' is a position of another run", path);

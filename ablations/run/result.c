@@ -16,6 +16,8 @@
 
 volatile int df_run_stop;
 
+const char *df_run_revision(void) { return DF_REVISION; }
+
 struct run_paths {
     char *folder, *position, *weights, *results;
 };
@@ -124,7 +126,7 @@ static void start_row(const struct df_cell *cell, struct df_run_result *result)
         .seed = cell->seed,
         .status = "ok",
         .class_ap = "",
-        .revision = DF_REVISION,
+        .revision = df_run_revision(),
         .device = keep(result->memory, cell->device),
         .isa = df_device_isa(),
         .started = keep(result->memory, utc),

@@ -5,6 +5,7 @@
  *   <spec>/runs/<run id>/              results.json (COCO results of the validation split), log.txt, student.safetensors (export)
  *   teachers/<run id>.safetensors      trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                      neck_std per level, images
+ *   teachers/<run id>/                 results.json of the teacher; its position while it trains
  *   cache/<key>.cache                  teacher caches
  */
 #ifndef DF_ABLATIONS_RUN_RUN_H
@@ -33,6 +34,7 @@ extern volatile int df_run_stop;
 /* Trains and evaluates. On failure *out is NULL; the caller journals the reason. Does not write the journal. */
 df_status df_run_cell(const struct df_cell *cell, const struct df_run_options *options, struct df_run_result **out, struct df_error *err);
 void df_run_result_free(struct df_run_result *result);
+const char *df_run_revision(void);  /* of the source this was built from */
 
 /* Teacher: trains it if <out>/teachers has no file for its cell (one process at a time: a lock; others wait), returns the path. */
 df_status df_teacher_ensure(const struct df_cell *teacher_cell, const struct df_run_options *options, char **path, struct df_error *err);

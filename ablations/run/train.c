@@ -75,7 +75,7 @@ static bool point_due(const struct df_trainer *trainer, const struct df_curve *c
 static df_status interrupted(const struct df_trainer *trainer, const char *position, const struct df_curve *curve, double seconds,
                              struct df_error *err)
 {
-    if (position)
+    if (position && trainer->step)
         DF_TRY(df_position_write(position, trainer, curve, seconds, err));
     return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", trainer->step, trainer->steps,
                    position ? " (the same command goes on from there)" : "");
@@ -91,31 +91,43 @@ static void show(struct df_progress *progress, const struct df_trainer *trainer)
     df_progress_set(progress, (double)trainer->step, trainer->mean_steps ? note : NULL);
 }
 
+/* The point, and a position after it; a position before it if the user stops the evaluation. */
+static df_status make_point(struct df_trainer *trainer, const char *position, struct df_curve *curve, double seconds, struct df_error *err)
+{
+    const df_status status = add_point(trainer, curve, err);
+
+    if (status == DF_ERR_INTERRUPTED)
+        return interrupted(trainer, position, curve, seconds, err);
+    if (status == DF_OK && position && trainer->step < trainer->steps)
+        return df_position_write(position, trainer, curve, seconds, err);
+    return status;
+}
+
 static df_status loop(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_progress *progress,
                       struct df_error *err)
 {
     double saved = df_now();
 
-    while (trainer->step < trainer->steps) {
+    for (;;) {
         if (df_run_stop)
             return interrupted(trainer, position, curve, *seconds, err);
+        if (point_due(trainer, curve)) {
+            DF_TRY(make_point(trainer, position, curve, *seconds, err));
+            saved = df_now();
+        }
+        if (trainer->step == trainer->steps)
+            return DF_OK;
 
         const double start = df_now();
 
         DF_TRY(df_trainer_step(trainer, err));
         *seconds += df_now() - start;
         show(progress, trainer);
-
-        const bool point = point_due(trainer, curve);
-
-        if (point)
-            DF_TRY(add_point(trainer, curve, err));
-        if (position && trainer->step < trainer->steps && (point || df_now() - saved > POSITION_SECONDS)) {
+        if (position && df_now() - saved > POSITION_SECONDS) {
             DF_TRY(df_position_write(position, trainer, curve, *seconds, err));
             saved = df_now();
         }
     }
-    return DF_OK;
 }
 
 df_status df_train(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_error *err)

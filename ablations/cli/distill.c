@@ -1,0 +1,89 @@
+/* `defeat distill SPEC --method LABEL`: one student taught by one of the spec's methods, outside of any sweep. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/cli/running.h"
+
+struct distill_options {
+    struct df_common_options common;
+    char method[DF_STRING_MAX], axes[DF_STRING_MAX], output[DF_STRING_MAX];
+    int64_t seed;
+    bool json;
+};
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct distill_options, common),
+    { "method", DF_STRING_OPTION(struct distill_options, method), 0, 0, 0, "label of a method in the spec", .text = "" },
+    { "axes", DF_STRING_OPTION(struct distill_options, axes), 0, 0, 0, "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first",
+      .text = "" },
+    { "seed", DF_INT_OPTION(struct distill_options, seed), -1, -1, 9e15, "in place of the spec's first seed; -1: that one" },
+    { "output", DF_STRING_OPTION(struct distill_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
+    { "json", DF_BOOL_OPTION(struct distill_options, json), 0, 0, 1, "print JSON" },
+    { 0 },
+};
+
+static df_status unknown_method(const struct df_spec *spec, const struct distill_options *options, struct df_error *err)
+{
+    const char **labels = df_calloc(spec->count + 1, sizeof *labels), *near;
+
+    for (size_t i = 0; i < spec->count; i++)
+        labels[i] = spec->cell[i]->label;
+    near = df_nearest(options->method, labels);
+    if (near && strcmp(near, options->method) == 0)
+        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes, spec->path);
+    else if (near)
+        df_fail(err, DF_ERR_USAGE, "unknown method '%s' (did you mean '%s'?)", options->method, near);
+    else
+        df_fail(err, DF_ERR_USAGE, "unknown method '%s' (expected a label of '%s', such as '%s')", options->method, spec->path, labels[0]);
+    free(labels);
+    return DF_ERR_USAGE;
+}
+
+static df_status distill(const struct df_spec *spec, const struct distill_options *options, struct df_error *err)
+{
+    struct df_run_options run_with;
+
+    df_common_run(&options->common, &run_with);
+    if (!options->method[0])
+        return df_fail(err, DF_ERR_USAGE, "which method? [--method LABEL, a label of '%s']", spec->path);
+    for (size_t i = 0; i < spec->count; i++) {
+        struct df_cell *cell = spec->cell[i];
+
+        if (strcmp(cell->label, options->method) != 0 || (options->axes[0] && strcmp(cell->axes, options->axes) != 0))
+            continue;
+        if (options->seed >= 0) {
+            cell->seed = options->seed;
+            DF_TRY(df_cell_seal(cell, err));
+        }
+        return df_running_student(cell, &run_with, options->output, options->json, err);
+    }
+    return unknown_method(spec, options, err);
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct distill_options *options = values;
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)count;
+    df_running_catch_signals();
+    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
+        return df_command_fail(&err);
+
+    const df_status status = distill(spec, options, &err);
+
+    df_spec_free(spec);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_distill = {
+    .name = "distill",
+    .summary = "train one student with one of a spec's methods (the teacher too, if there is none yet)",
+    .usage = "defeat distill SPEC --method LABEL [--axes TEXT] [--seed N] [--output F.safetensors]",
+    .example = "defeat distill ablations/specs/reproduce-quick.json --method 'DeFeat neck' --seed 7",
+    .options = options_table,
+    .options_size = sizeof(struct distill_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,117 @@
+/* `defeat predict SPEC`: COCO results of a trained network. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ablations/cli/running.h"
+#include "ablations/run/evaluate.h"
+#include "ablations/run/model.h"
+#include "ablations/run/teacher.h"
+
+struct predict_options {
+    struct df_common_options common;
+    int64_t cell, limit;
+    bool teacher;
+    char checkpoint[DF_STRING_MAX], output[DF_STRING_MAX];
+    int split;
+};
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct predict_options, common),
+    { "cell", DF_INT_OPTION(struct predict_options, cell), -1, -1, 1e6, "index of the cell whose student predicts" },
+    { "teacher", DF_BOOL_OPTION(struct predict_options, teacher), 0, 0, 1, "the spec's teacher predicts" },
+    { "checkpoint", DF_STRING_OPTION(struct predict_options, checkpoint), 0, 0, 0, "weights (safetensors); \"\": those of the cell's run",
+      .text = "" },
+    { "split", DF_CHOICE_OPTION(struct predict_options, split), DF_VALIDATION, 0, 2, "on which images", .choices = "train|tune|validation" },
+    { "limit", DF_INT_OPTION(struct predict_options, limit), 0, 0, 1e9, "only the first images; 0: all" },
+    { "output", DF_STRING_OPTION(struct predict_options, output), 0, 0, 0, "COCO results file", .text = "results.json" },
+    { 0 },
+};
+
+/* Whose network, and where its weights are. */
+static df_status choose(const struct df_spec *spec, const struct predict_options *options, struct df_cell *storage,
+                        const struct df_cell **cell, char **weights, struct df_error *err)
+{
+    struct df_run_options run_with;
+    struct df_text path = DF_TEXT_INIT;
+    struct df_cell *student = NULL;
+
+    df_common_run(&options->common, &run_with);
+    if (!options->teacher) {
+        DF_TRY(df_running_cell(spec, options->cell, &student, err));
+        df_text_addf(&path, "%s/%s/runs/%s/student.safetensors", run_with.out, student->spec, student->id);
+        *cell = student;
+    } else {
+        for (size_t i = 0; i < spec->count && !student; i++)
+            student = spec->cell[i]->needs ? spec->cell[i] : NULL;
+        if (!student)
+            return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
+        path.data = df_teacher_path(student, &run_with);
+        *cell = df_teacher_cell(student, storage);
+    }
+    *weights = options->checkpoint[0] ? df_strdup(options->checkpoint) : df_strdup(path.data);
+    free(path.data);
+    return DF_OK;
+}
+
+static df_status predict(const struct df_cell *cell, const char *weights, const struct predict_options *options, struct df_error *err)
+{
+    struct df_detection *detections = NULL;
+    struct df_coco_scores scores = { 0 };
+    struct df_dataset *dataset = NULL;
+    struct df_model model = { 0 };
+    const size_t limit = (size_t)options->limit;
+    size_t count = 0;
+    df_status status = df_cell_open_data(cell, (enum df_split)options->split, &dataset, err);
+
+    if (status == DF_OK)
+        status = df_model_open(cell, dataset->categories, weights, &model, err);
+    if (status == DF_OK)
+        status = df_model_predict(&model, cell, dataset, limit, false, &detections, &count, err);
+    if (status == DF_OK)
+        status = df_coco_results_write(options->output, detections, count, err);
+    if (status == DF_OK)
+        status = df_evaluate_detections(dataset, limit, detections, count, &scores, err);
+    if (status == DF_OK) {
+        df_running_print_scores(scores.value, false);
+        printf("%zu detections in %s\n", count, options->output);
+    }
+    df_coco_scores_release(&scores);
+    free(detections);
+    df_model_release(&model);
+    df_dataset_close(dataset);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct predict_options *options = values;
+    const struct df_cell *cell;
+    struct df_cell storage;
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+    char *weights = NULL;
+
+    (void)count;
+    df_running_catch_signals();
+    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
+        return df_command_fail(&err);
+
+    df_status status = choose(spec, options, &storage, &cell, &weights, &err);
+
+    if (status == DF_OK)
+        status = predict(cell, weights, options, &err);
+    free(weights);
+    df_spec_free(spec);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_predict = {
+    .name = "predict",
+    .summary = "COCO results of a trained student or teacher",
+    .usage = "defeat predict SPEC --cell K|--teacher [--checkpoint F] [--split validation] [--output results.json]",
+    .example = "defeat predict ablations/specs/reproduce-quick.json --teacher --output teacher.json",
+    .options = options_table,
+    .options_size = sizeof(struct predict_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

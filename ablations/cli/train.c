@@ -1,0 +1,109 @@
+/* `defeat train SPEC`: a spec's teacher, or its student without distillation. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ablations/cli/running.h"
+#include "ablations/run/teacher.h"
+
+enum { TRAIN_TEACHER, TRAIN_STUDENT };
+struct train_options {
+    struct df_common_options common;
+    int network;
+    int64_t seed;
+    char output[DF_STRING_MAX];
+    bool json;
+};
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct train_options, common),
+    { "network", DF_CHOICE_OPTION(struct train_options, network), TRAIN_TEACHER, 0, 1, "what to train", .choices = "teacher|student" },
+    { "seed", DF_INT_OPTION(struct train_options, seed), -1, -1, 9e15, "in place of the spec's; -1: the spec's (student: its first)" },
+    { "output", DF_STRING_OPTION(struct train_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
+    { "json", DF_BOOL_OPTION(struct train_options, json), 0, 0, 1, "print JSON" },
+    { 0 },
+};
+
+static df_status reseed(struct df_cell *cell, int64_t seed, struct df_error *err)
+{
+    if (seed < 0)
+        return DF_OK;
+    cell->seed = seed;
+    return df_cell_seal(cell, err);
+}
+
+static void print_teacher(const char *path, const struct df_teacher_facts *facts, bool json)
+{
+    char map[32], gate[32];
+
+    df_format_real(map, facts->map);
+    df_format_real(gate, facts->gate_map);
+    if (json)
+        printf("{\"id\": \"%s\", \"AP\": %s, \"gate_AP\": %s, \"gate_images\": %zu}\n", facts->id, map, gate, facts->gate_images);
+    else
+        printf("teacher %s: %.2f mAP on validation, %.2f on the gate's %zu images\n", path, 100 * facts->map, 100 * facts->gate_map,
+               facts->gate_images);
+}
+
+static df_status train_teacher(const struct df_spec *spec, const struct train_options *options, const struct df_run_options *run,
+                               struct df_error *err)
+{
+    struct df_teacher_facts facts;
+    char *path;
+
+    if (!spec->teacher)
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train [--network student trains its student]", spec->path);
+    DF_TRY(reseed(spec->teacher, options->seed, err));
+    DF_TRY(df_teacher_ensure(spec->teacher, run, &path, err));
+
+    df_status status = df_teacher_facts_read(path, &facts, err);
+
+    if (status == DF_OK && options->output[0])
+        status = df_running_copy(path, options->output, err);
+    if (status == DF_OK)
+        print_teacher(options->output[0] ? options->output : path, &facts, options->json);
+    free(path);
+    return status;
+}
+
+static df_status train_student(const struct df_spec *spec, const struct train_options *options, const struct df_run_options *run,
+                               struct df_error *err)
+{
+    for (size_t i = 0; i < spec->count; i++) {
+        if (spec->cell[i]->needs)
+            continue;
+        DF_TRY(reseed(spec->cell[i], options->seed, err));
+        return df_running_student(spec->cell[i], run, options->output, options->json, err);
+    }
+    return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use 'defeat distill']", spec->path);
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct train_options *options = values;
+    struct df_run_options run_with;
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)count;
+    df_running_catch_signals();
+    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
+        return df_command_fail(&err);
+    df_common_run(&options->common, &run_with);
+
+    const df_status status = options->network == TRAIN_TEACHER ? train_teacher(spec, options, &run_with, &err)
+                                                               : train_student(spec, options, &run_with, &err);
+
+    df_spec_free(spec);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_train = {
+    .name = "train",
+    .summary = "train a spec's teacher, or its student without distillation",
+    .usage = "defeat train SPEC [--network teacher|student] [--seed N] [--output F.safetensors]",
+    .example = "defeat train ablations/specs/reproduce-quick.json --network teacher",
+    .options = options_table,
+    .options_size = sizeof(struct train_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

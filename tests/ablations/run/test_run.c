@@ -1,0 +1,288 @@
+/* A run: same seed, same bits; weights 0 = no distillation; killed and resumed = never killed; what it leaves behind; how it fails. */
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ablations/run/evaluate.h"
+#include "ablations/run/model.h"
+#include "ablations/run/trainer.h"
+#include "core/base/file.h"
+#include "tests/ablations/run/tiny.h"
+
+static struct df_run_result *run(struct df_cell *cell, const char *out, int cache)
+{
+    struct df_run_options options = tiny_run(out);
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    options.cache = cache == 2 ? DF_CACHE_OFF : DF_CACHE_ON;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    return result;
+}
+
+static void same_cell_same_bits(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *other = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 2);
+    struct df_run_result *a = run(cell, tiny_out("same-a"), 1), *b = run(cell, tiny_out("same-b"), 1), *c = run(other, tiny_out("same-a"), 1);
+
+    (void)state;
+    tiny_assert_same(a, b);
+    assert_true(tiny_hash(tiny_out("same-a"), cell) == tiny_hash(tiny_out("same-b"), cell));
+    assert_true(tiny_hash(tiny_out("same-a"), cell) != tiny_hash(tiny_out("same-a"), other));
+    assert_int_equal(a->curves, 3);
+    assert_int_equal(a->curve[2].step, 9); /* 3 steps an epoch, 3 epochs */
+    assert_true(a->curve[0].loss > 0 && isfinite(a->curve[2].loss));
+    assert_non_null(strchr(a->curve[1].terms, '='));
+    assert_string_equal(a->row.status, "ok");
+    assert_true(a->row.train_seconds > 0 && a->row.images_per_second > 0 && a->row.peak_anonymous_bytes > 0);
+    df_run_result_free(a);
+    df_run_result_free(b);
+    df_run_result_free(c);
+    df_cell_free(cell);
+    df_cell_free(other);
+}
+
+/* With weights 0 every distiller of the stack is computed, and the student is the plain one to the last bit. */
+static void weights_of_zero_change_nothing(void **state)
+{
+    struct df_cell *teacher = tiny_teacher("cpu"), *plain = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1),
+                   *taught = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *real = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    const char *out = tiny_out("zero");
+
+    (void)state;
+    tiny_add(taught, "defeat", "{\"w_fg\":0,\"w_bg\":0,\"normalise_teacher\":true}", teacher);
+    tiny_add(taught, "head_kl", "{\"w_pos\":0,\"w_neg\":0}", teacher);
+    tiny_add(real, "defeat", "{\"w_fg\":0,\"w_bg\":0.01,\"normalise_teacher\":true}", teacher);
+
+    struct df_run_result *a = run(plain, out, 1), *b = run(taught, out, 1), *c = run(real, out, 1);
+
+    assert_memory_equal(a->row.metric, b->row.metric, sizeof a->row.metric);
+    assert_string_equal(a->row.class_ap, b->row.class_ap);
+    for (size_t i = 0; i < a->curves; i++)
+        assert_true(a->curve[i].loss == b->curve[i].loss);
+    assert_true(tiny_hash(out, plain) == tiny_hash(out, taught));
+    assert_true(tiny_hash(out, plain) != tiny_hash(out, real));
+    assert_non_null(strstr(b->curve[0].terms, "defeat."));
+    df_run_result_free(a);
+    df_run_result_free(b);
+    df_run_result_free(c);
+    df_cell_free(real);
+    df_cell_free(taught);
+    df_cell_free(plain);
+    df_cell_free(teacher);
+}
+
+/* Scenes whose images can be read so many times before a user presses Ctrl-C. */
+static size_t reads_left;
+
+static df_status read_and_stop(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
+{
+    if (reads_left && --reads_left == 0)
+        df_run_stop = 1;
+    return df_dataset_class_find("scenes", NULL)->read(dataset, i, out, err);
+}
+
+static struct df_dataset_class stopping;
+
+static df_status open_stopping(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+{
+    const df_status status = df_dataset_class_find("scenes", NULL)->open(options, split, base, out, err);
+
+    if (status == DF_OK)
+        (*out)->class = &stopping;
+    return status;
+}
+
+/* Interrupted again and again, while training, evaluating and building the cache; compared with a run that never stopped. */
+static void resumed_is_never_stopped(void **state)
+{
+    struct df_cell *teacher = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    const char *straight = tiny_out("straight"), *stopped = tiny_out("stopped");
+    struct df_run_options options = tiny_run(stopped);
+    struct df_run_result *result = NULL;
+    struct df_error err = { 0 };
+    struct df_rng rng;
+    size_t stops = 0;
+    df_status status;
+
+    (void)state;
+    stopping = *cell->dataset;
+    stopping.open = open_stopping;
+    stopping.read = read_and_stop;
+    tiny_add(cell, "full_feature", "{\"w\":0.1,\"normalise_teacher\":true}", teacher);
+
+    struct df_run_result *expected = run(cell, straight, 1);
+
+    teacher->dataset = cell->dataset = &stopping;
+    df_rng_init(&rng, 1, DF_RNG_TEST, 0);
+    do {
+        df_run_stop = 0;
+        reads_left = 3 + df_rng_below(&rng, 90);
+        status = df_run_cell(cell, &options, &result, &err);
+        if (status != DF_OK) {
+            assert_int_equal(status, DF_ERR_INTERRUPTED);
+            assert_null(result);
+            assert_true(++stops < 500);
+        }
+    } while (status != DF_OK);
+    df_run_stop = 0;
+    reads_left = 0;
+    assert_true(stops > 5);
+    tiny_assert_same(result, expected);
+    assert_true(tiny_hash(straight, cell) == tiny_hash(stopped, cell));
+    df_run_result_free(result);
+    df_run_result_free(expected);
+    df_cell_free(cell);
+    df_cell_free(teacher);
+}
+
+/* SIGKILL as soon as there is a position: the next process goes on from it. */
+static void killed_is_never_killed(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    const char *straight = tiny_out("alive"), *killed = tiny_out("killed");
+    struct df_run_options options = tiny_run(killed);
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    char path[700];
+
+    (void)state;
+    cell->schedule.epochs = 30;
+    cell->schedule.evaluations = 15;
+
+    struct df_run_result *expected = run(cell, straight, 1);
+
+    snprintf(path, sizeof path, "%s/tiny/runs/%s/position.safetensors", killed, cell->id);
+
+    const pid_t child = fork();
+
+    if (child == 0)
+        _exit(df_run_cell(cell, &options, &result, &err) != DF_OK);
+    while (!df_file_exists(path) && waitpid(child, NULL, WNOHANG) == 0)
+        usleep(100);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    tiny_assert_same(result, expected);
+    assert_true(tiny_hash(straight, cell) == tiny_hash(killed, cell));
+    assert_false(df_file_exists(path));
+    df_run_result_free(result);
+    df_run_result_free(expected);
+    df_cell_free(cell);
+}
+
+/* `defeat eval` on what a run exported gives the run's numbers, bit for bit. */
+static void exported_results_give_the_runs_numbers(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    const char *out = tiny_out("export");
+    struct df_run_result *result = run(cell, out, 1);
+    char truth_path[600], results_path[700];
+    struct df_coco_scores scores = { 0 };
+    struct df_detection *detections;
+    struct df_coco_truth *truth;
+    struct df_dataset *validation;
+    struct df_error err = { 0 };
+    size_t count;
+
+    (void)state;
+    snprintf(truth_path, sizeof truth_path, "%s/truth.json", out);
+    snprintf(results_path, sizeof results_path, "%s/tiny/runs/%s/results.json", out, cell->id);
+    assert_ok(df_cell_open_data(cell, DF_VALIDATION, &validation, &err));
+    assert_ok(df_dataset_export_coco(validation, truth_path, &err));
+    assert_ok(df_coco_truth_read(truth_path, false, &truth, &err));
+    assert_ok(df_coco_results_read(results_path, &detections, &count, &err));
+    assert_true(count > 0);
+    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, &err));
+    assert_memory_equal(scores.value, result->row.metric, sizeof scores.value);
+    df_coco_scores_release(&scores);
+    free(detections);
+    df_coco_truth_free(truth);
+    df_dataset_close(validation);
+    df_run_result_free(result);
+    df_cell_free(cell);
+}
+
+static void a_loss_that_is_not_finite_stops_the_run(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("nan"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->schedule.optimiser = DF_SGD;
+    cell->schedule.momentum = 0.9;
+    cell->schedule.lr = 1e30;
+    cell->schedule.clip = 0;
+    cell->schedule.warmup_steps = 0;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_CHECK, "at step");
+    assert_non_null(strstr(err.text, "terms: "));
+    assert_null(result);
+    df_cell_free(cell);
+}
+
+static void a_position_of_another_run_is_left_alone(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *other = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 9);
+    struct df_run_options options = tiny_run(tiny_out("foreign"));
+    struct df_curve curve = { 0 };
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    double seconds = 0;
+    char path[600];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/foreign.safetensors", df_test_folder());
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_cell_seal(other, &err));
+    assert_ok(df_trainer_new(other, &options, &trainer, &err));
+    assert_ok(df_trainer_step(trainer, &err));
+    assert_ok(df_position_write(path, trainer, &curve, 1, &err));
+    df_trainer_free(trainer);
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_position_read(path, trainer, &curve, &seconds, &err));
+    assert_int_equal(trainer->step, 0);
+    df_trainer_free(trainer);
+    df_cell_free(other);
+    df_cell_free(cell);
+}
+
+static void a_batch_larger_than_the_split_is_an_error(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("batch"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->schedule.batch = 19;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_USAGE, "batch");
+    df_cell_free(cell);
+}
+
+static void quiet_warn(void *context, const char *text)
+{
+    (void)context;
+    (void)text;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_cell_same_bits),
+        cmocka_unit_test(weights_of_zero_change_nothing),
+        cmocka_unit_test(resumed_is_never_stopped),
+        cmocka_unit_test(killed_is_never_killed),
+        cmocka_unit_test(exported_results_give_the_runs_numbers),
+        cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
+        cmocka_unit_test(a_position_of_another_run_is_left_alone),
+        cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
+    };
+
+    df_warn_set(quiet_warn, NULL);
+    return cmocka_run_group_tests_name("run", tests, NULL, NULL);
+}

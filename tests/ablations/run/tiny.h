@@ -1,0 +1,140 @@
+/* Cells that train in a fraction of a second: 48 px scenes on a 64 px canvas, networks of a few channels, three or four steps an epoch. */
+#ifndef DF_TESTS_ABLATIONS_RUN_TINY_H
+#define DF_TESTS_ABLATIONS_RUN_TINY_H
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/run.h"
+#include "tests/support/support.h"
+
+#define TINY_DATA     "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3}"
+#define TINY_DETECTOR "{\"anchor_size\":[13,23,40],\"anchor_scales\":[1],\"anchor_ratios\":[0.6,1,1.67],\"anchor_truncate\":false,\"box_weights\":[10,10,5,5]}"
+#define TINY_STUDENT                                                                                                                    \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                    \
+    "\"fpn_channels\":8,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
+#define TINY_TEACHER                                                                                                                    \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,16,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                   \
+    "\"fpn_channels\":16,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
+#define TINY_SCHEDULE                                                                                                                   \
+    "{\"optimiser\":\"adamw\",\"lr\":0.003,\"batch\":5,\"epochs\":3,\"warmup_steps\":2,\"decay\":\"cosine\",\"clip\":10,\"evaluations\":3}"
+
+static inline void *tiny_options(const df_option *table, size_t bytes, const char *text)
+{
+    void *values = df_calloc(1, bytes + 1);
+    struct df_error err = { 0 };
+    cJSON *object;
+
+    assert_ok(df_json_parse(text, strlen(text), "tiny", &object, &err));
+    assert_ok(df_options_read(table, object, NULL, "tiny", values, &err));
+    cJSON_Delete(object);
+    return values;
+}
+
+static inline void tiny_into(const df_option *table, size_t bytes, const char *text, void *out)
+{
+    void *values = tiny_options(table, bytes, text);
+
+    memcpy(out, values, bytes);
+    free(values);
+}
+
+/* Unsealed: the test may still change it. */
+static inline struct df_cell *tiny_cell(const char *network, const char *schedule, const char *device, int64_t seed)
+{
+    struct df_cell *cell = df_calloc(1, sizeof *cell);
+
+    cell->dataset = df_dataset_class_find("scenes", NULL);
+    cell->dataset_options = tiny_options(cell->dataset->options, cell->dataset->options_size, TINY_DATA);
+    cell->detector = df_detector_class_find("retinanet", NULL);
+    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, TINY_DETECTOR);
+    df_options_standard(df_canvas_option_table, &cell->canvas);
+    tiny_into(df_network_option_table, sizeof cell->network, network, &cell->network);
+    tiny_into(df_schedule_options, sizeof cell->schedule, schedule, &cell->schedule);
+    cell->seed = seed;
+    snprintf(cell->device, sizeof cell->device, "%s", device);
+    cell->threads = 1;
+    cell->base = ".";
+    snprintf(cell->spec, sizeof cell->spec, "tiny");
+    snprintf(cell->label, sizeof cell->label, "none");
+    return cell;
+}
+
+static inline struct df_cell *tiny_teacher(const char *device)
+{
+    struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, device, 1000);
+    struct df_error err = { 0 };
+
+    cell->teacher_role = true;
+    snprintf(cell->label, sizeof cell->label, "teacher");
+    assert_ok(df_cell_seal(cell, &err));
+    return cell;
+}
+
+static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
+{
+    struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
+
+    one->class = df_distiller_class_find(distiller, NULL);
+    one->options = tiny_options(one->class->options, one->class->options_size, options);
+    cell->needs |= one->class->needs_of ? one->class->needs_of(one->options) : one->class->needs;
+    cell->teacher = teacher;
+    snprintf(cell->label, sizeof cell->label, "%s", distiller);
+}
+
+static inline struct df_run_options tiny_run(const char *out)
+{
+    return (struct df_run_options){ .out = out, .cache_limit_bytes = 1e9, .quiet = true, .export_results = true, .resume = true };
+}
+
+/* A folder of its own under the test's. */
+static inline const char *tiny_out(const char *name)
+{
+    static char path[8][512];
+    static int next;
+    char *out = path[next++ % 8];
+
+    snprintf(out, sizeof path[0], "%s/%s", df_test_folder(), name);
+    return out;
+}
+
+static inline char *tiny_weights(const char *out, const struct df_cell *cell)
+{
+    struct df_text path = DF_TEXT_INIT;
+
+    df_text_addf(&path, "%s/%s/runs/%s/student.safetensors", out, cell->spec, cell->id);
+    return path.data;
+}
+
+/* Hash of the exported student's parameters. */
+static inline uint64_t tiny_hash(const char *out, const struct df_cell *cell)
+{
+    char *path = tiny_weights(out, cell);
+    struct df_error err = { 0 };
+    struct df_model model;
+
+    assert_ok(df_model_load(cell, path, &model, &err));
+
+    const uint64_t hash = df_parameters_hash(model.parameters);
+
+    df_model_release(&model);
+    free(path);
+    return hash;
+}
+
+/* The deterministic part of two results is the same, to the last bit. */
+static inline void tiny_assert_same(const struct df_run_result *a, const struct df_run_result *b)
+{
+    assert_memory_equal(a->row.metric, b->row.metric, sizeof a->row.metric);
+    assert_string_equal(a->row.class_ap, b->row.class_ap);
+    assert_int_equal(a->curves, b->curves);
+    for (size_t i = 0; i < a->curves; i++) {
+        assert_int_equal(a->curve[i].step, b->curve[i].step);
+        assert_memory_equal(&a->curve[i].map, &b->curve[i].map, sizeof(double));
+        assert_memory_equal(&a->curve[i].loss, &b->curve[i].loss, sizeof(double));
+        assert_memory_equal(&a->curve[i].lr, &b->curve[i].lr, sizeof(double));
+        assert_string_equal(a->curve[i].terms, b->curve[i].terms);
+    }
+}
+#endif
