@@ -5,14 +5,17 @@
  * (theirs reads one), and both terms are divided by the number of positives unless norm=group (theirs divides each by its own number). */
 #include "distillers/common.h"
 
-static const df_option head_kl_options[] = { DF_HEAD_ROWS(
-                                                 struct { struct df_head_options head; }, head, "norm", NULL),
-                                             { 0 } };
+struct head_kl_options {
+    struct df_head_options head;
+};
+static const df_option head_kl_options[] = { DF_HEAD_ROWS(struct head_kl_options, head, "norm", NULL), { 0 } };
 
 static df_tensor *head_kl_loss(const struct df_distill_context *context, const struct df_detection_state *student,
                                const struct df_detection_state *teacher)
 {
-    return df_head_loss(context, context->options, "head_kl.pos", "head_kl.neg", student, teacher);
+    const struct head_kl_options *options = context->options;
+
+    return df_head_loss(context, &options->head, "head_kl.pos", "head_kl.neg", student, teacher);
 }
 
 const struct df_distiller_class df_distiller_head_kl = {
@@ -22,6 +25,6 @@ const struct df_distiller_class df_distiller_head_kl = {
     .cite = "Hinton et al. 2015, arXiv:1503.02531; Guo et al., CVPR 2021, arXiv:2103.14475",
     .needs = DF_NEEDS_DENSE_HEAD,
     .options = head_kl_options,
-    .options_size = sizeof(struct df_head_options),
+    .options_size = sizeof(struct head_kl_options),
     .loss = head_kl_loss,
 };

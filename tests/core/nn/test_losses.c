@@ -1,0 +1,172 @@
+/* Losses in float, on every device of this build: against the formulas in double, finite for huge logits, the same bits every time. */
+#include "tests/support/support.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/nn/losses.h"
+#include "core/nn/ops.h"
+
+#define ROWS    701
+#define CLASSES 3
+static const df_shape shape = { 1, 1, ROWS, CLASSES };
+static float x[ROWS * CLASSES], t[ROWS * CLASSES];
+static int32_t label[ROWS];
+static uint8_t use[ROWS];
+
+static int setup(void **state)
+{
+    (void)state;
+    df_test_fill(x, ROWS * CLASSES, 1, 4);
+    df_test_fill(t, ROWS * CLASSES, 2, 4);
+    for (size_t r = 0; r < ROWS; r++) {
+        label[r] = r % 9 == 0 ? (int32_t)(r % CLASSES) : r % 11 == 3 ? -2 : -1;
+        use[r] = r % 4 != 1;
+    }
+    return 0;
+}
+
+enum loss { FOCAL, FOCAL_GAMMA, BCE, CROSS_ENTROPY, SOFTMAX_KL, SIGMOID_KL, LOSSES };
+static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const float *teacher)
+{
+    const df_tensor *q = df_tensor_from(tape, shape, teacher);
+
+    switch (loss) {
+    case FOCAL:
+        return df_sigmoid_focal(tape, z, label, 0.25, 2, 1);
+    case FOCAL_GAMMA:
+        return df_sigmoid_focal(tape, z, label, 0.25, 0.5, 1);
+    case BCE:
+        return df_bce_logits(tape, z, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), NULL, 1);
+    case CROSS_ENTROPY:
+        return df_cross_entropy(tape, z, label, 1);
+    case SOFTMAX_KL:
+        return df_softmax_kl(tape, z, q, use, 2, 1);
+    default:
+        return df_sigmoid_kl(tape, z, q, use, 2, 1);
+    }
+}
+
+/* d/dz and value of one element or row, in double with libm */
+static double softplus(double z) { return fmax(z, 0) + log1p(exp(-fabs(z))); }
+static double element(enum loss loss, size_t i, double *slope)
+{
+    const double z = (double)x[i], s = 1 / (1 + exp(-z)), q1 = 1 / (1 + exp(-(double)t[i]));
+    const bool at_label = label[i / CLASSES] == (int32_t)(i % CLASSES);
+    const double pt = at_label ? s : 1 - s, sign = at_label ? -1 : 1, gamma = loss == FOCAL ? 2 : 0.5;
+    const double weight = label[i / CLASSES] == -2 ? 0 : at_label ? 0.25 : 0.75;
+    const double p = 1 / (1 + exp(-z / 2)), q = 1 / (1 + exp(-(double)t[i] / 2));
+
+    if (loss == BCE) {
+        *slope = s - q1;
+        return softplus(z) - z * q1;
+    }
+    if (loss == SIGMOID_KL) {
+        *slope = use[i / CLASSES] ? 2 * (p - q) : 0;
+        return use[i / CLASSES] ? 4 * (q * log(q / p) + (1 - q) * log((1 - q) / (1 - p))) : 0;
+    }
+    *slope = weight * sign * pow(1 - pt, gamma) * (gamma * pt * -log(pt) + 1 - pt);
+    return weight * pow(1 - pt, gamma) * -log(pt);
+}
+
+static void check_device(const char *name)
+{
+    struct df_device *device;
+    struct df_error err;
+
+    assert_ok(df_device_open(name, &device, &err));
+    df_tape *tape = df_tape_new(device, true);
+
+    for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
+        double sum = 0, slope;
+
+        if (loss == CROSS_ENTROPY || loss == SOFTMAX_KL)
+            continue; /* computed in double by the kernel itself: checked in the double build */
+        df_tape_reset(tape);
+        df_tensor *z = df_leaf(tape, shape, x), *y = loss_of(loss, tape, z, t);
+        df_backward(tape, y);
+        for (size_t i = 0; i < ROWS * CLASSES; i++) {
+            sum += element(loss, i, &slope);
+            assert_close((double)z->grad[i], slope, 2e-6, 2e-7); /* a handful of float roundings */
+        }
+        assert_close(df_item(tape, y), sum, 1e-6, 0);
+    }
+    df_tape_free(tape);
+    df_device_close(device);
+}
+
+static void test_precision(void **state)
+{
+    (void)state;
+    check_device("ref");
+    check_device("cpu");
+}
+
+static void test_finite_and_repeatable(void **state)
+{
+    static const float extreme[] = { 1e4f, -1e4f, 0, 1e-30f, -1e-30f, 88, -88, 104, -104, 17 };
+    struct df_device *device;
+    struct df_error err;
+    float z[ROWS * CLASSES], q[ROWS * CLASSES], first[ROWS * CLASSES];
+
+    (void)state;
+    for (size_t i = 0; i < ROWS * CLASSES; i++) {
+        z[i] = extreme[i % 10];
+        q[i] = extreme[(i / 10 + i) % 10];
+    }
+    assert_ok(df_device_open("cpu", &device, &err));
+    df_tape *tape = df_tape_new(device, true);
+    for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
+        double value = 0;
+
+        for (int again = 0; again < 2; again++) {
+            df_tape_reset(tape);
+            df_tensor *leaf = df_leaf(tape, shape, z), *y = loss_of(loss, tape, leaf, q);
+            df_backward(tape, y);
+            for (size_t i = 0; i < ROWS * CLASSES; i++)
+                assert_true(isfinite(leaf->grad[i]));
+            assert_true(isfinite(df_item(tape, y)) && df_item(tape, y) >= 0);
+            if (again) {
+                assert_memory_equal(first, leaf->grad, sizeof first);
+                assert_true(value == df_item(tape, y));
+            }
+            memcpy(first, leaf->grad, sizeof first);
+            value = df_item(tape, y);
+        }
+    }
+    df_tape_free(tape);
+    df_device_close(device);
+}
+
+/* A tape that does not record computes the same values. */
+static void test_without_gradient(void **state)
+{
+    struct df_device *device;
+    struct df_error err;
+
+    (void)state;
+    assert_ok(df_device_open("cpu", &device, &err));
+    df_tape *tape = df_tape_new(device, true), *still = df_tape_new(device, false);
+    for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
+        df_tensor *frozen = df_tensor_from(tape, shape, x);
+
+        assert_true(df_item(tape, loss_of(loss, tape, df_leaf(tape, shape, x), t)) ==
+                    df_item(still, loss_of(loss, still, df_leaf(still, shape, x), t)));
+        assert_false(loss_of(loss, tape, frozen, t)->requires_grad);
+    }
+    df_tape_free(tape);
+    df_tape_free(still);
+    df_device_close(device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_finite_and_repeatable),
+        cmocka_unit_test(test_without_gradient),
+    };
+
+    return cmocka_run_group_tests(tests, setup, NULL);
+}
