@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 struct df_arena_source {
-    void *(*take)(void *context, size_t bytes);  /* 64-byte aligned, never NULL */
+    void *(*take)(void *context, size_t bytes); /* 64-byte aligned, never NULL */
     void (*give)(void *context, void *memory);
     void *context;
 };
@@ -14,13 +14,13 @@ struct df_arena_block;
 struct df_arena {
     struct df_arena_source source;
     struct df_arena_block *first, *current;
-    size_t block_bytes;  /* smallest block asked of the source; doubles up to 64 MiB */
-    size_t used_bytes;   /* since the last reset */
+    size_t block_bytes; /* smallest block asked of the source; doubles up to 64 MiB */
+    size_t used_bytes;  /* since the last reset */
     size_t peak_bytes, taken_bytes, takes;
 };
 
 void df_arena_init(struct df_arena *arena, const struct df_arena_source *source /* NULL: heap */, size_t block_bytes);
-void *df_arena_alloc(struct df_arena *arena, size_t bytes);  /* 64-byte aligned, uninitialised, never NULL; bytes = 0 is legal */
+void *df_arena_alloc(struct df_arena *arena, size_t bytes); /* 64-byte aligned, uninitialised, never NULL; bytes = 0 is legal */
 void df_arena_reset(struct df_arena *arena);
 void df_arena_release(struct df_arena *arena);
 #endif

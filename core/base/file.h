@@ -11,13 +11,13 @@ df_status df_file_read(const char *path, size_t limit, char **data, size_t *byte
 /* Replaces path as a whole: a reader sees the old or the new contents, never a part. */
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
 bool df_file_exists(const char *path);
-df_status df_folder_make(const char *path, struct df_error *err);  /* with its parents; existing is fine */
+df_status df_folder_make(const char *path, struct df_error *err); /* with its parents; existing is fine */
 /* Exclusive advisory lock (flock) on path, created if missing. Blocks unless try_only (then *fd = -1 if held by another). */
 df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err);
 void df_unlock(int fd);
 /* Joins with one '/', newly allocated. An absolute b is returned alone. */
 char *df_path_join(const char *a, const char *b);
-double df_now(void);                    /* monotonic seconds */
-void df_utc(char buffer[24]);           /* "2026-01-31T23:59:59Z" */
-size_t df_anonymous_peak_bytes(void);   /* peak anonymous resident memory of this process as far as sampled; samples on each call */
+double df_now(void);                  /* monotonic seconds */
+void df_utc(char buffer[24]);         /* "2026-01-31T23:59:59Z" */
+size_t df_anonymous_peak_bytes(void); /* peak anonymous resident memory of this process as far as sampled; samples on each call */
 #endif

@@ -10,7 +10,7 @@
 #include "core/base/status.h"
 #include "core/base/text.h"
 
-df_status df_json_parse(const char *text, size_t bytes, const char *where, cJSON **out, struct df_error *err);  /* line:column in errors */
+df_status df_json_parse(const char *text, size_t bytes, const char *where, cJSON **out, struct df_error *err); /* line:column in errors */
 df_status df_json_read(const char *path, cJSON **out, struct df_error *err);
 /* Fails unless every key of object is in names (NULL-terminated); names the nearest valid key. */
 df_status df_json_only(const cJSON *object, const char *const *names, const char *where, struct df_error *err);

@@ -9,19 +9,20 @@
 #include "core/base/text.h"
 
 #define DF_LIST_MAX 32
-struct df_list {          /* of integers or reals, in order */
+/* Integers or reals, in order. */
+struct df_list {
     size_t count;
     double value[DF_LIST_MAX];
 };
 
 enum df_option_type {
-    DF_OPTION_BOOL,       /* bool; JSON true/false/0/1, text true/false/on/off/yes/no/0/1 */
-    DF_OPTION_INT,        /* int64_t */
-    DF_OPTION_REAL,       /* double */
-    DF_OPTION_CHOICE,     /* int: index into choices "a|b|c" */
-    DF_OPTION_STRING,     /* char[DF_STRING_MAX] in the struct */
-    DF_OPTION_INT_LIST,   /* struct df_list; every element within min..max and integral; default in text "1,2,3"; empty is
-                           * legal only if the default is; JSON may give one number alone */
+    DF_OPTION_BOOL,     /* bool; JSON true/false/0/1, text true/false/on/off/yes/no/0/1 */
+    DF_OPTION_INT,      /* int64_t */
+    DF_OPTION_REAL,     /* double */
+    DF_OPTION_CHOICE,   /* int: index into choices "a|b|c" */
+    DF_OPTION_STRING,   /* char[DF_STRING_MAX] in the struct */
+    DF_OPTION_INT_LIST, /* struct df_list; every element within min..max and integral; default in text "1,2,3"; empty is
+                         * legal only if the default is; JSON may give one number alone */
     DF_OPTION_REAL_LIST
 };
 #define DF_STRING_MAX 512
@@ -30,36 +31,37 @@ typedef struct df_option {
     const char *name;
     enum df_option_type type;
     size_t offset;
-    double standard, min, max;   /* default (bool, int, real, choice index), smallest and largest legal value; both 0: no limit */
-    const char *help;            /* one line, with the unit */
-    const char *text;            /* default of strings and lists */
-    const char *choices;         /* "a|b|c" for DF_OPTION_CHOICE */
-    const char *when;            /* NULL: always read. "other=a|b" or "other!=a|b", several joined by '&': the option has an effect only if
-                                  * these hold; setting it otherwise is an error. `other` is an option of the same table; a bool
-                                  * compares as 0/1, a number as df_format_real prints it, a list as "1,2,3". What depends on an option
-                                  * without effect has none either. */
-} df_option;                     /* a table ends with a row whose name is NULL */
+    double standard, min, max; /* default (bool, int, real, choice index), smallest and largest legal value; both 0: no limit */
+    const char *help;          /* one line, with the unit */
+    const char *text;          /* default of strings and lists */
+    const char *choices;       /* "a|b|c" for DF_OPTION_CHOICE */
+    const char *when;          /* NULL: always read. "other=a|b" or "other!=a|b", several joined by '&': the option has an effect only if
+                                * these hold; setting it otherwise is an error. `other` is an option of the same table; a bool
+                                * compares as 0/1, a number as df_format_real prints it, a list as "1,2,3". What depends on an option
+                                * without effect has none either. */
+} df_option;                   /* a table ends with a row whose name is NULL */
 
 /* Rows: { "w_fg", DF_REAL_OPTION(struct defeat_options, w_fg), 4, 0, 1e4, "weight of object regions" } */
-#define DF_BOOL_OPTION(type_, field) DF_OPTION_BOOL, offsetof(type_, field)
-#define DF_INT_OPTION(type_, field) DF_OPTION_INT, offsetof(type_, field)
-#define DF_REAL_OPTION(type_, field) DF_OPTION_REAL, offsetof(type_, field)
-#define DF_CHOICE_OPTION(type_, field) DF_OPTION_CHOICE, offsetof(type_, field)
-#define DF_STRING_OPTION(type_, field) DF_OPTION_STRING, offsetof(type_, field)
-#define DF_INT_LIST_OPTION(type_, field) DF_OPTION_INT_LIST, offsetof(type_, field)
+#define DF_BOOL_OPTION(type_, field)      DF_OPTION_BOOL, offsetof(type_, field)
+#define DF_INT_OPTION(type_, field)       DF_OPTION_INT, offsetof(type_, field)
+#define DF_REAL_OPTION(type_, field)      DF_OPTION_REAL, offsetof(type_, field)
+#define DF_CHOICE_OPTION(type_, field)    DF_OPTION_CHOICE, offsetof(type_, field)
+#define DF_STRING_OPTION(type_, field)    DF_OPTION_STRING, offsetof(type_, field)
+#define DF_INT_LIST_OPTION(type_, field)  DF_OPTION_INT_LIST, offsetof(type_, field)
 #define DF_REAL_LIST_OPTION(type_, field) DF_OPTION_REAL_LIST, offsetof(type_, field)
 
-void df_options_standard(const df_option *table, void *values);  /* fills in every default */
+void df_options_standard(const df_option *table, void *values); /* fills in every default */
 /* Defaults, then the members of object (NULL: none). Unknown, mistyped, out-of-range and ineffective keys are errors that name `where`,
  * the key, what was found, what is legal and the nearest valid key. `others`: keys of the object that are not options (NULL-terminated,
  * may be NULL). On failure values is untouched. */
 df_status df_options_read(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
                           struct df_error *err);
 /* One "name=value" from text, over what values already holds; ineffective is not checked here (df_options_check does, given the names set). */
-df_status df_options_set(const df_option *table, const char *name, const char *value, const char *where, void *values, struct df_error *err);
+df_status df_options_set(const df_option *table, const char *name, const char *value, const char *where, void *values,
+                         struct df_error *err);
 df_status df_options_check(const df_option *table, const void *values, const char *const *set, const char *where, struct df_error *err);
 /* All options that have an effect, in table order, as a new JSON object (cJSON_Delete it): the canonical form. */
 cJSON *df_options_write(const df_option *table, const void *values);
-void df_options_help(const df_option *table, struct df_text *out);      /* aligned text: name, default, range, help */
-void df_options_markdown(const df_option *table, struct df_text *out);  /* table rows | name | default | range | help | */
+void df_options_help(const df_option *table, struct df_text *out);     /* aligned text: name, default, range, help */
+void df_options_markdown(const df_option *table, struct df_text *out); /* table rows | name | default | range | help | */
 #endif

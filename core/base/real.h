@@ -15,8 +15,8 @@ typedef struct {
     size_t n, h, w, c;
 } df_shape;
 
-static inline size_t df_count(df_shape s) { return s.n * s.h * s.w * s.c; }   /* elements */
-static inline size_t df_pixels(df_shape s) { return s.n * s.h * s.w; }        /* rows of c values */
+static inline size_t df_count(df_shape s) { return s.n * s.h * s.w * s.c; } /* elements */
+static inline size_t df_pixels(df_shape s) { return s.n * s.h * s.w; }      /* rows of c values */
 static inline bool df_same_shape(df_shape a, df_shape b) { return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c; }
 
 /* [x0,y0,x1,y1] in pixels, continuous coordinates: the pixel (0,0) covers [0,1] x [0,1]. */

@@ -27,11 +27,11 @@ df_status df_fail(struct df_error *err, df_status status, const char *format, ..
 /* Puts "prefix: " before the message already in err; returns err's status (status when err is NULL). */
 df_status df_fail_in(struct df_error *err, df_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-#define DF_TRY(call)                        \
-    do {                                    \
-        const df_status df_try_ = (call);   \
-        if (df_try_ != DF_OK)               \
-            return df_try_;                 \
+#define DF_TRY(call)                                                                                                                       \
+    do {                                                                                                                                   \
+        const df_status df_try_ = (call);                                                                                                  \
+        if (df_try_ != DF_OK)                                                                                                              \
+            return df_try_;                                                                                                                \
     } while (0)
 
 /* Our own bug: prints file, line and text, and aborts. Never for what a user can cause. Stays on in release builds. */

@@ -8,15 +8,18 @@
 #include "core/base/status.h"
 
 struct df_text {
-    char *data;   /* always 0-terminated after the first add; NULL when empty (use df_text_get) */
+    char *data; /* always 0-terminated after the first add; NULL when empty (use df_text_get) */
     size_t length, capacity;
 };
-#define DF_TEXT_INIT { 0 }
+#define DF_TEXT_INIT                                                                                                                       \
+    {                                                                                                                                      \
+        0                                                                                                                                  \
+    }
 void df_text_add(struct df_text *text, const char *s);
 void df_text_add_bytes(struct df_text *text, const void *bytes, size_t n);
 void df_text_addf(struct df_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-const char *df_text_get(const struct df_text *text);  /* "" when empty */
-void df_text_clear(struct df_text *text);             /* keeps the memory */
+const char *df_text_get(const struct df_text *text); /* "" when empty */
+void df_text_clear(struct df_text *text);            /* keeps the memory */
 void df_text_release(struct df_text *text);
 
 /* The name in `names` (NULL-terminated array, or count given by NULL) nearest to `word` by edit distance; NULL when none is near. */
