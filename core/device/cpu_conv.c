@@ -227,14 +227,6 @@ static dnnl_memory_t pack(struct df_cpu *cpu, struct layout *layout, struct df_w
 
 /* ---- plans ---- */
 
-/* Padding on the far side: what the last window needs. */
-static dnnl_dim_t pad_after(size_t size, size_t out, size_t kernel, size_t stride, size_t pad)
-{
-    const dnnl_dim_t needed = (dnnl_dim_t)((out - 1) * stride + kernel) - (dnnl_dim_t)(size + pad);
-
-    return needed > 0 ? needed : 0;
-}
-
 static dnnl_primitive_desc_t describe_conv(struct df_cpu *cpu, enum direction direction, const struct df_conv *conv, bool biased)
 {
     const df_shape y = df_conv_shape(conv);
@@ -243,9 +235,7 @@ static dnnl_primitive_desc_t describe_conv(struct df_cpu *cpu, enum direction di
     const dnnl_memory_desc_t weights = describe_weights(conv, dnnl_format_tag_any);
     const dnnl_dims_t filters = { (dnnl_dim_t)conv->filters };
     const dnnl_dims_t strides = { (dnnl_dim_t)conv->stride_h, (dnnl_dim_t)conv->stride_w };
-    const dnnl_dims_t before = { (dnnl_dim_t)conv->pad_h, (dnnl_dim_t)conv->pad_w };
-    const dnnl_dims_t after = { pad_after(conv->x.h, y.h, conv->kernel_h, conv->stride_h, conv->pad_h),
-                                pad_after(conv->x.w, y.w, conv->kernel_w, conv->stride_w, conv->pad_w) };
+    const dnnl_dims_t pad = { (dnnl_dim_t)conv->pad_h, (dnnl_dim_t)conv->pad_w };
     dnnl_memory_desc_t bias;
     dnnl_convolution_desc_t forward, op;
     dnnl_primitive_attr_t attr;
@@ -254,7 +244,7 @@ static dnnl_primitive_desc_t describe_conv(struct df_cpu *cpu, enum direction di
 
     DF_DNNL(dnnl_memory_desc_init_by_tag(&bias, 1, filters, dnnl_f32, dnnl_a));
     DF_DNNL(dnnl_convolution_forward_desc_init(&forward, dnnl_forward_training, dnnl_convolution_direct, &src, &weights,
-                                               biased ? &bias : NULL, &dst, strides, before, after));
+                                               biased ? &bias : NULL, &dst, strides, pad, pad));
     DF_DNNL(dnnl_primitive_attr_create(&attr));
     DF_DNNL(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
     if (direction == FORWARD) {
@@ -267,10 +257,10 @@ static dnnl_primitive_desc_t describe_conv(struct df_cpu *cpu, enum direction di
     } else {
         DF_DNNL(dnnl_primitive_desc_create(&hint, &forward, NULL, cpu->engine, NULL));
         if (direction == BACKWARD_DATA)
-            DF_DNNL(dnnl_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, &src, &weights, &dst, strides, before, after));
+            DF_DNNL(dnnl_convolution_backward_data_desc_init(&op, dnnl_convolution_direct, &src, &weights, &dst, strides, pad, pad));
         else
-            DF_DNNL(dnnl_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &src, &weights, NULL, &dst, strides, before,
-                                                                after));
+            DF_DNNL(
+                dnnl_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct, &src, &weights, NULL, &dst, strides, pad, pad));
     }
     DF_DNNL(dnnl_primitive_desc_create(&desc, &op, attr, cpu->engine, hint));
     if (hint)

@@ -147,6 +147,35 @@ static void test_repeatable(void **state)
     df_device_close(other);
 }
 
+/* Shapes that differ in one field only must not share a primitive. */
+static void test_every_field_counts(void **state)
+{
+    const struct df_conv base = {
+        .x = { 1, 6, 6, 8 }, .filters = 8, .kernel_h = 3, .kernel_w = 3, .stride_h = 1, .stride_w = 1, .pad_h = 1, .pad_w = 1
+    };
+    struct df_conv variants[13];
+
+    (void)state;
+    for (size_t i = 0; i < 13; i++)
+        variants[i] = base;
+    variants[1].x.n = variants[2].pad_h = variants[3].pad_w = variants[4].stride_h = variants[5].stride_w = 2;
+    variants[6].x.h = variants[7].x.w = 7;
+    variants[8].x.c = variants[9].filters = 9;
+    variants[10].kernel_h = variants[11].kernel_w = 2;
+    variants[12].relu = true;
+    for (size_t i = 0; i < 13; i++) {
+        const struct df_conv *conv = &variants[i];
+        const size_t count = run_count(conv);
+        df_real *a = filled(count, 1, 1), *b = filled(count, 2, 1);
+
+        run_all(ref, conv, 0, b);
+        run_all(cpu, conv, 0, a);
+        assert_all_close(a, b, count, 1e-6, tolerance(200), "y, dx, dw, biases");
+        df_device_free(cpu, a);
+        df_device_free(cpu, b);
+    }
+}
+
 /* More shapes than the table of primitives starts with. */
 static void test_many_shapes(void **state)
 {
@@ -197,12 +226,14 @@ static void test_weight_versions(void **state)
     for (uint64_t life = 0; life < 3; life++) {
         df_real *w = df_device_alloc(cpu, 2 * nw * sizeof *w);
 
-        for (uint64_t version = 1; version < 4; version++) {
-            df_test_fill(w, 2 * nw, 100 * life + version, 1);
+        for (uint64_t step = 0; step < 4; step++) { /* versions 3 1 2 3: a new life starts with the version that the last one ended with */
+            const uint64_t version = step ? step : 3;
+
+            df_test_fill(w, 2 * nw, 100 * life + step, 1);
             for (int twice = 0; twice < 2; twice++)
                 for (size_t offset = 0; offset <= nw; offset += nw) {
-                    check_forward(version % 2 ? &small : &large, x, (struct df_weights){ w + offset, version });
-                    check_forward(version % 2 ? &large : &small, x, (struct df_weights){ w + offset, version });
+                    check_forward(step % 2 ? &small : &large, x, (struct df_weights){ w + offset, version });
+                    check_forward(step % 2 ? &large : &small, x, (struct df_weights){ w + offset, version });
                 }
         }
         df_device_free(cpu, w);
@@ -213,9 +244,9 @@ static void test_weight_versions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forward),         cmocka_unit_test(test_backward_data), cmocka_unit_test(test_backward_weights),
-        cmocka_unit_test(test_by_hand),         cmocka_unit_test(test_repeatable),    cmocka_unit_test(test_many_shapes),
-        cmocka_unit_test(test_weight_versions),
+        cmocka_unit_test(test_forward),     cmocka_unit_test(test_backward_data),   cmocka_unit_test(test_backward_weights),
+        cmocka_unit_test(test_by_hand),     cmocka_unit_test(test_repeatable),      cmocka_unit_test(test_every_field_counts),
+        cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_weight_versions),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
