@@ -4,12 +4,18 @@
 #include <pcre2.h>
 #include <png.h>
 #include <stdio.h>
+#include <string.h>
 #include <xxhash.h>
 #include <yajl/yajl_version.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/run/cell.h"
 
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
 #ifndef DF_REVISION
 #define DF_REVISION "unknown"
 #endif
@@ -34,8 +40,10 @@ static cJSON *libraries(void)
     cJSON_AddStringToObject(object, "cJSON", cJSON_Version());
     snprintf(text, sizeof text, "%d.%d.%d", yajl / 10000, yajl / 100 % 100, yajl % 100);
     cJSON_AddStringToObject(object, "yajl", text);
-    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof text && pcre2_config(PCRE2_CONFIG_VERSION, text) > 0)
+    if (pcre2_config(PCRE2_CONFIG_VERSION, NULL) < (int)sizeof text && pcre2_config(PCRE2_CONFIG_VERSION, text) > 0) {
+        text[strcspn(text, " ")] = 0; /* without its date */
         cJSON_AddStringToObject(object, "PCRE2", text);
+    }
     cJSON_AddStringToObject(object, "libpng", png_get_libpng_ver(NULL));
     snprintf(text, sizeof text, "%u.%u.%u", XXH_versionNumber() / 10000, XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100);
     cJSON_AddStringToObject(object, "xxHash", text);
@@ -53,13 +61,13 @@ static int run(const void *values, int count, char *const *arguments)
     (void)arguments;
     cJSON_AddStringToObject(root, "revision", DF_REVISION);
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
-    cJSON_AddStringToObject(root, "compiler", __VERSION__);
+    cJSON_AddStringToObject(root, "compiler", COMPILER);
     cJSON_AddItemToObject(root, "libraries", used);
     if (options->json) {
         df_json_canonical(root, &text);
         df_text_add(&text, "\n");
     } else {
-        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\nlibraries", DF_REVISION, DF_SEMANTICS, __VERSION__);
+        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\nlibraries", DF_REVISION, DF_SEMANTICS, COMPILER);
         cJSON_ArrayForEach(library, used)
             df_text_addf(&text, "%s %s %s", library == used->child ? "" : ",", library->string, library->valuestring);
         df_text_add(&text, "\n");

@@ -12,7 +12,8 @@ df_status df_file_read(const char *path, size_t limit, char **data, size_t *byte
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
 bool df_file_exists(const char *path);
 df_status df_folder_make(const char *path, struct df_error *err); /* with its parents; existing is fine */
-/* Exclusive advisory lock (flock) on path, created if missing. Blocks unless try_only (then *fd = -1 if held by another). */
+/* Exclusive advisory lock (flock) on path, created if missing. Blocks unless try_only (then *fd = -1 if held by another);
+ * a signal does not end the wait. */
 df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err);
 void df_unlock(int fd);
 /* Joins with one '/', newly allocated. An absolute b is returned alone. */

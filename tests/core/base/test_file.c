@@ -226,7 +226,7 @@ static void clocks_and_memory(void **state)
 
     free(block);
     assert_true(small > 0 && large >= small + 30 * MIB);
-    assert_int_equal(df_anonymous_peak_bytes(), large); /* it is the peak */
+    assert_true(df_anonymous_peak_bytes() >= large); /* it is the peak */
     df_utc(utc);
     assert_int_equal(strlen(utc), 20);
     assert_true(utc[4] == '-' && utc[10] == 'T' && utc[19] == 'Z' && strncmp(utc, "2025", 4) >= 0);
