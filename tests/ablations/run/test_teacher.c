@@ -1,0 +1,378 @@
+/* Teachers and their cache: trained once, checked by the gate, recorded once; cached = live; stale and torn files are refused. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ablations/run/cache.h"
+#include "ablations/run/model.h"
+#include "ablations/run/teacher.h"
+#include "ablations/run/trainer.h"
+#include "core/base/file.h"
+#include "core/nn/checkpoint.h"
+#include "tests/ablations/run/tiny.h"
+
+static struct df_cell *teacher;
+
+static struct df_cell *student(const char *distiller, const char *options)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_error err = { 0 };
+
+    tiny_add(cell, distiller, options, teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    return cell;
+}
+
+static void trained_once_and_written_with_its_facts(void **state)
+{
+    struct df_run_options options = tiny_run(tiny_out("once"));
+    struct df_teacher_facts facts;
+    struct df_error err = { 0 };
+    struct stat before, after;
+    char *path, *again;
+
+    (void)state;
+    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_teacher_facts_read(path, &facts, &err));
+    assert_true(facts.gated && facts.measured);
+    assert_string_equal(facts.id, teacher->id);
+    assert_int_equal(facts.gate_images, 7);
+    assert_int_equal(facts.levels, 3);
+    for (size_t l = 0; l < 3; l++)
+        assert_true(facts.neck_std[l] > 0);
+    assert_true(facts.map == facts.gate_map); /* the whole split is smaller than the gate's subset */
+    assert_int_equal(stat(path, &before), 0);
+    assert_ok(df_teacher_ensure(teacher, &options, &again, &err));
+    assert_int_equal(stat(again, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    free(path);
+    free(again);
+}
+
+/* The standard deviation of the metadata, computed another way: from the cache's records. */
+static void neck_std_is_that_of_the_features(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("std"));
+    struct df_teacher_facts facts;
+    struct df_dataset *train;
+    struct df_teacher *open;
+    struct df_cache *cache;
+    struct df_error err = { 0 };
+    char *path;
+
+    (void)state;
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_cell_open_data(cell, DF_TRAIN, &train, &err));
+    assert_ok(df_teacher_open(cell, &options, train, &open, &err));
+    path = df_teacher_path(cell, &options);
+    assert_ok(df_teacher_facts_read(path, &facts, &err));
+
+    const struct df_record_layout *layout = df_teacher_layout(open);
+    const char *name = strrchr(df_teacher_cache(open), '/') + 1;
+    char key[17];
+
+    snprintf(key, sizeof key, "%.16s", name);
+    assert_ok(df_cache_open(df_teacher_cache(open), key, layout, 36, &cache, &err));
+    for (size_t l = 0; l < 3; l++) {
+        const size_t each = layout->neck[l].h * layout->neck[l].w * layout->neck[l].c;
+        double mean = 0, variance = 0;
+
+        for (int pass = 0; pass < 2; pass++)
+            for (size_t i = 0; i < 18; i++) {
+                const void *record;
+
+                assert_ok(df_cache_record(cache, 2 * i, &record, &err));
+
+                const df_real *x = (const void *)((const char *)record + layout->neck[l].offset);
+
+                for (size_t j = 0; j < each; j++) {
+                    if (pass == 0)
+                        mean += (double)x[j] / (double)(each * 18);
+                    else
+                        variance += ((double)x[j] - mean) * ((double)x[j] - mean) / (double)(each * 18);
+                }
+            }
+        assert_close(facts.neck_std[l], sqrt(variance), 1e-9, 0);
+    }
+    df_cache_close(cache);
+    df_teacher_close(open);
+    df_dataset_close(train);
+    free(path);
+    df_cell_free(cell);
+}
+
+/* Two processes ask at once: one trains and builds, the other waits, both see the same files. */
+static void two_processes_share_one(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("two"));
+    struct df_error err = { 0 };
+    char *path = NULL;
+    pid_t child[2];
+    int status;
+
+    (void)state;
+    options.cache = DF_CACHE_ON;
+    for (int k = 0; k < 2; k++) {
+        child[k] = fork();
+        if (child[k] == 0)
+            _exit(df_cache_ensure(cell, &options, &path, &err) != DF_OK || !path);
+    }
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(waitpid(child[k], &status, 0), child[k]);
+        assert_int_equal(status, 0);
+    }
+    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_non_null(path);
+    free(path);
+    df_cell_free(cell);
+}
+
+static void cached_is_live(void **state)
+{
+    struct df_cell *cell = student("defeat", "{\"w_fg\":0.5,\"w_bg\":1,\"head\":\"decoupled\",\"normalise_teacher\":true}");
+    struct df_run_options options = tiny_run(tiny_out("cached"));
+    struct df_run_result *cached, *live;
+    struct df_error err = { 0 };
+    uint64_t hash;
+
+    (void)state;
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_run_cell(cell, &options, &cached, &err));
+    hash = tiny_hash(options.out, cell);
+    options.cache = DF_CACHE_OFF;
+    assert_ok(df_run_cell(cell, &options, &live, &err));
+    tiny_assert_same(cached, live);
+    assert_true(hash == tiny_hash(options.out, cell));
+    df_run_result_free(cached);
+    df_run_result_free(live);
+    df_cell_free(cell);
+}
+
+static char warned[1024];
+
+static void remember_warning(void *context, const char *text)
+{
+    (void)context;
+    snprintf(warned, sizeof warned, "%s", text);
+}
+
+static void auto_turns_a_large_cache_off(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("auto"));
+    struct df_error err = { 0 };
+    char *path;
+
+    (void)state;
+    options.cache_limit_bytes = 1000;
+    warned[0] = 0;
+    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_null(path);
+    assert_non_null(strstr(warned, "runs live"));
+    options.cache_limit_bytes = 1e9;
+    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_non_null(path);
+    free(path);
+    df_cell_free(cell);
+}
+
+static void damage(const char *path, off_t at)
+{
+    const int fd = open(path, O_RDWR);
+    unsigned char byte;
+
+    assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
+    byte ^= 1;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    close(fd);
+}
+
+/* One flipped bit in the header, in the table, in a record; a file cut short; another teacher's. */
+static void torn_and_stale_files_are_refused(void **state)
+{
+    struct df_record_layout layout = { .levels = 1, .anchors = 3, .classes = 2, .bytes = 4096 }, other;
+    struct df_cache_writer *writer;
+    struct df_cache *cache;
+    struct df_error err = { 0 };
+    const void *record;
+    unsigned char bytes[4096];
+    struct df_text text = DF_TEXT_INIT;
+    char path[600];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/0123456789abcdef.cache", df_test_folder());
+    assert_ok(df_cache_create(path, "0123456789abcdef", &layout, 3, &writer, &err));
+    assert_false(df_file_exists(path)); /* not before it is whole */
+    for (size_t i = 0; i < 3; i++) {
+        memset(bytes, (int)(65 + i), sizeof bytes);
+        assert_ok(df_cache_put(writer, i, bytes, &err));
+    }
+    assert_ok(df_cache_finish(writer, &err));
+    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_record(cache, 2, &record, &err));
+    assert_int_equal(*(const unsigned char *)record, 67);
+    df_cache_close(cache);
+    assert_true(df_cache_is(path));
+    assert_ok(df_cache_describe(path, true, &text, &err));
+    assert_non_null(strstr(text.data, "0123456789abcdef"));
+    df_text_release(&text);
+
+    assert_fails(df_cache_open(path, "fedcba9876543210", &layout, 3, &cache, &err), DF_ERR_STALE, "delete the file");
+    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 4, &cache, &err), DF_ERR_STALE, path);
+    other = layout;
+    other.needs = 7;
+    assert_fails(df_cache_open(path, "0123456789abcdef", &other, 3, &cache, &err), DF_ERR_STALE, "stale");
+
+    damage(path, 20);
+    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+    damage(path, 20);
+    damage(path, 4096 + 9);
+    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "checksums");
+    damage(path, 4096 + 9);
+    damage(path, 8192 + 4096 + 17);
+    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_record(cache, 0, &record, &err));
+    assert_fails(df_cache_record(cache, 1, &record, &err), DF_ERR_FORMAT, "record 1");
+    df_cache_close(cache);
+    for (off_t size = 8192 + 3 * 4096 - 1; size > 0; size -= 3000) {
+        assert_int_equal(truncate(path, size), 0);
+        assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+    }
+}
+
+static void an_abandoned_cache_leaves_nothing(void **state)
+{
+    struct df_record_layout layout = { .bytes = 64 };
+    struct df_cache_writer *writer;
+    struct df_error err = { 0 };
+    char path[600], part[640];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/abandoned.cache", df_test_folder());
+    snprintf(part, sizeof part, "%s.part", path);
+    assert_ok(df_cache_create(path, "k", &layout, 3, &writer, &err));
+    assert_true(df_file_exists(part));
+    df_cache_abandon(writer);
+    assert_false(df_file_exists(part));
+    assert_false(df_file_exists(path));
+    assert_fails(df_cache_create("/nowhere/at/all.cache", "k", &layout, 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
+}
+
+/* Writes the teacher again with other weights under the same metadata, as a user with an editor might. */
+static void the_gate_sees_other_weights(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("gate"));
+    struct df_metadata items[16];
+    struct df_error err = { 0 };
+    struct df_model model;
+    size_t count = 0;
+    cJSON *metadata;
+    char *path;
+
+    (void)state;
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_NOT_FOUND, teacher->id);
+    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_teacher_gate(cell, &options, &err));
+
+    assert_ok(df_checkpoint_metadata(path, &metadata, &err));
+    assert_ok(df_model_load(teacher, path, &model, &err));
+    for (const cJSON *item = metadata->child; item && count < 16; item = item->next)
+        items[count++] = (struct df_metadata){ item->string, item->valuestring };
+    model.parameters->items[0]->value[0] += 1;
+    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, "teacher gate");
+    /* a recorded number that is not reached, weights as recorded */
+    model.parameters->items[0]->value[0] -= 1;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(items[i].key, "gate_map") == 0)
+            items[i].value = "0.987654321";
+    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, "0.987654321");
+    /* the file of another teacher under this one's name */
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(items[i].key, "id") == 0)
+            items[i].value = "ffffffffffffffff";
+    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_STALE, "ffffffffffffffff");
+    df_model_release(&model);
+    cJSON_Delete(metadata);
+    free(path);
+    df_cell_free(cell);
+}
+
+/* A file without our metadata: neck_std is measured when it is opened, the gate can only warn. */
+static void a_foreign_file_serves(void **state)
+{
+    struct df_cell *known = student("full_feature", "{\"normalise_teacher\":true}"),
+                   *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("foreign"));
+    struct df_run_result *a, *b;
+    struct df_error err = { 0 };
+    struct df_model model;
+    char *path;
+
+    (void)state;
+    assert_ok(df_run_cell(known, &options, &a, &err));
+    path = df_teacher_path(known, &options);
+    assert_ok(df_model_load(teacher, path, &model, &err));
+    snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/foreign.safetensors", df_test_folder());
+    assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, NULL, 0, &err));
+    cell->teacher_network = teacher->network;
+    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", NULL);
+    assert_ok(df_cell_seal(cell, &err));
+    warned[0] = 0;
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_non_null(strstr(warned, "no recorded mAP"));
+    assert_ok(df_run_cell(cell, &options, &b, &err));
+    tiny_assert_same(a, b);
+    df_run_result_free(a);
+    df_run_result_free(b);
+    df_model_release(&model);
+    free(path);
+    df_cell_free(cell);
+    df_cell_free(known);
+}
+
+static void necks_that_do_not_fit_are_refused(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("once"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->network.fpn_stages.count = 2; /* C2, C3 */
+    tiny_into(cell->detector->options, cell->detector->options_size, "{\"anchor_size\":[13,23],\"anchor_scales\":[1]}",
+              cell->detector_options);
+    tiny_add(cell, "full_feature", "{}", teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "levels");
+    df_cell_free(cell);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(trained_once_and_written_with_its_facts),
+        cmocka_unit_test(neck_std_is_that_of_the_features),
+        cmocka_unit_test(two_processes_share_one),
+        cmocka_unit_test(cached_is_live),
+        cmocka_unit_test(auto_turns_a_large_cache_off),
+        cmocka_unit_test(torn_and_stale_files_are_refused),
+        cmocka_unit_test(an_abandoned_cache_leaves_nothing),
+        cmocka_unit_test(the_gate_sees_other_weights),
+        cmocka_unit_test(a_foreign_file_serves),
+        cmocka_unit_test(necks_that_do_not_fit_are_refused),
+    };
+    int failed;
+
+    df_warn_set(remember_warning, NULL);
+    teacher = tiny_teacher("cpu");
+    failed = cmocka_run_group_tests_name("teacher", tests, NULL, NULL);
+    df_cell_free(teacher);
+    return failed;
+}
