@@ -17,7 +17,8 @@ Q       = $(if $(filter 1,$(V)),,@)
 ALL_ROOMS := core/base core/geometry core/device core/data core/nn core/metrics results plots detectors distillers ablations/run ablations ablations/cli
 ROOMS     ?= $(ALL_ROOMS)
 
-WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers -Wno-format-truncation $(if $(filter 1,$(WERROR)),-Werror)
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
+            $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
 CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)
 BUILD    ?= build/$(CONFIG)
 comma    := ,
@@ -60,10 +61,17 @@ $(BUILD)/libdefeat_double.a: $(double_o)
 	$(Q)rm -f $@; ar rcs $@ $^
 $(BUILD)/float/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
-	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REVISION='"$(REVISION)"' -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $< (double)"
-	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REAL=double -DDF_REAL_IS_DOUBLE -DDF_REVISION='"$(REVISION)"' -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REAL=double -DDF_REAL_IS_DOUBLE -MMD -MP -c -o $@ $<
+
+# The revision goes into two files only, built again whenever it changes.
+revised := ablations/cli/version ablations/run/result
+$(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): DF_CFLAGS += -DDF_REVISION='"$(REVISION)"'
+$(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): $(BUILD)/revision-$(REVISION)
+$(BUILD)/revision-%:
+	@mkdir -p $(@D); rm -f $(BUILD)/revision-*; touch $@
 
 $(BUILD)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
