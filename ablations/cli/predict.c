@@ -84,7 +84,7 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct predict_options *options = values;
-    const struct df_cell *cell;
+    const struct df_cell *cell = NULL;
     struct df_cell storage;
     struct df_error err = { 0 };
     struct df_spec *spec;
