@@ -1,11 +1,12 @@
 /* Bars: on the left the mAP of each method with its interval and every seed as a dot, on the right the paired difference to the baseline. */
 #include <math.h>
+#include <string.h>
 
 #include "plots/plot.h"
 #include "plots/script.h"
 #include "results/csv_rows.h"
 
-enum { ROW = 40, TOP = 64, BOTTOM = 104, WIDTH = 1080 };
+enum { ROW = 40, TOP = 64, BOTTOM = 112, WIDTH = 1080, LETTER = 9, MOST_LETTERS = 48 };
 
 /* Rows: point 0 is a method's mean; point k its k-th seed, drawn a little beside the middle of the bar. */
 static void add_data(const struct df_table *table, struct df_text *out)
@@ -36,12 +37,13 @@ static void add_data(const struct df_table *table, struct df_text *out)
     }
 }
 
-static size_t letters(const char *text)
+/* Letters among the first `bytes` bytes of UTF-8. */
+static size_t letters_in(const char *text, size_t bytes)
 {
     size_t n = 0;
 
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
+    for (size_t i = 0; i < bytes; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
     return n;
 }
 
@@ -50,27 +52,44 @@ static size_t longest_label(const struct df_table *table)
     size_t most = 0;
 
     for (size_t l = 0; l < table->lines; l++) {
-        const size_t a = letters(table->line[l].label), b = letters(table->line[l].axes);
+        const size_t a = letters_in(table->line[l].label, strlen(table->line[l].label)),
+                     b = letters_in(table->line[l].axes, strlen(table->line[l].axes));
 
         most = a > most ? a : most;
         most = b > most ? b : most;
     }
-    return most;
+    return most < MOST_LETTERS ? most : MOST_LETTERS + 1;
 }
 
-static void add_labels(const struct df_table *table, struct df_text *out)
+/* A name as far as it fits; the CSV has all of it. */
+static void add_name(const char *name, struct df_text *out)
 {
-    df_text_add(out, "set ytics scale 0 (");
+    struct df_text shown = DF_TEXT_INIT;
+    size_t n = 0;
+
+    while (name[n] && letters_in(name, n + 1) <= MOST_LETTERS)
+        n++;
+    df_text_add_bytes(&shown, name, n);
+    df_text_add(&shown, name[n] ? "\xe2\x80\xa6" : "");
+    df_script_quote(out, df_text_get(&shown));
+    df_text_release(&shown);
+}
+
+/* Labels instead of tics, whose text gnuplot cuts off at 50 bytes. */
+static void add_names(const struct df_table *table, struct df_text *out)
+{
+    df_text_add(out, "unset ytics\n");
     for (size_t l = 0; l < table->lines; l++) {
-        df_text_add(out, l ? ", " : "");
-        df_script_quote(out, table->line[l].label);
-        if (table->line[l].axes[0]) {
+        const bool two = table->line[l].axes[0] != 0;
+
+        df_text_addf(out, "set label %zu ", 10 + table->lines + l);
+        add_name(table->line[l].label, out);
+        if (two) {
             df_text_add(out, ".\"\\n\".");
-            df_script_quote(out, table->line[l].axes);
+            add_name(table->line[l].axes, out);
         }
-        df_text_addf(out, " %zu", l);
+        df_text_addf(out, " at graph 0,first %zu right offset -1,%s\n", l, two ? "0.5" : "0");
     }
-    df_text_add(out, ")\n");
 }
 
 static double largest(const struct df_table *table)
@@ -113,7 +132,7 @@ static void add_left(const struct df_table *table, struct df_text *out)
     const double most = largest(table);
 
     df_text_addf(out, "set xrange [0:%.6g]\nset xlabel 'mAP (%%)'\n", 1.32 * most);
-    add_labels(table, out);
+    add_names(table, out);
     add_values(table, most, out);
     df_text_add(out, "plot DATA skip 1 using ($2==0 ? $3 : NaN):1:(0):3:($1-0.32):($1+0.32):($10==1 ? 0xb3b3b3 : 0x9ccbe8) with boxxyerror "
                      "fillstyle solid 1 noborder linecolor rgb variable, \\\n"
@@ -133,7 +152,7 @@ static void add_right(const struct df_table *table, struct df_text *out)
             most = fmax(most, fmax(fabs(d->mean), fmax(fabs(d->low), fabs(d->high))));
     }
     df_text_addf(out, "set xrange [%.6g:%.6g]\nset xlabel 'paired difference (points)'\n", -1.12 * most, 1.12 * most);
-    df_text_addf(out, "set ytics format ''\nset arrow 1 from 0,graph 0 to 0,graph 1 nohead linecolor rgb '#000000' linewidth 1\n");
+    df_text_addf(out, "set arrow 1 from 0,graph 0 to 0,graph 1 nohead linecolor rgb '#000000' linewidth 1\n");
     df_text_add(
         out, "plot DATA skip 1 using ($9==0 && $2==0 ? $6 : NaN):1:7:8 with xerrorbars pointtype 7 pointsize 0.8 linewidth 1.6 linecolor "
              "rgb '#d55e00', \\\n"
@@ -161,14 +180,16 @@ static void add_caption(const struct df_table *table, size_t height, struct df_t
 df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name, struct df_error *err)
 {
     struct df_text data = DF_TEXT_INIT, script = DF_TEXT_INIT;
-    const size_t height = TOP + BOTTOM + ROW * table->lines, wide = 30 + 8 * longest_label(table);
-    const size_t labels = wide < 120 ? 120 : wide > 420 ? 420 : wide;
+    const size_t height = TOP + BOTTOM + ROW * table->lines, wide = 30 + LETTER * longest_label(table);
+    const size_t labels = wide < 120 ? 120 : wide;
     const double left = (double)labels / WIDTH, middle = left + 0.62 * (0.975 - left);
 
     add_data(table, &data);
     df_script_begin(&script, name, WIDTH, height);
     df_text_addf(&script, "DATA = '%s.csv'\nset multiplot\nunset key\nset border 1 linecolor rgb '#444444'\n", name);
-    df_text_addf(&script, "set yrange [%.1f:-0.5]\nset xtics nomirror\nset grid xtics linecolor rgb '#dddddd'\nset errorbars small\n",
+    df_text_addf(&script,
+                 "set yrange [%.1f:-0.5]\nset xtics nomirror\nset grid xtics linetype 1 linewidth 0.6 linecolor rgb '#dddddd'\nset "
+                 "errorbars small\n",
                  (double)table->lines - 0.5);
     df_text_addf(&script, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1 - (double)TOP / (double)height,
                  (double)BOTTOM / (double)height);

@@ -150,10 +150,18 @@ static void range(const struct curve *curves, size_t lines, double *epoch, doubl
     *high += 0.05 * (*high - *low) + 1e-6;
 }
 
+/* A full last row where it can be had. */
+static size_t columns_for(size_t panels)
+{
+    if (panels <= 4)
+        return panels;
+    return panels <= 6 || panels == 9 ? 3 : panels <= 16 ? 4 : 6;
+}
+
 static void add_panels(const struct df_table_request *request, const struct curve *curves, const size_t *panel, size_t panels,
                        const char *name, struct df_text *out)
 {
-    const size_t columns = panels < 4 ? panels : panels <= 16 ? 4 : 6, rows = (panels + columns - 1) / columns;
+    const size_t columns = columns_for(panels), rows = (panels + columns - 1) / columns;
     const size_t width = columns * PANEL_W + 30 < 660 ? 660 : columns * PANEL_W + 30, height = TOP + BOTTOM + rows * PANEL_H;
     double epoch, low, high;
 
@@ -166,8 +174,8 @@ static void add_panels(const struct df_table_request *request, const struct curv
     df_text_addf(out, "set xrange [0:%.6g]\nset yrange [%.6g:%.6g]\n", epoch, low, high);
     add_caption(request, height, out);
     for (size_t i = 0; i < panels; i++) {
-        const double left = (double)(60 + (i % columns) * (width - 30) / columns) / (double)width;
-        const double right = (double)((i % columns + 1) * (width - 30) / columns + 14) / (double)width;
+        const double left = (double)(72 + (i % columns) * (width - 30) / columns) / (double)width;
+        const double right = (double)((i % columns + 1) * (width - 30) / columns + 16) / (double)width;
         const double top = 1 - (double)(TOP + 34 + i / columns * PANEL_H) / (double)height;
         const double bottom = 1 - (double)(TOP - 30 + (i / columns + 1) * PANEL_H) / (double)height;
         const bool lowest = i + columns >= panels;
@@ -175,7 +183,7 @@ static void add_panels(const struct df_table_request *request, const struct curv
         df_text_addf(out,
                      "set lmargin at screen %.5f\nset rmargin at screen %.5f\nset tmargin at screen %.5f\nset bmargin at screen %.5f\n",
                      left, right, top, bottom);
-        df_text_addf(out, "set xlabel '%s'\nset ylabel '%s' offset 1,0\n", lowest ? "epoch" : "", i % columns == 0 ? "mAP (%)" : "");
+        df_text_addf(out, "set xlabel '%s'\nset ylabel '%s' offset 0.5,0\n", lowest ? "epoch" : "", i % columns == 0 ? "mAP (%)" : "");
         add_panel(request, panel[i], out);
         df_text_add(out, i == 0 ? "unset label\n" : "");
     }

@@ -127,10 +127,11 @@ static void add_axis(char letter, const struct axis *axis, struct df_text *out)
 {
     df_text_addf(out, "set %crange [-0.5:%zu.5]\nset %clabel ", letter, axis->count - 1, letter);
     df_script_quote(out, axis->name);
+    df_text_add(out, letter == 'y' ? " offset -1,0" : "");
     df_text_addf(out, "\nset %ctics scale 0 nomirror (", letter);
     for (size_t i = 0; i < axis->count; i++) {
         df_text_add(out, i ? ", " : "");
-        df_script_quote(out, axis->value[i]);
+        df_script_quote_tic(out, axis->value[i]);
         df_text_addf(out, " %zu", i);
     }
     df_text_add(out, ")\n");

@@ -13,26 +13,30 @@
 
 extern char **environ;
 
-void df_script_quote(struct df_text *script, const char *text)
+static void quote(struct df_text *script, const char *text, char doubled)
 {
     df_text_add(script, "'");
     for (; *text; text++) {
-        if (*text == '\'')
-            df_text_add(script, "''");
-        else
-            df_text_add_bytes(script, (unsigned char)*text < ' ' || *text == 127 ? " " : text, 1);
+        if (*text == '\'' || *text == doubled)
+            df_text_add_bytes(script, text, 1);
+        df_text_add_bytes(script, (unsigned char)*text < ' ' || *text == 127 ? " " : text, 1);
     }
     df_text_add(script, "'");
 }
+
+void df_script_quote(struct df_text *script, const char *text) { quote(script, text, '\''); }
+
+void df_script_quote_tic(struct df_text *script, const char *text) { quote(script, text, '%'); }
 
 void df_script_begin(struct df_text *script, const char *name, size_t width, size_t height)
 {
     df_text_addf(script,
                  "# gnuplot %s.gp (in this folder) draws %s.csv again\n"
                  "set encoding utf8\n"
-                 "set datafile separator comma\n"
                  "do for [kind in 'svg png'] {\n"
                  "reset\n"
+                 "set datafile separator comma\n"
+                 "set format x '%%g'\nset format y '%%g'\n"
                  "if (kind eq 'svg') {\n"
                  "    set terminal svg size %zu,%zu noenhanced font 'sans-serif,12' background '#ffffff'\n"
                  "} else {\n"

@@ -6,6 +6,8 @@
 
 /* Adds 'text' as gnuplot reads it: single-quoted (nothing is substituted in it), control characters as spaces. */
 void df_script_quote(struct df_text *script, const char *text);
+/* The same for a tic's label, where gnuplot reads '%' as a format. */
+void df_script_quote_tic(struct df_text *script, const char *text);
 /* Settings, and a loop over the terminals SVG and PNG (twice the size) that df_script_end closes. width, height: pixels of the SVG. */
 void df_script_begin(struct df_text *script, const char *name, size_t width, size_t height);
 void df_script_end(struct df_text *script);

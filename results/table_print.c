@@ -114,27 +114,38 @@ static void grid_release(struct grid *grid)
     free(grid->number);
 }
 
-/* What the reader must know, one sentence per line: what the signs mean, and every run that is not in the numbers. */
-static void add_notes(const struct df_table *table, struct df_text *out)
+/* Every run that is not in the numbers. */
+static void add_absent(const struct df_table_line *line, struct df_text *out)
+{
+    const size_t missing = line->expected - line->points - line->failed;
+    const char *between = ": ";
+
+    if (!missing && !line->failed && !line->stale)
+        return;
+    df_text_addf(out, "%s%s%s", line->label, line->axes[0] ? " " : "", line->axes);
+    if (missing) {
+        df_text_addf(out, "%s%zu of %zu runs missing", between, missing, line->expected);
+        between = ", ";
+    }
+    if (line->failed) {
+        df_text_addf(out, "%s%zu of %zu runs failed", between, line->failed, line->expected);
+        between = ", ";
+    }
+    if (line->stale)
+        df_text_addf(out, "%sstale rows of another version left out: %zu", between, line->stale);
+    df_text_add(out, ".\n");
+}
+
+/* What the reader must know, one sentence per line. */
+static void add_notes(const struct df_table *table, bool classes, struct df_text *out)
 {
     df_text_addf(out, "mAP in percent, mean " PLUS_MINUS " half of the 95 %% interval over n seeds (Student t); sd: standard deviation.\n");
     df_text_addf(out, "difference: to '%s', paired by seed; ~ marks one inside the noise (its interval holds 0, or fewer than 2 pairs).\n",
                  table->line[table->baseline].label);
-    for (size_t l = 0; l < table->lines; l++) {
-        const struct df_table_line *line = &table->line[l];
-        const size_t missing = line->expected - line->points - line->failed;
-
-        if (!missing && !line->failed && !line->stale)
-            continue;
-        df_text_addf(out, "%s%s%s: of %zu runs", line->label, line->axes[0] ? " " : "", line->axes, line->expected);
-        if (missing)
-            df_text_addf(out, ", %zu missing", missing);
-        if (line->failed)
-            df_text_addf(out, ", %zu failed", line->failed);
-        if (line->stale)
-            df_text_addf(out, "; %zu stale rows of another version left out", line->stale);
-        df_text_add(out, ".\n");
-    }
+    if (classes && table->line[0].classes)
+        df_text_add(out, "Columns after APl: AP of each class.\n");
+    for (size_t l = 0; l < table->lines; l++)
+        add_absent(&table->line[l], out);
 }
 
 static size_t shown_width(const char *text)
@@ -363,7 +374,7 @@ void df_table_print(const struct df_table *table, enum df_table_format format, b
         return;
     }
     grid_init(&grid, table, classes);
-    add_notes(table, &notes);
+    add_notes(table, classes, &notes);
     if (format == DF_TABLE_TEXT)
         print_text(table, &grid, &notes, out);
     else if (format == DF_TABLE_MARKDOWN)

@@ -1,0 +1,239 @@
+/* Plots: the data beside them, names that gnuplot would read as commands, pictures that are there and not blank. Skipped without gnuplot. */
+#include "plots/plot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/file.h"
+#include "results/csv_rows.h"
+#include "tests/results/sample.h"
+#include "tests/support/support.h"
+
+static struct df_error err;
+
+static void need_gnuplot(void)
+{
+    const char *path = getenv("PATH");
+    bool found = false;
+
+    for (; path && *path; path += strcspn(path, ":"), path += *path == ':') {
+        char folder[512];
+
+        snprintf(folder, sizeof folder, "%.*s", (int)strcspn(path, ":"), path);
+        char *program = df_path_join(folder, "gnuplot");
+
+        found |= access(program, X_OK) == 0;
+        free(program);
+    }
+    if (!found)
+        skip();
+}
+
+static void read_text(const char *folder, const char *name, char **data, size_t *bytes)
+{
+    char *path = df_path_join(folder, name);
+
+    assert_ok(df_file_read(path, 0, data, bytes, &err));
+    free(path);
+}
+
+static size_t count(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, part)) != NULL) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+/* Both pictures are there; the SVG has the words; the PNG is of twice the SVG's size. Returns how many marks the SVG has. */
+static size_t check_pictures(const char *folder, const char *name, const char *const *words, const char *mark)
+{
+    char file[64], *svg, *png;
+    size_t bytes, width, height;
+
+    snprintf(file, sizeof file, "%s.svg", name);
+    read_text(folder, file, &svg, &bytes);
+    for (; *words; words++)
+        if (!strstr(svg, *words))
+            fail_msg("%s: '%s' is not in it", file, *words);
+    assert_int_equal(sscanf(strstr(svg, "<svg"), "<svg width=\"%zu\" height=\"%zu\"", &width, &height), 2);
+    snprintf(file, sizeof file, "%s.png", name);
+    read_text(folder, file, &png, &bytes);
+    assert_true(bytes > 5000 && memcmp(png, "\x89PNG", 4) == 0);
+    const unsigned char *size = (const unsigned char *)png + 16;
+
+    assert_int_equal(size[2] * 256 + size[3], 2 * width);
+    assert_int_equal(size[6] * 256 + size[7], 2 * height);
+    const size_t marks = count(svg, mark);
+
+    free(svg);
+    free(png);
+    return marks;
+}
+
+static void bars(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "A &amp; B: 100%_sure",
+                                         "DeFeat | 100% &amp; {neck}_1",
+                                         "w_fg=4 w_bg=16",
+                                         "'quoted'",
+                                         "`ls`",
+                                         "31.00 \xc2\xb1 2.48",
+                                         "mAP (%)",
+                                         "Student t",
+                                         NULL };
+    struct sample s;
+    struct df_table *table;
+    struct df_csv_row row = { 0 };
+    size_t bytes, lines, rows = 0, seeds = 0;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "bars");
+
+    sample_fill(&s);
+    assert_ok(df_table_build(&s.journal, &s.request, &table, &err));
+    assert_ok(df_plot_bars(table, folder, "bars", &err));
+    assert_int_equal(check_pictures(folder, "bars", words, "<use xlink:href='#gpPt6'"),
+                     12 + 1); /* seeds; one difference outside the noise */
+    char *data;
+
+    read_text(folder, "bars.csv", &data, &bytes);
+
+    for (size_t at = 0, n; (n = df_csv_row_bytes(data + at, bytes - at, &lines)) > 0; at += n, rows++) {
+        assert_ok(df_csv_row_parse(&row, data + at, n, "bars.csv", &err));
+        if (rows == 1) {
+            assert_string_equal(row.cell[2], "31");
+            assert_string_equal(row.cell[10], "none");
+        }
+        seeds += rows > 0 && strcmp(row.cell[1], "0") != 0;
+    }
+    assert_int_equal(rows, 1 + SAMPLE_LINES + 12);
+    assert_int_equal(seeds, 12);
+    df_csv_row_release(&row);
+    free(data);
+    df_table_free(table);
+    free(folder);
+}
+
+/* Five points per run; the map rises by line and point. A point that stands twice counts as its last row. */
+static void curves(void **state)
+{
+    (void)state;
+    enum { POINTS = 5, RUNS = 13 };
+    static const char *const words[] = { "DeFeat | 100% &amp; {neck}_1", "w_fg=2 w_bg=8", "epoch", "mAP (%)", "standard deviation", NULL };
+    struct sample s;
+    struct df_curve_row curve[RUNS * POINTS + 1];
+    size_t bytes;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "curves");
+
+    sample_fill(&s);
+    for (size_t r = 0; r < RUNS; r++)
+        for (size_t p = 0; p < POINTS; p++)
+            curve[1 + r * POINTS + p] = (struct df_curve_row){ .schema = DF_JOURNAL_SCHEMA,
+                                                               .run = s.row[r].run,
+                                                               .point = (int64_t)p,
+                                                               .step = (int64_t)(100 * p),
+                                                               .epoch = 2 * (double)(p + 1),
+                                                               .split = "tune",
+                                                               .map = s.row[r].metric[0] * (1 - pow(0.5, (double)p + 1)),
+                                                               .loss = 1,
+                                                               .lr = .01,
+                                                               .terms = "" };
+    curve[0] = curve[1];
+    curve[0].map = 0.9; /* an earlier row of the first point */
+    s.journal.curve = curve;
+    s.journal.curves = RUNS * POINTS + 1;
+    assert_ok(df_plot_curves(&s.journal, &s.request, folder, "curves", &err));
+    assert_int_equal(check_pictures(folder, "curves", words, "<use xlink:href='#gpPt6'"),
+                     4 * 2 * POINTS); /* four panels, each with the baseline */
+    char *data;
+
+    read_text(folder, "curves.csv", &data, &bytes);
+
+    assert_non_null(strstr(data, "\n0,2,15.5,0.5,3,none,\n")); /* 15, 15.5, 16 */
+    assert_non_null(strstr(data, "\n3,4,23.25,"));             /* two finished seeds: 24.75, 21.75 */
+    assert_null(strstr(data, "nan"));
+    free(data);
+    s.journal.curves = 0;
+    assert_fails(df_plot_curves(&s.journal, &s.request, folder, "curves", &err), DF_ERR_NOT_FOUND, "no learning curves");
+    free(folder);
+}
+
+/* A 3 x 2 grid with one hole, values to be sorted as numbers; two lines without the axes. */
+static void heat(void **state)
+{
+    (void)state;
+    static const char *const axes[] = {
+        "", "w_bg=16 w_fg=4", "w_bg=16 w_fg=10", "defeat.w_bg=8 w_fg=4", "w_fg=10 w_bg=8 norm=group", "w_bg=8 w_fg=0.5", "w_bg=4"
+    };
+    static const char *const words[] = { "w_fg", "w_bg", "0.5", ">16<", "34.00", "mAP (%)", NULL };
+    struct df_table_line line[7] = { { 0 } };
+    struct df_table table = { .lines = 7, .line = line, .title = "heat" };
+    size_t bytes;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "heat");
+
+    for (size_t l = 0; l < 7; l++) {
+        const double value[] = { 29.5 + (double)l, 30.5 + (double)l };
+
+        line[l] = (struct df_table_line){
+            .label = "defeat", .axes = axes[l], .points = 2, .expected = 2, .metric = { df_mean_interval(value, 2, 0.95) }
+        };
+    }
+    assert_ok(df_plot_heat(&table, "w_fg", "w_bg", folder, "heat", &err));
+    const size_t polygons = check_pictures(folder, "heat", words, "<polygon"); /* cells and the colour box */
+
+    char *data;
+
+    read_text(folder, "heat.csv", &data, &bytes);
+
+    assert_non_null(strstr(data, "lines,w_fg,w_bg\n"));
+    assert_non_null(strstr(data, "\n0,0,35,"));
+    assert_non_null(strstr(data, "\n2,0,34,"));
+    assert_non_null(strstr(data, "\n0,1,,,0,0.5,16\n"));
+    free(data);
+    line[6].axes = "w_fg=0.5 w_bg=16"; /* the hole */
+    assert_ok(df_plot_heat(&table, "w_fg", "w_bg", folder, "heat", &err));
+    assert_int_equal(check_pictures(folder, "heat", words, "<polygon"), polygons + 1);
+    assert_fails(df_plot_heat(&table, "w_fg", "norm", folder, "heat", &err), DF_ERR_UNSUPPORTED, "found 1 x 1");
+    free(folder);
+}
+
+static void without_gnuplot(void **state)
+{
+    (void)state;
+    char *folder = df_path_join(df_test_folder(), "absent"), *path = df_strdup(getenv("PATH")), *data;
+    struct sample s;
+    struct df_table *table;
+    size_t bytes;
+
+    sample_fill(&s);
+    assert_ok(df_table_build(&s.journal, &s.request, &table, &err));
+    setenv("PATH", "/nowhere", 1);
+    assert_fails(df_plot_bars(table, folder, "bars", &err), DF_ERR_NOT_FOUND, "gnuplot");
+    setenv("PATH", path, 1);
+    read_text(folder, "bars.gp", &data, &bytes); /* the data and the script are there all the same */
+    assert_true(bytes > 100);
+    free(data);
+    df_table_free(table);
+    free(path);
+    free(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bars), cmocka_unit_test(curves), cmocka_unit_test(heat),
+                                        cmocka_unit_test(without_gnuplot) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,214 @@
+/* Tables over a small made-up journal: numbers by hand, the four forms as golden text (tests/golden/tables), runs with expanded options. */
+#include "results/table.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "results/csv_rows.h"
+#include "tests/results/sample.h"
+#include "tests/support/support.h"
+
+static struct df_error err;
+
+static void numbers_by_hand(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+
+    sample_fill(&s);
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    assert_close(t->line[0].metric[0].mean, 31, 1e-12, 0);
+    assert_close(t->line[0].metric[0].sd, 1, 1e-12, 0);
+    assert_close(t->line[0].metric[0].high, 31 + 4.30265272974946385 / sqrt(3), 1e-10, 0);
+    assert_close(t->line[0].metric[11].mean, 42, 1e-12, 0);
+    assert_int_equal(t->line[0].metric[3].n, 0); /* -1: nothing to measure */
+    assert_int_equal(t->line[0].difference.n, 0);
+    assert_int_equal(t->line[0].stale, 1);
+    assert_close(t->line[0].seconds, 63, 1e-12, 0);
+    /* differences 2, 2.1, 1.9: mean 2, sd 0.1 */
+    assert_close(t->line[1].difference.mean, 2, 1e-12, 0);
+    assert_close(t->line[1].difference.low, 2 - 4.30265272974946385 * 0.1 / sqrt(3), 1e-10, 0);
+    assert_false(t->line[1].inside_noise);
+    /* 0.5, -0.5, 0.5 */
+    assert_close(t->line[2].difference.mean, 0.5 / 3, 1e-12, 0);
+    assert_true(t->line[2].inside_noise);
+    /* the failed seed leaves pairs 3 and -2 */
+    assert_int_equal(t->line[3].failed, 1);
+    assert_int_equal(t->line[3].difference.n, 2);
+    assert_close(t->line[3].difference.mean, 0.5, 1e-12, 0);
+    assert_int_equal(t->line[4].points, 1);
+    assert_int_equal(t->line[4].expected, 3);
+    assert_close(t->line[4].difference.mean, 1.5, 1e-12, 0);
+    assert_true(t->line[4].inside_noise && isnan(t->line[4].difference.low));
+    assert_close(t->line[1].point[2], 33.9, 1e-12, 0);
+    assert_int_equal(t->line[0].classes, 2);
+    assert_string_equal(t->line[0].class_name[1], "a=b");
+    assert_close(t->line[0].class_ap[0].mean, 170.0 / 3, 1e-12, 0);
+    assert_int_equal(t->line[0].class_ap[1].n, 1);
+    df_table_free(t);
+}
+
+/* Pairs are made by seed, not by place. */
+static void pairs_by_seed(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+
+    sample_fill(&s);
+    const int64_t swap = s.row[0].seed;
+
+    s.row[0].seed = s.row[2].seed;
+    s.row[2].seed = swap;
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err)); /* 32 - 32, 33.1 - 31, 33.9 - 30 */
+    assert_close(t->line[1].difference.mean, 2, 1e-12, 0);
+    assert_close(t->line[1].difference.sd, sqrt((4 + .01 + 1.9 * 1.9) / 2), 1e-12, 0);
+    df_table_free(t);
+}
+
+static void nothing_yet(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+    struct df_text text = DF_TEXT_INIT;
+
+    sample_fill(&s);
+    s.journal.runs = 0;
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    df_table_print(t, DF_TABLE_TEXT, true, &text);
+    assert_non_null(strstr(text.data, "0/3"));
+    assert_non_null(strstr(text.data, "full feature: 3 of 3 runs missing."));
+    assert_null(strstr(text.data, "nan"));
+    df_text_release(&text);
+    df_table_free(t);
+    s.request.lines = 0;
+    assert_fails(df_table_build(&s.journal, &s.request, &t, &err), DF_ERR_USAGE, "0 lines");
+}
+
+/* DF_WRITE_GOLDEN=1 writes the files anew; the diff is for a person to read. */
+static void check_golden(const char *name, const struct df_text *text)
+{
+    char *path = df_path_join("tests/golden/tables", name), *want;
+    size_t bytes;
+
+    if (getenv("DF_WRITE_GOLDEN"))
+        assert_ok(df_file_write(path, text->data, text->length, &err));
+    assert_ok(df_file_read(path, 0, &want, &bytes, &err));
+    assert_string_equal(text->data, want);
+    free(want);
+    free(path);
+}
+
+/* Cell by cell, numbers to 1e-9: the last digits of an interval are the C library's. */
+static void check_golden_csv(const char *name, const struct df_text *text)
+{
+    char *path = df_path_join("tests/golden/tables", name), *want;
+    struct df_csv_row a = { 0 }, b = { 0 };
+    size_t bytes, lines;
+
+    if (getenv("DF_WRITE_GOLDEN"))
+        assert_ok(df_file_write(path, text->data, text->length, &err));
+    assert_ok(df_file_read(path, 0, &want, &bytes, &err));
+    size_t i = 0, j = 0, n, m;
+
+    for (; (n = df_csv_row_bytes(text->data + i, text->length - i, &lines)) > 0; i += n, j += m) {
+        m = df_csv_row_bytes(want + j, bytes - j, &lines);
+        assert_ok(df_csv_row_parse(&a, text->data + i, n, "got", &err));
+        assert_ok(df_csv_row_parse(&b, want + j, m, "want", &err));
+        assert_int_equal(a.count, b.count);
+        for (size_t c = 0; c < a.count; c++) {
+            double x, y;
+
+            if (df_parse_real(a.cell[c], &x) && df_parse_real(b.cell[c], &y))
+                assert_close(x, y, 1e-9, 1e-9);
+            else
+                assert_string_equal(a.cell[c], b.cell[c]);
+        }
+    }
+    assert_int_equal(i, text->length);
+    assert_int_equal(j, bytes);
+    df_csv_row_release(&a);
+    df_csv_row_release(&b);
+    free(want);
+    free(path);
+}
+
+static void golden_forms(void **state)
+{
+    (void)state;
+    static const char *const name[] = { "table.txt", "table.md", "table.csv", "table.tex" };
+    struct sample s;
+    struct df_table *t;
+    struct df_text text = DF_TEXT_INIT;
+
+    sample_fill(&s);
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    for (int f = DF_TABLE_TEXT; f <= DF_TABLE_LATEX; f++) {
+        df_text_clear(&text);
+        df_table_print(t, (enum df_table_format)f, true, &text);
+        (f == DF_TABLE_CSV ? check_golden_csv : check_golden)(name[f], &text);
+    }
+    df_text_clear(&text);
+    df_table_runs_csv(&s.journal, &s.request, &text);
+    check_golden_csv("runs.csv", &text);
+    df_text_release(&text);
+    df_table_free(t);
+}
+
+/* Every CSV that we print is one that we can read: same number of cells in each row, options in columns of their own. */
+static void csv_is_readable(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+    struct df_text text = DF_TEXT_INIT;
+    struct df_csv_row row = { 0 };
+    size_t cells = 0, rows = 0, lines, fg = 0, second = 0;
+
+    sample_fill(&s);
+    df_table_runs_csv(&s.journal, &s.request, &text);
+    for (size_t at = 0, n; (n = df_csv_row_bytes(text.data + at, text.length - at, &lines)) > 0; at += n, rows++) {
+        assert_ok(df_csv_row_parse(&row, text.data + at, n, "runs", &err));
+        assert_true(rows == 0 || row.count == cells);
+        for (size_t i = 0; rows == 0 && i < row.count; i++) {
+            fg = strcmp(row.cell[i], "defeat.w_fg") == 0 ? i : fg;
+            second = strcmp(row.cell[i], "defeat#2.w_fg") == 0 ? i : second;
+        }
+        cells = row.count;
+        assert_true(fg > 0 && second > 0);
+        if (rows == 4) {
+            assert_string_equal(row.cell[fg], "4");
+            assert_string_equal(row.cell[second], "0.5");
+            assert_string_equal(row.cell[2], "DeFeat | 100% & {neck}_1");
+        }
+        if (rows == 7)
+            assert_string_equal(row.cell[fg], "");
+    }
+    assert_int_equal(rows, 1 + 13);
+    df_text_clear(&text);
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    df_table_print(t, DF_TABLE_CSV, true, &text);
+    rows = 0;
+    for (size_t at = 0, n; (n = df_csv_row_bytes(text.data + at, text.length - at, &lines)) > 0; at += n, rows++) {
+        assert_ok(df_csv_row_parse(&row, text.data + at, n, "table", &err));
+        assert_true(rows == 0 || row.count == cells);
+        cells = row.count;
+    }
+    assert_int_equal(rows, 1 + SAMPLE_LINES);
+    df_csv_row_release(&row);
+    df_text_release(&text);
+    df_table_free(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed), cmocka_unit_test(nothing_yet),
+                                        cmocka_unit_test(golden_forms), cmocka_unit_test(csv_is_readable) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
