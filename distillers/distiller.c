@@ -36,9 +36,9 @@ const struct df_distiller_class *df_distiller_class_find(const char *name, struc
         names[count++] = plugins[i]->name;
     nearest = df_nearest(name, names);
     if (nearest)
-        df_fail(err, DF_ERR_NOT_FOUND, "unknown distiller '%s' (did you mean '%s'? 'defeat distillers' lists them)", name, nearest);
+        df_fail(err, DF_ERR_USAGE, "unknown distiller '%s' (did you mean '%s'? 'defeat distillers' lists them)", name, nearest);
     else
-        df_fail(err, DF_ERR_NOT_FOUND, "unknown distiller '%s' ('defeat distillers' lists them)", name);
+        df_fail(err, DF_ERR_USAGE, "unknown distiller '%s' ('defeat distillers' lists them)", name);
     return NULL;
 }
 

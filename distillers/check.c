@@ -1,0 +1,678 @@
+/* `defeat distillers --check NAME`: a distiller on a synthetic pair of networks, in whatever precision this build has. Two images, three
+ * levels, random features, an object for every level; the teacher shows only what the distiller says it needs. Every check runs with the
+ * default options and again with each other choice of each choice option. */
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "distillers/distiller.h"
+
+enum { BATCH = 2, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6, INPUTS_MAX = LEVELS + DF_STAGES + 4 };
+static const bool is_double = sizeof(df_real) > sizeof(float);
+
+struct input {
+    df_shape shape;
+    df_real *value;
+    df_tensor *leaf;
+};
+struct network {
+    size_t count;
+    struct input input[INPUTS_MAX]; /* neck, stages, class logits, box deltas, roi logits, roi deltas */
+};
+struct bench {
+    const struct df_distiller_class *class;
+    struct df_device *device;
+    df_tape *tape;
+    void *options, *state, *state_after_init;
+    struct df_parameters *parameters;
+    struct network student, teacher;
+    struct df_batch batch;
+    struct df_ground_truth truth[BATCH];
+    size_t anchors;
+    struct df_box *anchor;
+    int32_t *label;
+    df_real *target;
+    df_real *pixels;
+    struct df_loss_terms terms;
+};
+
+static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
+static const int32_t box_labels[] = { 2, 0, 1 };
+static const struct df_box proposals[PROPOSALS] = { { 8, 16, 15, 24 },  { 18, 2, 33, 17 }, { 40, 20, 63, 47 },
+                                                    { 14, 12, 58, 40 }, { 0, 0, 12, 30 },  { 0, 0, 1, 1 } };
+static const uint32_t proposal_image[PROPOSALS] = { 0, 0, 0, 1, 1, 1 };
+static const int32_t proposal_label[PROPOSALS] = { 2, 0, -1, 1, -1, -2 };
+static const size_t student_stages[DF_STAGES] = { 3, 5, 6, 7 }, teacher_stages[DF_STAGES] = { 4, 6, 7, 9 };
+static const size_t student_width = 5, teacher_width = 4;
+static const double teacher_std[LEVELS] = { 1.5, 0.75, 1.25 };
+
+static size_t neck_stride(size_t level) { return (size_t)8 << level; }
+static size_t stage_stride(size_t stage) { return (size_t)4 << stage; }
+static df_shape map_shape(size_t stride, size_t channels)
+{
+    return (df_shape){ BATCH, (HEIGHT + stride - 1) / stride, (WIDTH + stride - 1) / stride, channels };
+}
+
+/* ---- the synthetic networks ---- */
+
+static void add_input(struct network *network, df_shape shape, uint64_t seed, double scale)
+{
+    struct input *input = &network->input[network->count++];
+
+    input->shape = shape;
+    input->value = df_malloc(df_count(shape) * sizeof *input->value);
+    for (size_t i = 0; i < df_count(shape); i++) {
+        struct df_rng rng;
+
+        df_rng_init(&rng, seed + network->count, DF_RNG_TEST, i);
+        input->value[i] = (df_real)(scale * df_rng_normal(&rng));
+    }
+}
+
+static void network_init(struct network *network, size_t anchors, size_t width, const size_t stages[DF_STAGES], uint64_t seed)
+{
+    for (size_t l = 0; l < LEVELS; l++)
+        add_input(network, map_shape(neck_stride(l), width), seed, 1);
+    for (size_t k = 0; k < DF_STAGES; k++)
+        add_input(network, map_shape(stage_stride(k), stages[k]), seed, 1);
+    add_input(network, (df_shape){ BATCH, 1, anchors, CLASSES }, seed, 2);
+    add_input(network, (df_shape){ BATCH, 1, anchors, 4 }, seed, 0.5);
+    add_input(network, (df_shape){ PROPOSALS, 1, 1, CLASSES + 1 }, seed, 2);
+    add_input(network, (df_shape){ PROPOSALS, 1, 1, 4 * (CLASSES + 1) }, seed, 0.5);
+}
+
+static void network_release(struct network *network)
+{
+    for (size_t i = 0; i < network->count; i++)
+        free(network->input[i].value);
+}
+
+/* Fresh leaves on the tape; the teacher's ask for gradients too, to see that none arrive. */
+static void network_show(const struct bench *bench, struct network *network, unsigned shown, struct df_detection_state *state)
+{
+    struct input *input = network->input;
+
+    *state = (struct df_detection_state){ .batch = BATCH,
+                                          .canvas_h = HEIGHT,
+                                          .canvas_w = WIDTH,
+                                          .classes = CLASSES,
+                                          .images = &bench->batch,
+                                          .levels = LEVELS,
+                                          .anchors = bench->anchors,
+                                          .anchor = bench->anchor };
+    for (size_t i = 0; i < network->count; i++)
+        input[i].leaf = df_leaf(bench->tape, input[i].shape, input[i].value);
+    for (size_t l = 0; l < LEVELS; l++) {
+        state->neck[l] = (struct df_neck_level){ .stride = neck_stride(l), .feature_std = teacher_std[l] };
+        state->neck[l].feature = shown & DF_NEEDS_NECK ? input->leaf : NULL;
+        state->level_anchors[l] = input->shape.h * input->shape.w * PER_CELL;
+        input++;
+    }
+    for (size_t k = 0; k < DF_STAGES; k++, input++)
+        state->stage[k] = (struct df_stage_map){ .stride = stage_stride(k), .feature = shown & DF_NEEDS_BACKBONE ? input->leaf : NULL };
+    state->class_logits = shown & DF_NEEDS_DENSE_HEAD ? input[0].leaf : NULL;
+    state->box_deltas = shown & DF_NEEDS_BOX_DELTAS ? input[1].leaf : NULL;
+    if (shown & DF_NEEDS_ROI_HEAD) {
+        state->proposals = PROPOSALS;
+        state->proposal = proposals;
+        state->proposal_image = proposal_image;
+        state->proposal_label = proposal_label;
+        state->roi_logits = input[2].leaf;
+        state->roi_deltas = input[3].leaf;
+    }
+}
+
+static void ground_truth_set(struct bench *bench, bool objects)
+{
+    bench->truth[0] = (struct df_ground_truth){ objects ? 2 : 0, boxes, box_labels };
+    bench->truth[1] = (struct df_ground_truth){ objects ? 1 : 0, boxes + 2, box_labels + 2 };
+    for (size_t i = 0; i < BATCH * bench->anchors; i++)
+        bench->label[i] = objects && i % 11 == 4 ? (int32_t)(i % CLASSES) : objects && i % 13 == 5 ? -2 : -1;
+}
+
+static void batch_init(struct bench *bench)
+{
+    static const size_t index[BATCH] = { 0, 1 }, valid_h[BATCH] = { HEIGHT, 40 }, valid_w[BATCH] = { 60, WIDTH };
+    static const bool flipped[BATCH] = { false, true };
+    static const double scale[BATCH] = { 1, 0.5 };
+
+    for (size_t l = 0; l < LEVELS; l++)
+        bench->anchors += df_pixels(map_shape(neck_stride(l), 1)) / BATCH * PER_CELL;
+    bench->anchor = df_calloc(bench->anchors, sizeof *bench->anchor);
+    for (size_t i = 0; i < bench->anchors; i++)
+        bench->anchor[i] = (struct df_box){ (float)(i % 50), (float)(i % 30), (float)(i % 50 + 6 + i % 9), (float)(i % 30 + 5 + i % 12) };
+    bench->label = df_malloc(BATCH * bench->anchors * sizeof *bench->label);
+    bench->target = df_calloc(BATCH * bench->anchors * 4, sizeof *bench->target);
+    bench->pixels = df_calloc((size_t)BATCH * HEIGHT * WIDTH * 3, sizeof *bench->pixels);
+    bench->batch = (struct df_batch){ .n = BATCH,
+                                      .height = HEIGHT,
+                                      .width = WIDTH,
+                                      .pixels = bench->pixels,
+                                      .truth = bench->truth,
+                                      .index = index,
+                                      .flipped = flipped,
+                                      .valid_h = valid_h,
+                                      .valid_w = valid_w,
+                                      .scale_x = scale,
+                                      .scale_y = scale };
+    ground_truth_set(bench, true);
+}
+
+static unsigned needs_of(const struct bench *bench)
+{
+    return bench->class->needs_of ? bench->class->needs_of(bench->options) : bench->class->needs;
+}
+
+static void bench_release(struct bench *bench)
+{
+    network_release(&bench->student);
+    network_release(&bench->teacher);
+    if (bench->tape)
+        df_tape_free(bench->tape);
+    if (bench->parameters)
+        df_parameters_free(bench->parameters);
+    free(bench->state);
+    free(bench->state_after_init);
+    free(bench->anchor);
+    free(bench->label);
+    free(bench->target);
+    free(bench->pixels);
+}
+
+/* Adaptation weights are made large enough to be seen by a gradient check, whatever they start from. */
+static void parameters_fill(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->parameters->count; i++) {
+        const struct df_parameter *item = bench->parameters->items[i];
+        const size_t n = df_count(item->shape);
+        df_real *values = df_malloc(n * sizeof *values);
+        struct df_rng rng;
+
+        df_rng_init(&rng, 77, DF_RNG_TEST, i);
+        for (size_t j = 0; j < n; j++)
+            values[j] = (df_real)(0.2 * df_rng_normal(&rng));
+        if (!item->buffer)
+            df_write(bench->device, item->value, values, n * sizeof *values);
+        free(values);
+    }
+    df_parameters_touch(bench->parameters);
+}
+
+/* same_width: the student is as wide as the teacher, for distillers without adaptation */
+static df_status bench_init(struct bench *bench, const struct df_distiller_class *class, struct df_device *device, void *options,
+                            bool same_width, struct df_error *err)
+{
+    const size_t *stages = same_width ? teacher_stages : student_stages, width = same_width ? teacher_width : student_width;
+    struct df_distiller_setup setup = {
+        .options = options, .prefix = "distiller.0.", .levels = LEVELS, .stages = DF_STAGES, .teacher_std = teacher_std
+    };
+
+    *bench = (struct bench){ .class = class, .device = device, .options = options };
+    bench->state = df_calloc(1, class->state_size + 1);
+    bench->state_after_init = df_malloc(class->state_size + 1);
+    bench->parameters = df_parameters_new();
+    df_parameters_add(bench->parameters, "student.weight", DF_VECTOR, (df_shape){ 1, 1, 1, 3 }, (struct df_initialiser){ DF_INIT_ONE, 0 },
+                      DF_RNG_INIT);
+    setup.state = bench->state;
+    setup.parameters = bench->parameters;
+    for (size_t l = 0; l < LEVELS; l++) {
+        setup.student_channels[l] = width;
+        setup.teacher_channels[l] = teacher_width;
+    }
+    memcpy(setup.student_stage_channels, stages, sizeof setup.student_stage_channels);
+    memcpy(setup.teacher_stage_channels, teacher_stages, sizeof setup.teacher_stage_channels);
+    if (class->init)
+        DF_TRY(class->init(&setup, err));
+    df_parameters_build(bench->parameters, device, 1, true);
+    parameters_fill(bench);
+    memcpy(bench->state_after_init, bench->state, class->state_size);
+    bench->tape = df_tape_new(device, true);
+    batch_init(bench);
+    network_init(&bench->student, bench->anchors, width, stages, 100);
+    network_init(&bench->teacher, bench->anchors, teacher_width, teacher_stages, 200);
+    return DF_OK;
+}
+
+/* The loss, its terms and, if asked, all gradients. */
+static double evaluate(struct bench *bench, bool backward)
+{
+    struct df_detection_state student, teacher;
+    const struct df_distill_context context = { .tape = bench->tape,
+                                                .options = bench->options,
+                                                .state = bench->state,
+                                                .step = 3,
+                                                .steps = 10,
+                                                .epoch = 1,
+                                                .epochs = 4,
+                                                .progress = 0.3,
+                                                .seed = 5,
+                                                .terms = &bench->terms };
+
+    memcpy(bench->state, bench->state_after_init, bench->class->state_size);
+    bench->terms.count = 0;
+    df_tape_reset(bench->tape);
+    df_parameters_zero_grad(bench->parameters);
+    network_show(bench, &bench->student, ~0U, &student);
+    network_show(bench, &bench->teacher, needs_of(bench), &teacher);
+    student.label = bench->label;
+    student.target = bench->target;
+    for (size_t i = 0; i < BATCH * bench->anchors; i++)
+        student.positives += bench->label[i] >= 0;
+
+    df_tensor *loss = bench->class->loss(&context, &student, &teacher);
+
+    if (loss && backward && loss->requires_grad)
+        df_backward(bench->tape, loss);
+    return loss ? df_item(bench->tape, loss) : 0;
+}
+
+/* ---- checks: each returns whether it holds and leaves a line in `text` ---- */
+
+#define TEXT     512
+#define SAY(...) (void)snprintf(text, TEXT, __VA_ARGS__)
+
+static size_t parameter_inputs(const struct bench *bench) { return bench->student.count + bench->parameters->count; }
+
+/* Input i of the student's tensors, then of the parameters; grad NULL: none. Returns its elements. */
+static size_t input_at(const struct bench *bench, size_t i, const df_real **grad, df_real **device_value, df_real **host_value)
+{
+    if (i < bench->student.count) {
+        const struct input *input = &bench->student.input[i];
+
+        *grad = input->leaf->grad;
+        *device_value = NULL;
+        *host_value = input->value;
+        return df_count(input->shape);
+    }
+    const struct df_parameter *item = bench->parameters->items[i - bench->student.count];
+
+    *grad = item->grad;
+    *device_value = item->value;
+    *host_value = NULL;
+    return item->buffer ? 0 : df_count(item->shape);
+}
+
+/* Host copy of all gradients, one after the other; *count elements. */
+static df_real *gradients(const struct bench *bench, size_t *count)
+{
+    const df_real *grad;
+    df_real *device_value, *host_value, *all;
+
+    *count = 0;
+    for (size_t i = 0; i < parameter_inputs(bench); i++)
+        *count += input_at(bench, i, &grad, &device_value, &host_value);
+    all = df_calloc(*count + 1, sizeof *all);
+    for (size_t i = 0, at = 0; i < parameter_inputs(bench); i++) {
+        const size_t n = input_at(bench, i, &grad, &device_value, &host_value);
+
+        if (grad)
+            df_read(bench->device, all + at, grad, n * sizeof *all);
+        at += n;
+    }
+    return all;
+}
+
+static void move_input(struct bench *bench, size_t i, const df_real *values)
+{
+    const df_real *grad;
+    df_real *device_value, *host_value;
+    const size_t n = input_at(bench, i, &grad, &device_value, &host_value);
+
+    if (host_value) {
+        memcpy(host_value, values, n * sizeof *values);
+    } else {
+        df_write(bench->device, device_value, values, n * sizeof *values);
+        df_parameters_touch(bench->parameters);
+    }
+}
+
+/* (f(x + h v) - f(x - h v)) / 2h along a random v of input i; x is put back */
+static double central_difference(struct bench *bench, size_t i, const df_real *v, double h)
+{
+    const df_real *grad;
+    df_real *device_value, *host_value;
+    const size_t n = input_at(bench, i, &grad, &device_value, &host_value);
+    df_real *x = df_malloc(n * sizeof *x), *moved = df_malloc(n * sizeof *moved);
+    double value[2];
+
+    if (host_value)
+        memcpy(x, host_value, n * sizeof *x);
+    else
+        df_read(bench->device, x, device_value, n * sizeof *x);
+    for (int side = 0; side < 2; side++) {
+        for (size_t j = 0; j < n; j++)
+            moved[j] = (df_real)((double)x[j] + (side ? -h : h) * (double)v[j]);
+        move_input(bench, i, moved);
+        value[side] = evaluate(bench, false);
+    }
+    move_input(bench, i, x);
+    free(x);
+    free(moved);
+    return (value[0] - value[1]) / (2 * h);
+}
+
+/* Along a random direction of every tensor and parameter. Float: the loss is rounded to 6e-8 of itself, h = 0.02. */
+static bool check_gradient(struct bench *bench, char *text)
+{
+    const double h = is_double ? 1e-4 : 0.02, relative = is_double ? 1e-6 : 1e-2, absolute = is_double ? 1e-9 : 1e-4;
+    const double loss = evaluate(bench, true);
+    size_t total, at = 0, seen = 0;
+    df_real *grad = gradients(bench, &total), *v = df_malloc((total + 1) * sizeof *v);
+    struct df_rng rng;
+    double worst = 0;
+    bool good = true;
+
+    df_rng_init(&rng, 9, DF_RNG_TEST, 0);
+    for (size_t j = 0; j < total; j++)
+        v[j] = (df_real)df_rng_normal(&rng);
+    for (size_t i = 0; i < parameter_inputs(bench) && good; i++) {
+        const df_real *unused;
+        df_real *device_value, *host_value;
+        const size_t n = input_at(bench, i, &unused, &device_value, &host_value);
+        double slope = 0;
+
+        for (size_t j = at; j < at + n; j++)
+            slope += (double)grad[j] * (double)v[j];
+        const double difference = n ? central_difference(bench, i, v + at, h) : 0, error = fabs(difference - slope);
+
+        at += n;
+        seen += slope != 0;
+        good = error <= relative * fabs(slope) + absolute * (fabs(loss) + 1);
+        worst = slope != 0 ? fmax(worst, error / fabs(slope)) : worst;
+        if (!good)
+            SAY("gradient: derivative %.9g along a direction of input %zu, central difference %.9g", slope, i, difference);
+    }
+    free(grad);
+    free(v);
+    if (good)
+        SAY("gradient: %zu tensors, worst relative error %.1e", seen, worst);
+    if (good && !seen && needs_of(bench)) {
+        SAY("gradient: nothing of the student gets a gradient");
+        return false;
+    }
+    return good;
+}
+
+static bool all_zero(const df_real *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!(values[i] == 0))
+            return false;
+    }
+    return true;
+}
+
+static bool check_teacher(struct bench *bench, char *text)
+{
+    bool good = true;
+
+    evaluate(bench, true);
+    for (size_t i = 0; i < bench->teacher.count && good; i++) {
+        const struct input *input = &bench->teacher.input[i];
+        const size_t n = df_count(input->shape);
+        df_real *grad = df_calloc(n, sizeof *grad);
+
+        if (input->leaf->grad)
+            df_read(bench->device, grad, input->leaf->grad, n * sizeof *grad);
+        good = all_zero(grad, n);
+        free(grad);
+    }
+    SAY("teacher: %s", good ? "gets no gradient" : "gets a gradient (detach it)");
+    return good;
+}
+
+static bool check_terms(struct bench *bench, char *text)
+{
+    const double loss = evaluate(bench, false);
+    double sum = 0;
+
+    for (size_t i = 0; i < bench->terms.count; i++)
+        sum += bench->terms.term[i].weight * df_item(bench->tape, bench->terms.term[i].value);
+    const bool good = fabs(sum - loss) <= (is_double ? 1e-12 : 1e-5) * (fabs(loss) + 1);
+
+    if (good)
+        SAY("terms: %zu, their weighted sum is the loss, %.6g", bench->terms.count, loss);
+    else
+        SAY("terms: weighted sum %.9g, expected the loss, %.9g", sum, loss);
+    return good;
+}
+
+static bool check_repeat(struct bench *bench, char *text)
+{
+    size_t n;
+    const double first = evaluate(bench, true);
+    df_real *a = gradients(bench, &n), *b;
+    const double second = evaluate(bench, true);
+
+    b = gradients(bench, &n);
+    const bool good = memcmp(&first, &second, sizeof first) == 0 && memcmp(a, b, n * sizeof *a) == 0;
+
+    free(a);
+    free(b);
+    SAY("repeat: %s", good ? "the same bits" : "the same step gives other bits (use the context's seed and step)");
+    return good;
+}
+
+static bool check_empty(struct bench *bench, char *text)
+{
+    double loss;
+    size_t n;
+    bool good;
+
+    ground_truth_set(bench, false);
+    loss = evaluate(bench, true);
+    ground_truth_set(bench, true);
+    df_real *grad = gradients(bench, &n);
+    good = isfinite(loss);
+    for (size_t i = 0; i < n; i++)
+        good = good && isfinite((double)grad[i]);
+    free(grad);
+    SAY("empty ground truth: %s (loss %.6g)", good ? "finite" : "not finite", loss);
+    return good;
+}
+
+/* All options w, w_*: 0 gives the loss 0 and nothing to the student, exactly. */
+static bool check_weight_zero(struct bench *bench, char *text)
+{
+    const size_t bytes = bench->class->options_size;
+    char *options = df_malloc(bytes), *kept = bench->options;
+    size_t weights = 0, n;
+
+    memcpy(options, kept, bytes);
+    for (const df_option *row = bench->class->options; row->name; row++) {
+        if (row->type == DF_OPTION_REAL && (!strcmp(row->name, "w") || !strncmp(row->name, "w_", 2))) {
+            memset(options + row->offset, 0, sizeof(double));
+            weights++;
+        }
+    }
+    bench->options = options;
+    const double loss = evaluate(bench, true);
+    df_real *grad = gradients(bench, &n);
+    const bool good = loss == 0 && all_zero(grad, n);
+
+    bench->options = kept;
+    free(options);
+    free(grad);
+    if (!weights && needs_of(bench)) {
+        SAY("weight zero: it has no option w or w_*, so it cannot be turned off");
+        return false;
+    }
+    SAY("weight zero: %s", good ? "loss and gradients are exactly 0" : "the loss or a gradient is not 0");
+    return good;
+}
+
+typedef bool check_fn(struct bench *bench, char *text);
+static check_fn *const checks[] = { check_terms, check_gradient, check_weight_zero, check_teacher, check_empty, check_repeat };
+enum { CHECKS = sizeof checks / sizeof *checks };
+
+/* ---- the contract ---- */
+
+static bool name_is_plain(const char *name)
+{
+    if (!name || !islower((unsigned char)*name))
+        return false;
+    for (; *name; name++) {
+        if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name) && *name != '_')
+            return false;
+    }
+    return true;
+}
+
+static size_t option_bytes(const df_option *row)
+{
+    static const size_t bytes[] = { [DF_OPTION_BOOL] = sizeof(bool),
+                                    [DF_OPTION_INT] = sizeof(int64_t),
+                                    [DF_OPTION_REAL] = sizeof(double),
+                                    [DF_OPTION_CHOICE] = sizeof(int),
+                                    [DF_OPTION_STRING] = DF_STRING_MAX,
+                                    [DF_OPTION_INT_LIST] = sizeof(struct df_list),
+                                    [DF_OPTION_REAL_LIST] = sizeof(struct df_list) };
+
+    return bytes[row->type];
+}
+
+/* NULL: fine, else what is wrong */
+static const char *contract_fault(const struct df_distiller_class *class)
+{
+    if (class->abi != DF_DISTILLER_ABI)
+        return "abi is not DF_DISTILLER_ABI";
+    if (!name_is_plain(class->name))
+        return "the name must be lower-case letters, digits and '_'";
+    if (!class->summary || !class->cite || !class->loss || !class->options || !class->options_size)
+        return "summary, cite, loss, options and options_size must be set";
+    for (const df_option *row = class->options; row->name; row++) {
+        if (!name_is_plain(row->name) || !row->help || !row->help[0])
+            return "an option lacks a plain name or a help text";
+        if (row->offset + option_bytes(row) > class->options_size)
+            return "an option lies outside of options_size";
+        if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
+            return "an option's default is outside of its range";
+        for (const df_option *other = class->options; other < row; other++) {
+            if (!strcmp(other->name, row->name))
+                return "two options have the same name";
+        }
+    }
+    return NULL;
+}
+
+/* Defaults written as JSON and read back are the defaults. */
+static df_status check_options(const struct df_distiller_class *class, void *options, struct df_error *err)
+{
+    char *back = df_calloc(1, class->options_size);
+    cJSON *json, *again;
+    df_status status;
+
+    df_options_standard(class->options, options);
+    json = df_options_write(class->options, options);
+    status = df_options_read(class->options, json, NULL, class->name, back, err);
+    if (status == DF_OK) {
+        again = df_options_write(class->options, back);
+        if (!cJSON_Compare(json, again, true))
+            status = df_fail(err, DF_ERR_CHECK, "options written and read back are not the same");
+        cJSON_Delete(again);
+    }
+    if (status == DF_OK && class->needs_of && (class->needs_of(options) & ~class->needs))
+        status = df_fail(err, DF_ERR_CHECK, "needs_of has bits that needs has not");
+    cJSON_Delete(json);
+    free(back);
+    return status;
+}
+
+/* ---- all of it ---- */
+
+struct tally {
+    struct df_text *report;
+    size_t done, failed;
+};
+
+static void report(struct tally *tally, bool good, const char *variant, const char *text)
+{
+    tally->done++;
+    tally->failed += !good;
+    df_text_addf(tally->report, "%-4s %s%s%s\n", good ? "ok" : "FAIL", variant, variant[0] ? ": " : "", text);
+}
+
+/* All checks with these options; each is reported for the defaults, else only what fails and one line. */
+static void check_variant(struct tally *tally, const struct df_distiller_class *class, struct df_device *device, void *options,
+                          const char *variant)
+{
+    struct df_error err = { 0 };
+    struct bench bench;
+    char text[TEXT] = "";
+    size_t failed = 0;
+    df_status status = bench_init(&bench, class, device, options, false, &err);
+
+    if (status != DF_OK) { /* no adaptation, perhaps */
+        bench_release(&bench);
+        status = bench_init(&bench, class, device, options, true, &err);
+    }
+    if (status != DF_OK) {
+        report(tally, false, variant, err.text);
+        bench_release(&bench);
+        return;
+    }
+    for (size_t i = 0; i < CHECKS; i++) {
+        const bool good = checks[i](&bench, text);
+
+        failed += !good;
+        if (!good || !variant[0])
+            report(tally, good, variant, text);
+    }
+    if (variant[0] && !failed)
+        report(tally, true, variant, "all of these");
+    bench_release(&bench);
+}
+
+/* Name k of "a|b|c" */
+static void choice_name(const char *choices, size_t k, char *name, size_t bytes)
+{
+    for (; k && choices; k--)
+        choices = strchr(choices, '|') ? strchr(choices, '|') + 1 : NULL;
+    snprintf(name, bytes, "%.*s", choices ? (int)strcspn(choices, "|") : 0, choices ? choices : "");
+}
+
+/* Every other value of every choice or bool, one at a time, over the defaults. */
+static void check_choices(struct tally *tally, const struct df_distiller_class *class, struct df_device *device, void *options)
+{
+    for (const df_option *row = class->options; row->name; row++) {
+        const size_t values = row->type == DF_OPTION_BOOL ? 2 : row->type == DF_OPTION_CHOICE ? strlen(row->choices) : 0;
+        char name[64], variant[160];
+
+        for (size_t k = 0; k < values; k++) {
+            choice_name(row->type == DF_OPTION_BOOL ? "false|true" : row->choices, k, name, sizeof name);
+            if (!name[0] || (double)k == row->standard)
+                continue;
+            df_options_standard(class->options, options);
+            if (df_options_set(class->options, row->name, name, class->name, options, NULL) != DF_OK)
+                continue;
+            snprintf(variant, sizeof variant, "%s=%s", row->name, name);
+            check_variant(tally, class, device, options, variant);
+        }
+    }
+}
+
+df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *out, struct df_error *err)
+{
+    const char *fault = contract_fault(class);
+    struct df_error reason = { 0 };
+    struct tally tally = { .report = out };
+    void *options;
+
+    report(&tally, !fault, "", fault ? fault : "contract: name, texts, option table");
+    if (fault)
+        return df_fail(err, DF_ERR_CHECK, "distiller '%s': %s", class->name ? class->name : "", fault);
+    options = df_calloc(1, class->options_size);
+    const df_status status = check_options(class, options, &reason);
+
+    report(&tally, status == DF_OK, "", status == DF_OK ? "options: read back as written" : reason.text);
+    if (status == DF_OK) {
+        check_variant(&tally, class, device, options, "");
+        check_choices(&tally, class, device, options);
+    }
+    free(options);
+    if (tally.failed)
+        return df_fail(err, DF_ERR_CHECK, "distiller '%s': %zu of %zu checks failed", class->name, tally.failed, tally.done);
+    return DF_OK;
+}
