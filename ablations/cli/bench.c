@@ -1,0 +1,367 @@
+/* `defeat bench [SPEC]`: how fast a spec's student trains here, plain and distilled, against what this machine can do, and where the time
+ * goes. The teacher is untrained (its numbers do not matter to the clock) and the data few; both live in a scratch folder. Plain and
+ * distilled steps alternate, so that what else the machine does falls on both; the median is reported. */
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ablations/cli/running.h"
+#include "ablations/run/model.h"
+#include "ablations/run/trainer.h"
+#include "core/base/file.h"
+
+#define BENCH_BATCHES 8   /* of training images; all of them are seen once before the clock runs */
+#define PROFILED_STEPS 20
+
+struct bench_options {
+    int64_t cell, steps;
+    bool json;
+};
+static const df_option options_table[] = {
+    { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last" },
+    { "steps", DF_INT_OPTION(struct bench_options, steps), 30, 3, 1e5, "timed steps of each kind" },
+    { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON" },
+    { 0 },
+};
+
+struct side {
+    const char *label;
+    struct df_trainer *trainer;
+    double *seconds; /* [steps], sorted */
+    double median, fastest, flops, convolutions; /* convolutions: seconds a step, profiled */
+    double profiled;                             /* seconds a step while profiling */
+    struct df_profile_entry profile[DF_PROFILE_MAX];
+    size_t entries;
+};
+
+struct bench {
+    struct df_run_options run;
+    char folder[DF_STRING_MAX];
+    size_t steps;
+    double peak; /* GFLOP/s */
+    struct side side[2];
+    size_t sides;
+};
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *where)
+{
+    (void)st;
+    (void)kind;
+    (void)where;
+    return remove(path);
+}
+
+static df_status scratch_folder(struct bench *bench, struct df_error *err)
+{
+    const char *base = getenv("TMPDIR");
+
+    snprintf(bench->folder, sizeof bench->folder, "%s/defeat-bench-XXXXXX", base && base[0] ? base : "/tmp");
+    if (!mkdtemp(bench->folder))
+        return df_fail(err, DF_ERR_IO, "cannot make a scratch folder like '%s' [set TMPDIR]", bench->folder);
+    bench->run = (struct df_run_options){ .out = bench->folder, .cache = DF_CACHE_ON, .quiet = true };
+    return DF_OK;
+}
+
+/* Rendered data are cut down to a few batches; the schedule is stretched so that no step is the last. */
+static df_status shrink(struct df_cell *cell, struct df_error *err)
+{
+    char train[32];
+
+    cell->schedule.epochs = 1e4;
+    snprintf(train, sizeof train, "%lld", (long long)(BENCH_BATCHES * cell->schedule.batch));
+    if (strcmp(cell->dataset->name, "scenes") == 0) {
+        DF_TRY(df_options_set(cell->dataset->options, "train", train, "bench", cell->dataset_options, err));
+        DF_TRY(df_options_set(cell->dataset->options, "tune", "1", "bench", cell->dataset_options, err));
+        DF_TRY(df_options_set(cell->dataset->options, "validation", "4", "bench", cell->dataset_options, err));
+    }
+    return df_cell_seal(cell, err);
+}
+
+/* An untrained network under the name of the spec's teacher. */
+static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct df_error *err)
+{
+    char *folder = df_path_join(bench->folder, "teachers");
+    struct df_text path = DF_TEXT_INIT;
+    struct df_dataset *train = NULL;
+    struct df_model model = { 0 };
+    df_status status = shrink(cell, err);
+
+    if (status == DF_OK)
+        status = df_folder_make(folder, err);
+    if (status == DF_OK)
+        status = df_cell_open_data(cell, DF_TRAIN, &train, err);
+    if (status == DF_OK)
+        status = df_model_create(cell, train->categories, &model, err);
+    if (status == DF_OK) {
+        df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
+        model.detector->class->fold(model.detector);
+        df_text_addf(&path, "%s/%s.safetensors", folder, cell->id);
+        status = df_teacher_write(cell, &model, 0, path.data, err);
+    }
+    df_model_release(&model);
+    df_dataset_close(train);
+    df_text_release(&path);
+    free(folder);
+    return status;
+}
+
+static df_status add_side(struct bench *bench, struct df_cell *cell, struct df_error *err)
+{
+    struct side *side = &bench->side[bench->sides];
+
+    DF_TRY(shrink(cell, err));
+    side->label = cell->label;
+    DF_TRY(df_trainer_new(cell, &bench->run, &side->trainer, err));
+    side->seconds = df_calloc(bench->steps, sizeof *side->seconds);
+    bench->sides++;
+    for (int i = 0; i < BENCH_BATCHES + 1; i++)
+        DF_TRY(df_trainer_step(side->trainer, err));
+    return DF_OK;
+}
+
+static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t index, struct df_error *err)
+{
+    struct df_cell *plain = NULL, *distilled = NULL;
+
+    for (size_t i = 0; i < spec->count; i++) {
+        if (!spec->cell[i]->needs && !plain)
+            plain = spec->cell[i];
+        if (spec->cell[i]->needs)
+            distilled = spec->cell[i];
+    }
+    if (index >= 0)
+        DF_TRY(df_running_cell(spec, index, &distilled, err));
+    if (!plain)
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no method without distillers to compare with", spec->path);
+    DF_TRY(add_side(bench, plain, err));
+    bench->peak = df_device_peak_gflops(bench->side[0].trainer->model.device);
+    if (!distilled || !distilled->needs)
+        return DF_OK;
+    if (distilled->teacher)
+        DF_TRY(write_teacher(bench, distilled->teacher, err));
+    return add_side(bench, distilled, err);
+}
+
+static int rising(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Alternating steps by the clock, without the profile's own cost. */
+static df_status time_steps(struct bench *bench, struct df_error *err)
+{
+    for (size_t i = 0; i < bench->steps; i++)
+        for (size_t k = 0; k < bench->sides; k++) {
+            struct side *side = &bench->side[k];
+            const double flops = side->trainer->model.device->flops, start = df_now();
+
+            DF_TRY(df_trainer_step(side->trainer, err));
+            side->seconds[i] = df_now() - start;
+            side->flops = side->trainer->model.device->flops - flops;
+        }
+    for (size_t k = 0; k < bench->sides; k++) {
+        struct side *side = &bench->side[k];
+
+        qsort(side->seconds, bench->steps, sizeof *side->seconds, rising);
+        side->fastest = side->seconds[0];
+        side->median = side->seconds[bench->steps / 2];
+    }
+    return DF_OK;
+}
+
+static bool is_convolution(const char *name) { return strncmp(name, "conv_", 5) == 0 || strcmp(name, "matmul") == 0; }
+
+static int slowest_first(const void *a, const void *b)
+{
+    const struct df_profile_entry *x = a, *y = b;
+
+    return (x->seconds < y->seconds) - (x->seconds > y->seconds);
+}
+
+static void read_profile(struct side *side)
+{
+    struct df_device *device = side->trainer->model.device;
+
+    for (size_t i = 0; i < device->profile_count; i++) {
+        if (!device->profile[i].calls)
+            continue;
+        side->profile[side->entries++] = device->profile[i];
+        if (is_convolution(device->profile[i].name))
+            side->convolutions += device->profile[i].seconds / PROFILED_STEPS;
+    }
+    df_device_profile(device, false);
+    qsort(side->profile, side->entries, sizeof *side->profile, slowest_first);
+}
+
+static df_status profile_steps(struct bench *bench, struct df_error *err)
+{
+    for (size_t k = 0; k < bench->sides; k++)
+        df_device_profile(bench->side[k].trainer->model.device, true);
+    for (int i = 0; i < PROFILED_STEPS; i++)
+        for (size_t k = 0; k < bench->sides; k++) {
+            const double start = df_now();
+
+            DF_TRY(df_trainer_step(bench->side[k].trainer, err));
+            bench->side[k].profiled += (df_now() - start) / PROFILED_STEPS;
+        }
+    for (size_t k = 0; k < bench->sides; k++)
+        read_profile(&bench->side[k]);
+    return DF_OK;
+}
+
+static double images_per_second(const struct side *side) { return (double)side->trainer->cell->schedule.batch / side->median; }
+
+/* What distilling costs besides the convolutions of adaptation layers, as a share of a plain step. */
+static double distilling_cost(const struct bench *bench)
+{
+    const struct side *plain = &bench->side[0], *distilled = &bench->side[1];
+
+    return (distilled->median - plain->median - (distilled->convolutions - plain->convolutions)) / plain->median;
+}
+
+static void print_side(const struct bench *bench, const struct side *side)
+{
+    const double gflops = side->flops / side->median / 1e9;
+
+    printf("%-12s %7.2f ms a step (median of %zu; fastest %.2f): %.1f images/s, %.1f GFLOP/s, %.1f %% of the peak\n", side->label,
+           1e3 * side->median, bench->steps, 1e3 * side->fastest, images_per_second(side), gflops, 100 * gflops / bench->peak);
+}
+
+static void print_profile(const struct side *side)
+{
+    double inside = 0;
+
+    printf("\nwhere a step of '%s' spends its time (profiled: %.2f ms)\n", side->label, 1e3 * side->profiled);
+    for (size_t i = 0; i < side->entries; i++) {
+        const struct df_profile_entry *e = &side->profile[i];
+
+        inside += e->seconds / PROFILED_STEPS;
+        if (e->seconds / PROFILED_STEPS < 0.002 * side->profiled)
+            continue;
+        printf("  %-28s %8.3f ms %5.1f %% %6.0f calls", e->name, 1e3 * e->seconds / PROFILED_STEPS,
+               100 * e->seconds / PROFILED_STEPS / side->profiled, (double)e->calls / PROFILED_STEPS);
+        if (e->flops > 0)
+            printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
+        printf("\n");
+    }
+    printf("  %-28s %8.3f ms %5.1f %%\n", "outside the device", 1e3 * (side->profiled - inside), 100 * (side->profiled - inside) / side->profiled);
+}
+
+static void print_text(const struct bench *bench)
+{
+    const struct df_trainer *trainer = bench->side[0].trainer;
+
+    printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, df_device_isa(),
+           (long long)trainer->cell->threads, trainer->cell->threads == 1 ? "" : "s", bench->peak);
+    printf("student      %zu parameters, batch %lld, %.2f GFLOP a step\n",
+           df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters), (long long)trainer->cell->schedule.batch,
+           bench->side[0].flops / 1e9);
+    for (size_t k = 0; k < bench->sides; k++)
+        print_side(bench, &bench->side[k]);
+    if (bench->sides == 2)
+        printf("distilling   %.2f ms more, %.2f of them in convolutions; the rest is %.1f %% of a plain step\n",
+               1e3 * (bench->side[1].median - bench->side[0].median), 1e3 * (bench->side[1].convolutions - bench->side[0].convolutions),
+               100 * distilling_cost(bench));
+    printf("memory       %.0f MB anonymous at the peak, both students together\n", (double)df_anonymous_peak_bytes() / 1e6);
+    for (size_t k = 0; k < bench->sides; k++)
+        print_profile(&bench->side[k]);
+}
+
+static cJSON *side_json(const struct bench *bench, const struct side *side)
+{
+    cJSON *object = cJSON_CreateObject(), *profile;
+
+    cJSON_AddStringToObject(object, "label", side->label);
+    cJSON_AddNumberToObject(object, "step_seconds", side->median);
+    cJSON_AddNumberToObject(object, "fastest_step_seconds", side->fastest);
+    cJSON_AddNumberToObject(object, "images_per_second", images_per_second(side));
+    cJSON_AddNumberToObject(object, "flops", side->flops);
+    cJSON_AddNumberToObject(object, "gflops", side->flops / side->median / 1e9);
+    cJSON_AddNumberToObject(object, "share_of_peak", side->flops / side->median / 1e9 / bench->peak);
+    profile = cJSON_AddArrayToObject(object, "profile");
+    for (size_t i = 0; i < side->entries; i++) {
+        cJSON *row = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(row, "name", side->profile[i].name);
+        cJSON_AddNumberToObject(row, "seconds", side->profile[i].seconds / PROFILED_STEPS);
+        cJSON_AddNumberToObject(row, "calls", (double)side->profile[i].calls / PROFILED_STEPS);
+        cJSON_AddNumberToObject(row, "flops", side->profile[i].flops / PROFILED_STEPS);
+        cJSON_AddItemToArray(profile, row);
+    }
+    return object;
+}
+
+static void print_json(const struct bench *bench)
+{
+    const struct df_cell *cell = bench->side[0].trainer->cell;
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *root = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(root, "device", cell->device);
+    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
+    cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
+    cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
+    cJSON_AddNumberToObject(root, "steps", (double)bench->steps);
+    cJSON_AddNumberToObject(root, "peak_anonymous_bytes", (double)df_anonymous_peak_bytes());
+    cJSON_AddItemToObject(root, "plain", side_json(bench, &bench->side[0]));
+    if (bench->sides == 2) {
+        cJSON_AddItemToObject(root, "distilled", side_json(bench, &bench->side[1]));
+        cJSON_AddNumberToObject(root, "distilling_share", distilling_cost(bench));
+    }
+    df_json_canonical(root, &text);
+    puts(df_text_get(&text));
+    df_text_release(&text);
+    cJSON_Delete(root);
+}
+
+static df_status bench_spec(struct bench *bench, const struct df_spec *spec, const struct bench_options *options, struct df_error *err)
+{
+    DF_TRY(scratch_folder(bench, err));
+    DF_TRY(set_up(bench, spec, options->cell, err));
+    DF_TRY(time_steps(bench, err));
+    DF_TRY(profile_steps(bench, err));
+    if (options->json)
+        print_json(bench);
+    else
+        print_text(bench);
+    return DF_OK;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct bench_options *options = values;
+    struct bench *bench = df_calloc(1, sizeof *bench);
+    struct df_error err = { 0 };
+    struct df_spec *spec = NULL;
+    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", NULL, &spec, &err);
+
+    bench->steps = (size_t)options->steps;
+    if (status == DF_OK)
+        status = bench_spec(bench, spec, options, &err);
+    for (size_t k = 0; k < 2; k++) {
+        df_trainer_free(bench->side[k].trainer);
+        free(bench->side[k].seconds);
+    }
+    if (bench->folder[0])
+        nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    df_spec_free(spec);
+    free(bench);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_bench = {
+    .name = "bench",
+    .summary = "images/s, GFLOP/s, share of the machine's peak, the cost of distilling, where the time goes",
+    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--json]",
+    .example = "defeat bench ablations/specs/reproduce-table.json --steps 100",
+    .options = options_table,
+    .options_size = sizeof(struct bench_options),
+    .arguments_max = 1,
+    .run = run,
+};
