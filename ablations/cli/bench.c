@@ -13,7 +13,7 @@
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
 
-#define BENCH_BATCHES 8   /* of training images; all of them are seen once before the clock runs */
+#define BENCH_BATCHES  8 /* of training images; all of them are seen once before the clock runs */
 #define PROFILED_STEPS 20
 
 struct bench_options {
@@ -30,7 +30,7 @@ static const df_option options_table[] = {
 struct side {
     const char *label;
     struct df_trainer *trainer;
-    double *seconds; /* [steps], sorted */
+    double *seconds;                             /* [steps], sorted */
     double median, fastest, flops, convolutions; /* convolutions: seconds a step, profiled */
     double profiled;                             /* seconds a step while profiling */
     struct df_profile_entry profile[DF_PROFILE_MAX];
@@ -249,7 +249,8 @@ static void print_profile(const struct side *side)
             printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
         printf("\n");
     }
-    printf("  %-28s %8.3f ms %5.1f %%\n", "outside the device", 1e3 * (side->profiled - inside), 100 * (side->profiled - inside) / side->profiled);
+    printf("  %-28s %8.3f ms %5.1f %%\n", "outside the device", 1e3 * (side->profiled - inside),
+           100 * (side->profiled - inside) / side->profiled);
 }
 
 static void print_text(const struct bench *bench)

@@ -13,8 +13,8 @@ struct distill_options {
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct distill_options, common),
     { "method", DF_STRING_OPTION(struct distill_options, method), 0, 0, 0, "label of a method in the spec", .text = "" },
-    { "axes", DF_STRING_OPTION(struct distill_options, axes), 0, 0, 0, "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first",
-      .text = "" },
+    { "axes", DF_STRING_OPTION(struct distill_options, axes), 0, 0, 0,
+      "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first", .text = "" },
     { "seed", DF_INT_OPTION(struct distill_options, seed), -1, -1, 9e15, "in place of the spec's first seed; -1: that one" },
     { "output", DF_STRING_OPTION(struct distill_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
     { "json", DF_BOOL_OPTION(struct distill_options, json), 0, 0, 1, "print JSON" },
@@ -29,7 +29,8 @@ static df_status unknown_method(const struct df_spec *spec, const struct distill
         labels[i] = spec->cell[i]->label;
     near = df_nearest(options->method, labels);
     if (near && strcmp(near, options->method) == 0)
-        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes, spec->path);
+        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes,
+                spec->path);
     else if (near)
         df_fail(err, DF_ERR_USAGE, "unknown method '%s' (did you mean '%s'?)", options->method, near);
     else

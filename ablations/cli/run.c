@@ -22,10 +22,22 @@ static df_status journal_failure(const char *folder, const struct df_cell *cell,
 {
     struct df_text status = DF_TEXT_INIT;
     char finished[24];
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = DF_SEMANTICS, .run = cell->id, .spec = cell->spec,
-                              .label = cell->label, .axes = cell->axes, .cell = df_text_get(&cell->json), .seed = cell->seed,
-                              .class_ap = "", .train_seconds = NAN, .eval_seconds = NAN, .images_per_second = NAN,
-                              .device = cell->device, .isa = df_device_isa(), .revision = df_run_revision(), .started = started };
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
+                              .semantics = DF_SEMANTICS,
+                              .run = cell->id,
+                              .spec = cell->spec,
+                              .label = cell->label,
+                              .axes = cell->axes,
+                              .cell = df_text_get(&cell->json),
+                              .seed = cell->seed,
+                              .class_ap = "",
+                              .train_seconds = NAN,
+                              .eval_seconds = NAN,
+                              .images_per_second = NAN,
+                              .device = cell->device,
+                              .isa = df_device_isa(),
+                              .revision = df_run_revision(),
+                              .started = started };
 
     for (size_t i = 0; i < DF_METRICS; i++)
         row.metric[i] = NAN;

@@ -25,7 +25,8 @@ void df_running_catch_signals(void)
 df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_cell **out, struct df_error *err)
 {
     if (index < 0)
-        return df_fail(err, DF_ERR_USAGE, "which cell? (--cell 0 to %zu; 'defeat sweep %s --dry-run' lists them)", spec->count - 1, spec->path);
+        return df_fail(err, DF_ERR_USAGE, "which cell? (--cell 0 to %zu; 'defeat sweep %s --dry-run' lists them)", spec->count - 1,
+                       spec->path);
     if ((uint64_t)index >= spec->count)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no cell %lld (0 to %zu; 'defeat sweep %s --dry-run' lists them)", spec->path,
                        (long long)index, spec->count - 1, spec->path);

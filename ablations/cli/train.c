@@ -89,8 +89,8 @@ static int run(const void *values, int count, char *const *arguments)
         return df_command_fail(&err);
     df_common_run(&options->common, &run_with);
 
-    const df_status status = options->network == TRAIN_TEACHER ? train_teacher(spec, options, &run_with, &err)
-                                                               : train_student(spec, options, &run_with, &err);
+    const df_status status =
+        options->network == TRAIN_TEACHER ? train_teacher(spec, options, &run_with, &err) : train_student(spec, options, &run_with, &err);
 
     df_spec_free(spec);
     return status == DF_OK ? 0 : df_command_fail(&err);

@@ -12,7 +12,7 @@
 
 #include "core/base/hash.h"
 
-#define PAGE 4096
+#define PAGE          4096
 #define CACHE_VERSION 1
 static const char cache_magic[8] = "DFCACHE";
 
@@ -192,8 +192,8 @@ static df_status check_whole(struct df_cache *cache, const char *path, struct df
     if (memcmp(header->magic, cache_magic, sizeof cache_magic) != 0)
         return df_fail(err, DF_ERR_FORMAT, "'%s' is not a teacher cache (wrong first bytes)", path);
     if (header->version != CACHE_VERSION || header->real_bytes != sizeof(df_real))
-        return df_fail(err, DF_ERR_STALE, "teacher cache '%s' has version %u with %u-byte numbers (expected %d with %zu) [delete the file]", path,
-                       header->version, header->real_bytes, CACHE_VERSION, sizeof(df_real));
+        return df_fail(err, DF_ERR_STALE, "teacher cache '%s' has version %u with %u-byte numbers (expected %d with %zu) [delete the file]",
+                       path, header->version, header->real_bytes, CACHE_VERSION, sizeof(df_real));
     if (header->header_hash != header_hash(header))
         return torn(path, err, "its header does not match its hash");
     if (header->layout.bytes == 0 || header->count > cache->bytes / sizeof(uint64_t) || header->count > cache->bytes / header->layout.bytes)
@@ -236,10 +236,11 @@ df_status df_cache_open(const char *path, const char *key, const struct df_recor
     if (strcmp(cache->header->key, key) != 0 || cache->header->count != count ||
         memcmp(&cache->header->layout, layout, sizeof *layout) != 0) {
         df_fail(err, DF_ERR_STALE,
-                "teacher cache '%s' is stale: key %s with %llu records of %llu bytes (expected %s, %zu of %llu) [delete the file: it will be built "
+                "teacher cache '%s' is stale: key %s with %llu records of %llu bytes (expected %s, %zu of %llu) [delete the file: it will "
+                "be built "
                 "again]",
-                path, cache->header->key, (unsigned long long)cache->header->count, (unsigned long long)cache->header->layout.bytes, key, count,
-                (unsigned long long)layout->bytes);
+                path, cache->header->key, (unsigned long long)cache->header->count, (unsigned long long)cache->header->layout.bytes, key,
+                count, (unsigned long long)layout->bytes);
         df_cache_close(cache);
         return DF_ERR_STALE;
     }
@@ -266,8 +267,10 @@ df_status df_cache_record(struct df_cache *cache, size_t i, const void **record,
     DF_ASSERT(i < cache->header->count);
     if (!cache->checked[i]) {
         if (df_hash(at, bytes) != cache->checksum[i])
-            return df_fail(err, DF_ERR_FORMAT, "teacher cache '%s' is torn: record %zu does not match its checksum [delete the file: it will be "
-                           "built again]", cache->path, i);
+            return df_fail(err, DF_ERR_FORMAT,
+                           "teacher cache '%s' is torn: record %zu does not match its checksum [delete the file: it will be "
+                           "built again]",
+                           cache->path, i);
         cache->checked[i] = true;
     }
     *record = at;

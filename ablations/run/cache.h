@@ -14,9 +14,9 @@ struct df_cache_writer;
 df_status df_cache_create(const char *path, const char *key, const struct df_record_layout *layout, size_t count,
                           struct df_cache_writer **out, struct df_error *err);
 df_status df_cache_put(struct df_cache_writer *writer, size_t i, const void *record, struct df_error *err);
-df_status df_cache_finish(struct df_cache_writer *writer, struct df_error *err);  /* frees the writer, also on failure */
-void df_cache_abandon(struct df_cache_writer *writer);                            /* removes the unfinished file; NULL is fine */
-uint64_t df_cache_bytes(const struct df_record_layout *layout, size_t count);     /* size of the whole file */
+df_status df_cache_finish(struct df_cache_writer *writer, struct df_error *err); /* frees the writer, also on failure */
+void df_cache_abandon(struct df_cache_writer *writer);                           /* removes the unfinished file; NULL is fine */
+uint64_t df_cache_bytes(const struct df_record_layout *layout, size_t count);    /* size of the whole file */
 
 struct df_cache;
 /* Refuses (DF_ERR_STALE) a file of another key, layout, version or count, and (DF_ERR_FORMAT) a torn one. */

@@ -35,20 +35,20 @@ struct df_cell {
     struct df_schedule schedule;
     size_t distillers;
     struct df_cell_distiller distiller[DF_STACK_MAX];
-    unsigned needs;                /* of all distillers; 0: no teacher */
-    struct df_cell *teacher;       /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
-    char teacher_file[DF_STRING_MAX];              /* "" or a checkpoint that the spec names instead of training one */
-    struct df_network_options teacher_network;     /* of teacher_file */
+    unsigned needs;                            /* of all distillers; 0: no teacher */
+    struct df_cell *teacher;                   /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
+    char teacher_file[DF_STRING_MAX];          /* "" or a checkpoint that the spec names instead of training one */
+    struct df_network_options teacher_network; /* of teacher_file */
     int64_t seed;
     char device[16];
     int64_t threads;
-    const char *base;              /* folder of the spec: relative data paths */
+    const char *base; /* folder of the spec: relative data paths */
     /* not part of the identity */
     char spec[128], label[128], axes[256];
-    char id[17];                   /* after df_cell_seal */
-    struct df_text json;           /* after df_cell_seal */
+    char id[17];         /* after df_cell_seal */
+    struct df_text json; /* after df_cell_seal */
 };
 /* Fills in json and id (the teacher must be sealed before). */
 df_status df_cell_seal(struct df_cell *cell, struct df_error *err);
-void df_cell_free(struct df_cell *cell);  /* not its teacher */
+void df_cell_free(struct df_cell *cell); /* not its teacher */
 #endif

@@ -35,7 +35,8 @@ df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_
     DF_TRY(df_device_open(cell->device, &model.device, err));
     model.parameters = df_parameters_new();
 
-    const df_status status = cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+    const df_status status =
+        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
 
     if (status != DF_OK) {
         df_model_release(&model);

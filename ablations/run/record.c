@@ -126,27 +126,30 @@ void df_record_state(const struct df_record_layout *layout, unsigned needs, cons
 static df_status neck_fits(const struct df_record_layout *teacher, const struct df_record_layout *student, struct df_error *err)
 {
     if (teacher->levels != student->levels)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "the teacher's neck has %d levels, the student's %d (expected the same) [align 'fpn_stages' and 'extra']",
+        return df_fail(err, DF_ERR_UNSUPPORTED,
+                       "the teacher's neck has %d levels, the student's %d (expected the same) [align 'fpn_stages' and 'extra']",
                        (int)teacher->levels, (int)student->levels);
     for (size_t l = 0; l < teacher->levels; l++) {
         const struct df_record_map *t = &teacher->neck[l], *s = &student->neck[l];
 
         if (t->stride != s->stride || t->h != s->h || t->w != s->w)
             return df_fail(err, DF_ERR_UNSUPPORTED,
-                           "neck level %zu: the teacher has %dx%d cells of stride %d, the student %dx%d of stride %d (expected the same)", l,
-                           (int)t->h, (int)t->w, (int)t->stride, (int)s->h, (int)s->w, (int)s->stride);
+                           "neck level %zu: the teacher has %dx%d cells of stride %d, the student %dx%d of stride %d (expected the same)",
+                           l, (int)t->h, (int)t->w, (int)t->stride, (int)s->h, (int)s->w, (int)s->stride);
     }
     return DF_OK;
 }
 
-df_status df_record_fits(unsigned needs, const struct df_record_layout *teacher, const struct df_record_layout *student, struct df_error *err)
+df_status df_record_fits(unsigned needs, const struct df_record_layout *teacher, const struct df_record_layout *student,
+                         struct df_error *err)
 {
     if (needs & DF_NEEDS_NECK)
         DF_TRY(neck_fits(teacher, student, err));
     if (!(needs & (DF_NEEDS_DENSE_HEAD | DF_NEEDS_BOX_DELTAS)))
         return DF_OK;
     if (teacher->anchors != student->anchors || teacher->classes != student->classes)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "the teacher's head has %d anchors of %d classes, the student's %d of %d (expected the same)",
-                       (int)teacher->anchors, (int)teacher->classes, (int)student->anchors, (int)student->classes);
+        return df_fail(err, DF_ERR_UNSUPPORTED,
+                       "the teacher's head has %d anchors of %d classes, the student's %d of %d (expected the same)", (int)teacher->anchors,
+                       (int)teacher->classes, (int)student->anchors, (int)student->classes);
     return DF_OK;
 }

@@ -6,14 +6,14 @@
 
 #define DF_NOT_RECORDED UINT64_MAX
 struct df_record_map {
-    uint64_t stride, h, w, c;  /* c = 0: the network has no such map */
-    uint64_t offset;           /* bytes into the record, [h,w,c]; DF_NOT_RECORDED */
+    uint64_t stride, h, w, c; /* c = 0: the network has no such map */
+    uint64_t offset;          /* bytes into the record, [h,w,c]; DF_NOT_RECORDED */
 };
-struct df_record_layout {      /* fixed-width: it stands in the cache's header */
+struct df_record_layout { /* fixed-width: it stands in the cache's header */
     uint64_t needs, canvas_h, canvas_w, classes, levels, anchors;
     struct df_record_map stage[DF_STAGES], neck[DF_LEVELS];
-    uint64_t logits, deltas;   /* offsets of [A,K] and [A,4] */
-    uint64_t bytes;            /* of one record, a multiple of 64 */
+    uint64_t logits, deltas; /* offsets of [A,K] and [A,4] */
+    uint64_t bytes;          /* of one record, a multiple of 64 */
 };
 /* The shapes of any state (of one image or more), and where each part that `needs` names stands in a record. */
 void df_record_layout_of(const struct df_detection_state *state, unsigned needs, struct df_record_layout *out);
@@ -24,5 +24,6 @@ void df_record_state(const struct df_record_layout *layout, unsigned needs /* wh
                      const void *const *record, const struct df_detection_state *student, const double *neck_std, df_tape *tape,
                      struct df_detection_state *out);
 /* Whether a student of these shapes can be taught by a teacher of those: what the needs touch must agree. */
-df_status df_record_fits(unsigned needs, const struct df_record_layout *teacher, const struct df_record_layout *student, struct df_error *err);
+df_status df_record_fits(unsigned needs, const struct df_record_layout *teacher, const struct df_record_layout *student,
+                         struct df_error *err);
 #endif

@@ -16,14 +16,14 @@
 struct df_run_options {
     const char *out;
     enum { DF_CACHE_AUTO, DF_CACHE_ON, DF_CACHE_OFF } cache;
-    double cache_limit_bytes;      /* for auto */
+    double cache_limit_bytes; /* for auto */
     bool skip_bad_images, prefetch;
-    bool quiet;                    /* no progress bar */
-    bool export_results;           /* results.json */
-    bool resume;                   /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
+    bool quiet;          /* no progress bar */
+    bool export_results; /* results.json */
+    bool resume;         /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
 };
 struct df_run_result {
-    struct df_run_row row;         /* strings live as long as the result */
+    struct df_run_row row; /* strings live as long as the result */
     size_t curves;
     struct df_curve_row *curve;
     struct df_arena *memory;
@@ -34,7 +34,7 @@ extern volatile int df_run_stop;
 /* Trains and evaluates. On failure *out is NULL; the caller journals the reason. Does not write the journal. */
 df_status df_run_cell(const struct df_cell *cell, const struct df_run_options *options, struct df_run_result **out, struct df_error *err);
 void df_run_result_free(struct df_run_result *result);
-const char *df_run_revision(void);  /* of the source this was built from */
+const char *df_run_revision(void); /* of the source this was built from */
 
 /* Teacher: trains it if <out>/teachers has no file for its cell (one process at a time: a lock; others wait), returns the path. */
 df_status df_teacher_ensure(const struct df_cell *teacher_cell, const struct df_run_options *options, char **path, struct df_error *err);

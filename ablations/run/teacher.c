@@ -160,8 +160,7 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
         { "device", cell->device },
         { "isa", df_device_isa() },
     };
-    const df_status status =
-        df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
+    const df_status status = df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
 
     df_text_release(&neck);
     return status;
@@ -230,8 +229,8 @@ static df_status check_identity(const struct df_cell *cell, const char *path, st
 
     DF_TRY(df_teacher_facts_read(path, &facts, err));
     if (strcmp(facts.id, cell->id) != 0)
-        return df_fail(err, DF_ERR_STALE, "teacher '%s' says that it is '%s' (expected '%s') [delete the file: it will be trained again]", path,
-                       facts.id, cell->id);
+        return df_fail(err, DF_ERR_STALE, "teacher '%s' says that it is '%s' (expected '%s') [delete the file: it will be trained again]",
+                       path, facts.id, cell->id);
     return DF_OK;
 }
 
@@ -301,11 +300,12 @@ static df_status compare(const char *path, const struct df_teacher_facts *facts,
 
     if (fabs(map - facts->gate_map) <= allowed)
         return DF_OK;
-    return df_fail(err, DF_ERR_CHECK,
-                   "teacher gate: '%s' reaches %s mAP on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
-                   "the teacher to train it again]",
-                   path, df_format_real(found, map), facts->gate_images, df_format_real(expected, facts->gate_map), allowed,
-                   same_machine ? "the same device and instruction set" : "another device or instruction set");
+    return df_fail(
+        err, DF_ERR_CHECK,
+        "teacher gate: '%s' reaches %s mAP on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
+        "the teacher to train it again]",
+        path, df_format_real(found, map), facts->gate_images, df_format_real(expected, facts->gate_map), allowed,
+        same_machine ? "the same device and instruction set" : "another device or instruction set");
 }
 
 static df_status run_gate(const struct df_cell *cell, const char *path, const struct df_teacher_facts *facts, struct df_error *err)
@@ -321,8 +321,9 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
 
     if (status == DF_OK && facts->parameters_hash[0] &&
         strcmp(df_hash_text(hash, df_parameters_hash(model.parameters)), facts->parameters_hash) != 0)
-        status = df_fail(err, DF_ERR_CHECK, "teacher gate: the weights in '%s' have hash %s, but %s is recorded [delete the teacher to train it again]",
-                         path, hash, facts->parameters_hash);
+        status = df_fail(err, DF_ERR_CHECK,
+                         "teacher gate: the weights in '%s' have hash %s, but %s is recorded [delete the teacher to train it again]", path,
+                         hash, facts->parameters_hash);
     if (status == DF_OK)
         status = gate_map(cell, &model, validation, facts->gate_images, &map, err);
     if (status == DF_OK)

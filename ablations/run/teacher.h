@@ -4,12 +4,12 @@
 #include "ablations/run/record.h"
 #include "ablations/run/run.h"
 
-#define DF_GATE_IMAGES 100      /* of the validation split */
-#define DF_NECK_STD_IMAGES 256  /* of the training split, unflipped */
+#define DF_GATE_IMAGES     100 /* of the validation split */
+#define DF_NECK_STD_IMAGES 256 /* of the training split, unflipped */
 
 /* What the checkpoint's metadata says; a file from elsewhere may say nothing. */
 struct df_teacher_facts {
-    bool measured, gated;       /* neck_std is there; the gate's number is there */
+    bool measured, gated; /* neck_std is there; the gate's number is there */
     double map, gate_map;
     size_t gate_images, levels;
     double neck_std[DF_LEVELS];
@@ -33,7 +33,7 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
                           struct df_teacher **out, struct df_error *err);
 void df_teacher_close(struct df_teacher *teacher);
 const struct df_record_layout *df_teacher_layout(const struct df_teacher *teacher);
-const char *df_teacher_cache(const struct df_teacher *teacher);  /* NULL: live */
+const char *df_teacher_cache(const struct df_teacher *teacher); /* NULL: live */
 /* No heap memory. The tensors live on the tape. */
 df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
                            struct df_detection_state *out, struct df_error *err);

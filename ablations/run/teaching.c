@@ -17,15 +17,15 @@ struct df_teacher {
     const struct df_cell *student;
     const struct df_cell *cell;
     struct df_cell storage;
-    struct df_model model;          /* empty when the cache serves */
+    struct df_model model; /* empty when the cache serves */
     df_tape *tape;
     struct df_record_layout layout;
     double neck_std[DF_LEVELS];
     struct df_cache *cache;
     char *cache_path;
     size_t batch;
-    const void **record;            /* [batch] */
-    unsigned char *live;            /* [batch] records */
+    const void **record; /* [batch] */
+    unsigned char *live; /* [batch] records */
 };
 
 /* One image through the teacher; the loader's batch of one, or one image of a student's batch. */
@@ -38,10 +38,11 @@ static void forward(struct df_teacher *teacher, const struct df_batch *one, stru
 
 static df_status other_canvas(size_t index, struct df_error *err)
 {
-    return df_fail(err, DF_ERR_UNSUPPORTED,
-                   "image %zu has another canvas than image 0 (distilling needs one canvas for all) [set 'fixed' with a canvas size in the spec's "
-                   "\"canvas\"]",
-                   index);
+    return df_fail(
+        err, DF_ERR_UNSUPPORTED,
+        "image %zu has another canvas than image 0 (distilling needs one canvas for all) [set 'fixed' with a canvas size in the spec's "
+        "\"canvas\"]",
+        index);
 }
 
 static size_t copies(const struct df_teacher *teacher) { return teacher->student->schedule.flip ? 2 : 1; }
@@ -67,8 +68,8 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     df_json_canonical(network, &text);
     df_text_addf(&text, " detector %s data %s canvas ", cell->detector->name, df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
-    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", recorded_needs(teacher), copies(teacher), cell->device, df_device_isa(),
-                 (long long)cell->threads);
+    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", recorded_needs(teacher), copies(teacher), cell->device,
+                 df_device_isa(), (long long)cell->threads);
     df_hash_text(key, df_hash(text.data, text.length));
     df_text_release(&text);
     cJSON_Delete(network);
@@ -126,8 +127,8 @@ static bool wants_cache(const struct df_teacher *teacher, const struct df_run_op
     if (df_file_exists(teacher->cache_path))
         return true;
     if ((double)bytes > options->cache_limit_bytes) {
-        df_warn("the teacher cache would take %.1f GB (limit %.1f GB): the teacher runs live [--cache on to have it anyway]", (double)bytes / 1e9,
-                options->cache_limit_bytes / 1e9);
+        df_warn("the teacher cache would take %.1f GB (limit %.1f GB): the teacher runs live [--cache on to have it anyway]",
+                (double)bytes / 1e9, options->cache_limit_bytes / 1e9);
         return false;
     }
     if (statvfs(folder, &disk) == 0 && (double)disk.f_bavail * (double)disk.f_frsize < (double)bytes * 1.05) {
@@ -177,7 +178,8 @@ static df_status choose_cache(struct df_teacher *teacher, const struct df_run_op
     return status;
 }
 
-static df_status open_model(struct df_teacher *teacher, const struct df_run_options *options, struct df_dataset *train, struct df_error *err)
+static df_status open_model(struct df_teacher *teacher, const struct df_run_options *options, struct df_dataset *train,
+                            struct df_error *err)
 {
     struct df_teacher_facts facts;
     size_t levels = 0;

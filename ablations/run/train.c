@@ -103,8 +103,8 @@ static df_status make_point(struct df_trainer *trainer, const char *position, st
     return status;
 }
 
-static df_status loop(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_progress *progress,
-                      struct df_error *err)
+static df_status loop(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds,
+                      struct df_progress *progress, struct df_error *err)
 {
     double saved = df_now();
 

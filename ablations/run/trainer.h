@@ -7,12 +7,12 @@
 struct df_stacked {
     const struct df_distiller_class *class;
     const void *options;
-    void *state;                /* changes over a run belong into parameters and buffers: this memory is not in a position checkpoint */
+    void *state; /* changes over a run belong into parameters and buffers: this memory is not in a position checkpoint */
 };
 
 struct df_term_mean {
     char name[40];
-    double sum;                 /* of the unweighted values since the last point */
+    double sum; /* of the unweighted values since the last point */
 };
 
 struct df_trainer {
@@ -21,7 +21,7 @@ struct df_trainer {
     struct df_dataset *train, *tune;
     struct df_loader *loader;
     struct df_model model;
-    size_t own_parameters;      /* items before the distillers' */
+    size_t own_parameters; /* items before the distillers' */
     df_tape *tape;
     struct df_evaluator *evaluator; /* on the tune split; NULL when that is empty */
     size_t distillers;
@@ -46,7 +46,7 @@ void df_trainer_clear_means(struct df_trainer *trainer);
 /* Learning curve: the rows' strings live in memory. */
 struct df_curve {
     size_t count;
-    struct df_curve_row *row;   /* [points] */
+    struct df_curve_row *row; /* [points] */
     struct df_arena *memory;
 };
 /* The whole loop: steps, points, positions. position: path of the position checkpoint, NULL for none; a matching one is resumed from.

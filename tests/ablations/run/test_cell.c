@@ -24,8 +24,8 @@ static void id_is_the_hash_of_the_json(void **state)
 /* The keys stand in the order that the header gives, and the text is JSON. */
 static void json_has_the_order_of_the_contract(void **state)
 {
-    static const char *const keys[] = { "semantics", "role", "data",  "canvas",     "detector", "network",
-                                        "schedule",  "teacher", "distillers", "seed", "device", "isa", "threads" };
+    static const char *const keys[] = { "semantics", "role",       "data", "canvas", "detector", "network", "schedule",
+                                        "teacher",   "distillers", "seed", "device", "isa",      "threads" };
     struct df_cell *teacher = tiny_teacher("ref"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
     struct df_error err = { 0 };
     cJSON *root;
@@ -66,14 +66,30 @@ static void what_decides_numbers_changes_the_id(void **state)
         struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
 
         switch (k) {
-        case 0: cell->seed = 4; break;
-        case 1: cell->threads = 2; break;
-        case 2: snprintf(cell->device, sizeof cell->device, "cpu"); break;
-        case 3: cell->schedule.lr *= 2; break;
-        case 4: cell->network.fpn_channels = 9; break;
-        case 5: cell->canvas.divisor = 16; break;
-        case 6: cell->teacher_role = true; break;
-        default: tiny_add(cell, "full_feature", "{}", teacher); break;
+        case 0:
+            cell->seed = 4;
+            break;
+        case 1:
+            cell->threads = 2;
+            break;
+        case 2:
+            snprintf(cell->device, sizeof cell->device, "cpu");
+            break;
+        case 3:
+            cell->schedule.lr *= 2;
+            break;
+        case 4:
+            cell->network.fpn_channels = 9;
+            break;
+        case 5:
+            cell->canvas.divisor = 16;
+            break;
+        case 6:
+            cell->teacher_role = true;
+            break;
+        default:
+            tiny_add(cell, "full_feature", "{}", teacher);
+            break;
         }
         assert_ok(df_cell_seal(cell, &err));
         assert_string_not_equal(cell->id, plain->id);

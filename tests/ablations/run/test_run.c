@@ -24,7 +24,8 @@ static struct df_run_result *run(struct df_cell *cell, const char *out, int cach
 static void same_cell_same_bits(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *other = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 2);
-    struct df_run_result *a = run(cell, tiny_out("same-a"), 1), *b = run(cell, tiny_out("same-b"), 1), *c = run(other, tiny_out("same-a"), 1);
+    struct df_run_result *a = run(cell, tiny_out("same-a"), 1), *b = run(cell, tiny_out("same-b"), 1),
+                         *c = run(other, tiny_out("same-a"), 1);
 
     (void)state;
     tiny_assert_same(a, b);

@@ -9,17 +9,18 @@
 #include "ablations/run/run.h"
 #include "tests/support/support.h"
 
-#define TINY_DATA     "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3}"
-#define TINY_DETECTOR                                                                                                                   \
-    "{\"anchor_size\":[13,23,40],\"anchor_scales\":[1],\"anchor_ratios\":[0.6,1,1.67],\"anchor_truncate\":false,\"box_weights\":[10,10,5,5],"                                                          \
+#define TINY_DATA "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3}"
+#define TINY_DETECTOR                                                                                                                      \
+    "{\"anchor_size\":[13,23,40],\"anchor_scales\":[1],\"anchor_ratios\":[0.6,1,1.67],\"anchor_truncate\":false,\"box_weights\":[10,10,5," \
+    "5],"                                                                                                                                  \
     "\"loss_norm\":\"batch\",\"score_threshold\":0.01,\"detections\":40}"
-#define TINY_STUDENT                                                                                                                    \
-    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                    \
+#define TINY_STUDENT                                                                                                                       \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                      \
     "\"fpn_channels\":8,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
-#define TINY_TEACHER                                                                                                                    \
-    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,16,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                   \
+#define TINY_TEACHER                                                                                                                       \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,16,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                     \
     "\"fpn_channels\":16,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
-#define TINY_SCHEDULE                                                                                                                   \
+#define TINY_SCHEDULE                                                                                                                      \
     "{\"optimiser\":\"adamw\",\"lr\":0.02,\"batch\":5,\"epochs\":3,\"warmup_steps\":2,\"decay\":\"cosine\",\"clip\":10,\"evaluations\":3}"
 
 static inline void *tiny_options(const df_option *table, size_t bytes, const char *text)
