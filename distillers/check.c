@@ -387,7 +387,7 @@ static bool check_gradient(struct bench *bench, char *text)
     free(grad);
     free(v);
     if (good)
-        SAY("gradient: %zu tensors, worst relative error %.1e", seen, worst);
+        SAY("gradient: %zu tensor%s, worst relative error %.1e", seen, seen == 1 ? "" : "s", worst);
     if (good && !seen && needs_of(bench)) {
         SAY("gradient: nothing of the student gets a gradient");
         return false;

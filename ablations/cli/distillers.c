@@ -1,0 +1,153 @@
+/* defeat distillers: what there is, what each one's options are, and whether one keeps its contract. */
+#include "ablations/cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "distillers/distiller.h"
+
+struct distillers_options {
+    char check[DF_STRING_MAX], plugin[DF_STRING_MAX];
+    bool markdown;
+};
+
+static const df_option distillers_options[] = {
+    { "check", DF_STRING_OPTION(struct distillers_options, check), .text = "",
+      .help = "check this distiller, or all: contract, gradients" },
+    { "plugin", DF_STRING_OPTION(struct distillers_options, plugin), .text = "", .help = "shared object that exports `df_distiller`" },
+    { "markdown", DF_BOOL_OPTION(struct distillers_options, markdown), .max = 1, .help = "print the documentation tables" },
+    { 0 },
+};
+
+static void add_needs(const struct df_distiller_class *class, struct df_text *text)
+{
+    static const struct {
+        unsigned bit;
+        const char *name;
+    } names[] = { { DF_NEEDS_BACKBONE, "backbone" },
+                  { DF_NEEDS_NECK, "neck" },
+                  { DF_NEEDS_DENSE_HEAD, "dense head" },
+                  { DF_NEEDS_BOX_DELTAS, "box deltas" },
+                  { DF_NEEDS_ROI_HEAD, "RoI head" } };
+    const char *separator = "";
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (class->needs & names[i].bit) {
+            df_text_addf(text, "%s%s", separator, names[i].name);
+            separator = ", ";
+        }
+    }
+    if (!class->needs)
+        df_text_add(text, "nothing");
+}
+
+static void add_list_line(const struct df_distiller_class *class, struct df_text *text)
+{
+    df_text_addf(text, "  %-16s %s\n", class->name, class->summary);
+}
+
+static void add_page(const struct df_distiller_class *class, bool markdown, struct df_text *text)
+{
+    df_text_addf(text, markdown ? "### `%s`\n\n%s.\n\n" : "%s: %s\n", class->name, class->summary);
+    if (class->cite[0])
+        df_text_addf(text, markdown ? "Source: %s.\n" : "source: %s\n", class->cite);
+    df_text_add(text, markdown ? "Needs of the teacher: " : "needs of the teacher: ");
+    add_needs(class, text);
+    df_text_add(text, markdown ? ".\n" : "\n");
+    if (class->options->name) {
+        df_text_add(text, markdown ? "\n| option | default | range | meaning |\n|---|---|---|---|\n" : "options:\n");
+        (markdown ? df_options_markdown : df_options_help)(class->options, text);
+    }
+    df_text_add(text, "\n");
+}
+
+static void list(const struct distillers_options *options, const struct df_distiller_class *plugin, struct df_text *text)
+{
+    if (!options->markdown)
+        df_text_add(text, "distillers ('defeat distillers NAME' shows the options of one):\n");
+    for (size_t i = 0; df_distiller_classes[i]; i++) {
+        if (options->markdown)
+            add_page(df_distiller_classes[i], true, text);
+        else
+            add_list_line(df_distiller_classes[i], text);
+    }
+    if (plugin && options->markdown)
+        add_page(plugin, true, text);
+    else if (plugin)
+        add_list_line(plugin, text);
+}
+
+static df_status check_one(const struct df_distiller_class *class, struct df_error *err)
+{
+    struct df_text report = DF_TEXT_INIT;
+    struct df_device *device;
+
+    DF_TRY(df_device_open("ref", &device, err));
+    const df_status status = df_distiller_check(class, device, &report, err);
+
+    printf("%s\n%s", class->name, df_text_get(&report));
+    df_text_release(&report);
+    df_device_close(device);
+    return status;
+}
+
+/* All of them are checked even if one fails; the last failure counts. */
+static df_status check(const char *name, const struct df_distiller_class *plugin, struct df_error *err)
+{
+    const struct df_distiller_class *class;
+    df_status status = DF_OK;
+
+    if (strcmp(name, "all") != 0) {
+        class = df_distiller_class_find(name, err);
+        return class ? check_one(class, err) : err->status;
+    }
+    for (size_t i = 0; df_distiller_classes[i]; i++) {
+        if (check_one(df_distiller_classes[i], err) != DF_OK)
+            status = err->status;
+    }
+    if (plugin && check_one(plugin, err) != DF_OK)
+        status = err->status;
+    return status;
+}
+
+static df_status distillers(const struct distillers_options *options, int count, char *const *names, struct df_error *err)
+{
+    const struct df_distiller_class *plugin = NULL, *class;
+    struct df_text text = DF_TEXT_INIT;
+    df_status status = DF_OK;
+
+    if (options->plugin[0])
+        DF_TRY(df_distiller_load_plugin(options->plugin, &plugin, err));
+    if (options->check[0])
+        return check(options->check, plugin, err);
+    if (count == 0)
+        list(options, plugin, &text);
+    for (int i = 0; i < count && status == DF_OK; i++) {
+        class = df_distiller_class_find(names[i], err);
+        if (class)
+            add_page(class, options->markdown, &text);
+        else
+            status = err->status;
+    }
+    fputs(df_text_get(&text), stdout);
+    df_text_release(&text);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    struct df_error err = { 0 };
+
+    return distillers(values, count, arguments, &err) == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_distillers = {
+    .name = "distillers",
+    .summary = "list the distillers and their options; check one",
+    .usage = "defeat distillers [NAME...] [--check NAME|all] [--markdown] [--plugin FILE]",
+    .example = "defeat distillers --check defeat",
+    .options = distillers_options,
+    .options_size = sizeof(struct distillers_options),
+    .arguments_max = 32,
+    .run = run,
+};
