@@ -94,12 +94,16 @@ static df_status set_word(struct source *source, const char *word, struct df_err
 
 static df_status set_words(struct source *source, const char *words, struct df_error *err)
 {
-    char *copy = df_strdup(words), *state = NULL;
     df_status status = DF_OK;
 
-    for (char *word = strtok_r(copy, " ", &state); word && status == DF_OK; word = strtok_r(NULL, " ", &state))
+    while (status == DF_OK && *(words += strspn(words, " "))) {
+        const size_t length = strcspn(words, " ");
+        char *word = strndup(words, length);
+
         status = set_word(source, word, err);
-    free(copy);
+        free(word);
+        words += length;
+    }
     return status;
 }
 

@@ -111,19 +111,19 @@ struct cell {
     int x, y, width, height; /* where the image stands */
 };
 
-/* Enlarges by a whole factor, or reduces to the cell. */
-static struct cell place_of(const struct df_image *image, const struct df_sheet_options *options, size_t k)
+/* Enlarges by a whole factor, or reduces to the cell. row_height: from image to image. */
+static struct cell place_of(const struct df_image_info *info, const struct df_sheet_options *options, size_t k, int row_height)
 {
-    const int longer = image->width > image->height ? image->width : image->height, size = options->cell;
-    struct cell cell = { GAP + (int)(k % (size_t)options->columns) * (size + GAP), GAP + (int)(k / (size_t)options->columns) * (size + GAP),
-                         image->width, image->height };
+    const int longer = info->width > info->height ? info->width : info->height, size = options->cell;
+    struct cell cell = { GAP + (int)(k % (size_t)options->columns) * (size + GAP), GAP + (int)(k / (size_t)options->columns) * row_height,
+                         info->width, info->height };
 
     if (longer <= size) {
         cell.width *= size / longer;
         cell.height *= size / longer;
     } else {
-        cell.width = (int)((int64_t)image->width * size / longer);
-        cell.height = (int)((int64_t)image->height * size / longer);
+        cell.width = (int)((int64_t)info->width * size / longer);
+        cell.height = (int)((int64_t)info->height * size / longer);
         cell.width += cell.width == 0;
         cell.height += cell.height == 0;
     }
@@ -202,8 +202,15 @@ df_status df_contact_sheet(struct df_dataset *dataset, const struct df_sheet_opt
         return df_fail(err, DF_ERR_USAGE, "images %zu to %zu were asked for, there are %zu", options->from, options->from + options->count,
                        dataset->size);
     const size_t left = dataset->size - options->from, count = options->count < left ? options->count : left;
+    int row_height = 0;
+
+    for (size_t k = 0; k < count; k++) {
+        const struct cell cell = place_of(&dataset->info[options->from + k], options, k, 0);
+
+        row_height = cell.height + GAP > row_height ? cell.height + GAP : row_height;
+    }
     const int rows = (int)((count + (size_t)options->columns - 1) / (size_t)options->columns);
-    const int width = GAP + options->columns * (options->cell + GAP), grid = GAP + rows * (options->cell + GAP);
+    const int width = GAP + options->columns * (options->cell + GAP), grid = GAP + rows * row_height;
     const int height = grid + legend(NULL, dataset, width, 0);
 
     if ((int64_t)width * height > DF_IMAGE_MAX_PIXELS)
@@ -216,7 +223,7 @@ df_status df_contact_sheet(struct df_dataset *dataset, const struct df_sheet_opt
         status = dataset->class->read(dataset, options->from + k, &image, err);
         if (status != DF_OK)
             break;
-        const struct cell cell = place_of(&image, options, k);
+        const struct cell cell = place_of(info, options, k, row_height);
         draw_image(out, &image, cell, &scratch);
         for (size_t j = 0; options->boxes && j < info->count; j++)
             draw_box(out, dataset, info, &info->objects[j], cell);

@@ -349,9 +349,11 @@ static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, uns
         s->bytes += (size_t)n;
         s->chunk = NULL;
     }
-    if (s->level == AT_START && s->depth == 0)
+    const bool good = yajl_complete_parse(s->parser) == yajl_status_ok;
+
+    if (s->level == AT_START && s->status == DF_OK)
         return df_fail(s->err, DF_ERR_FORMAT, "%s: empty, expected JSON", s->path);
-    return yajl_complete_parse(s->parser) == yajl_status_ok ? DF_OK : parse_error(s);
+    return good ? DF_OK : parse_error(s);
 }
 
 df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory, unsigned *found,
