@@ -197,13 +197,29 @@ static void test_standardise_constant(void **state)
         assert_true(isfinite(found[i]));
 }
 
+/* Weights that are no parameter: new values at an old address must not meet what the device kept of the old ones. */
+static void test_weights_that_change(void **state)
+{
+    const float x[] = { 1, 2, 3 };
+    float found;
+
+    (void)state;
+    for (int step = 1; step < 4; step++) {
+        const float w[] = { (float)step, 10, 0 };
+
+        df_tape_reset(tape);
+        df_tensor *image = df_tensor_from(tape, (df_shape){ 1, 1, 1, 3 }, x), *weight = df_tensor_from(tape, (df_shape){ 1, 1, 1, 3 }, w);
+
+        read_all(df_conv2d(tape, image, weight, NULL, (struct df_conv_options){ .stride_h = 1, .stride_w = 1 }), &found);
+        assert_close((double)found, step + 20, 1e-6, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpu_against_ref),
-        cmocka_unit_test(test_reductions),
-        cmocka_unit_test(test_ties_and_nan),
-        cmocka_unit_test(test_standardise_constant),
+        cmocka_unit_test(test_cpu_against_ref),      cmocka_unit_test(test_reductions),          cmocka_unit_test(test_ties_and_nan),
+        cmocka_unit_test(test_standardise_constant), cmocka_unit_test(test_weights_that_change),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

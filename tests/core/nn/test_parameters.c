@@ -178,6 +178,8 @@ static void test_hash(void **state)
         value -= 1;
         df_write(device, changed[i]->value + 2, &value, sizeof value);
     }
+    changed[0]->name[0] = 'c';
+    assert_true(hash != df_parameters_hash(one)); /* the name is part of it */
     df_parameters_touch(one);
     assert_true(one->version > version && version > 0);
     df_parameters_free(one);
