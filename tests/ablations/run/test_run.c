@@ -154,8 +154,8 @@ static void killed_is_never_killed(void **state)
     char path[700];
 
     (void)state;
-    cell->schedule.epochs = 30;
-    cell->schedule.evaluations = 15;
+    cell->schedule.epochs = 12;
+    cell->schedule.evaluations = 6;
 
     struct df_run_result *expected = run(cell, straight, 1);
 
@@ -192,7 +192,7 @@ static void exported_results_give_the_runs_numbers(void **state)
     size_t count;
 
     (void)state;
-    cell->schedule.epochs = 80;
+    cell->schedule.epochs = 40;
     cell->schedule.evaluations = 1;
 
     struct df_run_result *result = run(cell, out, 1);

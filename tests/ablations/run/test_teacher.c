@@ -182,7 +182,7 @@ static void auto_turns_a_large_cache_off(void **state)
 static void damage(const char *path, off_t at)
 {
     const int fd = open(path, O_RDWR);
-    unsigned char byte;
+    unsigned char byte = 0;
 
     assert_true(fd >= 0 && pread(fd, &byte, 1, at) == 1);
     byte ^= 1;

@@ -1,0 +1,150 @@
+/* Cells on data from files: what the files hold belongs to the identity; students and teachers train on them; images of several canvases
+ * train alone, but are not distilled. */
+#include "ablations/run/model.h"
+#include "core/base/file.h"
+#include "core/data/image_file.h"
+#include "tests/ablations/run/tiny.h"
+
+enum { IMAGES = 10 };
+
+/* Rectangles of one colour on another; image 7 is wide when `mixed`. Returns the folder. */
+static const char *write_images(const char *name, bool mixed, const char *extra)
+{
+    static uint8_t pixels[64 * 160 * 3];
+    const char *folder = tiny_out(name);
+    struct df_text json = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    char path[600];
+
+    assert_ok(df_folder_make(folder, &err));
+    df_text_add(&json, "{\"images\":[");
+    for (int i = 0; i < IMAGES; i++)
+        df_text_addf(&json, "%s{\"id\":%d,\"file_name\":\"%d.png\",\"width\":%d,\"height\":64}", i ? "," : "", 10 + i, i,
+                     mixed && i == 7 ? 160 : 64);
+    df_text_add(&json, "],\"annotations\":[");
+    for (int i = 0; i < IMAGES; i++) {
+        const int width = mixed && i == 7 ? 160 : 64, x0 = 5 + 2 * i, y0 = 30 - 2 * i;
+
+        for (int y = 0; y < 64; y++)
+            for (int x = 0; x < width; x++)
+                for (int c = 0; c < 3; c++)
+                    pixels[(y * width + x) * 3 + c] =
+                        (uint8_t)(x >= x0 && x < x0 + 22 && y >= y0 && y < y0 + 17 ? 200 - 20 * c : 40 + 9 * i);
+        snprintf(path, sizeof path, "%s/%d.png", folder, i);
+        assert_ok(df_png_write(path, pixels, width, 64, &err));
+        df_text_addf(&json, "%s{\"id\":%d,\"image_id\":%d,\"category_id\":%d,\"bbox\":[%d,%d,22,17],\"area\":374,\"iscrowd\":0}",
+                     i ? "," : "", i + 1, 10 + i, 3 + 4 * (i % 2), x0, y0);
+    }
+    df_text_addf(&json, "],\"categories\":[{\"id\":3,\"name\":\"a;b=c\"},{\"id\":7,\"name\":\"even%s\"}]}", extra);
+    snprintf(path, sizeof path, "%s/all.json", folder);
+    assert_ok(df_file_write(path, json.data, json.length, &err));
+    df_text_release(&json);
+    return folder;
+}
+
+static struct df_cell *file_cell(const char *folder, const char *network)
+{
+    struct df_cell *cell = tiny_cell(network, TINY_SCHEDULE, "cpu", 1);
+
+    free(cell->dataset_options);
+    cell->dataset = df_dataset_class_find("coco", NULL);
+    cell->dataset_options = tiny_options(cell->dataset->options, cell->dataset->options_size,
+                                         "{\"train\":\"all.json\",\"validation\":\"all.json\",\"tune_every\":5}");
+    cell->base = folder;
+    cell->schedule.batch = 2;
+    return cell;
+}
+
+static void contents_belong_to_the_identity(void **state)
+{
+    const char *first = write_images("one", false, ""), *same = write_images("same", false, ""), *other = write_images("other", false, "!");
+    struct df_cell *cell[3] = { file_cell(first, TINY_STUDENT), file_cell(same, TINY_STUDENT), file_cell(other, TINY_STUDENT) };
+    struct df_error err = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        assert_ok(df_cell_seal(cell[i], &err));
+    assert_non_null(strstr(cell[0]->json.data, "\"data_hash\""));
+    assert_string_equal(cell[0]->id, cell[1]->id); /* where they lie does not matter */
+    assert_string_not_equal(cell[0]->id, cell[2]->id);
+    for (int i = 0; i < 3; i++)
+        df_cell_free(cell[i]);
+}
+
+static void missing_files_are_an_error(void **state)
+{
+    struct df_cell *cell = file_cell(tiny_out("nothing-here"), TINY_STUDENT);
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_int_not_equal(df_cell_seal(cell, &err), DF_OK);
+    assert_non_null(strstr(err.text, "all.json"));
+    df_cell_free(cell);
+}
+
+static void files_train_and_teach(void **state)
+{
+    const char *folder = write_images("train", false, "");
+    struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *cell = file_cell(folder, TINY_STUDENT);
+    struct df_run_options options = tiny_run(tiny_out("files"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_int_equal(strncmp(result->row.class_ap, "a_b_c=", 6), 0); /* what separates is replaced in names */
+    assert_non_null(strstr(result->row.class_ap, ";even="));
+    df_run_result_free(result);
+    df_cell_free(cell);
+    df_cell_free(teacher);
+}
+
+static void several_canvases_train_but_are_not_distilled(void **state)
+{
+    const char *folder = write_images("mixed", true, "");
+    struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *plain = file_cell(folder, TINY_STUDENT),
+                   *cell = file_cell(folder, TINY_STUDENT);
+    struct df_run_options options = tiny_run(tiny_out("canvases"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    assert_ok(df_cell_seal(plain, &err));
+    assert_ok(df_run_cell(plain, &options, &result, &err));
+    df_run_result_free(result);
+    tiny_add(cell, "full_feature", "{}", teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    for (int live = 0; live < 2; live++) {
+        options.cache = live ? DF_CACHE_OFF : DF_CACHE_ON;
+        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "another canvas");
+    }
+    cell->canvas.fixed = true;
+    cell->canvas.canvas_width = 160;
+    cell->canvas.canvas_height = 64;
+    teacher->canvas = cell->canvas;
+    assert_ok(df_cell_seal(teacher, &err));
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    df_cell_free(cell);
+    df_cell_free(plain);
+    df_cell_free(teacher);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(contents_belong_to_the_identity),
+        cmocka_unit_test(missing_files_are_an_error),
+        cmocka_unit_test(files_train_and_teach),
+        cmocka_unit_test(several_canvases_train_but_are_not_distilled),
+    };
+
+    return cmocka_run_group_tests_name("files", tests, NULL, NULL);
+}
