@@ -14,7 +14,7 @@ size_t df_csv_row_bytes(const char *text, size_t bytes, size_t *lines);
 
 struct df_csv_row {
     size_t count;
-    const char **cell;   /* [count], valid until the next parse */
+    const char **cell; /* [count], valid until the next parse */
     struct df_text text;
     size_t *offset, capacity;
 };

@@ -70,6 +70,30 @@ static void pairs_by_seed(void **state)
     df_table_free(t);
 }
 
+/* An interval that just holds 0, one that just does not, on either side. */
+static void noise(void **state)
+{
+    (void)state;
+    static const struct {
+        double difference[SAMPLE_SEEDS];
+        bool inside;
+    } cases[] = {
+        { { .05, -.05, .05 }, true }, { { .05, .04, .05 }, false }, { { -.05, -.04, -.05 }, false }, { { -.05, .05, -.05 }, true }
+    };
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        struct sample s;
+        struct df_table *t;
+
+        sample_fill(&s);
+        for (size_t i = 0; i < SAMPLE_SEEDS; i++)
+            s.row[2 * SAMPLE_SEEDS + i].metric[0] = s.row[i].metric[0] + cases[c].difference[i] / 100;
+        assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+        assert_int_equal(t->line[2].inside_noise, cases[c].inside ? 1 : 0);
+        df_table_free(t);
+    }
+}
+
 static void nothing_yet(void **state)
 {
     (void)state;
@@ -207,8 +231,9 @@ static void csv_is_readable(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed), cmocka_unit_test(nothing_yet),
-                                        cmocka_unit_test(golden_forms), cmocka_unit_test(csv_is_readable) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed),
+                                        cmocka_unit_test(noise),           cmocka_unit_test(nothing_yet),
+                                        cmocka_unit_test(golden_forms),    cmocka_unit_test(csv_is_readable) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,8 @@ static void iou_by_hand(void **state)
     assert_close(df_box_iou(a, (struct df_box){ 3, 5, 9, 7 }), 4.0 / 32, 1e-7, 0); /* 2x2 of 24 + 12 - 4 */
     assert_close(df_box_iou(a, a), 1, 0, 0);
     assert_close(df_box_iou(a, (struct df_box){ 5, 2, 9, 8 }), 0, 0, 0);                             /* only touch */
+    assert_close(df_box_iou(a, (struct df_box){ 7, 3, 9, 8 }), 0, 0, 0);                             /* beside */
+    assert_close(df_box_iou(a, (struct df_box){ 2, 9, 4, 11 }), 0, 0, 0);                            /* below */
     assert_close(df_box_iou((struct df_box){ 3, 3, 3, 3 }, (struct df_box){ 3, 3, 3, 3 }), 0, 0, 0); /* empty union */
     assert_close(df_box_iou((struct df_box){ 5, 8, 1, 2 }, (struct df_box){ 0, 0, 9, 9 }), 0, 0, 0); /* inside out */
 }
@@ -142,6 +144,11 @@ static void nms_ties_threshold_and_groups(void **state)
     /* two groups: 4, then 0 before 2 by index, which overlaps 0 by 0.5 only; 1 falls to 4 */
     assert_int_equal(df_nms(5, boxes, scores, groups, .5f, 0, keep, scratch), 4);
     assert_true(keep[0] == 4 && keep[1] == 0 && keep[2] == 2 && keep[3] == 3);
+    /* just above the threshold */
+    assert_int_equal(df_nms(5, boxes, scores, NULL, nextafterf(.5f, 0), 0, keep, scratch), 2);
+    /* NaN last, wherever it stands */
+    assert_int_equal(df_nms(2, boxes + 2, (const float[]){ NAN, -1 }, NULL, .5f, 0, keep, scratch), 2);
+    assert_true(keep[0] == 1 && keep[1] == 0);
     assert_int_equal(df_nms(0, boxes, scores, groups, .5f, 0, keep, scratch), 0);
     assert_int_equal(df_nms(1, boxes, scores, groups, .5f, 0, keep, scratch), 1);
 }
