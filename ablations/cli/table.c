@@ -5,17 +5,20 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/table_source.h"
+#include "results/tuning.h"
 
 struct table_options {
     struct df_common_options common;
     int format;
-    bool classes, runs;
+    bool classes, runs, tune;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct table_options, common),
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
     { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
+    { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
+      "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },
     { 0 }
 };
 
@@ -30,10 +33,16 @@ static int run(const void *values, int count, char *const *arguments)
     (void)count;
     if (df_table_source_open(&options->common, arguments[0], &source, &err) != DF_OK)
         return df_command_fail(&err);
+    if (options->tune)
+        df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
         df_table_runs_csv(source.journal, &source.request, &text);
     else if (df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
         df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
+    if (options->tune && table && options->format == DF_TABLE_TEXT) {
+        df_text_add(&text, "\nbest by the tuning split:\n");
+        df_table_best(table, &text);
+    }
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
     df_table_free(table);
