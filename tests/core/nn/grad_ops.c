@@ -149,8 +149,7 @@ static void test_broadcasting(void **state)
                 snprintf(name, sizeof name, "%s, axes of a %u, of b %u", names[kind], mask_a, mask_b);
                 check_broadcast_values(&op, kind);
                 op.positive = true;
-                check_gradient(&op, false);
-                check_gradient(&op, true);
+                check_gradient(&op, (mask + way) % 2);
             }
 }
 
