@@ -78,7 +78,7 @@ static df_status interrupted(const struct df_trainer *trainer, const char *posit
     if (position && trainer->step)
         DF_TRY(df_position_write(position, trainer, curve, seconds, err));
     return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", trainer->step, trainer->steps,
-                   position ? " (the same command goes on from there)" : "");
+                   position && trainer->step ? " (the same command goes on from there)" : "");
 }
 
 static void show(struct df_progress *progress, const struct df_trainer *trainer)

@@ -1,0 +1,192 @@
+/* The commands that run one thing: what they write into the journal and to files, and their exit status. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/cli/running.h"
+#include "core/base/file.h"
+#include "core/nn/checkpoint.h"
+#include "tests/support/support.h"
+
+/* ablations/specs/tiny.json with fewer images and steps, and the given batch. */
+static const char *write_spec(const char *name, int batch)
+{
+    static char path[4][600];
+    static int next;
+    char *file = path[next++ % 4];
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    cJSON *root, *data, *schedule;
+
+    snprintf(file, sizeof path[0], "%s/%s.json", df_test_folder(), name);
+    assert_ok(df_json_read("ablations/specs/tiny.json", &root, &err));
+    cJSON_SetValuestring(cJSON_GetObjectItem(root, "name"), name);
+    data = cJSON_GetObjectItem(root, "data");
+    schedule = cJSON_GetObjectItem(root, "schedule");
+    cJSON_SetNumberValue(cJSON_GetObjectItem(data, "train"), 16);
+    cJSON_SetNumberValue(cJSON_GetObjectItem(data, "tune"), 3);
+    cJSON_SetNumberValue(cJSON_GetObjectItem(data, "validation"), 4);
+    cJSON_SetNumberValue(cJSON_GetObjectItem(schedule, "batch"), batch);
+    df_json_canonical(root, &text);
+    assert_ok(df_file_write(file, text.data, text.length, &err));
+    df_text_release(&text);
+    cJSON_Delete(root);
+    return file;
+}
+
+/* Runs a command line; words end with NULL. Its results go to /dev/null. */
+static int command(const char *const *words)
+{
+    char *argv[32] = { (char *)(uintptr_t) "defeat" };
+    const int stdout_copy = dup(1);
+    int argc = 1, status;
+
+    for (; words[argc - 1]; argc++)
+        argv[argc] = (char *)(uintptr_t)words[argc - 1];
+    fflush(stdout);
+    assert_non_null(freopen("/dev/null", "w", stdout));
+    status = df_command_main(df_commands, argc, argv);
+    fflush(stdout);
+    dup2(stdout_copy, 1);
+    close(stdout_copy);
+    return status;
+}
+
+static const char *out(void)
+{
+    static char path[600];
+
+    snprintf(path, sizeof path, "%s/out", df_test_folder());
+    return path;
+}
+
+static struct df_journal *journal(const char *spec)
+{
+    struct df_journal *read;
+    struct df_error err = { 0 };
+    char *folder = df_path_join(out(), spec);
+
+    assert_ok(df_journal_read(folder, &read, &err));
+    free(folder);
+    return read;
+}
+
+static void run_writes_its_row_and_its_curve(void **state)
+{
+    const char *spec = write_spec("runs", 8);
+
+    (void)state;
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 0);
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "3", "--out", out(), NULL }), 0);
+
+    struct df_journal *read = journal("runs");
+
+    assert_int_equal(read->runs, 2);
+    assert_string_equal(read->run[0].status, "ok");
+    assert_string_equal(read->run[0].label, "none");
+    assert_string_equal(read->run[1].label, "full feature");
+    assert_int_equal(read->run[1].seed, 1);
+    assert_int_equal(read->curves, 2 * 4); /* 4 steps: no more points than steps */
+    assert_string_equal(read->curve[4].run, read->run[1].run);
+    df_journal_free(read);
+}
+
+static void a_failed_run_leaves_its_reason(void **state)
+{
+    const char *spec = write_spec("fails", 17);
+
+    (void)state;
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 2); /* a schedule that cannot be */
+
+    struct df_journal *read = journal("fails");
+
+    assert_int_equal(read->runs, 1);
+    assert_int_equal(strncmp(read->run[0].status, "failed: ", 8), 0);
+    assert_non_null(strstr(read->run[0].status, "batch of 17"));
+    assert_int_equal(read->curves, 0);
+    df_journal_free(read);
+}
+
+static void an_interrupted_run_leaves_no_row(void **state)
+{
+    const char *spec = write_spec("stops", 8);
+
+    (void)state;
+    df_run_stop = 1;
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 130);
+    df_run_stop = 0;
+
+    struct df_journal *read = journal("stops");
+
+    assert_int_equal(read->runs, 0);
+    df_journal_free(read);
+}
+
+static void wrong_words_are_usage(void **state)
+{
+    const char *spec = write_spec("words", 8);
+
+    (void)state;
+    assert_int_equal(command((const char *[]){ "run", spec, "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "12", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "distill", spec, "--method", "Defat", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "distill", spec, "--method", "DeFeat", "--axes", "w_fg=9", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "predict", spec, "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "inspect", spec, NULL }), 1);
+    assert_int_equal(command((const char *[]){ "inspect", spec, "--verify", NULL }), 2);
+}
+
+/* train, distill, predict and inspect on one another's files. */
+static void networks_go_from_command_to_command(void **state)
+{
+    const char *spec = write_spec("chain", 8);
+    char weights[600], results[600];
+    struct df_error err = { 0 };
+    cJSON *metadata;
+
+    (void)state;
+    snprintf(weights, sizeof weights, "%s/weights.safetensors", df_test_folder());
+    snprintf(results, sizeof results, "%s/results.json", df_test_folder());
+    assert_int_equal(command((const char *[]){ "train", spec, "--out", out(), "--output", weights, NULL }), 0);
+    assert_ok(df_checkpoint_metadata(weights, &metadata, &err));
+    assert_non_null(cJSON_GetObjectItem(metadata, "neck_std"));
+    cJSON_Delete(metadata);
+    assert_int_equal(command((const char *[]){ "predict", spec, "--teacher", "--out", out(), "--output", results, NULL }), 0);
+    assert_true(df_file_exists(results));
+    assert_int_equal(command((const char *[]){ "distill", spec, "--method", "DeFeat", "--axes", "w_fg=4 w_bg=8", "--seed", "8", "--out",
+                                               out(), "--output", weights, NULL }),
+                     0);
+    assert_ok(df_checkpoint_metadata(weights, &metadata, &err));
+    assert_non_null(strstr(cJSON_GetObjectItem(metadata, "cell")->valuestring, "\"seed\":8"));
+    cJSON_Delete(metadata);
+    assert_int_equal(command((const char *[]){ "predict", spec, "--cell", "0", "--checkpoint", weights, "--split", "tune", "--limit", "2",
+                                               "--out", out(), "--output", results, NULL }),
+                     0);
+    assert_int_equal(command((const char *[]){ "inspect", weights, NULL }), 0);
+    assert_int_equal(command((const char *[]){ "bench", spec, "--steps", "3", "--json", NULL }), 0);
+
+    struct df_journal *read = journal("chain");
+
+    assert_int_equal(read->runs, 0); /* nothing of this is journaled */
+    df_journal_free(read);
+}
+
+static void silent(void *context, const char *text)
+{
+    (void)context;
+    (void)text;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(run_writes_its_row_and_its_curve),    cmocka_unit_test(a_failed_run_leaves_its_reason),
+        cmocka_unit_test(an_interrupted_run_leaves_no_row),    cmocka_unit_test(wrong_words_are_usage),
+        cmocka_unit_test(networks_go_from_command_to_command),
+    };
+
+    df_warn_set(silent, NULL);
+    return cmocka_run_group_tests_name("run commands", tests, NULL, NULL);
+}
