@@ -25,7 +25,8 @@ struct df_stream {
     struct df_arena *memory;
     yajl_handle parser;
     const unsigned char *chunk;
-    size_t bytes, lines; /* before this chunk */
+    size_t bytes;          /* before this chunk */
+    size_t lines, counted; /* line ends so far, looked for in so much of this chunk */
     enum level level;
     size_t depth, skip; /* open containers; those of them inside a value that nobody asked for */
     const struct df_field *field;
@@ -37,14 +38,14 @@ struct df_stream {
     df_status status;
 };
 
-static size_t line_here(const struct df_stream *s)
+/* Counts on from where it was asked last: a file is gone through once. */
+static size_t line_here(struct df_stream *s)
 {
     const size_t consumed = s->chunk ? yajl_get_bytes_consumed(s->parser) : 0;
-    size_t line = s->lines + 1;
 
-    for (size_t i = 0; i < consumed; i++)
-        line += s->chunk[i] == '\n';
-    return line;
+    for (; s->counted < consumed; s->counted++)
+        s->lines += s->chunk[s->counted] == '\n';
+    return s->lines + 1;
 }
 
 df_status df_stream_fail(struct df_stream *s, const char *format, ...)
@@ -344,10 +345,10 @@ static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, uns
         s->chunk = chunk;
         if (yajl_parse(s->parser, chunk, (size_t)n) != yajl_status_ok)
             return parse_error(s);
-        for (ssize_t i = 0; i < n; i++)
-            s->lines += chunk[i] == '\n';
+        line_here(s);
         s->bytes += (size_t)n;
         s->chunk = NULL;
+        s->counted = 0;
     }
     const bool good = yajl_complete_parse(s->parser) == yajl_status_ok;
 
