@@ -260,6 +260,113 @@ static void a_position_of_another_run_is_left_alone(void **state)
     df_cell_free(cell);
 }
 
+/* Plain SGD: the step's length is lr times the clipped norm, and lr when nothing is clipped is what the schedule says. */
+static void clipping_bounds_the_step(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("clip"));
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->schedule.optimiser = DF_SGD;
+    cell->schedule.momentum = cell->schedule.weight_decay = 0;
+    for (int clipped = 0; clipped < 2; clipped++) {
+        struct df_trainer *trainer;
+        double length = 0;
+
+        cell->schedule.clip = clipped ? 0.01 : 1e6;
+        assert_ok(df_cell_seal(cell, &err));
+        assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+
+        const struct df_parameters *parameters = trainer->model.parameters;
+        df_real *before = df_malloc(parameters->values * sizeof *before);
+
+        memcpy(before, parameters->value, parameters->values * sizeof *before);
+        assert_ok(df_trainer_step(trainer, &err));
+        for (size_t i = 0; i < parameters->values; i++)
+            length += pow((double)parameters->value[i] - (double)before[i], 2);
+        assert_true(trainer->gradient_norm > 0.1);
+        assert_close(trainer->lr, df_schedule_lr(&cell->schedule, 0, 9, 3), 0, 0);
+        /* float values near 1 hold a change of 1e-5 to about 1e-2 of it */
+        assert_close(sqrt(length), trainer->lr * (clipped ? 0.01 : trainer->gradient_norm), clipped ? 0.2 : 1e-2, 0);
+        free(before);
+        df_trainer_free(trainer);
+    }
+    df_cell_free(cell);
+}
+
+/* A distiller that only looks. */
+static struct {
+    size_t calls;
+    struct df_distill_context last;
+} seen;
+
+static df_status look_at_setup(struct df_distiller_setup *setup, struct df_error *err)
+{
+    (void)err;
+    assert_int_equal(setup->levels, 3);
+    assert_int_equal(setup->student_channels[1], 8);
+    assert_int_equal(setup->teacher_channels[1], 16);
+    assert_int_equal(setup->student_stage_channels[2], 16);
+    assert_int_equal(setup->teacher_stage_channels[1], 16);
+    assert_string_equal(setup->prefix, "distiller.0.");
+    df_distiller_parameter(setup, "unused", DF_VECTOR, (df_shape){ 1, 1, 1, 3 }, (struct df_initialiser){ DF_INIT_NORMAL, 1 });
+    return DF_OK;
+}
+
+static df_tensor *look(const struct df_distill_context *context, const struct df_detection_state *student,
+                       const struct df_detection_state *teacher)
+{
+    seen.last = *context;
+    seen.calls++;
+    *(size_t *)context->state += 1;
+    assert_int_equal(*(size_t *)context->state, seen.calls); /* its memory is kept */
+    assert_ptr_equal(teacher->images, student->images);
+    assert_null(teacher->label);
+    assert_null(teacher->class_logits); /* not asked for */
+    for (size_t l = 0; l < 3; l++) {
+        const df_shape shape = teacher->neck[l].feature->shape, own = student->neck[l].feature->shape;
+
+        assert_true(shape.n == 5 && shape.h == own.h && shape.w == own.w && shape.c == 16);
+        assert_false(teacher->neck[l].feature->requires_grad);
+        assert_true(teacher->neck[l].feature_std > 0);
+        assert_int_equal(teacher->neck[l].stride, student->neck[l].stride);
+    }
+    return NULL;
+}
+
+static void a_distiller_is_told_where_it_stands(void **state)
+{
+    static const struct df_distiller_class looker = {
+        .abi = DF_DISTILLER_ABI, .name = "looker", .needs = DF_NEEDS_NECK, .state_size = sizeof(size_t), .init = look_at_setup, .loss = look
+    };
+    struct df_cell *teacher = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 77);
+    struct df_run_options options = tiny_run(tiny_out("looker"));
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->distillers = 1;
+    cell->distiller[0].class = &looker;
+    cell->needs = looker.needs;
+    cell->teacher = teacher;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    for (size_t step = 0; step < 7; step++)
+        assert_ok(df_trainer_step(trainer, &err));
+    assert_int_equal(seen.calls, 7);
+    assert_int_equal(seen.last.step, 6);
+    assert_int_equal(seen.last.steps, 9);
+    assert_int_equal(seen.last.epoch, 2);
+    assert_int_equal(seen.last.epochs, 3);
+    assert_true(seen.last.progress == 6.0 / 9);
+    assert_int_equal(seen.last.seed, 77);
+    assert_int_equal(trainer->own_parameters + 1, trainer->model.parameters->count);
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+    df_cell_free(teacher);
+}
+
 static void a_batch_larger_than_the_split_is_an_error(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
@@ -290,6 +397,8 @@ int main(void)
         cmocka_unit_test(exported_results_give_the_runs_numbers),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
+        cmocka_unit_test(clipping_bounds_the_step),
+        cmocka_unit_test(a_distiller_is_told_where_it_stands),
         cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
     };
 
