@@ -168,8 +168,10 @@ static void add_script(const struct df_table *table, const struct axis *x, const
             low = fmin(low, cells[i].sum / (double)cells[i].lines);
             high = fmax(high, cells[i].sum / (double)cells[i].lines);
         }
-    if (high - low < 1e-9)
-        high = low + 0.01;
+    if (high - low < 1) { /* colours span a point at least: noise shall not look like a landscape */
+        low = fmax(0, (low + high) / 2 - 0.5);
+        high = low + 1;
+    }
     df_script_begin(out, name, width, height);
     df_text_add(out, "unset key\nunset border\nset title ");
     df_script_quote(out, table->title);
@@ -180,6 +182,8 @@ static void add_script(const struct df_table *table, const struct axis *x, const
                  (double)BOTTOM / (double)height);
     df_text_add(out, "set palette defined (0 '#440154', 1 '#414487', 2 '#2a788e', 3 '#22a884', 4 '#7ad151', 5 '#fde725')\n");
     df_text_addf(out, "set cbrange [%.9g:%.9g]\nset cblabel 'mAP (%%)'\nset colorbox noborder\n", low, high);
+    df_text_addf(out, "set cbtics scale 0 ('%.2f' %.9g, '%.2f' %.9g, '%.2f' %.9g)\n", low, low, (low + high) / 2, (low + high) / 2, high,
+                 high);
     add_axis('x', x, out);
     add_axis('y', y, out);
     add_numbers(x, y, cells, low, high, out);
