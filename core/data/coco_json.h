@@ -5,12 +5,12 @@
 
 struct df_coco_truth {
     size_t images, categories;
-    struct df_image_info *image;    /* by rising id; objects in file order */
-    struct df_category *category;   /* by rising id */
+    struct df_image_info *image;  /* by rising id; objects in file order */
+    struct df_category *category; /* by rising id */
     size_t objects;
     struct df_object *object;
     uint64_t hash;
-    size_t skipped;                 /* boxes left out with a warning when `for_training` */
+    size_t skipped; /* boxes left out with a warning when `for_training` */
     struct df_arena *memory;
 };
 /* for_training: boxes without area are skipped with a warning, file names are checked; else every annotation is kept as it is (an
@@ -20,9 +20,10 @@ void df_coco_truth_free(struct df_coco_truth *truth);
 
 struct df_detection {
     int64_t image_id, category_id;
-    double bbox[4];                 /* x, y, width, height */
+    double bbox[4]; /* x, y, width, height */
     double score;
 };
 df_status df_coco_results_read(const char *path, struct df_detection **out, size_t *count, struct df_error *err);
-df_status df_coco_results_write(const char *path, const struct df_detection *detections, size_t count, struct df_error *err);  /* 17 digits */
+df_status df_coco_results_write(const char *path, const struct df_detection *detections, size_t count,
+                                struct df_error *err); /* exact: reads back the same */
 #endif

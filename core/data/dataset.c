@@ -56,6 +56,17 @@ void df_dataset_close(struct df_dataset *dataset)
         dataset->class->close(dataset);
 }
 
+df_status df_dataset_same_categories(const struct df_dataset *a, const struct df_dataset *b, struct df_error *err)
+{
+    if (a->categories != b->categories)
+        return df_fail(err, DF_ERR_FORMAT, "the splits have %zu and %zu categories, expected the same ones", a->categories, b->categories);
+    for (size_t i = 0; i < a->categories; i++)
+        if (a->category[i].id != b->category[i].id || strcmp(a->category[i].name, b->category[i].name) != 0)
+            return df_fail(err, DF_ERR_FORMAT, "the splits have category %lld '%s' and %lld '%s' in the same place, expected the same ones",
+                           (long long)a->category[i].id, a->category[i].name, (long long)b->category[i].id, b->category[i].name);
+    return DF_OK;
+}
+
 void df_text_add_json_string(struct df_text *out, const char *text)
 {
     df_text_add(out, "\"");

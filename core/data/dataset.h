@@ -7,23 +7,23 @@
 /* What the file said: evaluation uses this record and nothing derived from the network's float boxes. */
 struct df_object {
     int64_t id, category_id;
-    int32_t label;          /* 0..categories-1, by rising category id */
-    double bbox[4];         /* x, y, width, height in pixels of the stored image */
+    int32_t label;  /* 0..categories-1, by rising category id */
+    double bbox[4]; /* x, y, width, height in pixels of the stored image */
     double area;
     bool crowd, difficult;
 };
 
 struct df_image_info {
     int64_t id;
-    const char *file_name;  /* relative; "" for rendered images */
-    int width, height;      /* pixels */
+    const char *file_name; /* relative; "" for rendered images */
+    int width, height;     /* pixels */
     size_t count;
     const struct df_object *objects;
 };
 
-struct df_image {           /* 8-bit RGB, rows top to bottom, no padding between rows */
+struct df_image { /* 8-bit RGB, rows top to bottom, no padding between rows */
     int width, height;
-    uint8_t *pixels;        /* [height][width][3]; owned by the caller's buffer: grown by read, released by df_image_release */
+    uint8_t *pixels; /* [height][width][3]; owned by the caller's buffer: grown by read, released by df_image_release */
     size_t capacity;
 };
 void df_image_release(struct df_image *image);
@@ -39,12 +39,12 @@ struct df_dataset;
 struct df_dataset_class {
     int abi;
     const char *name, *summary;
-    const df_option *options;    /* the members of the spec's "data" object besides "kind" */
+    const df_option *options; /* the members of the spec's "data" object besides "kind" */
     size_t options_size;
     /* Opens one split. base: folder that relative paths are relative to. */
     df_status (*open)(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err);
     void (*close)(struct df_dataset *dataset);
-    df_status (*read)(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err);  /* thread-safe */
+    df_status (*read)(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err); /* thread-safe */
 };
 #define DF_DATASET_ABI 1
 
@@ -52,15 +52,17 @@ struct df_dataset_class {
 struct df_dataset {
     const struct df_dataset_class *class;
     size_t size, categories;
-    const struct df_category *category;       /* [categories], by rising id */
-    const struct df_image_info *info;         /* [size] */
-    uint64_t hash;                            /* of everything that decides the images and the ground truth of this split */
-    size_t skipped_boxes, skipped_images;     /* what a lenient reading left out, reported to the user */
+    const struct df_category *category;   /* [categories], by rising id */
+    const struct df_image_info *info;     /* [size] */
+    uint64_t hash;                        /* of everything that decides the images and the ground truth of this split */
+    size_t skipped_boxes, skipped_images; /* what a lenient reading left out, reported to the user */
 };
 
-extern const struct df_dataset_class *const df_dataset_classes[];  /* NULL-terminated: scenes, coco */
-const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err);  /* names the nearest */
-void df_dataset_close(struct df_dataset *dataset);  /* NULL is fine */
+extern const struct df_dataset_class *const df_dataset_classes[];                             /* NULL-terminated: scenes, coco */
+const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err); /* names the nearest */
+void df_dataset_close(struct df_dataset *dataset);                                            /* NULL is fine */
+/* Fails unless both have the same category ids and names: a network trained on one can be evaluated on the other. */
+df_status df_dataset_same_categories(const struct df_dataset *a, const struct df_dataset *b, struct df_error *err);
 /* The ground truth of a dataset as COCO JSON (17 digits), for `defeat data export` and for evaluating exported results. */
 df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *path, struct df_error *err);
 #endif

@@ -178,6 +178,21 @@ static void test_find(void **state)
         assert_int_equal(df_dataset_classes[i]->abi, DF_DATASET_ABI);
 }
 
+static void test_same_categories(void **state)
+{
+    static const struct df_category some[] = { { 3, "cat" }, { 5, "dog" } }, other_id[] = { { 3, "cat" }, { 6, "dog" } },
+                                    other_name[] = { { 3, "cat" }, { 5, "cow" } };
+    const struct df_dataset a = { .categories = 2, .category = some }, b = { .categories = 2, .category = other_id },
+                            c = { .categories = 2, .category = other_name }, d = { .categories = 1, .category = some };
+    struct df_error err;
+
+    (void)state;
+    assert_ok(df_dataset_same_categories(&a, &a, &err));
+    assert_fails(df_dataset_same_categories(&a, &b, &err), DF_ERR_FORMAT, "6 'dog'");
+    assert_fails(df_dataset_same_categories(&a, &c, &err), DF_ERR_FORMAT, "'cow'");
+    assert_fails(df_dataset_same_categories(&a, &d, &err), DF_ERR_FORMAT, "2 and 1 categories");
+}
+
 static const uint8_t *pixel(const struct df_image *image, int x, int y) { return image->pixels + 3 * (y * image->width + x); }
 
 /* Image 90 is 16 x 5, enlarged 4 times in a cell of 64: its box covers (4, 4) to (12, 16) of the cell. */
@@ -207,8 +222,8 @@ static void test_contact_sheet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuning_share), cmocka_unit_test(test_failures),      cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_find),         cmocka_unit_test(test_contact_sheet),
+        cmocka_unit_test(test_tuning_share), cmocka_unit_test(test_failures),        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_find),         cmocka_unit_test(test_same_categories), cmocka_unit_test(test_contact_sheet),
     };
 
     df_warn_set(note_warning, NULL);
