@@ -172,18 +172,54 @@ static void golden_case(struct golden_run *run, const cJSON *golden, const cJSON
     free(memory);
 }
 
+/* The distillers with one neck term, at weight 2, with those of the case's options that they have. */
+static void golden_single(struct golden_run *run, const cJSON *golden, const cJSON *test, const cJSON *expected)
+{
+    static const char *const names[] = { "normalise_teacher", "norm", "level_rule" };
+    const struct df_distiller_class *class = df_distiller_class_find(expected->string, NULL);
+    void *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
+    cJSON *given = cJSON_CreateObject();
+    struct df_loss_terms log = { 0 };
+    struct df_error err;
+
+    df_tape_reset(run->tape);
+    cJSON_AddNumberToObject(given, "w", 2);
+    for (size_t i = 0; i < (class == df_distiller_class_find("full_feature", NULL) ? 2U : 3U); i++) {
+        const cJSON *option = cJSON_GetObjectItem(cJSON_GetObjectItem(test, "options"), names[i]);
+
+        if (option)
+            cJSON_AddItemToObject(given, names[i], cJSON_Duplicate(option, true));
+    }
+    assert_ok(df_options_read(class->options, given, NULL, "golden", options, &err));
+    golden_init(run, class, options, memory, golden);
+    golden_states(run, golden);
+    const struct df_distill_context context = { .tape = run->tape, .options = options, .state = memory, .terms = &log };
+    df_tensor *loss = class->loss(&context, &run->student, &run->teacher);
+    assert_close(df_item(run->tape, loss), 2 * expected->valuedouble, is_double ? 1e-12 : 1e-6, 0);
+    assert_int_equal(log.count, 1);
+    assert_close(log.term[0].weight, 2, 0, 0);
+    df_parameters_free(run->parameters);
+    cJSON_Delete(given);
+    free(options);
+    free(memory);
+}
+
 static void test_golden(void **state)
 {
     struct golden_run run = { 0 };
     struct df_error err;
     cJSON *golden;
-    const cJSON *test;
+    const cJSON *test, *single;
 
     (void)state;
     assert_ok(df_json_read("tests/golden/distillers.json", &golden, &err));
     assert_ok(df_device_open(is_double ? "ref" : "cpu", &run.device, &err));
     run.tape = df_tape_new(run.device, true);
-    cJSON_ArrayForEach(test, cJSON_GetObjectItem(golden, "cases")) { golden_case(&run, golden, test); }
+    cJSON_ArrayForEach(test, cJSON_GetObjectItem(golden, "cases"))
+    {
+        golden_case(&run, golden, test);
+        cJSON_ArrayForEach(single, cJSON_GetObjectItem(test, "neck")) { golden_single(&run, golden, test, single); }
+    }
     df_tape_free(run.tape);
     df_device_close(run.device);
     cJSON_Delete(golden);

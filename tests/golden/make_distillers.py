@@ -63,12 +63,13 @@ def case(extra):
     options = {**OPTIONS, **extra}
     leaves = [x.clone().requires_grad_() for x in [*student, *weight, *bias, logits]]
     s, w, b, z = leaves[:2], leaves[2:4], leaves[4:6], leaves[6]
-    fg = bg = 0
+    fg = bg = every = 0
     for i, (h, wd) in enumerate(sizes):
         adapted = torch.nn.functional.conv2d(s[i].permute(0, 3, 1, 2), w[i].permute(0, 3, 1, 2), b[i], padding=1).permute(0, 2, 3, 1)
         m = mask(i, h, wd, options.get("level_rule") == "all")
         fg = fg + mse(adapted, teacher[i] / std[i], m, options.get("norm") == "image") / 2
         bg = bg + mse(adapted, teacher[i] / std[i], 1 - m, options.get("norm") == "image") / 2
+        every = every + mse(adapted, teacher[i] / std[i], torch.ones_like(m), options.get("norm") == "image") / 2
     positive = torch.tensor([float(x >= 0) for x in label], dtype=torch.float64)
     negative = torch.tensor([float(x == -1) for x in label], dtype=torch.float64)
     n_neg = negative.sum() if options.get("head_norm") == "group" else positive.sum()
@@ -80,6 +81,7 @@ def case(extra):
         "options": options,
         "loss": loss.item(),
         "terms": [x.item() for x in (fg, bg, pos, neg)],
+        "neck": {"foreground": fg.item(), "background": bg.item(), "full_feature": every.item()},
         "gradients": [[float(f"{v:.11g}") for v in x.grad.flatten().tolist()] for x in leaves],
     }
 
