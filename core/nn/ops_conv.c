@@ -121,7 +121,8 @@ static void batch_norm_backward(df_tape *tape, struct df_node *node)
     const struct norm *norm = node->args;
     const df_tensor *y = node->out;
     df_tensor *x = node->in[0], *gamma = node->in[1], *beta = node->in[2];
-    df_real *dx = df_grad(tape, x), *dgamma = df_grad(tape, gamma), *dbeta = df_grad(tape, beta);
+    struct df_batch_norm bn = norm->bn;
+    df_real *dx = df_grad_fresh(tape, x, &bn.overwrite), *dgamma = df_grad(tape, gamma), *dbeta = df_grad(tape, beta);
 
     if (!dx)
         dx = zero_scratch(tape, df_count(x->shape));
@@ -129,8 +130,7 @@ static void batch_norm_backward(df_tape *tape, struct df_node *node)
         dgamma = zero_scratch(tape, x->shape.c);
     if (!dbeta && dgamma)
         dbeta = zero_scratch(tape, x->shape.c);
-    df_batch_norm_backward(df_tape_device(tape), &norm->bn, x->data, y->data, y->grad, gamma->data, norm->mean, norm->inv_std, dx, dgamma,
-                           dbeta);
+    df_batch_norm_backward(df_tape_device(tape), &bn, x->data, y->data, y->grad, gamma->data, norm->mean, norm->inv_std, dx, dgamma, dbeta);
 }
 
 df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, df_real *running_mean, df_real *running_var,
