@@ -7,19 +7,23 @@
 
 #define DF_DISTILLER_ABI 1
 enum { /* what must be captured of the teacher; the same bits as DF_OFFERS_* */
-    DF_NEEDS_BACKBONE = 1, DF_NEEDS_NECK = 2, DF_NEEDS_DENSE_HEAD = 4, DF_NEEDS_BOX_DELTAS = 8, DF_NEEDS_ROI_HEAD = 16
+       DF_NEEDS_BACKBONE = 1,
+       DF_NEEDS_NECK = 2,
+       DF_NEEDS_DENSE_HEAD = 4,
+       DF_NEEDS_BOX_DELTAS = 8,
+       DF_NEEDS_ROI_HEAD = 16
 };
 
 /* Given to init: what the two networks look like, and where adaptation layers are added. */
 struct df_distiller_setup {
     const void *options;
-    void *state;                        /* this instance's own memory, state_size bytes, zeroed, kept for the whole run */
-    struct df_parameters *parameters;   /* the student's; df_distiller_parameter adds to it, after all of the student's own */
-    const char *prefix;                 /* "distiller.0." : put before every parameter name */
+    void *state;                      /* this instance's own memory, state_size bytes, zeroed, kept for the whole run */
+    struct df_parameters *parameters; /* the student's; df_distiller_parameter adds to it, after all of the student's own */
+    const char *prefix;               /* "distiller.0." : put before every parameter name */
     size_t levels, stages;
     size_t student_channels[DF_LEVELS], teacher_channels[DF_LEVELS];             /* of the neck */
     size_t student_stage_channels[DF_STAGES], teacher_stage_channels[DF_STAGES]; /* 0: absent */
-    const double *teacher_std;          /* [levels] feature_std of the teacher's neck, 0: not measured; NULL: unknown here */
+    const double *teacher_std; /* [levels] feature_std of the teacher's neck, 0: not measured; NULL: unknown here */
     const struct df_detector_class *detector;
 };
 /* Adds a parameter that draws from DF_RNG_ADAPT. */
@@ -31,16 +35,16 @@ struct df_distill_context {
     const void *options;
     void *state;
     size_t step, steps, epoch, epochs;
-    double progress;                    /* 0 at the first step, towards 1 */
-    uint64_t seed;                      /* df_rng_init(&rng, seed, DF_RNG_DISTILL, step) */
-    struct df_loss_terms *terms;        /* each term is added by name, unweighted, with its weight */
+    double progress;             /* 0 at the first step, towards 1 */
+    uint64_t seed;               /* df_rng_init(&rng, seed, DF_RNG_DISTILL, step) */
+    struct df_loss_terms *terms; /* each term is added by name, unweighted, with its weight */
 };
 
 struct df_distiller_class {
     int abi;
     const char *name, *summary, *cite;
-    unsigned needs;                     /* with any options */
-    unsigned (*needs_of)(const void *options);   /* NULL: `needs`; else a subset of it for these options */
+    unsigned needs;                            /* with any options */
+    unsigned (*needs_of)(const void *options); /* NULL: `needs`; else a subset of it for these options */
     const df_option *options;
     size_t options_size, state_size;
     /* Options that contradict each other or the networks are errors here. May be NULL. */
@@ -53,9 +57,10 @@ struct df_distiller_class {
 
 extern const struct df_distiller_class *const df_distiller_classes[];
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err);
-df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err);  /* then found by name */
+df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
 /* `defeat distillers --check NAME` and the conformance test: contract, options, gradients (a directional derivative by central difference),
  * weight-zero identity, teacher gets no gradient, empty ground truth, repeatability. Writes one line per check. */
-df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report, struct df_error *err);
+df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report,
+                             struct df_error *err);
 #endif

@@ -4,8 +4,8 @@
 #define DF_DISTILLERS_MASKS_H
 #include "detectors/detector.h"
 
-enum df_level_rule { DF_LEVEL_FPN, DF_LEVEL_ALL };        /* "fpn|all" */
-enum df_rounding { DF_ROUND_AUTHORS, DF_ROUND_COVER };    /* "authors|cover" */
+enum df_level_rule { DF_LEVEL_FPN, DF_LEVEL_ALL };     /* "fpn|all" */
+enum df_rounding { DF_ROUND_AUTHORS, DF_ROUND_COVER }; /* "authors|cover" */
 
 /* clamp(floor(log2(sqrt((x1-x0+1)(y1-y0+1)) / finest_scale + 1e-6)), 0, levels - 1); the authors: finest_scale = 56, levels = 5 */
 size_t df_level_of(struct df_box box, double finest_scale, size_t levels);
@@ -18,5 +18,5 @@ double df_finest_scale(const struct df_detection_state *state);
 df_tensor *df_mask_ground_truth(df_tape *tape, const struct df_detection_state *student, size_t level, enum df_level_rule rule,
                                 enum df_rounding rounding);
 df_tensor *df_mask_ones(df_tape *tape, const struct df_detection_state *student, size_t level);
-df_tensor *df_mask_inverse(df_tape *tape, const df_tensor *mask);  /* 1 - m */
+df_tensor *df_mask_inverse(df_tape *tape, const df_tensor *mask); /* 1 - m */
 #endif

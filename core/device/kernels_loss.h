@@ -1,8 +1,8 @@
 /* Kernels of the losses. Element-wise losses work on tiles of DF_LOSS_TILE elements: what depends on the row (label, use, weight) is
- * written into a local array first, so that the arithmetic is one branch-free loop of constant length that vectorises for any number of
- * classes. A forward kernel writes one double per tile, row or pixel and, where the tape asks for it (d != NULL), d value / d input;
- * loss_total adds the partials in index order and loss_spread is the backward of all of them but masked_mse.
- * Formulas: core/nn/losses.h. */
+ * written into a local array first, so that the arithmetic is branch-free loops of constant length that vectorise for any number of
+ * classes; where a compiler would make a branch of two selects on one condition, they stand in two loops. A forward kernel writes one
+ * double per tile, row or pixel and, where the tape asks for it (d != NULL), d value / d input; loss_total adds the partials in index
+ * order and loss_spread is the backward of all of them but masked_mse. Formulas: core/nn/losses.h. */
 #ifndef DF_CORE_DEVICE_KERNELS_LOSS_H
 #define DF_CORE_DEVICE_KERNELS_LOSS_H
 #include "core/base/portable_math.h"
@@ -178,19 +178,22 @@ struct df_bce_logits_args {
 static inline void df_k_bce_logits(size_t i, const struct df_bce_logits_args *a)
 {
     const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
-    df_real z[DF_LOSS_TILE] = { 0 }, t[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE] = { 0 }, v[DF_LOSS_TILE];
+    df_real z[DF_LOSS_TILE] = { 0 }, t[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE] = { 0 };
+    df_real v[DF_LOSS_TILE], e[DF_LOSS_TILE], ramp[DF_LOSS_TILE];
 
     for (size_t j = 0; j < n; j++) {
         z[j] = a->z[begin + j];
         t[j] = a->t[begin + j];
         w[j] = a->w ? a->w[begin + j] : 1;
     }
+    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        ramp[j] = z[j] < 0 ? 0 : z[j];
     for (size_t j = 0; j < DF_LOSS_TILE; j++) {
-        const df_real e = df_rexp(z[j] < 0 ? z[j] : -z[j]), s = (z[j] < 0 ? e : 1) / (1 + e);
-
-        v[j] = w[j] * ((z[j] < 0 ? 0 : z[j]) - z[j] * t[j] + df_loss_log1p(e));
-        z[j] = w[j] * (s - t[j]);
+        e[j] = df_rexp(z[j] - 2 * ramp[j]); /* exp(-|z|) */
+        v[j] = w[j] * (ramp[j] - z[j] * t[j] + df_loss_log1p(e[j]));
     }
+    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        z[j] = w[j] * ((z[j] < 0 ? e[j] : 1) / (1 + e[j]) - t[j]);
     a->partial[i] = df_loss_tile_sum(v);
     if (a->d) {
         for (size_t j = 0; j < n; j++)
@@ -232,7 +235,7 @@ static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
 {
     const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
     const df_real cold = (df_real)(1 / a->temperature), hot = (df_real)a->temperature;
-    df_real x[DF_LOSS_TILE] = { 0 }, y[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE], v[DF_LOSS_TILE];
+    df_real x[DF_LOSS_TILE] = { 0 }, y[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE], v[DF_LOSS_TILE], e[DF_LOSS_TILE], sign[DF_LOSS_TILE];
 
     a->partial[i] = 0;
     if (df_loss_use_tile(begin, n, a->classes, a->use, w)) {
@@ -240,14 +243,23 @@ static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
             x[j] = a->s[begin + j] * cold;
             y[j] = a->t[begin + j] * cold;
         }
+        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+            sign[j] = y[j] > 0 ? -1 : 1;
         for (size_t j = 0; j < DF_LOSS_TILE; j++) {
-            const df_real sign = y[j] > 0 ? -1 : 1, p = x[j] * sign, q = y[j] * sign;
-            const df_real ep = df_rexp(p < 0 ? p : -p), eq = df_rexp(q);
-            const df_real sp = (p < 0 ? ep : 1) / (1 + ep), sq = eq / (1 + eq);
-            const df_real kl = (p < 0 ? 0 : p) + df_loss_two_atanh((ep - eq) / (2 + ep + eq)) + sq * (q - p);
+            x[j] *= sign[j];
+            y[j] *= sign[j];
+        }
+        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+            const df_real ramp = x[j] < 0 ? 0 : x[j], ep = df_rexp(x[j] - 2 * ramp), eq = df_rexp(y[j]); /* x - 2 ramp = -|x| */
+            const df_real sq = eq / (1 + eq), kl = ramp + df_loss_two_atanh((ep - eq) / (2 + ep + eq)) + sq * (y[j] - x[j]);
 
-            v[j] = w[j] * hot * hot * (kl < 0 ? 0 : kl);
-            w[j] *= hot * sign * (sp - sq);
+            v[j] = w[j] * hot * hot * kl;
+            e[j] = ep;
+            y[j] = sq;
+        }
+        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+            v[j] = v[j] < 0 ? 0 : v[j];
+            w[j] *= hot * sign[j] * ((x[j] < 0 ? e[j] : 1) / (1 + e[j]) - y[j]);
         }
         a->partial[i] = df_loss_tile_sum(v);
     }

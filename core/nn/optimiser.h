@@ -5,20 +5,20 @@
 #include "core/nn/parameters.h"
 
 enum df_optimiser_kind { DF_SGD, DF_ADAMW };
-struct df_schedule {   /* the "schedule" object of a spec; table: df_schedule_options */
-    int optimiser;     /* enum df_optimiser_kind: "sgd|adamw" */
+struct df_schedule { /* the "schedule" object of a spec; table: df_schedule_options */
+    int optimiser;   /* enum df_optimiser_kind: "sgd|adamw" */
     double lr, momentum, weight_decay, beta1, beta2, eps;
-    double clip;                /* largest gradient norm; 0: no clipping */
-    int64_t batch;              /* images a step */
+    double clip;   /* largest gradient norm; 0: no clipping */
+    int64_t batch; /* images a step */
     double epochs;
-    int64_t warmup_steps;       /* linear from warmup_factor to 1 */
+    int64_t warmup_steps; /* linear from warmup_factor to 1 */
     double warmup_factor;
-    int decay;                  /* "step|cosine|none" */
-    struct df_list decay_at;    /* epochs, for step */
-    double decay_factor;        /* for step */
-    double final_factor;        /* for cosine: the last step's share of lr */
-    bool flip;                  /* random horizontal flips */
-    int64_t evaluations;        /* points of the learning curve, >= 1 */
+    int decay;               /* "step|cosine|none" */
+    struct df_list decay_at; /* epochs, for step */
+    double decay_factor;     /* for step */
+    double final_factor;     /* for cosine: the last step's share of lr */
+    bool flip;               /* random horizontal flips */
+    int64_t evaluations;     /* points of the learning curve, >= 1 */
 };
 extern const df_option df_schedule_options[];
 double df_schedule_lr(const struct df_schedule *schedule, size_t step, size_t steps, size_t steps_per_epoch);
