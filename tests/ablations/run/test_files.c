@@ -7,8 +7,8 @@
 
 enum { IMAGES = 10 };
 
-/* Rectangles of one colour on another; image 7 is wide when `mixed`. Returns the folder. */
-static const char *write_images(const char *name, bool mixed, const char *extra)
+/* Rectangles of one colour on another; those before `wide` are wide. Returns the folder. */
+static const char *write_images(const char *name, int wide, const char *extra)
 {
     static uint8_t pixels[64 * 160 * 3];
     const char *folder = tiny_out(name);
@@ -20,10 +20,10 @@ static const char *write_images(const char *name, bool mixed, const char *extra)
     df_text_add(&json, "{\"images\":[");
     for (int i = 0; i < IMAGES; i++)
         df_text_addf(&json, "%s{\"id\":%d,\"file_name\":\"%d.png\",\"width\":%d,\"height\":64}", i ? "," : "", 10 + i, i,
-                     mixed && i == 7 ? 160 : 64);
+                     i < wide ? 160 : 64);
     df_text_add(&json, "],\"annotations\":[");
     for (int i = 0; i < IMAGES; i++) {
-        const int width = mixed && i == 7 ? 160 : 64, x0 = 5 + 2 * i, y0 = 30 - 2 * i;
+        const int width = i < wide ? 160 : 64, x0 = 5 + 2 * i, y0 = 30 - 2 * i;
 
         for (int y = 0; y < 64; y++)
             for (int x = 0; x < width; x++)
@@ -57,7 +57,7 @@ static struct df_cell *file_cell(const char *folder, const char *network)
 
 static void contents_belong_to_the_identity(void **state)
 {
-    const char *first = write_images("one", false, ""), *same = write_images("same", false, ""), *other = write_images("other", false, "!");
+    const char *first = write_images("one", 0, ""), *same = write_images("same", 0, ""), *other = write_images("other", 0, "!");
     struct df_cell *cell[3] = { file_cell(first, TINY_STUDENT), file_cell(same, TINY_STUDENT), file_cell(other, TINY_STUDENT) };
     struct df_error err = { 0 };
 
@@ -84,7 +84,7 @@ static void missing_files_are_an_error(void **state)
 
 static void files_train_and_teach(void **state)
 {
-    const char *folder = write_images("train", false, "");
+    const char *folder = write_images("train", 0, "");
     struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *cell = file_cell(folder, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("files"));
     struct df_run_result *result;
@@ -105,7 +105,7 @@ static void files_train_and_teach(void **state)
 
 static void several_canvases_train_but_are_not_distilled(void **state)
 {
-    const char *folder = write_images("mixed", true, "");
+    const char *folder = write_images("mixed", 4, "");
     struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *plain = file_cell(folder, TINY_STUDENT),
                    *cell = file_cell(folder, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("canvases"));
@@ -119,9 +119,10 @@ static void several_canvases_train_but_are_not_distilled(void **state)
     assert_ok(df_run_cell(plain, &options, &result, &err));
     df_run_result_free(result);
     tiny_add(cell, "full_feature", "{}", teacher);
-    assert_ok(df_cell_seal(cell, &err));
-    for (int live = 0; live < 2; live++) {
+    for (int live = 0; live < 3; live++) {
         options.cache = live ? DF_CACHE_OFF : DF_CACHE_ON;
+        cell->schedule.batch = live == 2 ? 8 : 2; /* all in one batch, whose canvas is image 0's */
+        assert_ok(df_cell_seal(cell, &err));
         assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "another canvas");
     }
     cell->canvas.fixed = true;

@@ -295,6 +295,33 @@ static void clipping_bounds_the_step(void **state)
     df_cell_free(cell);
 }
 
+/* AdamW's first step moves every weight that has a gradient by lr: its bias correction counts from 1. */
+static void steps_count_from_one(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("first"));
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    double largest = 0;
+
+    (void)state;
+    cell->schedule.weight_decay = 0;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+
+    const struct df_parameters *parameters = trainer->model.parameters;
+    df_real *before = df_malloc(parameters->values * sizeof *before);
+
+    memcpy(before, parameters->value, parameters->values * sizeof *before);
+    assert_ok(df_trainer_step(trainer, &err));
+    for (size_t i = 0; i < parameters->values; i++)
+        largest = fmax(largest, fabs((double)parameters->value[i] - (double)before[i]));
+    assert_close(largest, trainer->lr, 0.01, 0); /* float rounding of the weights */
+    free(before);
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+}
+
 /* A distiller that only looks. */
 static struct {
     size_t calls;
@@ -398,6 +425,7 @@ int main(void)
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
         cmocka_unit_test(clipping_bounds_the_step),
+        cmocka_unit_test(steps_count_from_one),
         cmocka_unit_test(a_distiller_is_told_where_it_stands),
         cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
     };

@@ -130,6 +130,68 @@ static void two_processes_share_one(void **state)
     df_cell_free(cell);
 }
 
+/* Who waited for the lock takes what is there, and does not train again. */
+static void who_waited_does_not_train_again(void **state)
+{
+    struct df_run_options first = tiny_run(tiny_out("once")), second = tiny_run(tiny_out("waits"));
+    struct df_error err = { 0 };
+    struct stat before, after;
+    char *path, *copy, lock[700], *data;
+    int fd, status;
+    size_t bytes;
+
+    (void)state;
+    assert_ok(df_teacher_ensure(teacher, &first, &path, &err));
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    snprintf(lock, sizeof lock, "%s/teachers", second.out);
+    assert_ok(df_folder_make(lock, &err));
+    snprintf(lock, sizeof lock, "%s/teachers/%s.lock", second.out, teacher->id);
+    assert_ok(df_lock(lock, false, &fd, &err));
+
+    const pid_t child = fork();
+
+    if (child == 0) {
+        close(fd); /* else the child would hold the lock that it waits for */
+        _exit(df_teacher_ensure(teacher, &second, &copy, &err) != DF_OK);
+    }
+    usleep(200 * 1000);
+    assert_int_equal(waitpid(child, &status, WNOHANG), 0); /* it waits */
+    snprintf(lock, sizeof lock, "%s/teachers/%s.safetensors", second.out, teacher->id);
+    assert_ok(df_file_write(lock, data, bytes, &err));
+    assert_int_equal(stat(lock, &before), 0);
+    df_unlock(fd);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(stat(lock, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino);
+    free(data);
+    free(path);
+}
+
+/* Two teachers that differ in their weights alone have a cache each. */
+static void each_teacher_has_its_own_cache(void **state)
+{
+    struct df_cell *other = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1001), *cell = student("full_feature", "{}"),
+                   *twin = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("once"));
+    struct df_error err = { 0 };
+    char *first, *second;
+
+    (void)state;
+    other->teacher_role = true;
+    assert_ok(df_cell_seal(other, &err));
+    tiny_add(twin, "full_feature", "{}", other);
+    assert_ok(df_cell_seal(twin, &err));
+    assert_ok(df_cache_ensure(cell, &options, &first, &err));
+    assert_ok(df_cache_ensure(twin, &options, &second, &err));
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+    df_cell_free(twin);
+    df_cell_free(cell);
+    df_cell_free(other);
+}
+
 static void cached_is_live(void **state)
 {
     struct df_cell *cell = student("defeat", "{\"w_fg\":0.5,\"w_bg\":1,\"head\":\"decoupled\",\"normalise_teacher\":true}");
@@ -261,17 +323,30 @@ static void an_abandoned_cache_leaves_nothing(void **state)
     assert_fails(df_cache_create("/nowhere/at/all.cache", "k", &layout, 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
 }
 
+static void rewrite(const char *path, const struct df_model *model, struct df_metadata *items, size_t count, const char *key,
+                    const char *value)
+{
+    struct df_error err = { 0 };
+
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(items[i].key, key) == 0)
+            items[i].value = value;
+    assert_ok(df_checkpoint_write(path, model->parameters, 0, false, items, count, &err));
+}
+
 /* Writes the teacher again with other weights under the same metadata, as a user with an editor might. */
 static void the_gate_sees_other_weights(void **state)
 {
     struct df_cell *cell = student("full_feature", "{}");
     struct df_run_options options = tiny_run(tiny_out("gate"));
     struct df_metadata items[16];
+    struct df_teacher_facts facts;
     struct df_error err = { 0 };
     struct df_model model;
     size_t count = 0;
     cJSON *metadata;
-    char *path;
+    char *path, number[32];
+    df_real weight;
 
     (void)state;
     assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_NOT_FOUND, teacher->id);
@@ -282,21 +357,23 @@ static void the_gate_sees_other_weights(void **state)
     assert_ok(df_model_load(teacher, path, &model, &err));
     for (const cJSON *item = metadata->child; item && count < 16; item = item->next)
         items[count++] = (struct df_metadata){ item->string, item->valuestring };
+    weight = model.parameters->items[0]->value[0];
     model.parameters->items[0]->value[0] += 1;
     assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
     assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, "teacher gate");
-    /* a recorded number that is not reached, weights as recorded */
-    model.parameters->items[0]->value[0] -= 1;
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(items[i].key, "gate_map") == 0)
-            items[i].value = "0.987654321";
-    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, "0.987654321");
+    /* weights as recorded, another number: the least difference counts here, half a point on another instruction set */
+    model.parameters->items[0]->value[0] = weight;
+    assert_ok(df_teacher_facts_read(path, &facts, &err));
+    rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 1e-9));
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, number);
+    rewrite(path, &model, items, count, "isa", "abacus");
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0049));
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0051));
+    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, number);
     /* the file of another teacher under this one's name */
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(items[i].key, "id") == 0)
-            items[i].value = "ffffffffffffffff";
-    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
+    rewrite(path, &model, items, count, "id", "ffffffffffffffff");
     assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_STALE, "ffffffffffffffff");
     df_model_release(&model);
     cJSON_Delete(metadata);
@@ -360,6 +437,8 @@ int main(void)
         cmocka_unit_test(trained_once_and_written_with_its_facts),
         cmocka_unit_test(neck_std_is_that_of_the_features),
         cmocka_unit_test(two_processes_share_one),
+        cmocka_unit_test(who_waited_does_not_train_again),
+        cmocka_unit_test(each_teacher_has_its_own_cache),
         cmocka_unit_test(cached_is_live),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),

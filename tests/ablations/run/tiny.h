@@ -9,7 +9,7 @@
 #include "ablations/run/run.h"
 #include "tests/support/support.h"
 
-#define TINY_DATA "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3}"
+#define TINY_DATA "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3,\"radius_min\":7,\"radius_max\":20}"
 #define TINY_DETECTOR                                                                                                                      \
     "{\"anchor_size\":[13,23,40],\"anchor_scales\":[1],\"anchor_ratios\":[0.6,1,1.67],\"anchor_truncate\":false,\"box_weights\":[10,10,5," \
     "5],"                                                                                                                                  \
