@@ -60,6 +60,11 @@ static void test_centres_and_canvas_change(void **state)
     assert_box(set.box[11], 25 - 6.5, 35 - 6.5, 25 + 6.5, 35 + 6.5);
     make(&set, &options, 20, 30, 2, 3);
     assert_int_equal(set.count, 6);
+    make(&set, &options, 20, 30, 4, 3);
+    assert_int_equal(set.count, 12);
+    assert_box(set.box[3], 5 - 6.5, 7.5 - 6.5, 5 + 6.5, 7.5 + 6.5);
+    make(&set, &options, 20, 30, 4, 5);
+    assert_int_equal(set.count, 20);
     df_anchor_set_release(&set);
 }
 
@@ -89,13 +94,13 @@ static void assert_matched(const int32_t *matched, int32_t a, int32_t b, int32_t
 static void test_thresholds(void **state)
 {
     const struct df_matcher matcher = { .fg_iou = 0.5, .bg_iou = 0.4 };
-    /* anchor 0 exactly 0.5 (half its height); anchor 2: 4.5 / 10 of its area = 0.45; anchor 4: 0.3 */
-    const struct df_box boxes[] = { { -5, -5, 5, 0 }, { 15, -5, 25, -0.5F }, { 35, -5, 38, 5 } };
+    /* IoU: anchor 0 exactly 0.5 (half its height), anchor 2 0.45, anchor 3 0.3, anchor 4 exactly 0.4 */
+    const struct df_box boxes[] = { { -5, -5, 5, 0 }, { 15, -5, 25, -0.5F }, { 25, -5, 28, 5 }, { 35, -5, 39, 5 } };
     int32_t matched[5];
 
     (void)state;
-    assert_int_equal(match(&matcher, boxes, 3, matched), 1);
-    assert_matched(matched, 0, -1, -2, -1, -1);
+    assert_int_equal(match(&matcher, boxes, 4, matched), 1);
+    assert_matched(matched, 0, -1, -2, -1, -2);
     assert_int_equal(match(&matcher, boxes, 0, matched), 0);
     assert_matched(matched, -1, -1, -1, -1, -1);
 }

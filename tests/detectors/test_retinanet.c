@@ -290,6 +290,40 @@ static void test_scale(void **state)
     test_model_free(&model);
 }
 
+/* A threshold that is exactly the k-th score leaves the k better ones: suppression never looks down. */
+static void test_score_threshold(void **state)
+{
+    const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
+    const struct df_image_info info = { .id = 1, .file_name = "", .width = 96, .height = 64 };
+    struct test_batch *t = golden_batch();
+    struct df_detection out[2][300];
+    char threshold[64] = "score_threshold=0.05";
+    size_t count[2];
+    struct df_error err;
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        const char *const detector[] = { threshold, k ? "detections=20" : "detections=300", NULL };
+        struct test_model model = test_model_new("ref", golden_network, detector, GOLDEN_CLASSES, false);
+        df_tape *tape = df_tape_new(model.device, false);
+        struct df_detection_state s;
+
+        assert_ok(df_checkpoint_read(golden_file, model.parameters, false, true, &err));
+        model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+        assert_int_equal(model.detector->class->max_detections(model.detector), k ? 20 : 300);
+        count[k] = model.detector->class->predict(model.detector, tape, &s, 0, &info, category, out[k]);
+        if (k == 0) {
+            assert_true(count[0] > 40);
+            snprintf(threshold, sizeof threshold, "score_threshold=%.17g", out[0][17].score);
+        }
+        df_tape_free(tape);
+        test_model_free(&model);
+    }
+    assert_int_equal(count[1], 17);
+    assert_memory_equal(out[0], out[1], 17 * sizeof(struct df_detection));
+    test_batch_free(t);
+}
+
 /* Eight images at once and one by one: the same to 1e-5 (a library may choose another blocking for another batch). */
 static void test_batch_is_images(void **state)
 {
@@ -364,6 +398,76 @@ static void test_loss_norms(void **state)
     test_batch_free(t);
 }
 
+/* The total is classification + weight * box, and the box loss is the formula on the state's own deltas and targets. */
+static void loss_case(const char *kind, const char *beta_option, double beta)
+{
+    const char *const detector[] = { "anchor_size=13,23,40", "loss_norm=batch", "box_loss_weight=0.75", kind, beta_option, NULL };
+    struct test_model model = test_model_new("ref", test_tiny_network, detector, 3, false);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    struct df_loss_terms terms = { 0 };
+    double expected = 0, total;
+    size_t linear = 0, quadratic = 0;
+
+    test_model_stir(&model);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    total = df_item(tape, model.detector->class->loss(model.detector, tape, &s, &terms));
+    for (size_t i = 0; i < s.batch * s.anchors * 4; i++) {
+        const double d = fabs((double)s.box_deltas->data[i] - (double)s.target[i]);
+
+        if (s.label[i / 4] < 0)
+            continue;
+        expected += d < beta ? d * d / (2 * beta) : d - beta / 2;
+        linear += d >= beta;
+        quadratic += d < beta;
+    }
+    assert_true(linear > 0 && (beta == 0 || quadratic > 0));
+    assert_close(df_item(tape, terms.term[1].value), expected / (double)s.positives, 1e-5, 0);
+    assert_close(total, df_item(tape, terms.term[0].value) + 0.75 * df_item(tape, terms.term[1].value), 1e-6, 0);
+    assert_true(terms.term[0].weight == 1 && terms.term[1].weight == 0.75);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_box_losses(void **state)
+{
+    (void)state;
+    loss_case("box_loss=l1", NULL, 0);
+    loss_case("box_loss=smooth_l1", "box_beta=0.5", 0.5);
+}
+
+/* Frozen batch norms: a training pass says what an eval pass says and moves no statistics; a learning one does both. */
+static void norm_case(const char *norm, bool frozen)
+{
+    const char *const network[] = { "depth=18", "base_width=8", "fpn_channels=8", "head_convs=1", norm, NULL };
+    struct test_model model = test_model_new("ref", network, NULL, 3, true);
+    struct test_batch *t = test_batch_new(2, 64, 96, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection_state eval, train;
+    uint64_t before;
+
+    test_model_stir(&model);
+    before = df_parameters_hash(model.parameters);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &eval);
+    assert_true(df_parameters_hash(model.parameters) == before);
+    model.detector->class->forward(model.detector, tape, &t->batch, true, false, &train);
+    assert_true((df_parameters_hash(model.parameters) == before) == frozen);
+    assert_true((memcmp(eval.class_logits->data, train.class_logits->data, df_count(eval.class_logits->shape) * sizeof(df_real)) == 0) ==
+                frozen);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_frozen_norm(void **state)
+{
+    (void)state;
+    norm_case("norm=frozen", true);
+    norm_case("norm=batch", false);
+}
+
 static double step(struct test_model *model, df_tape *tape, const struct df_batch *batch, struct df_detection *out)
 {
     const struct df_category category[3] = { { 1, "a" }, { 2, "b" }, { 3, "c" } };
@@ -412,8 +516,9 @@ static void test_repeatable_without_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_eval),     cmocka_unit_test(test_golden_train), cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),   cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_golden_eval),     cmocka_unit_test(test_golden_train),    cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_score_threshold), cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),
+        cmocka_unit_test(test_box_losses),      cmocka_unit_test(test_frozen_norm),     cmocka_unit_test(test_repeatable_without_heap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
