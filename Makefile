@@ -46,11 +46,12 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: all deps test tests lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
-defeat: $(BUILD)/defeat
-	$(Q)ln -sf $< $@
+defeat: $(BUILD)/defeat FORCE
+	$(Q)ln -sfn $< $@
+FORCE:
 
 $(BUILD)/defeat: $(BUILD)/float/ablations/cli/main.o $(BUILD)/libdefeat.a
 	@echo "  LINK  $@"
@@ -83,7 +84,9 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
-tests: $(tests_bin)
+tests: $(tests_bin) $(BUILD)/defeat
+# objects made through pattern rules are kept
+.SECONDARY: $(float_o) $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- what a user types -------------------------------------------------------------------------------------------------------------
@@ -113,7 +116,7 @@ deps:
 
 ## test: install what is missing, build, run every test
 test: deps
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter 1,$(SAN)),,all) tests
 	$(Q)sh tests/run.sh $(BUILD)
 
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
@@ -164,4 +167,3 @@ clean:
 help:
 	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
 	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, ARCH=native, CUDA=auto|0|1, V=1"
-.SECONDARY:
