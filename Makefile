@@ -92,6 +92,7 @@ tests: $(tests_bin) $(BUILD)/defeat
 # ---- what a user types -------------------------------------------------------------------------------------------------------------
 SPEC   ?= ablations/specs/reproduce-table.json
 OUT    ?= out
+CONTROL = full feature
 SWEEP_FLAGS = $(if $(SEEDS),--seeds $(SEEDS)) --out $(OUT)
 # A C compiler can build this program with these libraries? (dnnl and csv come without pkg-config files)
 probe = printf '\#include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) 2>/dev/null
@@ -146,6 +147,7 @@ reproduce-quick: deps
 reproduce-spec:
 	./defeat sweep $(SPEC) --jobs $(JOBS) $(SWEEP_FLAGS)
 	./defeat table $(SPEC) $(SWEEP_FLAGS)
+	./defeat table $(SPEC) $(SWEEP_FLAGS) --baseline "$(CONTROL)" | sed -n '/^method/,$$p'
 	./defeat plot $(SPEC) $(SWEEP_FLAGS)
 
 ## golden: make the test fixtures again (needs Python with numpy, pycocotools 2.0.11, torch, torchvision, safetensors; PYTHON=)

@@ -50,7 +50,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_table_source source;
 
     (void)count;
-    if (df_table_source_open(&options->common, arguments[0], &source, &err) != DF_OK)
+    if (df_table_source_open(&options->common, arguments[0], "", &source, &err) != DF_OK)
         return df_command_fail(&err);
     char *folder = options->output[0] ? df_strdup(options->output) : df_path_join(source.folder, "plots");
     const df_status status = plot_all(&source, folder, &err);

@@ -10,11 +10,14 @@
 struct table_options {
     struct df_common_options common;
     int format;
+    char baseline[DF_STRING_MAX];
     bool classes, runs, tune;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct table_options, common),
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
+    { "baseline", DF_STRING_OPTION(struct table_options, baseline), 0, 0, 0, "differences are to this label; none: as the spec says",
+      .text = "" },
     { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
@@ -31,7 +34,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_text text = DF_TEXT_INIT;
 
     (void)count;
-    if (df_table_source_open(&options->common, arguments[0], &source, &err) != DF_OK)
+    if (df_table_source_open(&options->common, arguments[0], options->baseline, &source, &err) != DF_OK)
         return df_command_fail(&err);
     if (options->tune)
         df_journal_judge_by_curve(source.journal, "tune");
@@ -53,7 +56,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_table = {
     .name = "table",
     .summary = "mean, interval and paired difference per method",
-    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--classes] [--runs]",
+    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune]",
     .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
     .options = options_table,
     .options_size = sizeof(struct table_options),

@@ -38,19 +38,33 @@ static void describe_teacher(const struct df_spec *spec, const char *out, struct
     free(path);
 }
 
-df_status df_table_source_open(const struct df_common_options *options, const char *spec, struct df_table_source *out, struct df_error *err)
+/* The first line with that label. */
+static df_status choose_baseline(const char *label, struct df_table_request *request, struct df_error *err)
+{
+    for (size_t line = 0; *label && line < request->lines; line++)
+        if (strcmp(request->line[line].label, label) == 0) {
+            request->baseline = line;
+            return DF_OK;
+        }
+    return *label ? df_fail(err, DF_ERR_USAGE, "--baseline '%s': no line of the table has this label", label) : DF_OK;
+}
+
+df_status df_table_source_open(const struct df_common_options *options, const char *spec, const char *baseline, struct df_table_source *out,
+                               struct df_error *err)
 {
     *out = (struct df_table_source){ 0 };
     DF_TRY(df_common_spec(options, spec, &out->spec, err));
     df_arena_init(&out->memory, NULL, 16 * 1024);
     out->folder = df_path_join(options->out, out->spec->name);
-    const df_status status = df_journal_read(out->folder, &out->journal, err);
+    df_spec_table_request(out->spec, &out->memory, &out->request);
+    df_status status = choose_baseline(baseline, &out->request, err);
 
+    if (status == DF_OK)
+        status = df_journal_read(out->folder, &out->journal, err);
     if (status != DF_OK) {
         df_table_source_close(out);
         return status;
     }
-    df_spec_table_request(out->spec, &out->memory, &out->request);
     describe_teacher(out->spec, options->out, &out->teacher);
     out->request.teacher = df_text_get(&out->teacher);
     if (out->journal->runs == 0)

@@ -12,7 +12,8 @@ struct df_table_source {
     struct df_text teacher;
     char *folder; /* <out>/<spec name> */
 };
-/* On failure there is nothing to close. */
-df_status df_table_source_open(const struct df_common_options *options, const char *spec, struct df_table_source *out, struct df_error *err);
+/* baseline: label of the line that differences are to; "": the spec's. On failure there is nothing to close. */
+df_status df_table_source_open(const struct df_common_options *options, const char *spec, const char *baseline, struct df_table_source *out,
+                               struct df_error *err);
 void df_table_source_close(struct df_table_source *source);
 #endif
