@@ -594,6 +594,14 @@ df_status df_spec_read(const char *path, const struct df_spec_overrides *overrid
     return status;
 }
 
+const struct df_cell *df_spec_taught(const struct df_spec *spec)
+{
+    for (size_t i = 0; i < spec->count; i++)
+        if (spec->cell[i]->needs)
+            return spec->cell[i];
+    return NULL;
+}
+
 void df_spec_free(struct df_spec *spec)
 {
     if (!spec)

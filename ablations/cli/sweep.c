@@ -1,7 +1,6 @@
 /* `defeat sweep SPEC`: runs what the journal does not hold yet. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
@@ -31,15 +30,11 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_text list = DF_TEXT_INIT;
     struct df_spec *spec;
     const char *pass[DF_COMMON_PASS_MAX];
-    char program[4096];
 
     (void)count;
     if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-
-    program[n > 0 ? n : 0] = 0;
-    sweep.program = program;
+    sweep.program = "/proc/self/exe";
     sweep.pass = pass;
     df_common_pass(&options->common, pass);
     df_common_run(&options->common, &sweep.run);
@@ -57,7 +52,7 @@ static int run(const void *values, int count, char *const *arguments)
         printf("next: defeat table %s\n", arguments[0]);
     df_text_release(&list);
     df_spec_free(spec);
-    return status != DF_OK ? df_command_fail(&err) : summary.failed ? 1 : 0;
+    return status != DF_OK ? df_command_fail(&err) : summary.failed || (summary.left && !options->dry_run) ? 1 : 0;
 }
 
 const struct df_command df_command_sweep = {
