@@ -3,7 +3,8 @@
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
-                                                 .data_path = options->data_path[0] ? options->data_path : NULL };
+                                                 .data_path = options->data_path[0] ? options->data_path : NULL,
+                                                 .device = options->device[0] ? options->device : NULL };
     const struct df_distiller_class *plugin;
 
     *out = NULL;
@@ -41,10 +42,10 @@ void df_common_pass(const struct df_common_options *options, const char *words[D
     }
     if (options->prefetch)
         words[n++] = "--prefetch";
-    const char *const name[] = { "--seeds", "--data-path", "--plugin" };
-    const char *const value[] = { options->seeds, options->data_path, options->plugin };
+    const char *const name[] = { "--seeds", "--data-path", "--plugin", "--device" };
+    const char *const value[] = { options->seeds, options->data_path, options->plugin, options->device };
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         if (value[i][0]) {
             words[n++] = name[i];
             words[n++] = value[i];

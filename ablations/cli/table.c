@@ -15,7 +15,7 @@ struct table_options {
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct table_options, common),
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
-    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too" },
+    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too", .when = "runs=0" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
       "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },
