@@ -1,5 +1,7 @@
 #include "ablations/cli/common.h"
 
+#include <string.h>
+
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
@@ -51,4 +53,18 @@ void df_common_pass(const struct df_common_options *options, const char *words[D
             words[n++] = value[i];
         }
     words[n] = NULL;
+}
+
+void df_common_repeat(const struct df_common_options *options, struct df_text *out)
+{
+    const char *const name[] = { "out", "seeds", "data-path", "plugin", "device" };
+    const char *const value[] = { strcmp(options->out, "out") == 0 ? "" : options->out, options->seeds, options->data_path, options->plugin,
+                                  options->device };
+
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        const char *quote = strpbrk(value[i], " \t\"$&();*?<>|`\\#~") ? "'" : "";
+
+        if (value[i][0])
+            df_text_addf(out, " --%s %s%s%s", name[i], quote, value[i], quote);
+    }
 }

@@ -34,4 +34,6 @@ df_status df_common_spec(const struct df_common_options *options, const char *pa
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
 /* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */
 void df_common_pass(const struct df_common_options *options, const char *words[DF_COMMON_PASS_MAX]);
+/* " --out X --seeds 5 ...": what another command about the same cells needs, quoted for a shell. */
+void df_common_repeat(const struct df_common_options *options, struct df_text *out);
 #endif

@@ -21,6 +21,15 @@ static const df_option options_table[] = {
     { 0 }
 };
 
+static void print_next(const char *spec, const struct df_common_options *common)
+{
+    struct df_text words = DF_TEXT_INIT;
+
+    df_common_repeat(common, &words);
+    printf("next: defeat table %s%s\n", spec, df_text_get(&words));
+    df_text_release(&words);
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct sweep_options *options = values;
@@ -49,7 +58,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK && summary.failed)
         printf("failed cells are tried again by the same command; their logs: %s/%s/runs/<run id>/log.txt\n", options->common.out, spec->name);
     else if (status == DF_OK && !options->dry_run)
-        printf("next: defeat table %s\n", arguments[0]);
+        print_next(arguments[0], &options->common);
     df_text_release(&list);
     df_spec_free(spec);
     return status != DF_OK ? df_command_fail(&err) : summary.failed || (summary.left && !options->dry_run) ? 1 : 0;

@@ -222,6 +222,10 @@ static void wrong_words_are_usage(void **state)
     assert_int_equal(command((const char *[]){ "distill", spec, "--method", "Defat", "--out", out(), NULL }), 2);
     assert_int_equal(command((const char *[]){ "distill", spec, "--method", "DeFeat", "--axes", "w_fg=9", "--out", out(), NULL }), 2);
     assert_int_equal(command((const char *[]){ "predict", spec, "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "predict", spec, "--teacher", "--cell", "3", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "table", spec, "--runs", "--classes", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "plot", spec, "--out", out(), NULL }), 1);
+    assert_int_equal(command((const char *[]){ "inspect", df_test_folder(), NULL }), 1);
     assert_int_equal(command((const char *[]){ "inspect", spec, NULL }), 1);
     assert_int_equal(command((const char *[]){ "inspect", spec, "--verify", NULL }), 2);
 }
