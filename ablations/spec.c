@@ -1,6 +1,7 @@
 /* Spec files -> cells: reads every part of the JSON through the option tables of the rooms below, expands the axes, seals the cells. */
 #include "ablations/spec.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,8 @@
 #define MOST_CELLS 10000
 #define MOST_SEEDS 1000
 #define MOST_AXES 8
+#define LEAST_POINTS 5
+#define MOST_SEED 9007199254740992.0   /* integers up to here are exact in JSON */
 
 /* What all cells of a spec share, as it is read. */
 struct reader {
@@ -99,6 +102,8 @@ static df_status read_network(const cJSON *owner, const char *where, struct df_n
     DF_TRY(df_json_object(owner, "network", true, where, &object, err));
     snprintf(place, sizeof place, "%s/network", where);
     DF_TRY(df_options_read(df_network_option_table, object, NULL, place, out, err));
+    if (cJSON_GetObjectItemCaseSensitive(object, "base_width") && out->widths.count && out->stem_width)
+        return df_fail(err, DF_ERR_USAGE, "%s/base_width: has no effect where widths and stem_width are given [remove it]", place);
     return df_network_check(out, place, err);
 }
 
@@ -122,7 +127,35 @@ static df_status read_schedule(const cJSON *root, const cJSON *owner, const char
     const df_status status = df_options_read(df_schedule_options, merged, NULL, place, out, err);
 
     cJSON_Delete(merged);
+    if (status == DF_OK && out->evaluations < LEAST_POINTS)
+        return df_fail(err, DF_ERR_USAGE, "%s/evaluations: %lld (expected at least %d: a learning curve)", place,
+                       (long long)out->evaluations, LEAST_POINTS);
     return status;
+}
+
+/* What would stop a worker is told here: the detector with this network, and a batch that the training images fill. */
+static df_status try_network(const struct df_cell *cell, const struct df_network_options *network, const char *where, struct df_error *err)
+{
+    struct df_parameters *parameters = df_parameters_new();
+    struct df_detector *detector;
+    const df_status status = cell->detector->create(cell->detector_options, network, 3, parameters, &detector, err);
+
+    if (status == DF_OK)
+        df_detector_free(detector);
+    df_parameters_free(parameters);
+    return status == DF_OK ? status : df_fail_in(err, status, "%s/network", where);
+}
+
+static df_status try_batch(const struct df_cell *cell, const char *where, struct df_error *err)
+{
+    cJSON *data = df_options_write(cell->dataset->options, cell->dataset_options);
+    const cJSON *train = cJSON_GetObjectItemCaseSensitive(data, "train");   /* how many; of other data it is known when they are read */
+    const bool fits = !cJSON_IsNumber(train) || train->valuedouble >= (double)cell->schedule.batch;
+
+    cJSON_Delete(data);
+    return fits ? DF_OK
+                : df_fail(err, DF_ERR_USAGE, "%s/schedule/batch: the training images are less than one batch of %lld", where,
+                          (long long)cell->schedule.batch);
 }
 
 static df_status read_student(struct reader *r, const char *file, struct df_error *err)
@@ -135,7 +168,9 @@ static df_status read_student(struct reader *r, const char *file, struct df_erro
     DF_TRY(df_json_object(r->root, "student", true, file, &student, err));
     DF_TRY(df_json_only(student, keys, where, err));
     DF_TRY(read_network(student, where, &r->common.network, err));
-    return read_schedule(r->root, student, file, where, &r->common.schedule, err);
+    DF_TRY(read_schedule(r->root, student, file, where, &r->common.schedule, err));
+    DF_TRY(try_network(&r->common, &r->common.network, where, err));
+    return try_batch(&r->common, where, err);
 }
 
 /* A copy of everything that cells share; what a cell owns is allocated anew. */
@@ -165,6 +200,7 @@ static df_status read_teacher(struct reader *r, const char *file, struct df_erro
     DF_TRY(df_json_only(teacher, checkpoint ? loaded : trained, where, err));
     if (checkpoint) {
         DF_TRY(read_network(teacher, where, &r->common.teacher_network, err));
+        DF_TRY(try_network(&r->common, &r->common.teacher_network, where, err));
         char *path = df_path_join(r->spec->base, checkpoint);
         const df_status status = copy_text(r->common.teacher_file, sizeof r->common.teacher_file, path, where, err);
 
@@ -179,6 +215,8 @@ static df_status read_teacher(struct reader *r, const char *file, struct df_erro
     cell->seed = 1000;
     DF_TRY(read_network(teacher, where, &cell->network, err));
     DF_TRY(read_schedule(r->root, teacher, file, where, &cell->schedule, err));
+    DF_TRY(try_network(cell, &cell->network, where, err));
+    DF_TRY(try_batch(cell, where, err));
     DF_TRY(df_json_int(teacher, "seed", false, where, &cell->seed, err));
     if (cell->seed < 0)
         return df_fail(err, DF_ERR_USAGE, "%s/seed: %lld is negative (expected 0 or more)", where, (long long)cell->seed);
@@ -236,8 +274,8 @@ static df_status read_seeds(struct reader *r, const char *file, const char *over
     cJSON_ArrayForEach(item, array)
     {
         snprintf(where, sizeof where, "%s/seeds/%zu", file, at++);
-        if (!cJSON_IsNumber(item) || item->valuedouble != (double)(int64_t)item->valuedouble)
-            return df_fail(err, DF_ERR_USAGE, "%s: expected an integer", where);
+        if (!cJSON_IsNumber(item) || !(fabs(item->valuedouble) <= MOST_SEED) || item->valuedouble != (double)(int64_t)item->valuedouble)
+            return df_fail(err, DF_ERR_USAGE, "%s: expected an integer of at most 2^53", where);
         DF_TRY(add_seed(r, (int64_t)item->valuedouble, where, err));
     }
     return r->seeds ? DF_OK : df_fail(err, DF_ERR_USAGE, "%s/seeds: empty (expected at least one seed)", file);
@@ -286,6 +324,10 @@ static df_status find_axes(const cJSON *distillers, const char *where, struct ax
                 continue;
             if (!member->child)
                 return df_fail(err, DF_ERR_USAGE, "%s/%s: empty list (an axis needs at least one value)", place, member->string);
+            for (const cJSON *value = member->child; value; value = value->next)
+                for (const cJSON *other = member->child; other != value; other = other->next)
+                    if (cJSON_Compare(value, other, true))
+                        return df_fail(err, DF_ERR_USAGE, "%s/%s: a value stands twice", place, member->string);
             if (*count == MOST_AXES)
                 return df_fail(err, DF_ERR_USAGE, "%s: more than %d axes in one method", where, MOST_AXES);
             axes[(*count)++] = (struct axis){ at, member->string, member, (size_t)cJSON_GetArraySize(member), 0 };
@@ -472,6 +514,17 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
     return DF_OK;
 }
 
+/* Whether "w_fg=4 defeat.w_bg=16" has this name, with or without what stands before its '.'. */
+static bool has_axis(const char *axes, const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (const char *at = axes; length && (at = strstr(at, name)); at++)
+        if ((at == axes || at[-1] == ' ' || at[-1] == '.') && at[length] == '=')
+            return true;
+    return false;
+}
+
 static df_status read_plots(struct reader *r, const char *file, struct df_error *err)
 {
     static const char *const keys[] = { "heat", NULL };
@@ -490,12 +543,10 @@ static df_status read_plots(struct reader *r, const char *file, struct df_error 
     DF_TRY(copy_text(r->spec->heat_y, sizeof r->spec->heat_y, heat->child->next->valuestring, where, err));
     for (int k = 0; k < 2; k++) {
         const char *axis = k ? r->spec->heat_y : r->spec->heat_x;
-        char word[80];
         bool found = false;
 
-        snprintf(word, sizeof word, "%s=", axis);
         for (size_t i = 0; i < r->spec->count; i++)
-            found |= strstr(r->spec->cell[i]->axes, word) != NULL;
+            found |= has_axis(r->spec->cell[i]->axes, axis);
         if (!found)
             return df_fail(err, DF_ERR_USAGE, "%s/heat/%d: '%s' is no axis of this spec (an axis is an option given as a list)", where, k, axis);
     }
@@ -525,6 +576,10 @@ static df_status read_base(struct reader *r, const char *file, const char *data_
     snprintf(spec->base, sizeof spec->base, "%.*s", slash ? (int)(slash - spec->path) : 1, slash ? spec->path : ".");
     DF_TRY(df_json_string(r->root, "base", false, file, &base, err));
 
+    if ((data_path || base) && strcmp(r->common.dataset->name, "scenes") == 0)
+        return df_fail(err, DF_ERR_USAGE, "%s%s: has no effect, for scenes are read from no files [remove it]", data_path ? "" : file,
+                       data_path ? "--data-path" : "/base");
+
     char *path = data_path ? df_strdup(data_path) : base ? df_path_join(spec->base, base) : df_strdup(spec->base);
     const df_status status = copy_text(r->base, sizeof r->base, path, file, err);
 
@@ -541,6 +596,11 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
     DF_TRY(df_json_string(r->root, "device", false, file, &device, err));
     DF_TRY(copy_text(r->common.device, sizeof r->common.device, override ? override : device, file, err));
     DF_TRY(df_json_int(r->root, "threads", false, file, &r->common.threads, err));
+    struct df_device *opened;
+
+    if (df_device_open(r->common.device, &opened, err) != DF_OK)
+        return df_fail_in(err, DF_ERR_USAGE, "%s/device", file);
+    df_device_close(opened);
     if (r->common.threads < 1 || r->common.threads > 256)
         return df_fail(err, DF_ERR_USAGE, "%s/threads: %lld (expected 1..256)", file, (long long)r->common.threads);
     return DF_OK;
@@ -552,12 +612,12 @@ static df_status read_all(struct reader *r, const char *path, const struct df_sp
                                         "methods", "seeds", "baseline", "plots", "device", "threads", NULL };
     char file[1024];
 
-    snprintf(file, sizeof file, "%s: ", path);
+    snprintf(file, sizeof file, "%s", path);
     DF_TRY(df_json_only(r->root, keys, file, err));
     DF_TRY(read_name(r, file, err));
-    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
     DF_TRY(read_data(r, file, err));
+    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
     DF_TRY(read_detector(r, file, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_seeds(r, file, overrides ? overrides->seeds : NULL, err));
@@ -592,6 +652,14 @@ df_status df_spec_read(const char *path, const struct df_spec_overrides *overrid
         df_spec_free(r->spec);
     free(r);
     return status;
+}
+
+const struct df_cell *df_spec_taught(const struct df_spec *spec)
+{
+    for (size_t i = 0; i < spec->count; i++)
+        if (spec->cell[i]->needs)
+            return spec->cell[i];
+    return NULL;
 }
 
 void df_spec_free(struct df_spec *spec)

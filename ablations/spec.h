@@ -37,6 +37,7 @@ struct df_spec {
 };
 struct df_spec_overrides { const char *seeds; /* "5" = 0..4, or "0,3,7"; NULL */ const char *data_path; /* replaces base; NULL */ const char *device; };
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
+const struct df_cell *df_spec_taught(const struct df_spec *spec); /* the first cell that needs a teacher; NULL: none does */
 void df_spec_free(struct df_spec *spec);
 void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out);
 #endif

@@ -1,4 +1,4 @@
-/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K`. What a worker did is read from the journal, which
+/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is read from the journal, which
  * the workers append to themselves; the sweep writes a row only for a worker that died without one. A cell is taken under a lock file, so that
  * several sweeps may share a journal. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache; cells
  * that need no teacher do not wait for them, unless the teacher is there already: then the gate comes before everything. */
@@ -21,7 +21,7 @@
 #include "core/base/file.h"
 #include "core/base/progress.h"
 
-enum state { WAITING, RUNNING, DONE, FAILED, LEFT };
+enum state { WAITING, RUNNING, DONE, FAILED, LEFT, ELSEWHERE /* done by another sweep meanwhile */ };
 enum job { JOB_TEACHER, JOB_CACHE, JOBS };
 
 struct task {
@@ -29,6 +29,7 @@ struct task {
     size_t index;       /* in the spec */
     enum state state;
     int lock;           /* -1: not held */
+    size_t rows;        /* of this run in the journal when it started */
     double started;
     char utc[24];
 };
@@ -114,8 +115,6 @@ static bool matches(const pcre2_code *code, const char *text)
     return yes;
 }
 
-static bool row_is_ok(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
-
 static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary, struct df_error *err)
 {
     struct df_journal *journal;
@@ -134,7 +133,7 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
             if (!matches(only, df_text_get(&text)))
                 continue;
             summary->selected++;
-            if (row_is_ok(df_journal_find(journal, cell->id, DF_SEMANTICS)))
+            if (df_run_row_ok(df_journal_find(journal, cell->id, DF_SEMANTICS)))
                 summary->already++;
             else
                 s->task[s->tasks++] = (struct task){ .cell = cell, .index = i, .lock = -1 };
@@ -151,7 +150,7 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
 
-static void become_worker(const char *log, int64_t threads, char **words)
+static void become_worker(const char *program, const char *log, int64_t threads, char **words)
 {
     char count[24];
     const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -163,7 +162,7 @@ static void become_worker(const char *log, int64_t threads, char **words)
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
-        execv(words[0], words);
+        execv(program, words);
     _exit(127);
 }
 
@@ -174,7 +173,7 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
     char *words[64];
     size_t n = 0;
 
-    words[n++] = (char *)(uintptr_t)s->options->program;
+    words[n++] = (char *)(uintptr_t) "defeat";
     while (*first && n < 32)
         words[n++] = (char *)(uintptr_t)*first++;
     words[n++] = (char *)(uintptr_t) "--out";
@@ -185,7 +184,7 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
     fflush(NULL);
     worker->pid = fork();
     if (worker->pid == 0)
-        become_worker(log, threads, words);
+        become_worker(s->options->program, log, threads, words);
     if (worker->pid > 0)
         return DF_OK;
     worker->pid = 0;
@@ -204,32 +203,42 @@ static char *run_file(const struct sweep *s, const struct df_cell *cell, const c
     return path;
 }
 
+static size_t rows_of(const struct df_journal *journal, const struct df_cell *cell)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < journal->runs; i++)
+        n += strcmp(journal->run[i].run, cell->id) == 0;
+    return n;
+}
+
 /* Another sweep may have finished the cell since we looked. */
-static bool finished_elsewhere(const struct sweep *s, const struct task *task)
+static df_status look_again(const struct sweep *s, struct task *task, bool *finished, struct df_error *err)
 {
     struct df_journal *journal;
 
-    if (df_journal_read(s->folder, &journal, NULL) != DF_OK)
-        return false;
-    const bool yes = row_is_ok(df_journal_find(journal, task->cell->id, DF_SEMANTICS));
-
+    DF_TRY(df_journal_read(s->folder, &journal, err));
+    *finished = df_run_row_ok(df_journal_find(journal, task->cell->id, DF_SEMANTICS));
+    task->rows = rows_of(journal, task->cell);
     df_journal_free(journal);
-    return yes;
+    return DF_OK;
 }
 
-/* WAITING -> RUNNING, or DONE when another sweep did it, or still WAITING when another sweep holds it. */
+/* WAITING -> RUNNING, or ELSEWHERE when another sweep did it, or still WAITING when another sweep holds it. */
 static df_status start_cell(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
 {
     char number[24], *lock = run_file(s, task->cell, "lock", err), *log = run_file(s, task->cell, "log.txt", err);
-    const char *const first[] = { "run", s->spec->path, "--cell", number, NULL };
+    const char *const first[] = { "run", s->spec->path, "--cell", number, "--id", task->cell->id, "--locked", NULL };
     df_status status = lock && log ? df_lock(lock, true, &task->lock, err) : DF_ERR_IO;
+    bool finished = false;
 
     if (status == DF_OK && task->lock >= 0) {
-        if (finished_elsewhere(s, task)) {
-            task->state = DONE;
+        status = look_again(s, task, &finished, err);
+        if (finished) {
+            task->state = ELSEWHERE;
             df_unlock(task->lock);
             task->lock = -1;
-        } else {
+        } else if (status == DF_OK) {
             snprintf(number, sizeof number, "%zu", task->index);
             df_utc(task->utc);
             task->started = df_now();
@@ -248,7 +257,8 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
 
 static df_status start_job(struct sweep *s, struct worker *worker, enum job job, struct df_error *err)
 {
-    const char *const first[] = { "prepare", s->spec->path, "--stage", job == JOB_TEACHER ? "teacher" : "cache", NULL };
+    const char *const stage = job == JOB_TEACHER ? "teacher" : "cache";
+    const char *const first[] = { "prepare", s->spec->path, "--stage", stage, "--id", df_spec_taught(s->spec)->id, NULL };
     char *log = df_path_join(s->folder, job == JOB_TEACHER ? "teacher.log" : "cache.log");
 
     remove(log);
@@ -264,47 +274,72 @@ static df_status start_job(struct sweep *s, struct worker *worker, enum job job,
 
 /* ---- what ended ------------------------------------------------------------------------------------------------------------------- */
 
-static void reason_of(int wait_status, char *out, size_t room)
-{
-    if (WIFSIGNALED(wait_status))
-        snprintf(out, room, "failed: killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-    else if (WEXITSTATUS(wait_status) == 127)
-        snprintf(out, room, "failed: the worker program could not be started");
-    else
-        snprintf(out, room, "failed: worker exited with status %d without a row", WEXITSTATUS(wait_status));
-}
-
-static df_status append_failure(struct sweep *s, const struct task *task, const char *reason, struct df_error *err)
-{
-    char finished[24];
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = DF_SEMANTICS, .run = task->cell->id, .spec = s->spec->name,
-                              .label = task->cell->label, .axes = task->cell->axes, .cell = df_text_get(&task->cell->json),
-                              .seed = task->cell->seed, .status = reason, .class_ap = "", .revision = "", .device = task->cell->device,
-                              .isa = "", .started = task->utc, .finished = finished, .train_seconds = NAN, .eval_seconds = NAN,
-                              .images_per_second = NAN };
-
-    df_utc(finished);
-    for (size_t i = 0; i < DF_METRICS; i++)
-        row.metric[i] = NAN;
-    return df_journal_append(s->folder, &row, NULL, 0, err);
-}
-
-/* The last lines of a log, for the message about a job that failed. */
+/* The last line of a log, for the message about what failed. */
 static void log_tail(const char *path, char *out, size_t room)
 {
     char *data = NULL;
     size_t bytes = 0;
 
-    snprintf(out, room, "see '%s'", path);
-    if (df_file_read(path, 0, &data, &bytes, NULL) != DF_OK)
+    snprintf(out, room, "see '%s'", path ? path : "the log");
+    if (!path || df_file_read(path, 0, &data, &bytes, NULL) != DF_OK)
         return;
     while (bytes && data[bytes - 1] == '\n')
         data[--bytes] = 0;
     const char *line = strrchr(data, '\n');
 
+    line = line ? line + 1 : data;
     if (bytes)
-        snprintf(out, room, "%.1200s", line ? line + 1 : data);
+        snprintf(out, room, "%.1200s", line + (strncmp(line, "defeat: ", 8) == 0 ? 8 : 0));
     free(data);
+}
+
+static void reason_of(int wait_status, const char *log, char *out, size_t room)
+{
+    char tail[1280];
+
+    log_tail(log, tail, sizeof tail);
+    if (WIFSIGNALED(wait_status))
+        snprintf(out, room, "killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
+    else if (WEXITSTATUS(wait_status) == 127)
+        snprintf(out, room, "the worker program could not be started");
+    else if (WEXITSTATUS(wait_status) == 130)
+        snprintf(out, room, "interrupted");
+    else
+        snprintf(out, room, "worker exited with status %d without a row: %s", WEXITSTATUS(wait_status), tail);
+}
+
+df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cell, const char *started, const char *reason,
+                                   struct df_error *err)
+{
+    struct df_text status = DF_TEXT_INIT;
+    char finished[24];
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
+                              .semantics = DF_SEMANTICS,
+                              .run = cell->id,
+                              .spec = cell->spec,
+                              .label = cell->label,
+                              .axes = cell->axes,
+                              .cell = df_text_get(&cell->json),
+                              .seed = cell->seed,
+                              .class_ap = "",
+                              .train_seconds = NAN,
+                              .eval_seconds = NAN,
+                              .images_per_second = NAN,
+                              .revision = df_run_revision(),
+                              .device = cell->device,
+                              .isa = df_device_isa(),
+                              .started = started,
+                              .finished = finished };
+
+    for (size_t i = 0; i < DF_METRICS; i++)
+        row.metric[i] = NAN;
+    df_utc(finished);
+    df_text_addf(&status, "failed: %s", reason);
+    row.status = status.data;
+    const df_status done = df_journal_append(folder, &row, NULL, 0, err);
+
+    df_text_release(&status);
+    return done;
 }
 
 static void job_ended(struct sweep *s, enum job job, int wait_status)
@@ -324,36 +359,32 @@ static void job_ended(struct sweep *s, enum job job, int wait_status)
 
 static void tell(const struct task *task, const struct df_run_row *row, const char *reason)
 {
-    const char *status = row ? row->status : reason;
+    const struct df_cell *cell = task->cell;
 
     if (isatty(2))
         return;
-    if (row_is_ok(row))
-        fprintf(stderr, "%s %s%sseed %lld: %.2f mAP, %.0f s\n", task->cell->label, task->cell->axes, task->cell->axes[0] ? " " : "",
-                (long long)task->cell->seed, 100 * row->metric[0], df_now() - task->started);
+    fprintf(stderr, "%s %s%sseed %lld: ", cell->label, cell->axes, cell->axes[0] ? " " : "", (long long)cell->seed);
+    if (df_run_row_ok(row))
+        fprintf(stderr, "%.2f mAP, %.0f s\n", 100 * row->metric[0], df_now() - task->started);
     else
-        fprintf(stderr, "%s %s%sseed %lld: %s\n", task->cell->label, task->cell->axes, task->cell->axes[0] ? " " : "",
-                (long long)task->cell->seed, status);
+        fprintf(stderr, "%s%s\n", row ? "" : "failed: ", row ? row->status : reason);
 }
 
+/* A worker that can still write a row does so itself; for one that died without, it is written here. */
 static df_status cell_ended(struct sweep *s, struct task *task, int wait_status, struct df_error *err)
 {
-    const bool interrupted = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) == 130 : stops > 0;
+    const bool interrupted = stops && (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) == 130);
     struct df_journal *journal = NULL;
-    char reason[128];
+    char reason[1400], *log = run_file(s, task->cell, "log.txt", NULL);
     df_status status = df_journal_read(s->folder, &journal, err);
-    const struct df_run_row *row = status == DF_OK ? df_journal_find(journal, task->cell->id, DF_SEMANTICS) : NULL;
+    const bool wrote = status == DF_OK && rows_of(journal, task->cell) > task->rows;
+    const struct df_run_row *row = wrote ? df_journal_find(journal, task->cell->id, DF_SEMANTICS) : NULL;
 
-    reason_of(wait_status, reason, sizeof reason);
-    if (row_is_ok(row))
-        task->state = DONE;
-    else
-        task->state = interrupted ? LEFT : FAILED;
-    /* exit status 1 means that the worker wrote its reason itself */
-    if (status == DF_OK && task->state == FAILED && !(row && WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1)) {
-        status = append_failure(s, task, reason, err);
-        row = NULL;
-    }
+    reason_of(wait_status, log, reason, sizeof reason);
+    free(log);
+    task->state = df_run_row_ok(row) ? DONE : interrupted ? LEFT : FAILED;
+    if (status == DF_OK && task->state == FAILED && !row)
+        status = df_sweep_journal_failure(s->folder, task->cell, task->utc, reason, err);
     if (task->state != LEFT)
         tell(task, row, reason);
     s->seconds += df_now() - task->started;
@@ -445,7 +476,7 @@ static size_t hopeful(const struct sweep *s)
 static void show(struct sweep *s)
 {
     const double mean = s->timed ? s->seconds / (double)s->timed : 0;
-    double done = (double)(count(s, DONE) + count(s, FAILED));
+    double done = (double)(count(s, DONE) + count(s, FAILED) + count(s, ELSEWHERE));
     char note[64];
 
     for (size_t t = 0; t < s->tasks && mean > 0; t++)
@@ -545,18 +576,20 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
 {
     struct sweep s = { .spec = spec, .options = options, .folder = df_path_join(options->run.out, spec->name) };
     const double start_time = df_now();
-    df_status status = df_folder_make(s.folder, err);
+    df_status status;
 
     *out = (struct df_sweep_summary){ .cells = spec->count };
-    if (status == DF_OK)
-        status = select_cells(&s, out, err);
+    status = select_cells(&s, out, err);
+    if (status == DF_OK && !options->list)
+        status = df_folder_make(s.folder, err);
     if (status == DF_OK && s.tasks && !options->list)
         status = run_all(&s, err);
     if (status == DF_OK && options->list)
         list_cells(&s, options->list);
     out->done = count(&s, DONE);
     out->failed = count(&s, FAILED);
-    out->left = s.tasks - out->done - out->failed;
+    out->already += count(&s, ELSEWHERE);
+    out->left = s.tasks - count(&s, ELSEWHERE) - out->done - out->failed;
     out->seconds = df_now() - start_time;
     for (size_t t = 0; t < s.tasks; t++)
         if (s.task[t].lock >= 0)

@@ -1,4 +1,5 @@
-/* The sweep: skips what the journal holds as done (a failed cell is tried again), hands the rest to worker processes (exec of `defeat run SPEC --cell K`), one thread each. */
+/* The sweep: skips what the journal holds as done (a failed cell is tried again), hands the rest to worker processes (exec of
+ * `defeat run SPEC --cell K --id ID --locked`: the id says what the sweep meant, should the spec change meanwhile), one thread each. */
 #ifndef DF_ABLATIONS_SWEEP_H
 #define DF_ABLATIONS_SWEEP_H
 #include "ablations/run/run.h"
@@ -9,11 +10,14 @@ struct df_sweep_options {
     size_t jobs;            /* 0: one per core */
     const char *only;       /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
     struct df_text *list;   /* not NULL: a dry run, which lists the cells it would run: index, id, label, axes, seed, tab-separated */
-    const char *program;    /* path of this executable */
+    const char *program;    /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
     const char *const *pass;  /* further words for the workers, NULL-terminated: overrides */
 };
-/* cells of the spec; those selected by `only`; of these: done before, done now, failed now, not run. */
+/* cells of the spec; those selected by `only`; of these: done before or by others, done now, failed now, not run. */
 struct df_sweep_summary { size_t cells, selected, already, done, failed, left; double seconds; };
 /* DF_OK even if cells failed (see the summary); DF_ERR_CHECK when the teacher gate says no; DF_ERR_INTERRUPTED. *out is always filled in. */
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err);
+/* Appends the row of a cell that failed: "failed: <reason>". */
+df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cell, const char *started, const char *reason,
+                                   struct df_error *err);
 #endif

@@ -533,8 +533,7 @@ static size_t option_bytes(const df_option *row)
     return bytes[row->type];
 }
 
-/* NULL: fine, else what is wrong */
-static const char *contract_fault(const struct df_distiller_class *class)
+const char *df_distiller_fault(const struct df_distiller_class *class)
 {
     if (class->abi != DF_DISTILLER_ABI)
         return "abi is not DF_DISTILLER_ABI";
@@ -655,7 +654,7 @@ static void check_choices(struct tally *tally, const struct df_distiller_class *
 
 df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *out, struct df_error *err)
 {
-    const char *fault = contract_fault(class);
+    const char *fault = df_distiller_fault(class);
     struct df_error reason = { 0 };
     struct tally tally = { .report = out };
     void *options;

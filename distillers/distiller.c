@@ -3,12 +3,16 @@
 
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/base/file.h"
+#include "core/base/hash.h"
 #include "core/base/text.h"
 
 #define PLUGINS_MAX 32
 static const struct df_distiller_class *plugins[PLUGINS_MAX + 1];
+static char plugin_hash[PLUGINS_MAX][17];
 static size_t plugin_count;
 
 static const struct df_distiller_class *find(const struct df_distiller_class *const *classes, const char *name)
@@ -47,8 +51,10 @@ static df_status check_plugin(const char *path, const struct df_distiller_class 
     if (class->abi != DF_DISTILLER_ABI)
         return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s' was built for ABI %d, expected %d (build it against this program's headers)",
                        path, class->abi, DF_DISTILLER_ABI);
-    if (!class->name || !class->name[0] || !class->summary || !class->options || !class->options_size || !class->loss)
-        return df_fail(err, DF_ERR_FORMAT, "plugin '%s': its df_distiller lacks a name, summary, options, options_size or loss", path);
+    const char *fault = df_distiller_fault(class);
+
+    if (fault)
+        return df_fail(err, DF_ERR_FORMAT, "plugin '%s': %s", path, fault);
     if (find(df_distiller_classes, class->name) || (find(plugins, class->name) && find(plugins, class->name) != class))
         return df_fail(err, DF_ERR_USAGE, "plugin '%s': there is a distiller '%s' already (give it another name)", path, class->name);
     if (plugin_count == PLUGINS_MAX)
@@ -59,10 +65,15 @@ static df_status check_plugin(const char *path, const struct df_distiller_class 
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err)
 {
     const struct df_distiller_class *class;
-    char local[4096];
+    char local[4096], *bytes;
+    size_t count;
     df_status status;
 
     *out = NULL;
+    DF_TRY(df_file_read(path, 0, &bytes, &count, err));
+    const uint64_t hash = df_hash(bytes, count);
+
+    free(bytes);
     snprintf(local, sizeof local, "%s%s", strchr(path, '/') ? "" : "./", path); /* a bare name would be searched in the system's folders */
     void *library = dlopen(local, RTLD_NOW | RTLD_LOCAL);
 
@@ -78,10 +89,20 @@ df_status df_distiller_load_plugin(const char *path, const struct df_distiller_c
         dlclose(library);
         return status;
     }
-    if (!find(plugins, class->name))
+    if (!find(plugins, class->name)) {
+        df_hash_text(plugin_hash[plugin_count], hash);
         plugins[plugin_count++] = class; /* stays loaded: its code and tables are used until the end */
+    }
     *out = class;
     return DF_OK;
+}
+
+const char *df_distiller_plugin_hash(const struct df_distiller_class *class)
+{
+    for (size_t i = 0; i < plugin_count; i++)
+        if (plugins[i] == class)
+            return plugin_hash[i];
+    return NULL;
 }
 
 struct df_parameter *df_distiller_parameter(struct df_distiller_setup *setup, const char *name, enum df_parameter_kind kind, df_shape shape,

@@ -59,6 +59,11 @@ extern const struct df_distiller_class *const df_distiller_classes[];
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
+/* Its name, texts and option table: NULL if they are as they must be, else what is wrong. Plugins are asked when they are loaded. */
+const char *df_distiller_fault(const struct df_distiller_class *class);
+/* The hash of a plugin's file: its code decides numbers. NULL: built in. */
+const char *df_distiller_plugin_hash(const struct df_distiller_class *class);
+
 /* `defeat distillers --check NAME` and the conformance test: contract, options, gradients (a directional derivative by central difference),
  * weight-zero identity, teacher gets no gradient, empty ground truth, repeatability. Writes one line per check. */
 df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report,

@@ -140,6 +140,42 @@ static size_t whole_bytes(const char *data, size_t bytes)
     return at;
 }
 
+/* "1,1,0123456789abcdef,": schema, in runs.csv the semantics, run id. */
+static bool starts_row(const char *line, const char *end)
+{
+    for (int numbers = 0; numbers < 3; numbers++) {
+        const char *comma = memchr(line, ',', (size_t)(end - line));
+        size_t digits = 0;
+
+        if (!comma)
+            return false;
+        while (line + digits < comma && memchr("0123456789abcdef", line[digits], numbers ? 16 : 10))
+            digits++;
+        if (digits == 0 || line + digits != comma)
+            return false;
+        if (numbers > 0 && digits == 16)
+            return true;
+        line = comma + 1;
+    }
+    return false;
+}
+
+/* What a crash tears is the last row. An unfinished row with rows behind it is a stray quote, and cutting there would lose them. */
+static df_status check_tail(const char *path, const char *data, size_t whole, size_t bytes, struct df_error *err)
+{
+    size_t line = 1;
+
+    for (size_t i = 0; i < whole; i++)
+        line += data[i] == '\n';
+    for (const char *at = data + whole, *end = data + bytes; whole < bytes && (at = memchr(at, '\n', (size_t)(end - at))) && ++at < end;)
+        if (starts_row(at, end))
+            return df_fail(err, DF_ERR_FORMAT,
+                           "'%s': line %zu: found a row without an end and rows behind it, expected an even number of quotes [correct it by "
+                           "hand]",
+                           path, line);
+    return DF_OK;
+}
+
 /* Puts what a crash left of a last row into <path>.torn and cuts it off. */
 static df_status cut_torn(const char *path, int fd, const char *data, size_t whole, size_t bytes, struct df_error *err)
 {
@@ -206,6 +242,8 @@ static df_status append(const char *folder, const struct layout *layout, const v
         goto done;
     whole = whole_bytes(data, bytes);
     status = check_header(layout, path, data, whole, err);
+    if (status == DF_OK)
+        status = check_tail(path, data, whole, bytes, err);
     if (status == DF_OK && whole < bytes)
         status = cut_torn(path, fd, data, whole, bytes, err);
     if (status != DF_OK)
@@ -399,9 +437,11 @@ static df_status read_file(const char *folder, const struct layout *layout, stru
     if (status == DF_OK && data) {
         const size_t whole = whole_bytes(data, bytes);
 
-        if (whole < bytes)
+        status = check_tail(path, data, whole, bytes, err);
+        if (status == DF_OK)
+            status = read_rows(layout, path, data, whole, memory, rows, count, err);
+        if (status == DF_OK && whole < bytes)
             df_warn("'%s' ends in a torn line of %zu bytes: ignored (the next run cuts it off)", path, bytes - whole);
-        status = read_rows(layout, path, data, whole, memory, rows, count, err);
     }
     free(data);
     free(path);
@@ -441,15 +481,22 @@ void df_journal_free(struct df_journal *journal)
     free(journal);
 }
 
+bool df_run_row_ok(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
+
 const struct df_run_row *df_journal_find(const struct df_journal *journal, const char *run, int64_t semantics)
 {
+    const struct df_run_row *last = NULL;
+
     for (size_t i = journal->runs; i-- > 0;) {
         const struct df_run_row *row = &journal->run[i];
 
-        if (row->schema == DF_JOURNAL_SCHEMA && row->semantics == semantics && strcmp(row->run, run) == 0)
+        if (row->schema != DF_JOURNAL_SCHEMA || row->semantics != semantics || strcmp(row->run, run) != 0)
+            continue;
+        if (df_run_row_ok(row))
             return row;
+        last = last ? last : row;
     }
-    return NULL;
+    return last;
 }
 
 /* ---- the same rows ---- */
@@ -457,9 +504,9 @@ const struct df_run_row *df_journal_find(const struct df_journal *journal, const
 static int compare_runs(const void *a, const void *b)
 {
     const struct df_run_row *x = *(const struct df_run_row *const *)a, *y = *(const struct df_run_row *const *)b;
-    const int by_run = strcmp(x->run, y->run);
+    const int by_run = strcmp(x->run, y->run), by_status = df_run_row_ok(x) - df_run_row_ok(y);
 
-    return by_run ? by_run : (x > y) - (x < y);
+    return by_run ? by_run : by_status ? by_status : (x > y) - (x < y);
 }
 
 static int compare_curves(const void *a, const void *b)
@@ -472,7 +519,7 @@ static int compare_curves(const void *a, const void *b)
     return x->point != y->point ? (x->point > y->point) - (x->point < y->point) : (x > y) - (x < y);
 }
 
-/* A run that was done again (a crash between the two writes, a retry) stands there twice: the last row counts. Points without a run's row
+/* A run that was done again (a crash between the two writes, a retry) stands there twice: the row counts that df_journal_find finds. Points without a run's row
  * belong to such a crash and do not count. */
 void df_journal_deterministic(const struct df_journal *journal, struct df_text *out)
 {

@@ -1,7 +1,7 @@
 /* The journal: runs.csv (one row per finished or failed cell) and curves.csv (one row per evaluation point), RFC 4180 through libcsv.
  * Appending takes one lock (flock on runs.csv.lock), writes each file with one write, and fsyncs; both files get their rows under the same
  * lock, curves first. A torn last line (a crash in the middle of a write) is detected, reported and cut off by the next append, and ignored
- * by readers with a warning. Rows whose schema or semantics is not ours are kept and shown as stale, never mixed in. */
+ * by readers with a warning; an unfinished row in the middle is an error. Rows whose schema or semantics is not ours are kept and shown as stale, never mixed in. */
 #ifndef DF_RESULTS_JOURNAL_H
 #define DF_RESULTS_JOURNAL_H
 #include "core/base/json.h"
@@ -39,14 +39,16 @@ extern const struct df_journal_column df_run_columns[], df_curve_columns[];  /* 
 
 struct df_journal {
     size_t runs, curves;
-    struct df_run_row *run;       /* in file order; for a run id that stands twice the last row counts: df_journal_find */
+    struct df_run_row *run;       /* in file order; which row of a run id counts: df_journal_find */
     struct df_curve_row *curve;
     struct df_arena *memory;
 };
 /* A missing file is an empty journal. Anything that does not parse is an error naming file, line and column. */
 df_status df_journal_read(const char *folder, struct df_journal **out, struct df_error *err);
 void df_journal_free(struct df_journal *journal);
-const struct df_run_row *df_journal_find(const struct df_journal *journal, const char *run, int64_t semantics);  /* last row, any status; NULL */
+/* The last row that is "ok", else the last of any status; NULL: none. A finished run that fails when it is done again stays finished. */
+const struct df_run_row *df_journal_find(const struct df_journal *journal, const char *run, int64_t semantics);
+bool df_run_row_ok(const struct df_run_row *row); /* false for NULL */
 df_status df_journal_append(const char *folder, const struct df_run_row *row, const struct df_curve_row *curves, size_t count,
                             struct df_error *err);
 /* The deterministic columns of all rows, sorted by run id, as text: equal texts = the same rows. */

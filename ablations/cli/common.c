@@ -1,9 +1,12 @@
 #include "ablations/cli/common.h"
 
+#include <string.h>
+
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
-                                                 .data_path = options->data_path[0] ? options->data_path : NULL };
+                                                 .data_path = options->data_path[0] ? options->data_path : NULL,
+                                                 .device = options->device[0] ? options->device : NULL };
     const struct df_distiller_class *plugin;
 
     *out = NULL;
@@ -41,13 +44,27 @@ void df_common_pass(const struct df_common_options *options, const char *words[D
     }
     if (options->prefetch)
         words[n++] = "--prefetch";
-    const char *const name[] = { "--seeds", "--data-path", "--plugin" };
-    const char *const value[] = { options->seeds, options->data_path, options->plugin };
+    const char *const name[] = { "--seeds", "--data-path", "--plugin", "--device" };
+    const char *const value[] = { options->seeds, options->data_path, options->plugin, options->device };
 
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 4; i++)
         if (value[i][0]) {
             words[n++] = name[i];
             words[n++] = value[i];
         }
     words[n] = NULL;
+}
+
+void df_common_repeat(const struct df_common_options *options, struct df_text *out)
+{
+    const char *const name[] = { "out", "seeds", "data-path", "plugin", "device" };
+    const char *const value[] = { strcmp(options->out, "out") == 0 ? "" : options->out, options->seeds, options->data_path, options->plugin,
+                                  options->device };
+
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        const char *quote = strpbrk(value[i], " \t\"$&();*?<>|`\\#~") ? "'" : "";
+
+        if (value[i][0])
+            df_text_addf(out, " --%s %s%s%s", name[i], quote, value[i], quote);
+    }
 }

@@ -5,7 +5,7 @@
 #include "ablations/spec.h"
 
 struct df_common_options {
-    char out[DF_STRING_MAX], seeds[DF_STRING_MAX], data_path[DF_STRING_MAX], device[16];
+    char out[DF_STRING_MAX], seeds[DF_STRING_MAX], data_path[DF_STRING_MAX], device[DF_STRING_MAX];
     int cache;
     double cache_limit;
     int on_bad_image;
@@ -18,6 +18,7 @@ struct df_common_options {
     { "seeds", DF_STRING_OPTION(type_, member.seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",   \
       .text = "" },                                                                                                                       \
     { "data_path", DF_STRING_OPTION(type_, member.data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },   \
+    { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's device: cpu, ref", .text = "" },                  \
     { "cache", DF_CHOICE_OPTION(type_, member.cache), 0, 0, 2, "teacher cache; auto: unless larger than cache-limit",                     \
       .choices = "auto|on|off" },                                                                                                         \
     { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), 4, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
@@ -33,4 +34,6 @@ df_status df_common_spec(const struct df_common_options *options, const char *pa
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
 /* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */
 void df_common_pass(const struct df_common_options *options, const char *words[DF_COMMON_PASS_MAX]);
+/* " --out X --seeds 5 ...": what another command about the same cells needs, quoted for a shell. */
+void df_common_repeat(const struct df_common_options *options, struct df_text *out);
 #endif

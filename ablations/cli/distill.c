@@ -8,7 +8,7 @@ struct distill_options {
     struct df_common_options common;
     char method[DF_STRING_MAX], axes[DF_STRING_MAX], output[DF_STRING_MAX];
     int64_t seed;
-    bool json;
+    bool json, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct distill_options, common),
@@ -17,6 +17,7 @@ static const df_option options_table[] = {
       "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first", .text = "" },
     { "seed", DF_INT_OPTION(struct distill_options, seed), -1, -1, 9e15, "in place of the spec's first seed; -1: that one" },
     { "output", DF_STRING_OPTION(struct distill_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
+    { "again", DF_BOOL_OPTION(struct distill_options, again), 0, 0, 1, "run also a cell that a sweep has finished" },
     { "json", DF_BOOL_OPTION(struct distill_options, json), 0, 0, 1, "print JSON" },
     { 0 },
 };
@@ -55,7 +56,7 @@ static df_status distill(const struct df_spec *spec, const struct distill_option
             cell->seed = options->seed;
             DF_TRY(df_cell_seal(cell, err));
         }
-        return df_running_student(cell, &run_with, options->output, options->json, err);
+        return df_running_student(cell, &run_with, options->output, options->json, options->again, err);
     }
     return unknown_method(spec, options, err);
 }

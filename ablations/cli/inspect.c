@@ -1,6 +1,7 @@
 /* `defeat inspect FILE`: what a checkpoint or a teacher cache holds. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/run/cache.h"
@@ -86,10 +87,13 @@ static int run(const void *values, int count, char *const *arguments)
     const struct inspect_options *options = values;
     struct df_error err = { 0 };
     const char *path = arguments[0];
+    struct stat about;
     df_status status;
 
     (void)count;
-    if (df_cache_is(path))
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode))
+        status = df_fail(&err, DF_ERR_FORMAT, "'%s' is not a regular file, expected a checkpoint or a teacher cache", path);
+    else if (df_cache_is(path))
         status = options->json ? df_fail(&err, DF_ERR_USAGE, "'%s' is a teacher cache: --json is for checkpoints", path)
                                : inspect_cache(path, options->verify, &err);
     else

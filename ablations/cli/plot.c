@@ -24,6 +24,9 @@ static df_status plot_all(const struct df_table_source *source, const char *fold
     const struct df_spec *spec = source->spec;
     struct df_table *table;
 
+    if (source->journal->runs == 0)
+        return df_fail(err, DF_ERR_NOT_FOUND, "'%s/runs.csv' holds no runs: there is nothing to plot ['defeat sweep %s' makes them]",
+                       source->folder, spec->path);
     DF_TRY(df_folder_make(folder, err));
     DF_TRY(df_table_build(source->journal, &source->request, &table, err));
     df_status status = df_plot_bars(table, folder, "bars", err);

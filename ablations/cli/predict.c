@@ -16,7 +16,7 @@ struct predict_options {
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct predict_options, common),
-    { "cell", DF_INT_OPTION(struct predict_options, cell), -1, -1, 1e6, "index of the cell whose student predicts" },
+    { "cell", DF_INT_OPTION(struct predict_options, cell), -1, -1, 1e6, "index of the cell whose student predicts", .when = "teacher=0" },
     { "teacher", DF_BOOL_OPTION(struct predict_options, teacher), 0, 0, 1, "the spec's teacher predicts" },
     { "checkpoint", DF_STRING_OPTION(struct predict_options, checkpoint), 0, 0, 0, "weights (safetensors); \"\": those of the cell's run",
       .text = "" },

@@ -3,31 +3,45 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "ablations/cli/command.h"
-#include "ablations/cli/common.h"
+#include "ablations/cli/running.h"
+#include "ablations/run/teacher.h"
 
 struct prepare_options {
     struct df_common_options common;
     int stage;
+    char id[DF_STRING_MAX];
 };
 enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct prepare_options, common),
     { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 2, "what to prepare", .choices = "all|teacher|cache" },
+    { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
+      "the run id that the first cell with a teacher must have, else nothing is prepared; \"\": any", .text = "" },
     { 0 }
 };
+
+/* A teacher from elsewhere may hold no number to compare with. */
+static df_status print_gate(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
+{
+    char *path = df_teacher_path(cell, run);
+    struct df_teacher_facts facts;
+    const df_status status = df_teacher_facts_read(path, &facts, err);
+
+    free(path);
+    if (status == DF_OK)
+        printf("gate: %s\n", facts.gated ? "passed" : "not checked (the teacher's file records no mAP)");
+    return status;
+}
 
 static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, struct df_error *err)
 {
     struct df_run_options run;
     char *path = NULL;
-    const struct df_cell *first = NULL;
+    const struct df_cell *first = df_spec_taught(spec);
 
-    for (size_t i = 0; i < spec->count && !first; i++)
-        if (spec->cell[i]->needs)
-            first = spec->cell[i];
     if (!first)
         return df_fail(err, DF_ERR_USAGE, "no method of '%s' needs a teacher: there is nothing to prepare", spec->name);
+    DF_TRY(df_running_same(spec, first, options->id, err));
     df_common_run(&options->common, &run);
     if (options->stage != STAGE_CACHE) {
         if (spec->teacher) {
@@ -36,7 +50,7 @@ static df_status prepare(const struct prepare_options *options, const struct df_
             free(path);
         }
         DF_TRY(df_teacher_gate(first, &run, err));
-        printf("gate: passed\n");
+        DF_TRY(print_gate(first, &run, err));
     }
     /* each set of needs has its own cache */
     for (size_t i = 0; i < spec->count && options->stage != STAGE_TEACHER; i++) {
@@ -60,6 +74,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_spec *spec;
 
     (void)count;
+    df_running_catch_signals();
     if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
     const df_status status = prepare(options, spec, &err);

@@ -1,56 +1,25 @@
 /* `defeat run SPEC --cell K`: one cell, and its row in the journal. What a sweep's workers execute. */
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ablations/cli/running.h"
+#include "ablations/sweep.h"
 #include "core/base/file.h"
 
 struct run_options {
     struct df_common_options common;
     int64_t cell;
+    char id[DF_STRING_MAX];
+    bool locked, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct run_options, common),
     { "cell", DF_INT_OPTION(struct run_options, cell), -1, -1, 1e6, "index of the cell, as 'defeat sweep SPEC --dry-run' lists them" },
+    { "id", DF_STRING_OPTION(struct run_options, id), 0, 0, 0, "the run id that the cell must have, else nothing is run; \"\": any",
+      .text = "" },
+    { "locked", DF_BOOL_OPTION(struct run_options, locked), 0, 0, 1, "the caller, a sweep, holds the cell's lock" },
+    { "again", DF_BOOL_OPTION(struct run_options, again), 0, 0, 1, "run also a cell that is finished" },
     { 0 },
 };
-
-/* A failed cell leaves a row with its reason. */
-static df_status journal_failure(const char *folder, const struct df_cell *cell, const char *started, const struct df_error *reason,
-                                 struct df_error *err)
-{
-    struct df_text status = DF_TEXT_INIT;
-    char finished[24];
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
-                              .semantics = DF_SEMANTICS,
-                              .run = cell->id,
-                              .spec = cell->spec,
-                              .label = cell->label,
-                              .axes = cell->axes,
-                              .cell = df_text_get(&cell->json),
-                              .seed = cell->seed,
-                              .class_ap = "",
-                              .train_seconds = NAN,
-                              .eval_seconds = NAN,
-                              .images_per_second = NAN,
-                              .device = cell->device,
-                              .isa = df_device_isa(),
-                              .revision = df_run_revision(),
-                              .started = started };
-
-    for (size_t i = 0; i < DF_METRICS; i++)
-        row.metric[i] = NAN;
-    df_utc(finished);
-    row.finished = finished;
-    df_text_addf(&status, "failed: %s", reason->text);
-    row.status = status.data;
-
-    const df_status done = df_journal_append(folder, &row, NULL, 0, err);
-
-    df_text_release(&status);
-    return done;
-}
 
 static df_status run_and_journal(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
 {
@@ -64,17 +33,35 @@ static df_status run_and_journal(const struct df_cell *cell, const struct df_run
 
     if (status == DF_OK)
         status = df_journal_append(folder, &result->row, result->curve, result->curves, err);
-    else if (status != DF_ERR_INTERRUPTED && journal_failure(folder, cell, started, err, &journal) != DF_OK)
+    else if (status != DF_ERR_INTERRUPTED && df_sweep_journal_failure(folder, cell, started, err->text, &journal) != DF_OK)
         df_warn("the failure could not be journaled: %s", journal.text);
     df_run_result_free(result);
     free(folder);
     return status;
 }
 
+static df_status run_once(const struct df_cell *cell, const struct run_options *options, struct df_error *err)
+{
+    struct df_run_options run_with;
+    bool finished = false;
+    int lock = -1;
+
+    df_common_run(&options->common, &run_with);
+    if (!options->locked)
+        DF_TRY(df_running_lock(cell, &run_with, &lock, err));
+
+    df_status status = options->again ? DF_OK : df_running_finished(cell, &run_with, &finished, err);
+
+    if (status == DF_OK && !finished)
+        status = run_and_journal(cell, &run_with, err);
+    if (lock >= 0)
+        df_unlock(lock);
+    return status;
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct run_options *options = values;
-    struct df_run_options run_with;
     struct df_error err = { 0 };
     struct df_spec *spec;
     struct df_cell *cell;
@@ -83,12 +70,13 @@ static int run(const void *values, int count, char *const *arguments)
     df_running_catch_signals();
     if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
-    df_common_run(&options->common, &run_with);
 
     df_status status = df_running_cell(spec, options->cell, &cell, &err);
 
     if (status == DF_OK)
-        status = run_and_journal(cell, &run_with, &err);
+        status = df_running_same(spec, cell, options->id, &err);
+    if (status == DF_OK)
+        status = run_once(cell, options, &err);
     df_spec_free(spec);
     return status == DF_OK ? 0 : df_command_fail(&err);
 }
@@ -96,7 +84,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_run = {
     .name = "run",
     .summary = "run one cell of a spec and write its row into the journal",
-    .usage = "defeat run SPEC --cell K",
+    .usage = "defeat run SPEC --cell K [--again]",
     .example = "defeat run ablations/specs/reproduce-quick.json --cell 0",
     .options = options_table,
     .options_size = sizeof(struct run_options),

@@ -34,6 +34,50 @@ df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_c
     return DF_OK;
 }
 
+df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell, const char *id, struct df_error *err)
+{
+    if (!id[0] || strcmp(id, cell->id) == 0)
+        return DF_OK;
+    return df_fail(err, DF_ERR_STALE,
+                   "'%s': the spec (or a plugin, or a data file) changed since the sweep began: found cell %s, expected %s [start the sweep "
+                   "again]",
+                   spec->path, cell->id, id);
+}
+
+df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)
+{
+    struct df_text path = DF_TEXT_INIT;
+
+    *fd = -1;
+    df_text_addf(&path, "%s/%s/runs/%s", run->out, cell->spec, cell->id);
+    df_status status = df_folder_make(path.data, err);
+
+    df_text_add(&path, "/lock");
+    if (status == DF_OK)
+        status = df_lock(path.data, true, fd, err);
+    if (status == DF_OK && *fd < 0)
+        status = df_fail(err, DF_ERR_IO, "'%s' is held: another process runs this cell [wait for it]", path.data);
+    df_text_release(&path);
+    return status;
+}
+
+df_status df_running_finished(const struct df_cell *cell, const struct df_run_options *run, bool *finished, struct df_error *err)
+{
+    char *folder = df_path_join(run->out, cell->spec);
+    struct df_journal *journal = NULL;
+    const df_status status = df_journal_read(folder, &journal, err);
+
+    if (status == DF_OK) {
+        *finished = df_run_row_ok(df_journal_find(journal, cell->id, DF_SEMANTICS));
+        if (*finished)
+            fprintf(stderr, "%s seed %lld is finished already: '%s/runs/%s' (--again runs it once more)\n", cell->label,
+                    (long long)cell->seed, folder, cell->id);
+    }
+    df_journal_free(journal);
+    free(folder);
+    return status;
+}
+
 void df_running_print_scores(const double metric[DF_METRICS], bool json)
 {
     struct df_coco_scores scores = { 0 };
@@ -61,7 +105,7 @@ df_status df_running_copy(const char *from, const char *to, struct df_error *err
     return status;
 }
 
-df_status df_running_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)
+static df_status run_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)
 {
     struct df_text weights = DF_TEXT_INIT;
     struct df_run_result *result;
@@ -79,5 +123,23 @@ df_status df_running_student(struct df_cell *cell, const struct df_run_options *
     }
     df_text_release(&weights);
     df_run_result_free(result);
+    return status;
+}
+
+df_status df_running_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, bool again,
+                             struct df_error *err)
+{
+    bool finished = false;
+    int lock;
+
+    if (!again)
+        DF_TRY(df_running_finished(cell, run, &finished, err));
+    if (finished)
+        return DF_OK;
+    DF_TRY(df_running_lock(cell, run, &lock, err));
+
+    const df_status status = run_student(cell, run, output, json, err);
+
+    df_unlock(lock);
     return status;
 }

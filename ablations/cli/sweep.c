@@ -1,7 +1,6 @@
 /* `defeat sweep SPEC`: runs what the journal does not hold yet. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
@@ -22,6 +21,15 @@ static const df_option options_table[] = {
     { 0 }
 };
 
+static void print_next(const char *spec, const struct df_common_options *common)
+{
+    struct df_text words = DF_TEXT_INIT;
+
+    df_common_repeat(common, &words);
+    printf("next: defeat table %s%s\n", spec, df_text_get(&words));
+    df_text_release(&words);
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct sweep_options *options = values;
@@ -31,15 +39,11 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_text list = DF_TEXT_INIT;
     struct df_spec *spec;
     const char *pass[DF_COMMON_PASS_MAX];
-    char program[4096];
 
     (void)count;
     if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-
-    program[n > 0 ? n : 0] = 0;
-    sweep.program = program;
+    sweep.program = "/proc/self/exe";
     sweep.pass = pass;
     df_common_pass(&options->common, pass);
     df_common_run(&options->common, &sweep.run);
@@ -54,10 +58,10 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK && summary.failed)
         printf("failed cells are tried again by the same command; their logs: %s/%s/runs/<run id>/log.txt\n", options->common.out, spec->name);
     else if (status == DF_OK && !options->dry_run)
-        printf("next: defeat table %s\n", arguments[0]);
+        print_next(arguments[0], &options->common);
     df_text_release(&list);
     df_spec_free(spec);
-    return status != DF_OK ? df_command_fail(&err) : summary.failed ? 1 : 0;
+    return status != DF_OK ? df_command_fail(&err) : summary.failed || (summary.left && !options->dry_run) ? 1 : 0;
 }
 
 const struct df_command df_command_sweep = {

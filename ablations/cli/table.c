@@ -18,7 +18,7 @@ static const df_option options_table[] = {
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), 0, 0, 0, "differences are to this label; none: as the spec says",
       .text = "" },
-    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too" },
+    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too", .when = "runs=0" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
       "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },

@@ -15,7 +15,7 @@ static char *teacher_path(const struct df_spec *spec, const char *out)
         df_text_addf(&name, "teachers/%s.safetensors", spec->teacher->id);
     for (size_t i = 0; i < spec->count && !spec->teacher && !name.length; i++)
         df_text_add(&name, spec->cell[i]->teacher_file);
-    char *path = name.length ? spec->teacher ? df_path_join(out, name.data) : df_path_join(spec->base, name.data) : NULL;
+    char *path = !name.length ? NULL : spec->teacher ? df_path_join(out, name.data) : df_strdup(name.data);
 
     df_text_release(&name);
     return path;

@@ -11,13 +11,14 @@ struct train_options {
     int network;
     int64_t seed;
     char output[DF_STRING_MAX];
-    bool json;
+    bool json, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct train_options, common),
     { "network", DF_CHOICE_OPTION(struct train_options, network), TRAIN_TEACHER, 0, 1, "what to train", .choices = "teacher|student" },
     { "seed", DF_INT_OPTION(struct train_options, seed), -1, -1, 9e15, "in place of the spec's; -1: the spec's (student: its first)" },
     { "output", DF_STRING_OPTION(struct train_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
+    { "again", DF_BOOL_OPTION(struct train_options, again), 0, 0, 1, "run also a student that a sweep has finished" },
     { "json", DF_BOOL_OPTION(struct train_options, json), 0, 0, 1, "print JSON" },
     { 0 },
 };
@@ -71,7 +72,7 @@ static df_status train_student(const struct df_spec *spec, const struct train_op
         if (spec->cell[i]->needs)
             continue;
         DF_TRY(reseed(spec->cell[i], options->seed, err));
-        return df_running_student(spec->cell[i], run, options->output, options->json, err);
+        return df_running_student(spec->cell[i], run, options->output, options->json, options->again, err);
     }
     return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use 'defeat distill']", spec->path);
 }

@@ -8,12 +8,14 @@
 #include "core/base/file.h"
 #include "core/base/hash.h"
 
-/* {"<key>":"<name>", ...options...} */
-static cJSON *named_object(const char *key, const char *name, const df_option *table, const void *values)
+/* {"<key>":"<name>", "plugin":"<hash>", ...options...}; plugin may be NULL */
+static cJSON *named_object(const char *key, const char *name, const char *plugin, const df_option *table, const void *values)
 {
     cJSON *object = cJSON_CreateObject(), *options = table ? df_options_write(table, values) : NULL;
 
     cJSON_AddStringToObject(object, key, name);
+    if (plugin)
+        cJSON_AddStringToObject(object, "plugin", plugin);
     while (options && options->child) {
         cJSON *item = cJSON_DetachItemViaPointer(options, options->child);
 
@@ -88,7 +90,7 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
 
 static df_status add_data(struct df_cell *cell, cJSON *root, struct df_error *err)
 {
-    cJSON *data = named_object("kind", cell->dataset->name, cell->dataset->options, cell->dataset_options);
+    cJSON *data = named_object("kind", cell->dataset->name, NULL, cell->dataset->options, cell->dataset_options);
 
     cJSON_AddItemToObject(root, "data", data);
     cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
@@ -118,7 +120,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
     DF_TRY(add_data(cell, root, err));
-    cJSON_AddItemToObject(root, "detector", named_object("kind", cell->detector->name, cell->detector->options, cell->detector_options));
+    cJSON_AddItemToObject(root, "detector",
+                          named_object("kind", cell->detector->name, NULL, cell->detector->options, cell->detector_options));
     cJSON_AddItemToObject(root, "network", df_options_write(df_network_option_table, &cell->network));
     cJSON_AddItemToObject(root, "schedule", df_options_write(df_schedule_options, &cell->schedule));
     DF_TRY(add_teacher(cell, root, err));
@@ -128,7 +131,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
     for (size_t i = 0; i < cell->distillers; i++) {
         const struct df_cell_distiller *one = &cell->distiller[i];
 
-        cJSON_AddItemToArray(distillers, named_object("name", one->class->name, one->class->options, one->options));
+        cJSON_AddItemToArray(distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options,
+                                                      one->options));
     }
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
     cJSON_AddStringToObject(root, "device", cell->device);

@@ -7,7 +7,7 @@
  *    "data_hash":"<16 hex of train>-<validation>"   (coco only: scenes are decided by their options),
  *    "detector":{"kind":"retinanet",...},"network":{...},"schedule":{...},
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
- *    "distillers":[{"name":"defeat",...all options...}],
+ *    "distillers":[{"name":"defeat",...all options...}],   (a plugin's: "plugin":"<16 hex of its file>" after the name)
  *    "seed":0,"device":"cpu","isa":"avx2","threads":1}
  */
 #ifndef DF_ABLATIONS_RUN_CELL_H

@@ -116,6 +116,15 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"name\":\"good\"", "\"name\":\"good\",\"baseline\":\"nothing\"", "no method has the label 'nothing'" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"plots\":{\"heat\":[\"w_fg\",\"w_x\"]}", "'w_x' is no axis" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"threads\":0", "/threads" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"device\":\"cpi\"", "/device" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"base\":\"elsewhere\"", "/base: has no effect" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"plots\":{\"heat\":[\"w_fg\",\"fg\"]}", "'fg' is no axis" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"schedule\":{\"evaluations\":4}", "/evaluations" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"schedule\":{\"batch\":4096}", "one batch of 4096" },
+        { "\"kind\":\"retinanet\"", "\"kind\":\"retinanet\",\"anchor_size\":[8,16]", "/student/network" },
+        { "\"depth\":18", "\"depth\":18,\"base_width\":8,\"stem_width\":8,\"widths\":[8,8,8,8]", "/base_width: has no effect" },
+        { "\"w_fg\":[1,2]", "\"w_fg\":[4,4]", "stands twice" },
+        { "[3,5]", "[1e300]", "/seeds/0" },
         { ",\"teacher\":{\"network\":{\"depth\":50}}", "", "needs a teacher, but the spec has none" },
         { ",{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}", "", "no method needs a teacher" },
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
@@ -136,21 +145,22 @@ static void bad_specs_are_told_where_and_why(void **state)
     assert_fails(read_text("{\"name\":", NULL, &spec, &err), DF_ERR_FORMAT, "spec.json");
 }
 
-static void overrides_replace_seeds_and_base(void **state)
+static void overrides_replace_seeds_and_device(void **state)
 {
     struct df_error err = { 0 };
     struct df_spec *spec;
 
     (void)state;
-    assert_ok(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "3", .data_path = "/elsewhere" }, &spec, &err));
+    assert_ok(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "3", .device = "ref" }, &spec, &err));
     assert_int_equal(spec->seeds, 3);
     assert_int_equal(spec->cell[2]->seed, 2);
-    assert_string_equal(spec->cell[2]->base, "/elsewhere");
+    assert_string_equal(spec->cell[2]->device, "ref");
     df_spec_free(spec);
     assert_ok(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "7,2" }, &spec, &err));
     assert_int_equal(spec->seeds, 2);
     assert_int_equal(spec->cell[0]->seed, 7);
     df_spec_free(spec);
+    assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .data_path = "/elsewhere" }, &spec, &err), DF_ERR_USAGE, "--data-path: has no effect");
     assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "x" }, &spec, &err), DF_ERR_USAGE, "--seeds 'x'");
     assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "1,,2" }, &spec, &err), DF_ERR_USAGE, "not an integer");
 }
@@ -161,7 +171,7 @@ int main(void)
         cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
         cmocka_unit_test(the_identity_is_what_decides_the_numbers),
         cmocka_unit_test(bad_specs_are_told_where_and_why),
-        cmocka_unit_test(overrides_replace_seeds_and_base),
+        cmocka_unit_test(overrides_replace_seeds_and_device),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static const char spec_text[] =
     "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2]}]}],\"seeds\":[0,1,2]}";
 enum { CELLS = 9, PLAIN = 3 };
 
-static char program[4096], spec_path[512];
+static char spec_path[512];
 
 /* ---- the worker ------------------------------------------------------------------------------------------------------------------- */
 
@@ -51,6 +51,10 @@ static int fake_run(int argc, char **argv, const char *mode)
 
     if (!df_parse_int(word_after(argc, argv, "--cell"), &k) || df_spec_read(argv[2], NULL, &spec, NULL) != DF_OK)
         return 2;
+    if (strcmp(word_after(argc, argv, "--id"), spec->cell[k]->id) != 0 || strcmp(argv[7], "--locked") != 0) {
+        fprintf(stderr, "defeat: another cell\n");
+        return 1;
+    }
     if (strcmp(mode, "sleep") == 0) {
         write_pid(out);
         sleep(60);
@@ -67,6 +71,10 @@ static int fake_run(int argc, char **argv, const char *mode)
     struct df_curve_row curve = { .schema = DF_JOURNAL_SCHEMA, .run = cell->id, .point = 0, .split = "tune", .terms = "" };
     char *folder = df_path_join(out, spec->name);
 
+    if (strcmp(mode, "row2") == 0 && k == 1)
+        return df_sweep_journal_failure(folder, cell, "", "its own words", NULL) == DF_OK ? 2 : 1;
+    if (strcmp(mode, "term") == 0 && k == 1)
+        return 130;
     for (size_t m = 0; m < DF_METRICS; m++)
         row.metric[m] = (double)(df_hash(cell->id, 16) % 1000003 + m) / 1e7;
     row.train_seconds = df_now();   /* not deterministic, and must not count */
@@ -103,7 +111,7 @@ static char *fresh_out(void)
 static df_status sweep(const char *out, size_t jobs, const char *only, struct df_text *list, struct df_sweep_summary *summary,
                        struct df_error *err)
 {
-    const struct df_sweep_options options = { .run = { .out = out }, .jobs = jobs, .only = only, .list = list, .program = program };
+    const struct df_sweep_options options = { .run = { .out = out }, .jobs = jobs, .only = only, .list = list, .program = "/proc/self/exe" };
     struct df_spec *spec;
 
     DF_TRY(df_spec_read(spec_path, NULL, &spec, err));
@@ -162,10 +170,11 @@ static pid_t wait_for_worker(const char *out)
     char *path = df_path_join(out, "worker.pid"), *data = NULL;
     const struct timespec pause = { 0, 10 * 1000 * 1000 };
     int64_t pid = 0;
+    size_t bytes;
 
     for (int i = 0; i < 1000 && !df_file_exists(path); i++)
         nanosleep(&pause, NULL);
-    assert_int_equal(df_file_read(path, 64, &data, NULL, NULL), DF_OK);
+    assert_int_equal(df_file_read(path, 64, &data, &bytes, NULL), DF_OK);
     assert_true(df_parse_int(data, &pid));
     free(data);
     free(path);
@@ -252,6 +261,85 @@ static void a_worker_without_a_row_is_a_failure(void **state)
     free(out);
 }
 
+/* The statuses of all rows, one a line. */
+static char *statuses(const char *out)
+{
+    struct df_error err;
+    struct df_journal *journal;
+    struct df_text text = DF_TEXT_INIT;
+    char *folder = df_path_join(out, "fake");
+
+    assert_ok(df_journal_read(folder, &journal, &err));
+    for (size_t i = 0; i < journal->runs; i++)
+        df_text_addf(&text, "%s\n", journal->run[i].status);
+    df_journal_free(journal);
+    free(folder);
+    return text.data ? text.data : df_strdup("");
+}
+
+static void a_worker_that_wrote_its_row_gets_no_second_one(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out(), *all;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "row2", 1);
+    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
+    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
+    assert_int_equal(summary.failed, 1);
+    all = statuses(out);
+    assert_string_equal(all, "ok\nfailed: its own words\nok\nfailed: its own words\n");
+    free(all);
+    free(out);
+}
+
+static void a_worker_that_somebody_else_stopped_has_failed(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out(), *all;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "term", 1);
+    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
+    assert_int_equal(summary.failed, 1);
+    assert_int_equal(summary.left, 0);
+    all = statuses(out);
+    assert_string_equal(all, "ok\nfailed: interrupted\nok\n");
+    free(all);
+    free(out);
+}
+
+/* The sweep holds one spec, its workers read another from the same file. */
+static void a_spec_that_changes_under_the_sweep_journals_no_other_cell(void **state)
+{
+    struct df_sweep_options options = { .jobs = 1, .only = "none", .program = "/proc/self/exe" };
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    struct df_text other = DF_TEXT_INIT;
+    struct df_spec *spec;
+    char *out = fresh_out(), *all;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    options.run.out = out;
+    assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
+    df_text_add(&other, spec_text);
+    memcpy(strstr(other.data, "[0,1,2]"), "[0,1,9]", 7);
+    assert_ok(df_file_write(spec_path, other.data, other.length, &err));
+    assert_ok(df_sweep(spec, &options, &summary, &err));
+    assert_ok(df_file_write(spec_path, spec_text, strlen(spec_text), &err));
+    assert_int_equal(summary.done, 2);
+    assert_int_equal(summary.failed, 1);
+    all = statuses(out);
+    assert_string_equal(all, "ok\nok\nfailed: worker exited with status 1 without a row: another cell\n");
+    df_spec_free(spec);
+    df_text_release(&other);
+    free(all);
+    free(out);
+}
+
 static void only_selects_and_dry_run_lists(void **state)
 {
     struct df_error err = { 0 };
@@ -265,7 +353,7 @@ static void only_selects_and_dry_run_lists(void **state)
     assert_int_equal(summary.selected, 3);
     assert_non_null(strstr(df_text_get(&list), "w_fg=2\tseed=2"));
     assert_null(strstr(df_text_get(&list), "w_fg=1"));
-    assert_int_equal(ok_rows(out), 0);
+    assert_false(df_file_exists(out)); /* nothing is written */
     assert_ok(sweep(out, 1, "seed=1( |$)", NULL, &summary, &err));
     assert_int_equal(summary.done, 3);
     assert_fails(sweep(out, 1, "(", NULL, &summary, &err), DF_ERR_USAGE, "--only '('");
@@ -375,6 +463,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(one_worker_or_three_leave_the_same_rows),
         cmocka_unit_test(a_killed_worker_costs_its_cell_only),
         cmocka_unit_test(a_worker_without_a_row_is_a_failure),
+        cmocka_unit_test(a_worker_that_wrote_its_row_gets_no_second_one),
+        cmocka_unit_test(a_worker_that_somebody_else_stopped_has_failed),
+        cmocka_unit_test(a_spec_that_changes_under_the_sweep_journals_no_other_cell),
         cmocka_unit_test(only_selects_and_dry_run_lists),
         cmocka_unit_test(two_sweeps_share_a_journal),
         cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),
@@ -385,9 +476,6 @@ int main(int argc, char **argv)
     if (argc > 1)
         return worker(argc, argv);
     df_progress_enable(false);
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-
-    program[n > 0 ? n : 0] = 0;
     snprintf(spec_path, sizeof spec_path, "%s/fake.json", df_test_folder());
     if (df_file_write(spec_path, spec_text, strlen(spec_text), NULL) != DF_OK)
         return 1;

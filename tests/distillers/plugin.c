@@ -71,7 +71,9 @@ const struct df_distiller_class df_distiller = {
     .abi = ABI,
     .name = NAME,
     .summary = "angle between the neck's feature vectors",
+#ifndef NO_CITE
     .cite = "",
+#endif
     .needs = DF_NEEDS_NECK,
     .options = cosine_options,
     .options_size = sizeof(struct cosine_options),

@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "core/base/file.h"
+#include "core/base/hash.h"
 #include "core/nn/losses.h"
 #include "core/nn/ops.h"
 
@@ -249,6 +251,13 @@ static void test_plugin(void **state)
     assert_ptr_equal(df_distiller_class_find("cosine", &err), class);
     assert_ok(df_distiller_load_plugin(path, &again, &err)); /* twice is once */
     assert_ptr_equal(again, class);
+    char hash[17], *bytes;
+    size_t count;
+
+    assert_ok(df_file_read(path, 0, &bytes, &count, &err));
+    assert_string_equal(df_distiller_plugin_hash(class), df_hash_text(hash, df_hash(bytes, count)));
+    assert_null(df_distiller_plugin_hash(df_distiller_class_find("defeat", &err)));
+    free(bytes);
     assert_ok(df_device_open("ref", &device, &err));
     if (df_distiller_check(class, device, &report, &err) != DF_OK)
         fail_msg("%s\n%s", err.text, df_text_get(&report));
@@ -259,6 +268,8 @@ static void test_plugin(void **state)
     assert_null(class);
     assert_true(compile_plugin("TAKEN_NAME", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_USAGE, "there is a distiller 'defeat' already");
+    assert_true(compile_plugin("NO_CITE", path, sizeof path));
+    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "summary, cite, loss");
     assert_true(compile_plugin("NO_SYMBOL", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "has no symbol 'df_distiller'");
 }

@@ -270,6 +270,11 @@ static void the_same_rows(void **state)
     append(b, 9);
     append(b, 8);
     append(b, 7);
+    assert_ok(df_journal_append(b, &row, NULL, 0, &err)); /* done again, and failed: it stays finished */
+    struct df_journal *journal = read_journal(b);
+
+    assert_string_equal(df_journal_find(journal, id, 3)->status, "ok");
+    df_journal_free(journal);
     append(c, 7);
     append(c, 9);
     row = row_of(8, id);
@@ -401,6 +406,34 @@ static void damage_is_named(void **state)
     free(folder);
 }
 
+/* A stray quote joins everything behind it into one row without an end: not a torn tail, for there are rows in it. */
+static void a_stray_quote_is_no_torn_tail(void **state)
+{
+    (void)state;
+    char *folder = fresh_folder("stray"), *data, id[17];
+    struct df_text bad = DF_TEXT_INIT;
+    struct df_journal *journal;
+    size_t bytes;
+
+    for (int k = 1; k < 4; k++) {
+        struct df_run_row row = row_of(k, id);
+
+        row.label = "plain";
+        assert_ok(df_journal_append(folder, &row, NULL, 0, &err));
+    }
+    data = file_of(folder, "runs.csv", &bytes);
+    df_text_add(&bad, data);
+    *strstr(strstr(bad.data, "abc-dirty") + 1, "abc-dirty") = '"'; /* in the second of three rows */
+    replace(folder, "runs.csv", bad.data, bytes);
+    const struct df_run_row row = row_of(4, id);
+
+    assert_fails(df_journal_read(folder, &journal, &err), DF_ERR_FORMAT, "line 3: found a row without an end");
+    assert_fails(df_journal_append(folder, &row, NULL, 0, &err), DF_ERR_FORMAT, "line 3: found a row without an end");
+    df_text_release(&bad);
+    free(data);
+    free(folder);
+}
+
 int main(void)
 {
     setenv("TMPDIR", "/dev/shm", 0); /* thousands of fsyncs: on a disk they would be all of the test's time */
@@ -408,6 +441,7 @@ int main(void)
         cmocka_unit_test(written_is_read),          cmocka_unit_test(torn_at_every_byte), cmocka_unit_test(torn_header_and_kept_bytes),
         cmocka_unit_test(crash_between_the_writes), cmocka_unit_test(the_same_rows),      cmocka_unit_test(eight_processes_at_once),
         cmocka_unit_test(another_schema),           cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(a_stray_quote_is_no_torn_tail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

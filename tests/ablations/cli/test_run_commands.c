@@ -1,7 +1,9 @@
 /* The commands that run one thing: what they write into the journal and to files, and their exit status. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ablations/cli/command.h"
@@ -93,18 +95,104 @@ static void run_writes_its_row_and_its_curve(void **state)
     df_journal_free(read);
 }
 
-static void a_failed_run_leaves_its_reason(void **state)
+static size_t rows(const char *spec)
 {
-    const char *spec = write_spec("fails", 17);
+    struct df_journal *read = journal(spec);
+    const size_t n = read->runs;
+
+    df_journal_free(read);
+    return n;
+}
+
+static void a_finished_cell_is_run_again_only_when_asked(void **state)
+{
+    const char *spec = write_spec("again", 8);
+    struct df_error err = { 0 };
+    char lock[700];
+    int held;
 
     (void)state;
-    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 2); /* a schedule that cannot be */
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 0);
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 0);
+    assert_int_equal(command((const char *[]){ "distill", spec, "--method", "none", "--out", out(), NULL }), 0);
+    assert_int_equal(rows("again"), 1);
+
+    struct df_journal *read = journal("again");
+
+    snprintf(lock, sizeof lock, "%s/again/runs/%s/lock", out(), read->run[0].run);
+    df_journal_free(read);
+    assert_ok(df_lock(lock, true, &held, &err)); /* as another sweep would */
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--again", "--out", out(), NULL }), 1);
+    assert_int_equal(command((const char *[]){ "distill", spec, "--method", "none", "--again", "--out", out(), NULL }), 1);
+    assert_int_equal(rows("again"), 1);
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--again", "--locked", "--out", out(), NULL }), 0);
+    assert_int_equal(rows("again"), 2);
+    df_unlock(held);
+}
+
+static void a_cell_of_another_identity_is_refused(void **state)
+{
+    const char *spec = write_spec("identity", 8);
+
+    (void)state;
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--id", "0123456789abcdef", "--out", out(), NULL }), 1);
+    assert_int_equal(command((const char *[]){ "prepare", spec, "--id", "0123456789abcdef", "--out", out(), NULL }), 1);
+    assert_int_equal(rows("identity"), 0);
+}
+
+static bool catches(pid_t pid, int number)
+{
+    char path[64], line[256];
+    unsigned long long caught = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *file = fopen(path, "r");
+
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, "SigCgt:", 7) == 0)
+            caught = strtoull(line + 7, NULL, 16);
+    if (file)
+        fclose(file);
+    return caught >> (number - 1) & 1;
+}
+
+static void an_interrupted_prepare_says_so(void **state)
+{
+    const char *spec = write_spec("prepares", 8);
+    int status;
+
+    (void)state;
+    const pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(command((const char *[]){ "prepare", spec, "--out", out(), NULL }));
+    for (int i = 0; i < 5000 && !catches(pid, SIGTERM); i++)
+        usleep(1000);
+    kill(pid, SIGTERM);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 130);
+}
+
+static void a_failed_run_leaves_its_reason(void **state)
+{
+    const char *spec = write_spec("fails", 8);
+    struct df_error err = { 0 };
+    struct df_spec *cells;
+    char folder[700];
+
+    (void)state;
+    assert_ok(df_spec_read(spec, NULL, &cells, &err));
+    snprintf(folder, sizeof folder, "%s/fails/runs/%s/student.safetensors", out(), cells->cell[0]->id);
+    df_spec_free(cells);
+    assert_ok(df_folder_make(folder, &err)); /* where the weights will go */
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--out", out(), NULL }), 1);
 
     struct df_journal *read = journal("fails");
 
     assert_int_equal(read->runs, 1);
     assert_int_equal(strncmp(read->run[0].status, "failed: ", 8), 0);
-    assert_non_null(strstr(read->run[0].status, "batch of 17"));
+    assert_non_null(strstr(read->run[0].status, "student.safetensors"));
     assert_int_equal(read->curves, 0);
     df_journal_free(read);
 }
@@ -134,6 +222,10 @@ static void wrong_words_are_usage(void **state)
     assert_int_equal(command((const char *[]){ "distill", spec, "--method", "Defat", "--out", out(), NULL }), 2);
     assert_int_equal(command((const char *[]){ "distill", spec, "--method", "DeFeat", "--axes", "w_fg=9", "--out", out(), NULL }), 2);
     assert_int_equal(command((const char *[]){ "predict", spec, "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "predict", spec, "--teacher", "--cell", "3", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "table", spec, "--runs", "--classes", "--out", out(), NULL }), 2);
+    assert_int_equal(command((const char *[]){ "plot", spec, "--out", out(), NULL }), 1);
+    assert_int_equal(command((const char *[]){ "inspect", df_test_folder(), NULL }), 1);
     assert_int_equal(command((const char *[]){ "inspect", spec, NULL }), 1);
     assert_int_equal(command((const char *[]){ "inspect", spec, "--verify", NULL }), 2);
 }
@@ -184,6 +276,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_writes_its_row_and_its_curve),    cmocka_unit_test(a_failed_run_leaves_its_reason),
         cmocka_unit_test(an_interrupted_run_leaves_no_row),    cmocka_unit_test(wrong_words_are_usage),
+        cmocka_unit_test(a_finished_cell_is_run_again_only_when_asked),
+        cmocka_unit_test(a_cell_of_another_identity_is_refused),
+        cmocka_unit_test(an_interrupted_prepare_says_so),
         cmocka_unit_test(networks_go_from_command_to_command),
     };
 
