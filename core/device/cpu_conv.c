@@ -397,10 +397,41 @@ void df_cpu_conv_backward_data(struct df_device *device, const struct df_conv *c
         dx[i] += own[i];
 }
 
+/* oneDNN 2.6.3 gathers the pixels of a strided 1x1 convolution in its scratchpad, 8 channels of each or more, but asks for room for the
+ * true number: with fewer than 8 it writes past the end, and with several threads into the next one's part. */
+static bool gathers_wrongly(const struct df_conv *conv)
+{
+    return conv->x.c < 8 && conv->kernel_h == 1 && conv->kernel_w == 1 && (conv->stride_h > 1 || conv->stride_w > 1) && !conv->pad_h &&
+           !conv->pad_w;
+}
+
+/* The pixels that a strided 1x1 convolution looks at: the same convolution over these has stride 1. */
+static const float *gather(struct df_cpu *cpu, const struct df_conv *conv, const float *x, struct df_conv *dense)
+{
+    const df_shape y = df_conv_shape(conv), from = conv->x;
+    float *to;
+
+    *dense = *conv;
+    dense->x = (df_shape){ y.n, y.h, y.w, from.c };
+    dense->stride_h = dense->stride_w = 1;
+    to = df_cpu_scratch(cpu, DF_SCRATCH_DATA, df_count(dense->x) * sizeof *to);
+    for (size_t n = 0, at = 0; n < y.n; n++)
+        for (size_t i = 0; i < y.h; i++)
+            for (size_t j = 0; j < y.w; j++, at += from.c)
+                memcpy(to + at, x + ((n * from.h + i * conv->stride_h) * from.w + j * conv->stride_w) * from.c, from.c * sizeof *to);
+    return to;
+}
+
 void df_cpu_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
                                   df_real *dbias)
 {
     struct df_cpu *cpu = device->state;
+    struct df_conv dense;
+
+    if (gathers_wrongly(conv)) {
+        x = gather(cpu, conv, x, &dense);
+        conv = &dense;
+    }
     struct plan *plan = find_plan(cpu, BACKWARD_WEIGHTS, conv, false);
     struct layout *layout = plan->layout;
     const dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, layout->own }, { DNNL_ARG_TO, layout->user } };

@@ -1,4 +1,5 @@
 /* Convolutions: `cpu` against `ref` on odd geometries, `ref` against values by hand, repeatability, the cache of reordered weights. */
+#include "core/device/cpu.h"
 #include "tests/core/device/devices.h"
 
 /* x, filters, kernel h w, stride h w, pad h w, relu */
@@ -10,7 +11,7 @@ static const struct df_conv geometries[] = {
     { { 1, 13, 12, 17 }, 8, 2, 3, 1, 3, 1, 0, false }, { { 2, 12, 15, 10 }, 11, 5, 5, 2, 1, 2, 2, true },
     { { 1, 16, 18, 3 }, 13, 7, 7, 2, 2, 3, 3, false }, { { 1, 15, 17, 9 }, 6, 7, 5, 3, 2, 1, 4, false },
     { { 2, 4, 5, 1 }, 2, 3, 1, 1, 1, 1, 0, false },    { { 1, 3, 4, 48 }, 16, 3, 4, 1, 1, 0, 0, true },
-    { { 1, 10, 11, 12 }, 9, 3, 3, 4, 3, 0, 0, false },
+    { { 1, 10, 11, 12 }, 9, 3, 3, 4, 3, 0, 0, false }, { { 1, 24, 32, 5 }, 6, 1, 1, 2, 2, 0, 0, false },
 };
 enum { GEOMETRIES = sizeof geometries / sizeof geometries[0] };
 
@@ -124,6 +125,42 @@ static void run_all(struct df_device *device, const struct df_conv *conv, size_t
     df_copy(device, out + ny + nx, dw, nw * sizeof *out);
     df_copy(device, out + ny + nx + nw, bias, 2 * conv->filters * sizeof *out);
     df_device_free(device, memory);
+}
+
+/* oneDNN must stay inside the scratchpad that it is given: nobody else's memory may lie behind it. */
+static void test_scratchpad_is_large_enough(void **state)
+{
+    static const struct df_conv strided[] = {
+        { { 1, 24, 32, 5 }, 6, 1, 1, 2, 2, 0, 0, false },  { { 1, 200, 200, 3 }, 30, 1, 1, 2, 2, 0, 0, false },
+        { { 2, 30, 26, 9 }, 20, 1, 1, 2, 2, 0, 0, false }, { { 1, 33, 40, 1 }, 8, 1, 1, 2, 2, 0, 0, false },
+        { { 1, 28, 36, 17 }, 9, 1, 1, 3, 2, 0, 0, false },
+    };
+
+    (void)state;
+    for (size_t g = 0; g < sizeof strided / sizeof *strided; g++) {
+        const size_t count = run_count(&strided[g]);
+        df_real *first = filled(count, 1, 1), *again = filled(count, 2, 1);
+        struct df_device *device;
+        struct df_error err;
+
+        assert_ok(df_device_open("cpu", &device, &err));
+        run_all(device, &strided[g], 0, first); /* asks for the scratchpad */
+
+        struct df_cpu *inside = device->state;
+        const size_t bytes = inside->scratch_bytes[DF_SCRATCH_DNNL], all = 16 * bytes + 4096;
+        unsigned char *guarded = df_host_alloc(device, all);
+
+        df_host_free(device, inside->scratch[DF_SCRATCH_DNNL]);
+        inside->scratch[DF_SCRATCH_DNNL] = (float *)(void *)guarded;
+        memset(guarded, 0xa5, all);
+        run_all(device, &strided[g], 0, again);
+        for (size_t i = bytes; i < all; i++)
+            assert_int_equal(guarded[i], 0xa5);
+        assert_memory_equal(first, again, count * sizeof *first);
+        df_device_close(device);
+        df_device_free(cpu, first);
+        df_device_free(cpu, again);
+    }
 }
 
 enum { MOST = 32768 };
@@ -246,7 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward),     cmocka_unit_test(test_backward_data),   cmocka_unit_test(test_backward_weights),
         cmocka_unit_test(test_by_hand),     cmocka_unit_test(test_repeatable),      cmocka_unit_test(test_every_field_counts),
-        cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_weight_versions),
+        cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_weight_versions), cmocka_unit_test(test_scratchpad_is_large_enough),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
