@@ -13,34 +13,22 @@ struct df_common_options {
     char plugin[DF_STRING_MAX];
 };
 /* Rows for the table of a command whose struct has `struct df_common_options member`. */
-#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                                 \
-    { "out", DF_STRING_OPTION(type_, member.out), 0, 0, 0, "folder of journals, teachers and caches", .text = "out" },                       \
-        { "seeds",   DF_STRING_OPTION(type_, member.seeds),                                                                                  \
-          0,         0,                                                                                                                      \
-          0,         "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",                                                \
-          .text = "" },                                                                                                                      \
-        { "data_path", DF_STRING_OPTION(type_, member.data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },  \
-        { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's device: cpu, ref", .text = "" },                \
-        { "cache",                                                                                                                           \
-          DF_CHOICE_OPTION(type_, member.cache),                                                                                             \
-          0,                                                                                                                                 \
-          0,                                                                                                                                 \
-          2,                                                                                                                                 \
-          "teacher cache; auto: unless larger than cache-limit",                                                                             \
-          .choices = "auto|on|off" },                                                                                                        \
-        { "cache_limit",       DF_REAL_OPTION(type_, member.cache_limit), 4, 0, 1e6, "GiB that an automatic teacher cache may take on disk", \
-          .when = "cache=auto" },                                                                                                            \
-        { "on_bad_image",                                                                                                                    \
-          DF_CHOICE_OPTION(type_, member.on_bad_image),                                                                                      \
-          0,                                                                                                                                 \
-          0,                                                                                                                                 \
-          1,                                                                                                                                 \
-          "an image that cannot be read stops the run, or is counted",                                                                       \
-          .choices = "stop|skip" },                                                                                                          \
-        { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), 0, 0, 1, "a second thread prepares the next batch" },                          \
-    {                                                                                                                                        \
-        "plugin", DF_STRING_OPTION(type_, member.plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = ""                   \
-    }
+/* clang-format off */
+#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                              \
+    { "out", DF_STRING_OPTION(type_, member.out), 0, 0, 0, "folder of journals, teachers and caches", .text = "out" },                     \
+    { "seeds", DF_STRING_OPTION(type_, member.seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",   \
+      .text = "" },                                                                                                                       \
+    { "data_path", DF_STRING_OPTION(type_, member.data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },   \
+    { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's device: cpu, ref", .text = "" },                  \
+    { "cache", DF_CHOICE_OPTION(type_, member.cache), 0, 0, 2, "teacher cache; auto: unless larger than cache-limit",                     \
+      .choices = "auto|on|off" },                                                                                                         \
+    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), 4, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
+      .when = "cache=auto" },                                                                                                             \
+    { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), 0, 0, 1, "an image that cannot be read stops the run, or is counted", \
+      .choices = "stop|skip" },                                                                                                           \
+    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), 0, 0, 1, "a second thread prepares the next batch" },                           \
+    { "plugin", DF_STRING_OPTION(type_, member.plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" }
+/* clang-format on */
 
 #define DF_COMMON_PASS_MAX 24
 /* Loads the plugin if one is named, reads the spec with the overrides. */
