@@ -8,22 +8,22 @@
 
 #include "core/base/file.h"
 
-#define MOST_CELLS 10000
-#define MOST_SEEDS 1000
-#define MOST_AXES 8
+#define MOST_CELLS   10000
+#define MOST_SEEDS   1000
+#define MOST_AXES    8
 #define LEAST_POINTS 5
-#define MOST_SEED 9007199254740992.0   /* integers up to here are exact in JSON */
+#define MOST_SEED    9007199254740992.0 /* integers up to here are exact in JSON */
 
 /* What all cells of a spec share, as it is read. */
 struct reader {
     struct df_spec *spec;
     const cJSON *root;
-    struct df_cell common;     /* student: data, canvas, detector, network, schedule */
+    struct df_cell common; /* student: data, canvas, detector, network, schedule */
     char base[DF_STRING_MAX];
     bool has_teacher;
     int64_t seed[MOST_SEEDS];
     size_t seeds;
-    unsigned needs;            /* of all methods together */
+    unsigned needs; /* of all methods together */
 };
 
 /* One option of one distiller that the spec gives several values. */
@@ -149,7 +149,7 @@ static df_status try_network(const struct df_cell *cell, const struct df_network
 static df_status try_batch(const struct df_cell *cell, const char *where, struct df_error *err)
 {
     cJSON *data = df_options_write(cell->dataset->options, cell->dataset_options);
-    const cJSON *train = cJSON_GetObjectItemCaseSensitive(data, "train");   /* how many; of other data it is known when they are read */
+    const cJSON *train = cJSON_GetObjectItemCaseSensitive(data, "train"); /* how many; of other data it is known when they are read */
     const bool fits = !cJSON_IsNumber(train) || train->valuedouble >= (double)cell->schedule.batch;
 
     cJSON_Delete(data);
@@ -397,10 +397,11 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         const unsigned needs = distiller->class->needs_of ? distiller->class->needs_of(distiller->options) : distiller->class->needs;
 
         if (needs & ~cell->detector->offers)
-            return df_fail(err, DF_ERR_UNSUPPORTED,
-                           "%s: '%s' with these options needs what detector '%s' does not offer (missing bits %#x) [choose other options or "
-                           "another detector]",
-                           place, distiller->class->name, cell->detector->name, needs & ~cell->detector->offers);
+            return df_fail(
+                err, DF_ERR_UNSUPPORTED,
+                "%s: '%s' with these options needs what detector '%s' does not offer (missing bits %#x) [choose other options or "
+                "another detector]",
+                place, distiller->class->name, cell->detector->name, needs & ~cell->detector->offers);
         cell->needs |= needs;
     }
     r->needs |= cell->needs;
@@ -412,7 +413,8 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
     return DF_OK;
 }
 
-static df_status add_line(struct reader *r, const char *label, const char *axes, const cJSON *chosen, const char *where, struct df_error *err)
+static df_status add_line(struct reader *r, const char *label, const char *axes, const cJSON *chosen, const char *where,
+                          struct df_error *err)
 {
     struct df_spec *spec = r->spec;
 
@@ -548,7 +550,8 @@ static df_status read_plots(struct reader *r, const char *file, struct df_error 
         for (size_t i = 0; i < r->spec->count; i++)
             found |= has_axis(r->spec->cell[i]->axes, axis);
         if (!found)
-            return df_fail(err, DF_ERR_USAGE, "%s/heat/%d: '%s' is no axis of this spec (an axis is an option given as a list)", where, k, axis);
+            return df_fail(err, DF_ERR_USAGE, "%s/heat/%d: '%s' is no axis of this spec (an axis is an option given as a list)", where, k,
+                           axis);
     }
     return DF_OK;
 }
@@ -608,8 +611,8 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
 
 static df_status read_all(struct reader *r, const char *path, const struct df_spec_overrides *overrides, struct df_error *err)
 {
-    static const char *const keys[] = { "name", "title", "base", "data", "canvas", "detector", "student", "teacher", "schedule",
-                                        "methods", "seeds", "baseline", "plots", "device", "threads", NULL };
+    static const char *const keys[] = { "name",     "title",   "base",  "data",     "canvas", "detector", "student", "teacher",
+                                        "schedule", "methods", "seeds", "baseline", "plots",  "device",   "threads", NULL };
     char file[1024];
 
     snprintf(file, sizeof file, "%s", path);
@@ -676,8 +679,9 @@ void df_spec_free(struct df_spec *spec)
 
 void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out)
 {
-    *out = (struct df_table_request){ .title = spec->title, .lines = spec->lines, .baseline = spec->baseline, .semantics = DF_SEMANTICS,
-                                      .teacher = "" };
+    *out = (struct df_table_request){
+        .title = spec->title, .lines = spec->lines, .baseline = spec->baseline, .semantics = DF_SEMANTICS, .teacher = ""
+    };
     out->line = df_arena_alloc(memory, spec->lines * sizeof *out->line);
     for (size_t line = 0; line < spec->lines; line++) {
         struct df_cell *const *cell = spec->cell + line * spec->seeds;

@@ -26,16 +26,20 @@
 
 struct df_spec {
     char name[64], title[256], path[DF_STRING_MAX], base[DF_STRING_MAX];
-    struct df_cell *teacher;        /* NULL: none, or a file */
+    struct df_cell *teacher; /* NULL: none, or a file */
     size_t count;
-    struct df_cell **cell;          /* methods in order, axes in order, seeds innermost */
-    size_t lines;                   /* (method, axes) groups: cells are lines x seeds */
+    struct df_cell **cell; /* methods in order, axes in order, seeds innermost */
+    size_t lines;          /* (method, axes) groups: cells are lines x seeds */
     size_t seeds;
-    size_t baseline;                /* line */
-    char heat_x[64], heat_y[64];    /* "" */
-    char *data_base;                /* what the cells call base */
+    size_t baseline;             /* line */
+    char heat_x[64], heat_y[64]; /* "" */
+    char *data_base;             /* what the cells call base */
 };
-struct df_spec_overrides { const char *seeds; /* "5" = 0..4, or "0,3,7"; NULL */ const char *data_path; /* replaces base; NULL */ const char *device; };
+struct df_spec_overrides {
+    const char *seeds;     /* "5" = 0..4, or "0,3,7"; NULL */
+    const char *data_path; /* replaces base; NULL */
+    const char *device;
+};
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
 const struct df_cell *df_spec_taught(const struct df_spec *spec); /* the first cell that needs a teacher; NULL: none does */
 void df_spec_free(struct df_spec *spec);

@@ -26,35 +26,35 @@ enum job { JOB_TEACHER, JOB_CACHE, JOBS };
 
 struct task {
     const struct df_cell *cell;
-    size_t index;       /* in the spec */
+    size_t index; /* in the spec */
     enum state state;
-    int lock;           /* -1: not held */
-    size_t rows;        /* of this run in the journal when it started */
+    int lock;    /* -1: not held */
+    size_t rows; /* of this run in the journal when it started */
     double started;
     char utc[24];
 };
 struct worker {
-    pid_t pid;          /* 0: idle */
-    int job;            /* enum job; -1: a cell */
+    pid_t pid; /* 0: idle */
+    int job;   /* enum job; -1: a cell */
     struct task *task;
 };
 struct sweep {
     const struct df_spec *spec;
     const struct df_sweep_options *options;
-    char *folder;       /* <out>/<spec> */
+    char *folder; /* <out>/<spec> */
     struct task *task;
     size_t tasks;
     struct worker *worker;
     size_t workers;
     enum state job[JOBS];
     bool gate_first;
-    double seconds;     /* of finished cells, summed */
+    double seconds; /* of finished cells, summed */
     size_t timed;
     struct df_progress *bar;
     struct df_error fault;
 };
 
-static volatile sig_atomic_t stops;   /* how often the user asked to stop */
+static volatile sig_atomic_t stops; /* how often the user asked to stop */
 
 static void on_signal(int number)
 {
@@ -100,7 +100,8 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
     PCRE2_UCHAR text[256];
 
     pcre2_get_error_message(code, text, sizeof text);
-    return df_fail(err, DF_ERR_USAGE, "--only '%s': %s at character %zu (expected a PCRE2 regular expression)", only, (const char *)text, at);
+    return df_fail(err, DF_ERR_USAGE, "--only '%s': %s at character %zu (expected a PCRE2 regular expression)", only, (const char *)text,
+                   at);
 }
 
 static bool matches(const pcre2_code *code, const char *text)
@@ -155,8 +156,8 @@ static void become_worker(const char *program, const char *log, int64_t threads,
     char count[24];
     const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);   /* no orphan goes on training */
-    setpgid(0, 0);                      /* Ctrl-C reaches the sweep, which tells its workers */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphan goes on training */
+    setpgid(0, 0);                    /* Ctrl-C reaches the sweep, which tells its workers */
     snprintf(count, sizeof count, "%lld", (long long)threads);
     setenv("OMP_NUM_THREADS", count, 1);
     signal(SIGINT, SIG_DFL);
@@ -483,7 +484,9 @@ static void show(struct sweep *s)
         if (s->task[t].state == RUNNING)
             done += fmin(0.95, (df_now() - s->task[t].started) / mean);
     snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
-             s->job[JOB_TEACHER] == RUNNING ? " + teacher" : s->job[JOB_CACHE] == RUNNING ? " + teacher cache" : "");
+             s->job[JOB_TEACHER] == RUNNING ? " + teacher"
+             : s->job[JOB_CACHE] == RUNNING ? " + teacher cache"
+                                            : "");
     df_progress_set(s->bar, done, note);
 }
 
@@ -521,7 +524,7 @@ static bool teacher_is_there(const struct sweep *s)
     char name[64];
 
     if (!s->spec->teacher)
-        return true;   /* a file */
+        return true; /* a file */
     snprintf(name, sizeof name, "teachers/%s.safetensors", s->spec->teacher->id);
     char *path = df_path_join(s->options->run.out, name);
     const bool there = df_file_exists(path);

@@ -7,14 +7,17 @@
 
 struct df_sweep_options {
     struct df_run_options run;
-    size_t jobs;            /* 0: one per core */
-    const char *only;       /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
-    struct df_text *list;   /* not NULL: a dry run, which lists the cells it would run: index, id, label, axes, seed, tab-separated */
-    const char *program;    /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
-    const char *const *pass;  /* further words for the workers, NULL-terminated: overrides */
+    size_t jobs;             /* 0: one per core */
+    const char *only;        /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
+    struct df_text *list;    /* not NULL: a dry run, which lists the cells it would run: index, id, label, axes, seed, tab-separated */
+    const char *program;     /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
+    const char *const *pass; /* further words for the workers, NULL-terminated: overrides */
 };
 /* cells of the spec; those selected by `only`; of these: done before or by others, done now, failed now, not run. */
-struct df_sweep_summary { size_t cells, selected, already, done, failed, left; double seconds; };
+struct df_sweep_summary {
+    size_t cells, selected, already, done, failed, left;
+    double seconds;
+};
 /* DF_OK even if cells failed (see the summary); DF_ERR_CHECK when the teacher gate says no; DF_ERR_INTERRUPTED. *out is always filled in. */
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err);
 /* Appends the row of a cell that failed: "failed: <reason>". */

@@ -169,10 +169,11 @@ static df_status check_tail(const char *path, const char *data, size_t whole, si
         line += data[i] == '\n';
     for (const char *at = data + whole, *end = data + bytes; whole < bytes && (at = memchr(at, '\n', (size_t)(end - at))) && ++at < end;)
         if (starts_row(at, end))
-            return df_fail(err, DF_ERR_FORMAT,
-                           "'%s': line %zu: found a row without an end and rows behind it, expected an even number of quotes [correct it by "
-                           "hand]",
-                           path, line);
+            return df_fail(
+                err, DF_ERR_FORMAT,
+                "'%s': line %zu: found a row without an end and rows behind it, expected an even number of quotes [correct it by "
+                "hand]",
+                path, line);
     return DF_OK;
 }
 

@@ -8,17 +8,17 @@
 #include "core/base/status.h"
 
 #define DF_JOURNAL_SCHEMA 1
-#define DF_METRICS 12
+#define DF_METRICS        12
 
-struct df_run_row {               /* strings are owned by the journal (reading) or the caller (appending); "" is an empty cell */
+struct df_run_row { /* strings are owned by the journal (reading) or the caller (appending); "" is an empty cell */
     int64_t schema, semantics;
-    const char *run;              /* 16 hex digits: hash of the canonical cell */
-    const char *spec, *label, *axes;  /* "reproduce-table", "DeFeat neck", "w_fg=4 w_bg=16" */
-    const char *cell;             /* canonical JSON */
+    const char *run;                 /* 16 hex digits: hash of the canonical cell */
+    const char *spec, *label, *axes; /* "reproduce-table", "DeFeat neck", "w_fg=4 w_bg=16" */
+    const char *cell;                /* canonical JSON */
     int64_t seed;
-    const char *status;           /* "ok" or "failed: <reason>" */
-    double metric[DF_METRICS];    /* df_coco_metric_names order, 0..1; NAN: empty cell */
-    const char *class_ap;         /* "disk=0.31;ring=0.28": 17 digits */
+    const char *status;        /* "ok" or "failed: <reason>" */
+    double metric[DF_METRICS]; /* df_coco_metric_names order, 0..1; NAN: empty cell */
+    const char *class_ap;      /* "disk=0.31;ring=0.28": 17 digits */
     double train_seconds, eval_seconds, images_per_second;
     int64_t peak_anonymous_bytes;
     const char *revision, *device, *isa, *started, *finished;
@@ -28,18 +28,21 @@ struct df_curve_row {
     const char *run;
     int64_t point, step;
     double epoch;
-    const char *split;            /* "tune" */
-    double map, loss, lr;         /* loss: mean since the last point */
-    const char *terms;            /* "class=0.71;box=0.22;defeat.fg=1.3": means since the last point */
+    const char *split;    /* "tune" */
+    double map, loss, lr; /* loss: mean since the last point */
+    const char *terms;    /* "class=0.71;box=0.22;defeat.fg=1.3": means since the last point */
 };
 
 /* Column names in file order; deterministic columns ("the same rows" means these, sorted by run): one table. */
-struct df_journal_column { const char *name; bool deterministic; };
-extern const struct df_journal_column df_run_columns[], df_curve_columns[];  /* NULL name ends */
+struct df_journal_column {
+    const char *name;
+    bool deterministic;
+};
+extern const struct df_journal_column df_run_columns[], df_curve_columns[]; /* NULL name ends */
 
 struct df_journal {
     size_t runs, curves;
-    struct df_run_row *run;       /* in file order; which row of a run id counts: df_journal_find */
+    struct df_run_row *run; /* in file order; which row of a run id counts: df_journal_find */
     struct df_curve_row *curve;
     struct df_arena *memory;
 };

@@ -18,7 +18,9 @@ df_status df_common_spec(const struct df_common_options *options, const char *pa
 void df_common_run(const struct df_common_options *options, struct df_run_options *out)
 {
     *out = (struct df_run_options){ .out = options->out,
-                                    .cache = options->cache == 0 ? DF_CACHE_AUTO : options->cache == 1 ? DF_CACHE_ON : DF_CACHE_OFF,
+                                    .cache = options->cache == 0   ? DF_CACHE_AUTO
+                                             : options->cache == 1 ? DF_CACHE_ON
+                                                                   : DF_CACHE_OFF,
                                     .cache_limit_bytes = options->cache_limit * 1073741824.0,
                                     .skip_bad_images = options->on_bad_image == 1,
                                     .prefetch = options->prefetch,

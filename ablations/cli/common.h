@@ -13,6 +13,7 @@ struct df_common_options {
     char plugin[DF_STRING_MAX];
 };
 /* Rows for the table of a command whose struct has `struct df_common_options member`. */
+/* clang-format off */
 #define DF_COMMON_OPTION_ROWS(type_, member)                                                                                              \
     { "out", DF_STRING_OPTION(type_, member.out), 0, 0, 0, "folder of journals, teachers and caches", .text = "out" },                     \
     { "seeds", DF_STRING_OPTION(type_, member.seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",   \
@@ -27,6 +28,7 @@ struct df_common_options {
       .choices = "stop|skip" },                                                                                                           \
     { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), 0, 0, 1, "a second thread prepares the next batch" },                           \
     { "plugin", DF_STRING_OPTION(type_, member.plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" }
+/* clang-format on */
 
 #define DF_COMMON_PASS_MAX 24
 /* Loads the plugin if one is named, reads the spec with the overrides. */

@@ -38,10 +38,11 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
 {
     if (!id[0] || strcmp(id, cell->id) == 0)
         return DF_OK;
-    return df_fail(err, DF_ERR_STALE,
-                   "'%s': the spec (or a plugin, or a data file) changed since the sweep began: found cell %s, expected %s [start the sweep "
-                   "again]",
-                   spec->path, cell->id, id);
+    return df_fail(
+        err, DF_ERR_STALE,
+        "'%s': the spec (or a plugin, or a data file) changed since the sweep began: found cell %s, expected %s [start the sweep "
+        "again]",
+        spec->path, cell->id, id);
 }
 
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)

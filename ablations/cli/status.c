@@ -13,13 +13,11 @@ struct status_options {
     struct df_common_options common;
     bool json, rows;
 };
-static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct status_options, common),
-    { "json", DF_BOOL_OPTION(struct status_options, json), 0, 0, 1, "one JSON object" },
-    { "rows", DF_BOOL_OPTION(struct status_options, rows), 0, 0, 1,
-      "the journal's columns that must not vary: equal texts mean equal journals" },
-    { 0 }
-};
+static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct status_options, common),
+                                           { "json", DF_BOOL_OPTION(struct status_options, json), 0, 0, 1, "one JSON object" },
+                                           { "rows", DF_BOOL_OPTION(struct status_options, rows), 0, 0, 1,
+                                             "the journal's columns that must not vary: equal texts mean equal journals" },
+                                           { 0 } };
 struct tally {
     size_t done, failed, left;
     const char *reason;

@@ -15,8 +15,8 @@ struct sweep_options {
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct sweep_options, common),
     { "jobs", DF_INT_OPTION(struct sweep_options, jobs), 0, 0, 1024, "worker processes, one thread each; 0: one per core" },
-    { "only", DF_STRING_OPTION(struct sweep_options, only), 0, 0, 0, "run only the cells whose 'label axes seed=K name.option=value...' match",
-      .text = "" },
+    { "only", DF_STRING_OPTION(struct sweep_options, only), 0, 0, 0,
+      "run only the cells whose 'label axes seed=K name.option=value...' match", .text = "" },
     { "dry_run", DF_BOOL_OPTION(struct sweep_options, dry_run), 0, 0, 1, "list what would run (index, id, label, axes, seed)" },
     { 0 }
 };
@@ -56,7 +56,8 @@ static int run(const void *values, int count, char *const *arguments)
         printf("%s: %zu of %zu cells selected; %zu done before, %zu done now, %zu failed, %zu left; %.0f s\n", spec->name, summary.selected,
                summary.cells, summary.already, summary.done, summary.failed, summary.left, summary.seconds);
     if (status == DF_OK && summary.failed)
-        printf("failed cells are tried again by the same command; their logs: %s/%s/runs/<run id>/log.txt\n", options->common.out, spec->name);
+        printf("failed cells are tried again by the same command; their logs: %s/%s/runs/<run id>/log.txt\n", options->common.out,
+               spec->name);
     else if (status == DF_OK && !options->dry_run)
         print_next(arguments[0], &options->common);
     df_text_release(&list);

@@ -131,8 +131,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
     for (size_t i = 0; i < cell->distillers; i++) {
         const struct df_cell_distiller *one = &cell->distiller[i];
 
-        cJSON_AddItemToArray(distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options,
-                                                      one->options));
+        cJSON_AddItemToArray(
+            distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options, one->options));
     }
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
     cJSON_AddStringToObject(root, "device", cell->device);

@@ -9,8 +9,8 @@
 
 #define DATA "\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
 #define NETS "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},"
-#define METHODS                                                                         \
-    "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"                              \
+#define METHODS                                                                                                                            \
+    "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"                                                                                 \
     "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}],"
 #define GOOD "{\"name\":\"good\"," DATA NETS METHODS "\"seeds\":[3,5]}"
 
@@ -65,24 +65,25 @@ static void the_identity_is_what_decides_the_numbers(void **state)
 {
     struct df_error err = { 0 };
     struct df_spec *a, *b;
-    char *renamed = with("\"label\":\"none\"", "\"label\":\"plain\""), *spelt = with("\"w_fg\":[1,2],\"w_bg\":[4,8,16]", "\"w_bg\":[4.0,8,16],\"w_fg\":[1,2]");
+    char *renamed = with("\"label\":\"none\"", "\"label\":\"plain\""),
+         *spelt = with("\"w_fg\":[1,2],\"w_bg\":[4,8,16]", "\"w_bg\":[4.0,8,16],\"w_fg\":[1,2]");
     char *moved = with("\"depth\":18", "\"depth\":18,\"norm_eps\":1e-4"), *taught = with("\"depth\":50", "\"depth\":34");
 
     (void)state;
     assert_ok(read_text(GOOD, NULL, &a, &err));
     assert_ok(read_text(renamed, NULL, &b, &err));
-    assert_string_equal(a->cell[0]->id, b->cell[0]->id);     /* a label is a name, not a number */
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id); /* a label is a name, not a number */
     df_spec_free(b);
     assert_ok(read_text(moved, NULL, &b, &err));
     assert_string_not_equal(a->cell[0]->id, b->cell[0]->id);
     df_spec_free(b);
     assert_ok(read_text(taught, NULL, &b, &err));
-    assert_string_equal(a->cell[0]->id, b->cell[0]->id);     /* none has no teacher */
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id); /* none has no teacher */
     assert_string_not_equal(a->cell[2]->id, b->cell[2]->id);
     df_spec_free(b);
     assert_ok(read_text(spelt, NULL, &b, &err));
     assert_string_equal(b->cell[2]->axes, "w_bg=4 w_fg=1");
-    assert_string_equal(a->cell[2]->id, b->cell[2]->id);     /* order and spelling of options do not count */
+    assert_string_equal(a->cell[2]->id, b->cell[2]->id); /* order and spelling of options do not count */
     df_spec_free(b);
     df_spec_free(a);
     free(renamed);
@@ -106,7 +107,7 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fg\":[1,-2]", "/methods/1/distillers/0" },
         { "\"w_fg\":[1,2]", "\"w_fgg\":[1,2]", "w_fg" },
         { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
-        { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" },                                        /* head=off: no effect */
+        { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" }, /* head=off: no effect */
         { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
         { "[3,5]", "[3,3]", "seed 3 stands twice" },
         { "[3,5]", "[]", "at least one seed" },
@@ -126,7 +127,8 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fg\":[4,4]", "stands twice" },
         { "[3,5]", "[1e300]", "/seeds/0" },
         { ",\"teacher\":{\"network\":{\"depth\":50}}", "", "needs a teacher, but the spec has none" },
-        { ",{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}", "", "no method needs a teacher" },
+        { ",{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}", "",
+          "no method needs a teacher" },
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
         { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
     };
@@ -160,7 +162,8 @@ static void overrides_replace_seeds_and_device(void **state)
     assert_int_equal(spec->seeds, 2);
     assert_int_equal(spec->cell[0]->seed, 7);
     df_spec_free(spec);
-    assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .data_path = "/elsewhere" }, &spec, &err), DF_ERR_USAGE, "--data-path: has no effect");
+    assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .data_path = "/elsewhere" }, &spec, &err), DF_ERR_USAGE,
+                 "--data-path: has no effect");
     assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "x" }, &spec, &err), DF_ERR_USAGE, "--seeds 'x'");
     assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "1,,2" }, &spec, &err), DF_ERR_USAGE, "not an integer");
 }

@@ -14,11 +14,10 @@
 #include "core/base/progress.h"
 #include "tests/support/support.h"
 
-static const char spec_text[] =
-    "{\"name\":\"fake\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
-    "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},"
-    "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"
-    "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2]}]}],\"seeds\":[0,1,2]}";
+static const char spec_text[] = "{\"name\":\"fake\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
+                                "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},"
+                                "\"methods\":[{\"label\":\"none\",\"distillers\":[]},"
+                                "{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2]}]}],\"seeds\":[0,1,2]}";
 enum { CELLS = 9, PLAIN = 3 };
 
 static char spec_path[512];
@@ -65,9 +64,21 @@ static int fake_run(int argc, char **argv, const char *mode)
         return 3;
 
     const struct df_cell *cell = spec->cell[k];
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = DF_SEMANTICS, .run = cell->id, .spec = spec->name,
-                              .label = cell->label, .axes = cell->axes, .cell = df_text_get(&cell->json), .seed = cell->seed,
-                              .status = "ok", .class_ap = "", .revision = "", .device = "cpu", .isa = "", .started = "", .finished = "" };
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
+                              .semantics = DF_SEMANTICS,
+                              .run = cell->id,
+                              .spec = spec->name,
+                              .label = cell->label,
+                              .axes = cell->axes,
+                              .cell = df_text_get(&cell->json),
+                              .seed = cell->seed,
+                              .status = "ok",
+                              .class_ap = "",
+                              .revision = "",
+                              .device = "cpu",
+                              .isa = "",
+                              .started = "",
+                              .finished = "" };
     struct df_curve_row curve = { .schema = DF_JOURNAL_SCHEMA, .run = cell->id, .point = 0, .split = "tune", .terms = "" };
     char *folder = df_path_join(out, spec->name);
 
@@ -77,7 +88,7 @@ static int fake_run(int argc, char **argv, const char *mode)
         return 130;
     for (size_t m = 0; m < DF_METRICS; m++)
         row.metric[m] = (double)(df_hash(cell->id, 16) % 1000003 + m) / 1e7;
-    row.train_seconds = df_now();   /* not deterministic, and must not count */
+    row.train_seconds = df_now(); /* not deterministic, and must not count */
     const struct timespec pause = { 0, 30 * 1000 * 1000 };
 
     nanosleep(&pause, NULL);
@@ -111,7 +122,9 @@ static char *fresh_out(void)
 static df_status sweep(const char *out, size_t jobs, const char *only, struct df_text *list, struct df_sweep_summary *summary,
                        struct df_error *err)
 {
-    const struct df_sweep_options options = { .run = { .out = out }, .jobs = jobs, .only = only, .list = list, .program = "/proc/self/exe" };
+    const struct df_sweep_options options = {
+        .run = { .out = out }, .jobs = jobs, .only = only, .list = list, .program = "/proc/self/exe"
+    };
     struct df_spec *spec;
 
     DF_TRY(df_spec_read(spec_path, NULL, &spec, err));
@@ -377,7 +390,7 @@ static void two_sweeps_share_a_journal(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
     assert_int_equal(waitpid(second, &status, 0), second);
     assert_int_equal(WEXITSTATUS(status), 0);
-    assert_int_equal(ok_rows(out), CELLS);   /* no cell was done twice */
+    assert_int_equal(ok_rows(out), CELLS); /* no cell was done twice */
     assert_ok(sweep(alone, 1, NULL, NULL, &summary, &err));
 
     char *together = deterministic(out), *apart = deterministic(alone);
@@ -437,7 +450,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
     (void)state;
     setenv("DEFEAT_FAKE", "gate", 1);
     assert_fails(sweep(out, 2, NULL, NULL, &summary, &err), DF_ERR_CHECK, "recorded 0.5, found 0.4");
-    assert_int_equal(summary.done, PLAIN);   /* there was no teacher: they ran while it trained */
+    assert_int_equal(summary.done, PLAIN); /* there was no teacher: they ran while it trained */
     assert_int_equal(summary.left, CELLS - PLAIN);
     free(out);
 
@@ -449,7 +462,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
     assert_ok(df_folder_make(folder, &err));
     assert_ok(df_file_write(teacher, "x", 1, &err));
     assert_fails(sweep(out, 2, NULL, NULL, &summary, &err), DF_ERR_CHECK, "recorded 0.5, found 0.4");
-    assert_int_equal(summary.done, 0);       /* there was one: the gate comes before everything */
+    assert_int_equal(summary.done, 0); /* there was one: the gate comes before everything */
     assert_int_equal(summary.left, CELLS);
     df_spec_free(spec);
     free(teacher);

@@ -440,8 +440,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_is_read),          cmocka_unit_test(torn_at_every_byte), cmocka_unit_test(torn_header_and_kept_bytes),
         cmocka_unit_test(crash_between_the_writes), cmocka_unit_test(the_same_rows),      cmocka_unit_test(eight_processes_at_once),
-        cmocka_unit_test(another_schema),           cmocka_unit_test(damage_is_named),
-        cmocka_unit_test(a_stray_quote_is_no_torn_tail),
+        cmocka_unit_test(another_schema),           cmocka_unit_test(damage_is_named),    cmocka_unit_test(a_stray_quote_is_no_torn_tail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

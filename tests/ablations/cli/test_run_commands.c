@@ -274,8 +274,10 @@ static void silent(void *context, const char *text)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(run_writes_its_row_and_its_curve),    cmocka_unit_test(a_failed_run_leaves_its_reason),
-        cmocka_unit_test(an_interrupted_run_leaves_no_row),    cmocka_unit_test(wrong_words_are_usage),
+        cmocka_unit_test(run_writes_its_row_and_its_curve),
+        cmocka_unit_test(a_failed_run_leaves_its_reason),
+        cmocka_unit_test(an_interrupted_run_leaves_no_row),
+        cmocka_unit_test(wrong_words_are_usage),
         cmocka_unit_test(a_finished_cell_is_run_again_only_when_asked),
         cmocka_unit_test(a_cell_of_another_identity_is_refused),
         cmocka_unit_test(an_interrupted_prepare_says_so),
