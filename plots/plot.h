@@ -4,9 +4,10 @@
 #define DF_PLOTS_PLOT_H
 #include "results/table.h"
 
-df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name, struct df_error *err);  /* mAP per method, 95 % intervals, seeds as points */
+df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name,
+                       struct df_error *err); /* mAP per method, 95 % intervals, seeds as points */
 df_status df_plot_curves(const struct df_journal *journal, const struct df_table_request *request, const char *folder, const char *name,
-                         struct df_error *err);                                                                     /* mean over seeds and band per method */
+                         struct df_error *err); /* mean over seeds and band per method */
 /* Heat map of the mean mAP over two option axes of the spec, as far as the lines' axes text has them ("w_fg=4 w_bg=16"). Lines without both are
  * left out; fewer than 2x2 cells: DF_ERR_UNSUPPORTED. */
 df_status df_plot_heat(const struct df_table *table, const char *axis_x, const char *axis_y, const char *folder, const char *name,

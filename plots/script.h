@@ -12,5 +12,6 @@ void df_script_quote_tic(struct df_text *script, const char *text);
 void df_script_begin(struct df_text *script, const char *name, size_t width, size_t height);
 void df_script_end(struct df_text *script);
 /* Writes <folder>/<name>.csv and .gp and runs gnuplot in the folder, which makes <name>.svg and .png. */
-df_status df_script_run(const char *folder, const char *name, const struct df_text *data, const struct df_text *script, struct df_error *err);
+df_status df_script_run(const char *folder, const char *name, const struct df_text *data, const struct df_text *script,
+                        struct df_error *err);
 #endif

@@ -6,32 +6,42 @@
 #include "results/journal.h"
 #include "results/statistics.h"
 
-struct df_table_request {         /* what should be there: the spec's cells, in order */
+struct df_table_request { /* what should be there: the spec's cells, in order */
     const char *title;
     size_t lines;
     struct df_table_line_request {
         const char *label, *axes;
         size_t runs;
-        const char *const *run;   /* [runs] ids, one per seed */
+        const char *const *run; /* [runs] ids, one per seed */
         const int64_t *seed;
-    } *line;
-    size_t baseline;              /* index of the line that differences are to */
+    } * line;
+    size_t baseline; /* index of the line that differences are to */
     int64_t semantics;
-    const char *teacher;          /* "" or a line about the teacher: "teacher 45.1 mAP" */
+    const char *teacher; /* "" or a line about the teacher: "teacher 45.1 mAP" */
 };
 struct df_table_line {
     const char *label, *axes;
     size_t expected, failed, stale;
-    struct df_interval metric[DF_METRICS];   /* in percent points (x100) */
-    struct df_interval difference;           /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
-    int inside_noise;                        /* the interval holds 0, or n < 2 */
-    double seconds;                          /* mean train + eval seconds per run */
-    size_t points; double *point;            /* AP of each finished run, percent points, in the order of the request */
-    size_t classes; const char **class_name; struct df_interval *class_ap;
+    struct df_interval metric[DF_METRICS]; /* in percent points (x100) */
+    struct df_interval difference;         /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
+    int inside_noise;                      /* the interval holds 0, or n < 2 */
+    double seconds;                        /* mean train + eval seconds per run */
+    size_t points;
+    double *point; /* AP of each finished run, percent points, in the order of the request */
+    size_t classes;
+    const char **class_name;
+    struct df_interval *class_ap;
 };
-struct df_table { size_t lines; struct df_table_line *line; struct df_arena *memory; const char *title, *teacher; size_t baseline; };
+struct df_table {
+    size_t lines;
+    struct df_table_line *line;
+    struct df_arena *memory;
+    const char *title, *teacher;
+    size_t baseline;
+};
 
-df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out, struct df_error *err);
+df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out,
+                         struct df_error *err);
 void df_table_free(struct df_table *table);
 enum df_table_format { DF_TABLE_TEXT, DF_TABLE_MARKDOWN, DF_TABLE_CSV, DF_TABLE_LATEX };
 /* classes: per-class AP columns too. Every format escapes what it must. */

@@ -4,9 +4,9 @@
 #include "core/base/real.h"
 
 static inline float df_box_area(struct df_box b) { return (b.x1 - b.x0) * (b.y1 - b.y0); }
-float df_box_iou(struct df_box a, struct df_box b);               /* 0 when the union is empty */
+float df_box_iou(struct df_box a, struct df_box b); /* 0 when the union is empty */
 struct df_box df_box_clip(struct df_box b, float width, float height);
-struct df_box df_box_flip(struct df_box b, float width);          /* mirrored left-right in an image of that width */
+struct df_box df_box_flip(struct df_box b, float width); /* mirrored left-right in an image of that width */
 
 /* (dx,dy,dw,dh) = weights * ((gx-ax)/aw, (gy-ay)/ah, log(gw/aw), log(gh/ah)), centres and sizes. torchvision BoxCoder.encode_single. */
 void df_box_encode(struct df_box reference, struct df_box box, const float weights[4], float deltas[4]);

@@ -4,18 +4,18 @@
 #include "core/data/coco_json.h"
 
 enum df_coco_metric { DF_AP, DF_AP50, DF_AP75, DF_APS, DF_APM, DF_APL, DF_AR1, DF_AR10, DF_AR100, DF_ARS, DF_ARM, DF_ARL, DF_COCO_METRICS };
-extern const char *const df_coco_metric_names[DF_COCO_METRICS];   /* "AP", "AP50", ..., "ARl" */
+extern const char *const df_coco_metric_names[DF_COCO_METRICS]; /* "AP", "AP50", ..., "ARl" */
 
 struct df_coco_scores {
-    double value[DF_COCO_METRICS];  /* 0..1; -1 where there is nothing to measure */
+    double value[DF_COCO_METRICS]; /* 0..1; -1 where there is nothing to measure */
     size_t categories;
-    double *class_ap, *class_ap50;  /* [categories] in category order, -1 where there is no ground truth */
+    double *class_ap, *class_ap50; /* [categories] in category order, -1 where there is no ground truth */
 };
 /* images/categories give the set evaluated (info[i].objects is the ground truth); detections of unknown images are an error, of unknown
  * categories are ignored with one warning. Detections in file order (ties keep it). */
 df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
                            const struct df_detection *detections, size_t count, struct df_coco_scores *out, struct df_error *err);
 void df_coco_scores_release(struct df_coco_scores *scores);
-void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out);  /* the 12 lines, as people know them */
-void df_coco_json(const struct df_coco_scores *scores, struct df_text *out);     /* one JSON object, 17 digits */
+void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out); /* the 12 lines, as people know them */
+void df_coco_json(const struct df_coco_scores *scores, struct df_text *out);    /* one JSON object, 17 digits */
 #endif

@@ -9,8 +9,20 @@
 
 static struct df_run_row run_row(const char *run, const char *label, const char *axes, double ap)
 {
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA, .semantics = 1, .run = run, .spec = "s", .label = label, .axes = axes, .cell = "{}",
-                              .status = "ok", .class_ap = "disk=0.5", .revision = "", .device = "", .isa = "", .started = "", .finished = "" };
+    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
+                              .semantics = 1,
+                              .run = run,
+                              .spec = "s",
+                              .label = label,
+                              .axes = axes,
+                              .cell = "{}",
+                              .status = "ok",
+                              .class_ap = "disk=0.5",
+                              .revision = "",
+                              .device = "",
+                              .isa = "",
+                              .started = "",
+                              .finished = "" };
 
     for (size_t m = 0; m < DF_METRICS; m++)
         row.metric[m] = ap;
@@ -20,8 +32,10 @@ static struct df_run_row run_row(const char *run, const char *label, const char 
 static void the_last_tuning_point_counts_not_validation(void **state)
 {
     struct df_run_row runs[] = { run_row("a", "x", "w=1", 0.9), run_row("b", "x", "w=2", 0.1), run_row("c", "y", "", 0.5) };
-    struct df_curve_row curves[] = { { .run = "a", .step = 10, .split = "tune", .map = 0.8 }, { .run = "b", .step = 20, .split = "tune", .map = 0.4 },
-                                     { .run = "a", .step = 20, .split = "tune", .map = 0.3 }, { .run = "a", .step = 30, .split = "other", .map = 0.99 } };
+    struct df_curve_row curves[] = { { .run = "a", .step = 10, .split = "tune", .map = 0.8 },
+                                     { .run = "b", .step = 20, .split = "tune", .map = 0.4 },
+                                     { .run = "a", .step = 20, .split = "tune", .map = 0.3 },
+                                     { .run = "a", .step = 30, .split = "other", .map = 0.99 } };
     struct df_journal journal = { .runs = 3, .curves = 4, .run = runs, .curve = curves };
 
     (void)state;
@@ -33,7 +47,9 @@ static void the_last_tuning_point_counts_not_validation(void **state)
 
     const char *const ids[] = { "a", "b", "c" };
     const int64_t seed = 0;
-    struct df_table_line_request lines[] = { { "x", "w=1", 1, &ids[0], &seed }, { "x", "w=2", 1, &ids[1], &seed }, { "y", "", 1, &ids[2], &seed } };
+    struct df_table_line_request lines[] = { { "x", "w=1", 1, &ids[0], &seed },
+                                             { "x", "w=2", 1, &ids[1], &seed },
+                                             { "y", "", 1, &ids[2], &seed } };
     const struct df_table_request request = { .title = "t", .lines = 3, .line = lines, .semantics = 1, .teacher = "" };
     struct df_table *table;
     struct df_error err = { 0 };

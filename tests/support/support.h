@@ -16,19 +16,19 @@
 #define assert_close(a, b, relative, absolute) df_assert_close((a), (b), (relative), (absolute), #a, __FILE__, __LINE__)
 void df_assert_close(double a, double b, double relative, double absolute, const char *what, const char *file, int line);
 /* The call must return DF_OK; prints the error's text when it does not. Needs `struct df_error err` in scope. */
-#define assert_ok(call)                                                   \
-    do {                                                                  \
-        err.text[0] = 0;                                                  \
-        if ((call) != DF_OK)                                              \
-            fail_msg("%s: %s", #call, err.text);                          \
+#define assert_ok(call)                                                                                                                    \
+    do {                                                                                                                                   \
+        err.text[0] = 0;                                                                                                                   \
+        if ((call) != DF_OK)                                                                                                               \
+            fail_msg("%s: %s", #call, err.text);                                                                                           \
     } while (0)
 /* The call must fail with this status and its message must contain `part`. */
-#define assert_fails(call, expected, part)                                                             \
-    do {                                                                                               \
-        err.text[0] = 0;                                                                               \
-        const df_status status_ = (call);                                                              \
-        if (status_ != (expected) || !strstr(err.text, (part)))                                        \
-            fail_msg("%s: status %d, message '%s', expected '%s'", #call, (int)status_, err.text, (part)); \
+#define assert_fails(call, expected, part)                                                                                                 \
+    do {                                                                                                                                   \
+        err.text[0] = 0;                                                                                                                   \
+        const df_status status_ = (call);                                                                                                  \
+        if (status_ != (expected) || !strstr(err.text, (part)))                                                                            \
+            fail_msg("%s: status %d, message '%s', expected '%s'", #call, (int)status_, err.text, (part));                                 \
     } while (0)
 /* Normal values, mean 0, of the given scale, from (seed, DF_RNG_TEST, 0). */
 void df_test_fill(df_real *values, size_t n, uint64_t seed, double scale);
