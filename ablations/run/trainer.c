@@ -131,7 +131,7 @@ static df_status set_up(struct df_trainer *trainer, struct df_error *err)
     trainer->tape = df_tape_new(trainer->model.device, true);
     if (!trainer->tune->size)
         return DF_OK;
-    return df_evaluator_new(cell, trainer->tune, trainer->model.device, trainer->options->skip_bad_images, true, &trainer->evaluator, err);
+    return df_evaluator_new(cell, trainer->tune, trainer->model.device, true, &trainer->evaluator, err);
 }
 
 df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options *options, struct df_trainer **out, struct df_error *err)

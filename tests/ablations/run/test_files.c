@@ -68,6 +68,21 @@ static void contents_belong_to_the_identity(void **state)
     assert_non_null(strstr(cell[0]->json.data, "\"data_hash\""));
     assert_string_equal(cell[0]->id, cell[1]->id); /* where they lie does not matter */
     assert_string_not_equal(cell[0]->id, cell[2]->id);
+    /* the same sizes, another byte in a picture */
+    char path[600], *data;
+    size_t bytes;
+
+    snprintf(path, sizeof path, "%s/3.png", same);
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    data[bytes / 2] ^= 1;
+    assert_ok(df_file_write(path, data, bytes, &err));
+    free(data);
+
+    struct df_cell *fresh = file_cell(same, TINY_STUDENT);
+
+    assert_ok(df_cell_seal(fresh, &err));
+    assert_string_not_equal(fresh->id, cell[1]->id);
+    df_cell_free(fresh);
     for (int i = 0; i < 3; i++)
         df_cell_free(cell[i]);
 }
