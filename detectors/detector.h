@@ -41,8 +41,8 @@ struct df_detection_state {
     df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)] */
 };
 
-#define DF_LOSS_TERMS 16
-struct df_loss_terms { /* logged by name, read after the step */
+#define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
+struct df_loss_terms {   /* logged by name, read after the step */
     size_t count;
     struct {
         char name[40];

@@ -41,23 +41,26 @@ static df_status find_data_hash(struct df_cell *cell, const cJSON *data, struct 
 {
     static char *last_question, last_answer[sizeof cell->data_hash];
     struct df_text question = DF_TEXT_INIT;
-    char train_text[17], validation_text[17];
-    uint64_t train, validation;
+    char text[DF_SPLITS][17];
+    uint64_t hash;
 
     df_json_canonical(data, &question);
     df_text_addf(&question, " in %s", cell->base ? cell->base : ".");
     if (!last_question || strcmp(last_question, df_text_get(&question)) != 0) {
-        df_status status = split_hash(cell, DF_TRAIN, &train, err);
+        df_status status = DF_OK;
 
-        if (status == DF_OK)
-            status = split_hash(cell, DF_VALIDATION, &validation, err);
+        for (enum df_split split = DF_TRAIN; split < DF_SPLITS && status == DF_OK; split++) {
+            status = split_hash(cell, split, &hash, err);
+            if (status == DF_OK)
+                df_hash_text(text[split], hash);
+        }
         if (status != DF_OK) {
             df_text_release(&question);
             return status;
         }
         free(last_question);
         last_question = df_strdup(df_text_get(&question));
-        snprintf(last_answer, sizeof last_answer, "%s-%s", df_hash_text(train_text, train), df_hash_text(validation_text, validation));
+        snprintf(last_answer, sizeof last_answer, "%s-%s-%s", text[DF_TRAIN], text[DF_TUNE], text[DF_VALIDATION]);
     }
     snprintf(cell->data_hash, sizeof cell->data_hash, "%s", last_answer);
     df_text_release(&question);

@@ -4,7 +4,7 @@
  * Canonical JSON (keys in this order, every option that has an effect written out, defaults included):
  *   {"semantics":1,"role":"student"|"teacher",
  *    "data":{"kind":"scenes",...dataset options...},"canvas":{...df_canvas_option_table...},
- *    "data_hash":"<16 hex of train>-<validation>"   (coco only: scenes are decided by their options),
+ *    "data_hash":"<16 hex of train>-<tune>-<validation>"   (coco only: scenes are decided by their options),
  *    "detector":{"kind":"retinanet",...},"network":{...},"schedule":{...},
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
  *    "distillers":[{"name":"defeat",...all options...}],   (a plugin's: "plugin":"<16 hex of its file>" after the name)
@@ -28,7 +28,7 @@ struct df_cell {
     const struct df_dataset_class *dataset;
     void *dataset_options;
     struct df_canvas_options canvas;
-    char data_hash[40];
+    char data_hash[56];
     const struct df_detector_class *detector;
     void *detector_options;
     struct df_network_options network;

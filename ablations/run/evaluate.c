@@ -22,10 +22,10 @@ struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dat
     };
 }
 
-df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool skip_bad,
-                           bool keep_images, struct df_evaluator **out, struct df_error *err)
+df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool keep_images,
+                           struct df_evaluator **out, struct df_error *err)
 {
-    struct df_loader_config config = df_cell_loader(cell, dataset, skip_bad);
+    struct df_loader_config config = df_cell_loader(cell, dataset, false); /* an unread image would count as one without detections */
     struct df_loader *loader;
 
     *out = NULL;

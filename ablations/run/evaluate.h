@@ -6,8 +6,8 @@
 #include "core/metrics/coco_eval.h"
 
 struct df_evaluator; /* dataset's loader, a tape without recording, room for detections: kept from one evaluation to the next */
-df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool skip_bad,
-                           bool keep_images, struct df_evaluator **out, struct df_error *err);
+df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool keep_images,
+                           struct df_evaluator **out, struct df_error *err);
 void df_evaluator_free(struct df_evaluator *evaluator);
 /* Detections of the first `limit` images (0: all), owned by the evaluator until its next call. label: of the progress bar, NULL for none. */
 df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, size_t limit, const char *label,

@@ -91,7 +91,7 @@ df_status df_model_predict(struct df_model *model, const struct df_cell *cell, s
     struct df_evaluator *evaluator;
 
     *out = NULL;
-    DF_TRY(df_evaluator_new(cell, dataset, model->device, false, false, &evaluator, err));
+    DF_TRY(df_evaluator_new(cell, dataset, model->device, false, &evaluator, err));
 
     const df_status status = df_evaluator_run(evaluator, model->detector, limit, quiet ? NULL : "predict", &detections, count, err);
 

@@ -94,7 +94,7 @@ static df_status evaluate_export(const struct df_cell *cell, const struct df_run
     DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &validation, err));
     status = df_model_open(cell, validation->categories, paths->weights, &model, err);
     if (status == DF_OK)
-        status = df_evaluator_new(cell, validation, model.device, options->skip_bad_images, false, &evaluator, err);
+        status = df_evaluator_new(cell, validation, model.device, false, &evaluator, err);
     if (status == DF_OK)
         status = df_evaluator_run(evaluator, model.detector, 0, label, &detections, &count, err);
     if (status == DF_OK)

@@ -10,6 +10,19 @@
 
 #define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
 
+/* Found before the training, not after it. */
+static df_status same_categories(const struct df_trainer *trainer, struct df_error *err)
+{
+    struct df_dataset *validation;
+    df_status status;
+
+    DF_TRY(df_dataset_same_categories(trainer->train, trainer->tune, err));
+    DF_TRY(df_cell_open_data(trainer->cell, DF_VALIDATION, &validation, err));
+    status = df_dataset_same_categories(trainer->train, validation, err);
+    df_dataset_close(validation);
+    return status;
+}
+
 static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
@@ -17,6 +30,7 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 
     DF_TRY(df_cell_open_data(cell, DF_TRAIN, &trainer->train, err));
     DF_TRY(df_cell_open_data(cell, DF_TUNE, &trainer->tune, err));
+    DF_TRY(same_categories(trainer, err));
     config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
     config.batch = (size_t)cell->schedule.batch;
     config.shuffle = true;
@@ -117,7 +131,7 @@ static df_status set_up(struct df_trainer *trainer, struct df_error *err)
     trainer->tape = df_tape_new(trainer->model.device, true);
     if (!trainer->tune->size)
         return DF_OK;
-    return df_evaluator_new(cell, trainer->tune, trainer->model.device, trainer->options->skip_bad_images, true, &trainer->evaluator, err);
+    return df_evaluator_new(cell, trainer->tune, trainer->model.device, true, &trainer->evaluator, err);
 }
 
 df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options *options, struct df_trainer **out, struct df_error *err)
@@ -154,6 +168,20 @@ void df_trainer_free(struct df_trainer *trainer)
     free(trainer);
 }
 
+/* A distiller's term that is called as one before it in the stack gets the distiller's number: "fg", "fg.2". */
+static void tell_apart(struct df_loss_terms *terms, size_t before, size_t distiller)
+{
+    for (size_t i = before; i < terms->count; i++)
+        for (size_t j = 0; j < before; j++)
+            if (strcmp(terms->term[i].name, terms->term[j].name) == 0) {
+                char name[sizeof terms->term->name];
+
+                snprintf(name, sizeof name, "%.*s.%zu", (int)sizeof name - 6, terms->term[i].name, distiller + 1);
+                memcpy(terms->term[i].name, name, sizeof name);
+                break;
+            }
+}
+
 /* The distillers' losses added to the detector's. */
 static df_status distill(struct df_trainer *trainer, const struct df_detection_state *student, df_tensor **loss, struct df_error *err)
 {
@@ -176,7 +204,10 @@ static df_status distill(struct df_trainer *trainer, const struct df_detection_s
         context.options = trainer->distiller[i].options;
         context.state = trainer->distiller[i].state;
 
+        const size_t before = trainer->terms.count;
         df_tensor *one = trainer->distiller[i].class->loss(&context, student, &teacher);
+
+        tell_apart(&trainer->terms, before, i);
 
         if (one)
             *loss = df_add(trainer->tape, *loss, one);

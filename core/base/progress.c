@@ -15,7 +15,7 @@
 static const double quiet_seconds = 0.5, redraw_seconds = 0.1, line_seconds = 10;
 
 struct df_progress {
-    char *label, *unit, *note;
+    char *label, *unit, note[160];                  /* note: a copy, cut; no heap memory per step */
     double total, done, first_done, started, shown; /* shown: time of the last drawing, < 0 when none */
     bool reported;
 };
@@ -121,7 +121,7 @@ static void compose(const struct df_progress *p, double now, bool bar, struct df
         df_text_addf(line, "  eta %s", df_duration_text(duration, (p->total - p->done) / rate));
     else if (elapsed >= 1)
         df_text_addf(line, "  %s", df_duration_text(duration, elapsed));
-    if (p->note && p->note[0])
+    if (p->note[0])
         df_text_addf(line, "  %s", p->note);
 }
 
@@ -155,10 +155,7 @@ void df_progress_set(struct df_progress *progress, double done, const char *note
         progress->first_done = done > 0 && now - progress->started < quiet_seconds ? done : 0;
     }
     progress->done = done;
-    if (!progress->note || strcmp(progress->note, note ? note : "") != 0) {
-        free(progress->note);
-        progress->note = df_strdup(note ? note : "");
-    }
+    snprintf(progress->note, sizeof progress->note, "%s", note ? note : "");
     if (!screen.on || now - progress->started < (on_terminal() ? quiet_seconds : line_seconds))
         return;
     if (progress->shown < 0 || now - progress->shown >= (on_terminal() ? redraw_seconds : line_seconds))
@@ -178,6 +175,5 @@ void df_progress_free(struct df_progress *progress)
     }
     free(progress->label);
     free(progress->unit);
-    free(progress->note);
     free(progress);
 }

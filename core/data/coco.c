@@ -1,5 +1,6 @@
 /* COCO JSON annotations with a folder of images. Without a file for tuning, every tune_every-th training image (by rising id) is kept apart
- * for tuning. All image files must be there before anything starts; their sizes in bytes are part of the hash. */
+ * for tuning. All image files must be there before anything starts; their sizes and the
+ * contents of the first GiB of them are part of the hash: of larger sets the rest counts by size alone, or every start would read it all. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include "core/data/coco_json.h"
 #include "core/data/datasets.h"
 #include "core/data/image_file.h"
+
+#define HASHED_BYTES ((uint64_t)1 << 30)
 
 struct coco_options {
     char images[DF_STRING_MAX], tune_images[DF_STRING_MAX], validation_images[DF_STRING_MAX];
@@ -83,10 +86,22 @@ static void take_part(struct coco *c, int part, size_t every)
     c->dataset.info = c->info;
 }
 
+static df_status add_contents(const char *path, struct df_hasher *hasher, struct df_error *err)
+{
+    size_t bytes;
+    char *data;
+
+    DF_TRY(df_file_read(path, 0, &data, &bytes, err));
+    df_hasher_add(hasher, data, bytes);
+    free(data);
+    return DF_OK;
+}
+
 /* Every file must be there. An image whose size is not given gets it from its file. */
 static df_status check_files(struct coco *c, struct df_hasher *hasher, struct df_error *err)
 {
     size_t missing = 0;
+    uint64_t total = 0;
     char *first = NULL;
     df_status status = DF_OK;
 
@@ -102,6 +117,13 @@ static df_status check_files(struct coco *c, struct df_hasher *hasher, struct df
             const int64_t bytes = file.st_size;
 
             df_hasher_add(hasher, &bytes, sizeof bytes);
+            total += (uint64_t)bytes;
+            if (total <= HASHED_BYTES)
+                status = add_contents(path, hasher, err);
+            if (status != DF_OK) {
+                free(path);
+                break;
+            }
             if (info->width == 0 || info->height == 0) {
                 status = df_image_size(path, &info->width, &info->height, err);
                 if (status == DF_OK)

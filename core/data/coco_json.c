@@ -43,7 +43,7 @@ enum oddity { NO_ID, NO_AREA, BAD_AREA, ODD_CROWD, NO_EXTENT, OUTSIDE, CLIPPED, 
 static const char *const oddity_text[ODDITIES] = {
     "without id: given a free one",
     "without area: width * height is used",
-    "with a negative area: width * height is used",
+    "with a negative area: evaluated as it is",
     "with true or false as iscrowd: 1 or 0",
     "with a box of no extent: left out of training",
     "with a box outside the image: left out of training",
@@ -53,7 +53,7 @@ static const char *const oddity_text[ODDITIES] = {
 struct annotation {
     struct df_object object;
     int64_t image_id;
-    size_t line, image; /* image: index, or SIZE_MAX when left out */
+    size_t line, image; /* image: index */
     bool has_id;
 };
 
@@ -160,10 +160,8 @@ static df_status add_annotation(void *context, const struct df_record *record, s
         note(r, NO_AREA, r->annotations);
     if (record->odd_flag)
         note(r, ODD_CROWD, r->annotations);
-    if (a->object.area < 0 && r->for_training) {
+    if (a->object.area < 0 && r->for_training)
         note(r, BAD_AREA, r->annotations);
-        a->object.area = a->object.bbox[2] * a->object.bbox[3];
-    }
     r->annotations++;
     return DF_OK;
 }
@@ -220,19 +218,18 @@ static df_status sort_parts(struct reading *r, struct df_error *err)
     return DF_OK;
 }
 
-/* A training box must have an extent and something of it inside the image (where its size is known). */
+/* A training box must have an extent and something of it inside the image (where its size is known): the loader leaves out the others, the
+ * evaluation counts them as pycocotools does. */
 static void judge(struct reading *r, size_t position)
 {
-    struct annotation *a = &r->annotation[position];
+    const struct annotation *a = &r->annotation[position];
     const struct df_image_info *image = &r->image[a->image];
     const double *b = a->object.bbox;
 
     if (!(b[2] > 0 && b[3] > 0)) {
         note(r, NO_EXTENT, position);
-        a->image = SIZE_MAX;
     } else if (image->width && image->height && (b[0] >= image->width || b[1] >= image->height || b[0] + b[2] <= 0 || b[1] + b[3] <= 0)) {
         note(r, OUTSIDE, position);
-        a->image = SIZE_MAX;
     } else if (image->width && image->height &&
                !(b[0] >= -1 && b[1] >= -1 && b[0] + b[2] <= image->width + 1 && b[1] + b[3] <= image->height + 1)) {
         note(r, CLIPPED, position);
@@ -329,21 +326,17 @@ static void settle(const struct reading *r, struct df_coco_truth *truth)
     if (r->categories)
         memcpy(truth->category, r->category, r->categories * sizeof *truth->category);
     for (size_t i = 0; i < r->annotations; i++) {
-        if (r->annotation[i].image == SIZE_MAX) {
-            truth->skipped++;
-            continue;
-        }
         truth->image[r->annotation[i].image].count++;
         truth->objects++;
     }
+    truth->skipped = r->odd[NO_EXTENT].count + r->odd[OUTSIDE].count;
     truth->object = df_arena_alloc(truth->memory, truth->objects * sizeof *truth->object);
     for (size_t i = 0, at = 0; i < r->images; at += truth->image[i++].count) {
         truth->image[i].objects = truth->object + at;
         next[i] = at;
     }
     for (size_t i = 0; i < r->annotations; i++)
-        if (r->annotation[i].image != SIZE_MAX)
-            truth->object[next[r->annotation[i].image]++] = r->annotation[i].object;
+        truth->object[next[r->annotation[i].image]++] = r->annotation[i].object;
     free(next);
 }
 

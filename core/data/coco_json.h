@@ -10,10 +10,10 @@ struct df_coco_truth {
     size_t objects;
     struct df_object *object;
     uint64_t hash;
-    size_t skipped; /* boxes left out with a warning when `for_training` */
+    size_t skipped; /* boxes that the loader will leave out, told when `for_training` */
     struct df_arena *memory;
 };
-/* for_training: boxes without area are skipped with a warning, file names are checked; else every annotation is kept as it is (an
+/* Every annotation is kept as it is, for the evaluation; for_training: what training will leave out is told, file names are checked (an
  * annotation without id gets the next free one, without area w*h, both with a warning). */
 df_status df_coco_truth_read(const char *path, bool for_training, struct df_coco_truth **out, struct df_error *err);
 void df_coco_truth_free(struct df_coco_truth *truth);

@@ -10,7 +10,7 @@
 #include "core/data/datasets.h"
 #include "core/data/scene.h"
 
-#define RECIPE_VERSION 1 /* raised whenever pictures or boxes change: it is part of the hash */
+#define RECIPE_VERSION 1 /* raised whenever pictures or boxes change, and DF_SEMANTICS with it: cells have only the options */
 
 static const df_option scenes_options[] = {
     { "image_size", DF_INT_OPTION(struct df_scene_options, image_size), 96, 32, 1024, "width and height of an image, pixels" },

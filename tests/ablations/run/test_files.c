@@ -3,6 +3,7 @@
 #include "ablations/run/model.h"
 #include "core/base/file.h"
 #include "core/data/image_file.h"
+#include "core/metrics/coco_eval.h"
 #include "tests/ablations/run/tiny.h"
 
 enum { IMAGES = 10 };
@@ -67,6 +68,21 @@ static void contents_belong_to_the_identity(void **state)
     assert_non_null(strstr(cell[0]->json.data, "\"data_hash\""));
     assert_string_equal(cell[0]->id, cell[1]->id); /* where they lie does not matter */
     assert_string_not_equal(cell[0]->id, cell[2]->id);
+    /* the same sizes, another byte in a picture */
+    char path[600], *data;
+    size_t bytes;
+
+    snprintf(path, sizeof path, "%s/3.png", same);
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    data[bytes / 2] ^= 1;
+    assert_ok(df_file_write(path, data, bytes, &err));
+    free(data);
+
+    struct df_cell *fresh = file_cell(same, TINY_STUDENT);
+
+    assert_ok(df_cell_seal(fresh, &err));
+    assert_string_not_equal(fresh->id, cell[1]->id);
+    df_cell_free(fresh);
     for (int i = 0; i < 3; i++)
         df_cell_free(cell[i]);
 }
@@ -138,6 +154,69 @@ static void several_canvases_train_but_are_not_distilled(void **state)
     df_cell_free(teacher);
 }
 
+/* all.json with a box outside the image as validation.json; `category`: what its categories are called instead. */
+static void write_validation(const char *folder, const char *category)
+{
+    static const char mark[] = "\"annotations\":[", name[] = "\"even";
+    struct df_text json = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    char path[600], *data;
+    size_t bytes;
+
+    snprintf(path, sizeof path, "%s/all.json", folder);
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+
+    const char *at = strstr(data, mark) + strlen(mark), *last = strstr(data, name);
+
+    df_text_add_bytes(&json, data, (size_t)(at - data));
+    df_text_add(&json, "{\"id\":900,\"image_id\":10,\"category_id\":3,\"bbox\":[70,5,9,9],\"area\":81},");
+    df_text_add_bytes(&json, at, (size_t)(last - at));
+    df_text_addf(&json, "\"%s%s", category, last + strlen(name));
+    snprintf(path, sizeof path, "%s/validation.json", folder);
+    assert_ok(df_file_write(path, json.data, json.length, &err));
+    df_text_release(&json);
+    free(data);
+}
+
+/* A box that training leaves out stays in the ground truth: the run says what `defeat eval` says of its results. */
+static void a_bad_box_counts_in_the_evaluation(void **state)
+{
+    const char *folder = write_images("bad-box", 0, "");
+    struct df_cell *cell = file_cell(folder, TINY_STUDENT);
+    struct df_run_options options = tiny_run(tiny_out("bad-box-run"));
+    struct df_coco_scores scores = { 0 };
+    struct df_detection *detections;
+    struct df_coco_truth *truth;
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    char path[700];
+    size_t count;
+
+    (void)state;
+    write_validation(folder, "even");
+    tiny_into(cell->dataset->options, cell->dataset->options_size, "{\"train\":\"all.json\",\"validation\":\"validation.json\"}",
+              cell->dataset_options);
+    cell->schedule.epochs = 40;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    snprintf(path, sizeof path, "%s/tiny/runs/%s/results.json", options.out, cell->id);
+    assert_ok(df_coco_results_read(path, &detections, &count, &err));
+    snprintf(path, sizeof path, "%s/validation.json", folder);
+    assert_ok(df_coco_truth_read(path, false, &truth, &err));
+    assert_int_equal(truth->objects, IMAGES + 1);
+    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, &err));
+    assert_true(scores.value[DF_AP] > 0);
+    assert_memory_equal(scores.value, result->row.metric, sizeof scores.value);
+    df_coco_scores_release(&scores);
+    df_coco_truth_free(truth);
+    free(detections);
+    df_run_result_free(result);
+    write_validation(folder, "odd");
+    assert_ok(df_cell_seal(cell, &err));
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, "'odd'");
+    df_cell_free(cell);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +224,7 @@ int main(void)
         cmocka_unit_test(missing_files_are_an_error),
         cmocka_unit_test(files_train_and_teach),
         cmocka_unit_test(several_canvases_train_but_are_not_distilled),
+        cmocka_unit_test(a_bad_box_counts_in_the_evaluation),
     };
 
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);

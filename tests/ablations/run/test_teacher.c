@@ -213,6 +213,27 @@ static void cached_is_live(void **state)
     df_cell_free(cell);
 }
 
+/* A full stack of the distiller with the most terms: all of them are logged, each under a name of its own. */
+static void a_full_stack_logs_every_term(void **state)
+{
+    static const char options_text[] = "{\"head\":\"decoupled\"}";
+    struct df_cell *cell = student("defeat", options_text);
+    struct df_run_options options = tiny_run(tiny_out("once"));
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+
+    (void)state;
+    while (cell->distillers < DF_STACK_MAX)
+        tiny_add(cell, "defeat", options_text, teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_trainer_step(trainer, &err));
+    assert_true(trainer->terms.count >= 2 + 4 * DF_STACK_MAX);
+    assert_int_equal(trainer->means, trainer->terms.count);
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+}
+
 static char warned[1024];
 
 static void remember_warning(void *context, const char *text)
@@ -440,6 +461,7 @@ int main(void)
         cmocka_unit_test(who_waited_does_not_train_again),
         cmocka_unit_test(each_teacher_has_its_own_cache),
         cmocka_unit_test(cached_is_live),
+        cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),

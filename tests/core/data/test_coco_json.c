@@ -102,11 +102,12 @@ static void test_put_right(void **state)
     struct df_coco_truth *truth = read_text(text, true);
 
     (void)state;
-    assert_int_equal(truth->objects, 2);
-    assert_int_equal(truth->skipped, 2);
+    assert_int_equal(truth->objects, 4);                 /* the evaluation counts them all */
+    assert_int_equal(truth->skipped, 2);                 /* the loader will */
     assert_int_equal(truth->image[0].objects[0].id, 44); /* the next free one */
     assert_close(truth->image[0].objects[0].area, 6, 0, 0);
-    assert_int_equal(truth->image[0].objects[1].id, 43);
+    assert_int_equal(truth->image[0].objects[3].id, 43);
+    assert_close(truth->image[0].objects[2].area, -6, 0, 0);
     assert_non_null(strstr(warned, "1 annotation without id"));
     assert_non_null(strstr(warned, "without area"));
     assert_non_null(strstr(warned, "true or false as iscrowd"));
