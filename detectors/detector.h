@@ -33,12 +33,15 @@ struct df_detection_state {
     const int32_t *label;    /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
     const df_real *target;   /* [N*A*4] encoded boxes, meaningful where label >= 0 */
     size_t positives;        /* anchors with label >= 0, whole batch */
-    /* two-stage detectors: sampled proposals */
+    /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has R / N
+     * rows, whatever it holds: its proposals, then padding rows, which are boxes without area. */
     size_t proposals;                   /* R, whole batch; 0 for one-stage detectors */
     const struct df_box *proposal;      /* [R] canvas pixels */
     const uint32_t *proposal_image;     /* [R] */
-    const int32_t *proposal_label;      /* [R]: class >= 0, -1 background, -2 a padding row */
-    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)] */
+    const int32_t *proposal_label;      /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
+    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
+    const df_real *proposal_target;     /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
+    struct df_detector *detector;       /* whose state this is; NULL: out of a cache */
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
@@ -62,7 +65,7 @@ struct df_detector_class {
     df_status (*create)(const void *options, const struct df_network_options *network, size_t classes, struct df_parameters *parameters,
                         struct df_detector **out, struct df_error *err);
     void (*destroy)(struct df_detector *detector);
-    /* Fills state. labels: assign ground truth to anchors (training, and wherever distillers need labels). */
+    /* Fills state. labels: assign ground truth to anchors and sample proposals (training, and wherever distillers need labels). */
     void (*forward)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
                     struct df_detection_state *state);
     df_tensor *(*loss)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms);
@@ -71,6 +74,12 @@ struct df_detector_class {
                       const struct df_image_info *info, const struct df_category *category, struct df_detection *out);
     size_t (*max_detections)(const struct df_detector *detector);
     void (*fold)(struct df_detector *detector); /* freeze for inference: batch norms folded */
+    /* Two-stage detectors (else NULL). This network's RoI head over the neck of `features`, which may be another network's of the same width,
+     * on given proposals, laid out as in a state. *out = *features with its RoI part replaced: those proposals, labels and targets from the
+     * ground truth of features->images, logits and deltas. Gradients reach the head (unless frozen) and the features. All arrays live on
+     * the tape. */
+    void (*roi_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, size_t proposals,
+                     const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out);
 };
 enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 

@@ -90,9 +90,8 @@ static size_t add_level(struct df_postprocess *scratch, const struct df_postproc
     return found;
 }
 
-/* The box in pixels of the stored image, as COCO's x, y, width, height. */
-static void write_detection(const struct df_batch *images, size_t image, const struct df_image_info *info, struct df_box box,
-                            struct df_detection *out)
+void df_detection_write(const struct df_batch *images, size_t image, const struct df_image_info *info, struct df_box box,
+                        struct df_detection *out)
 {
     const float x = (float)images->scale_x[image], y = (float)images->scale_y[image];
     const struct df_box stored = { box.x0 / x, box.y0 / y, box.x1 / x, box.y1 / y };
@@ -125,7 +124,7 @@ size_t df_postprocess_run(struct df_postprocess *scratch, const struct df_postpr
     for (size_t i = 0; i < kept; i++) {
         const size_t k = scratch->keep[i];
 
-        write_detection(state->images, image, info, scratch->box[k], &out[i]);
+        df_detection_write(state->images, image, info, scratch->box[k], &out[i]);
         out[i].category_id = category[scratch->label[k]].id;
         out[i].score = (double)scratch->score[k];
     }

@@ -20,6 +20,9 @@ struct df_postprocess { /* scratch: taken once for a size and kept */
     uint32_t *index, *keep, *work;
 };
 void df_postprocess_release(struct df_postprocess *scratch);
+/* A box in canvas pixels as a detection's bbox: pixels of the stored image, COCO's x, y, width, height; and the image's id. */
+void df_detection_write(const struct df_batch *images, size_t image, const struct df_image_info *info, struct df_box box,
+                        struct df_detection *out);
 /* Detections of image `image` of the state, falling score, in stored-image pixels. Returns how many (<= options->detections). */
 size_t df_postprocess_run(struct df_postprocess *scratch, const struct df_postprocess_options *options, df_tape *tape,
                           const struct df_detection_state *state, size_t image, const struct df_image_info *info,

@@ -245,7 +245,8 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
                                           .canvas_w = batch->width,
                                           .classes = base->classes,
                                           .images = batch,
-                                          .levels = net->levels };
+                                          .levels = net->levels,
+                                          .detector = base };
     df_network_forward(base->network, tape, x, training, stage, level);
     df_conv_units_refresh(&net->units);
     for (size_t k = 0; k < DF_STAGES; k++)

@@ -26,20 +26,26 @@ static struct df_record_map map_of(struct df_record_layout *layout, bool wanted,
     return map;
 }
 
+/* Of the dense head: a proposal network has one, whatever the detector has. */
+static size_t dense_classes(const struct df_detection_state *state)
+{
+    return state->class_logits ? state->class_logits->shape.c : state->classes;
+}
+
 void df_record_layout_of(const struct df_detection_state *state, unsigned needs, struct df_record_layout *out)
 {
     memset(out, 0, sizeof *out);
     out->needs = needs;
     out->canvas_h = state->canvas_h;
     out->canvas_w = state->canvas_w;
-    out->classes = state->classes;
+    out->classes = dense_classes(state);
     out->levels = state->levels;
     out->anchors = state->anchors;
     for (size_t k = 0; k < DF_STAGES; k++)
         out->stage[k] = map_of(out, needs & DF_NEEDS_BACKBONE, state->stage[k].stride, state->stage[k].feature);
     for (size_t l = 0; l < state->levels; l++)
         out->neck[l] = map_of(out, needs & DF_NEEDS_NECK, state->neck[l].stride, state->neck[l].feature);
-    out->logits = place(out, needs & DF_NEEDS_DENSE_HEAD, state->anchors * state->classes);
+    out->logits = place(out, needs & DF_NEEDS_DENSE_HEAD, state->anchors * out->classes);
     out->deltas = place(out, needs & DF_NEEDS_BOX_DELTAS, state->anchors * 4);
 }
 
@@ -57,7 +63,7 @@ static void take(struct df_device *device, const df_tensor *from, uint64_t offse
 bool df_record_take(const struct df_record_layout *layout, const struct df_detection_state *state, struct df_device *device, void *record)
 {
     DF_ASSERT(state->batch == 1);
-    if (state->levels != layout->levels || state->anchors != layout->anchors || state->classes != layout->classes)
+    if (state->levels != layout->levels || state->anchors != layout->anchors || dense_classes(state) != layout->classes)
         return false;
     for (size_t k = 0; k < DF_STAGES; k++)
         if (!same_map(&layout->stage[k], state->stage[k].feature))
@@ -103,7 +109,7 @@ void df_record_state(const struct df_record_layout *layout, unsigned needs, cons
     out->batch = n;
     out->canvas_h = student->canvas_h;
     out->canvas_w = student->canvas_w;
-    out->classes = layout->classes;
+    out->classes = student->classes;
     out->images = student->images;
     for (size_t k = 0; k < DF_STAGES; k++) {
         out->stage[k].stride = layout->stage[k].stride;

@@ -282,13 +282,17 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 {
     struct df_detector *detector = trainer->model.detector;
     struct df_detection_state state = { 0 };
-    const struct df_batch *batch;
+    const struct df_batch *loaded;
+    struct df_batch batch;
 
-    DF_TRY(df_loader_get(trainer->loader, trainer->step, &batch, err));
+    DF_TRY(df_loader_get(trainer->loader, trainer->step, &loaded, err));
+    batch = *loaded;
+    batch.seed = (uint64_t)trainer->cell->seed;
+    batch.step = trainer->step;
     df_tape_reset(trainer->tape);
     df_parameters_zero_grad(trainer->model.parameters);
     trainer->terms.count = 0;
-    detector->class->forward(detector, trainer->tape, batch, true, true, &state);
+    detector->class->forward(detector, trainer->tape, &batch, true, true, &state);
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 

@@ -35,16 +35,21 @@ static size_t stored_shape(const struct df_parameter *item, size_t shape[4])
     case DF_LINEAR_WEIGHT:
         shape[0] = s.n, shape[1] = s.c;
         return 2;
+    case DF_FLAT_WEIGHT:
+        shape[0] = s.n, shape[1] = s.c * s.h * s.w;
+        return 2;
     default:
         shape[0] = df_count(s);
         return 1;
     }
 }
 
-/* [out,kh,kw,in] <-> [out,in,kh,kw]: rows of kh*kw x in, transposed; the identity for what is not a convolution */
+/* [out,kh,kw,in] <-> [out,in,kh,kw]: rows of kh*kw x in, transposed; the identity for what has no such axes */
+static bool transposed(const struct df_parameter *item) { return item->kind == DF_CONV_WEIGHT || item->kind == DF_FLAT_WEIGHT; }
+
 static void to_stored(const struct df_parameter *item, const df_real *values, float *stored)
 {
-    const bool conv = item->kind == DF_CONV_WEIGHT;
+    const bool conv = transposed(item);
     const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
 
     for (size_t i = 0; i < n; i++) {
@@ -57,7 +62,7 @@ static void to_stored(const struct df_parameter *item, const df_real *values, fl
 
 static void from_stored(const struct df_parameter *item, const float *stored, df_real *values)
 {
-    const bool conv = item->kind == DF_CONV_WEIGHT;
+    const bool conv = transposed(item);
     const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
 
     for (size_t i = 0; i < n; i++) {

@@ -10,7 +10,7 @@ struct df_conv_options {
 };
 /* w [F,KH,KW,C], bias [1,1,1,F] or NULL -> [N,OH,OW,F] */
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias, struct df_conv_options options);
-/* x [N,1,1,I] (or any shape: flattened to N rows), w [O,1,1,I], bias [1,1,1,O] or NULL -> [N,1,1,O] */
+/* x [N,1,1,I] (or any shape: flattened to N rows), w [O,1,1,I] (likewise, to O rows), bias [1,1,1,O] or NULL -> [N,1,1,O] */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias);
 enum df_norm_mode { DF_NORM_TRAIN, DF_NORM_EVAL /* running statistics; gamma, beta learn */ };
 /* gamma, beta [1,1,1,C]; running_*: device buffers [C], moved in DF_NORM_TRAIN. Frozen = EVAL with parameters that are not trainable. */
@@ -45,4 +45,15 @@ df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w); 
 df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride, size_t pad);
 df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w);
 df_tensor *df_softmax(df_tape *tape, df_tensor *x); /* over c */
+
+struct df_roi_options {
+    size_t size;     /* cells per side, at most 32 */
+    size_t sampling; /* samples per cell and axis; 0: as many as the cell has pixels, rounded up */
+    bool aligned;    /* coordinates are shifted by half a pixel; else RoIs are at least one pixel large */
+};
+/* RoIAlign (torchvision.ops.roi_align) from a pyramid: row r is box[r] (canvas pixels) of image[r], pooled from feature[level[r]]
+ * [N,h_l,w_l,C] with scale[l] map pixels per canvas pixel; a negative level gives zeros. Host arrays, copied. At most 8 levels.
+ * -> [R,size,size,C] */
+df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, size_t rows, const struct df_box *box,
+                        const uint32_t *image, const int32_t *level, struct df_roi_options options);
 #endif

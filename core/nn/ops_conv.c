@@ -80,7 +80,7 @@ static void linear_backward(df_tape *tape, struct df_node *node)
     df_tensor *x = node->in[0], *w = node->in[1], *bias = node->in[2];
     const df_shape ys = node->out->shape;
     const df_real *dy = node->out->grad;
-    const size_t rows = ys.n, in = w->shape.c, out = w->shape.n;
+    const size_t rows = ys.n, out = w->shape.n, in = df_count(w->shape) / out;
     bool fresh;
     df_real *dx = df_grad_fresh(tape, x, &fresh);
 
@@ -100,10 +100,10 @@ static void linear_backward(df_tape *tape, struct df_node *node)
 
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
 {
-    const size_t rows = x->shape.n, in = w->shape.c, out = w->shape.n;
+    const size_t rows = x->shape.n, out = w->shape.n, in = df_count(w->shape) / out;
     df_tensor *y = df_tensor_new(tape, (df_shape){ rows, 1, 1, out });
 
-    DF_ASSERT(df_count(x->shape) == rows * in && w->shape.h * w->shape.w == 1);
+    DF_ASSERT(df_count(x->shape) == rows * in);
     DF_ASSERT(!bias || df_same_shape(bias->shape, (df_shape){ 1, 1, 1, out }));
     if (bias)
         df_binary_into(tape, DF_BINARY_FIRST, bias->data, bias->shape, NULL, bias->shape, y->data, y->shape, 1, false);

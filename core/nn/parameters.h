@@ -25,7 +25,12 @@ struct df_initialiser {
     double a; /* constant, standard deviation or bound */
 };
 
-enum df_parameter_kind { DF_CONV_WEIGHT /* [out,kh,kw,in] */, DF_LINEAR_WEIGHT /* [out,1,1,in] */, DF_VECTOR /* [1,1,1,c] */ };
+enum df_parameter_kind {
+    DF_CONV_WEIGHT,   /* [out,kh,kw,in] */
+    DF_LINEAR_WEIGHT, /* [out,1,1,in] */
+    DF_VECTOR,        /* [1,1,1,c] */
+    DF_FLAT_WEIGHT    /* [out,h,w,in]: linear over a map; in files [out, in h w], as PyTorch flattens the map */
+};
 
 struct df_parameter {
     char name[96]; /* torchvision's names: "backbone.body.layer1.0.conv1.weight" */

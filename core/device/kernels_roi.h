@@ -1,0 +1,219 @@
+/* Kernels of RoIAlign (core/nn/ops_roi.c). He et al., "Mask R-CNN", ICCV 2017, as torchvision's roi_align defines it: a cell of the result
+ * is the mean of grid x grid samples, each bilinear; a sample outside [-1, size] counts as 0, one beyond the outer pixels' centres lies on
+ * them. Sample weights factor into the axes, so a cell is  y[i,j,:] = sum_y sum_x u_i(y) v_j(x) x[y,x,:]  with few rows y and columns x: the
+ * taps. The backward pass gathers: an index owns a row of the map and adds what every RoI gives to it, RoIs in order. */
+#ifndef DF_CORE_DEVICE_KERNELS_ROI_H
+#define DF_CORE_DEVICE_KERNELS_ROI_H
+#include <math.h>
+#include <string.h>
+
+#include "core/base/real.h"
+
+#define DF_KERNELS_ROI(X) X(ROI_ALIGN, roi_align) X(ROI_ALIGN_BACKWARD, roi_align_backward)
+enum { DF_ROI_LEVELS = 8, DF_ROI_SIZE = 32, DF_ROI_SAMPLES = 4, DF_ROI_TAPS = 2 * DF_ROI_SAMPLES, DF_ROI_BLOCK = 16 };
+
+/* One axis of a RoI on its map: cell c covers [start + c bin, start + (c + 1) bin), sampled at `grid` places. */
+struct df_roi_axis {
+    double start, bin, step; /* step = bin / grid */
+    size_t grid, extent;     /* extent: of the map */
+};
+/* A RoI's own arithmetic has the elements' precision, as in torchvision: the number of samples depends on its rounding. */
+static inline struct df_roi_axis df_roi_axis_of(float low, float high, df_real scale, size_t extent, size_t size, size_t sampling,
+                                                bool aligned)
+{
+    const df_real offset = aligned ? (df_real)0.5 : 0, start = low * scale - offset, length = high * scale - offset - start;
+    const df_real used = aligned || length > 1 ? length : 1, bin = used / (df_real)size;
+    struct df_roi_axis axis = { .start = (double)start, .bin = (double)bin, .grid = sampling, .extent = extent };
+
+    if (!sampling)
+        axis.grid = bin > 0 ? (size_t)ceil((double)bin) : 0;
+    axis.step = axis.grid ? axis.bin / (double)axis.grid : 0;
+    return axis;
+}
+
+struct df_roi_tap {
+    size_t at;
+    df_real weight;
+};
+static inline size_t df_roi_add_tap(struct df_roi_tap tap[DF_ROI_TAPS], size_t count, size_t at, double weight)
+{
+    size_t k = 0;
+
+    if (!(weight > 0))
+        return count;
+    while (k < count && tap[k].at != at)
+        k++;
+    if (k == count)
+        tap[count++] = (struct df_roi_tap){ at, 0 };
+    tap[k].weight += (df_real)weight;
+    return count;
+}
+
+/* Samples first, first + 1, ... (at most DF_ROI_SAMPLES) of a cell as weights of map positions. Returns how many positions. */
+static inline size_t df_roi_taps(const struct df_roi_axis *axis, size_t cell, size_t first, struct df_roi_tap tap[DF_ROI_TAPS])
+{
+    const size_t end = first + DF_ROI_SAMPLES < axis->grid ? first + DF_ROI_SAMPLES : axis->grid;
+    const double share = 1 / (double)axis->grid;
+    size_t count = 0;
+
+    for (size_t s = first; s < end; s++) {
+        const double at = axis->start + (double)cell * axis->bin + ((double)s + 0.5) * axis->step, inside = at > 0 ? at : 0;
+
+        if (!(at >= -1 && at <= (double)axis->extent))
+            continue;
+        if (inside >= (double)(axis->extent - 1)) {
+            count = df_roi_add_tap(tap, count, axis->extent - 1, share);
+        } else {
+            const size_t low = (size_t)inside;
+            const double right = inside - (double)low;
+
+            count = df_roi_add_tap(tap, count, low, (1 - right) * share);
+            count = df_roi_add_tap(tap, count, low + 1, right * share);
+        }
+    }
+    return count;
+}
+
+/* y[c] += sum over the taps of weight * x[at][c] */
+static inline void df_roi_gather(const df_real *x, size_t width, size_t channels, const struct df_roi_tap *rows, size_t row_count,
+                                 const struct df_roi_tap *columns, size_t column_count, df_real *restrict y)
+{
+    size_t first = 0;
+
+    for (; first + DF_ROI_BLOCK <= channels; first += DF_ROI_BLOCK) {
+        df_real sum[DF_ROI_BLOCK];
+
+        memcpy(sum, y + first, sizeof sum);
+        for (size_t i = 0; i < row_count; i++)
+            for (size_t j = 0; j < column_count; j++) {
+                const df_real *restrict from = x + (rows[i].at * width + columns[j].at) * channels + first;
+                const df_real weight = rows[i].weight * columns[j].weight;
+
+                for (size_t c = 0; c < DF_ROI_BLOCK; c++)
+                    sum[c] += weight * from[c];
+            }
+        memcpy(y + first, sum, sizeof sum);
+    }
+    for (size_t i = 0; i < row_count; i++)
+        for (size_t j = 0; j < column_count; j++) {
+            const df_real *restrict from = x + (rows[i].at * width + columns[j].at) * channels;
+            const df_real weight = rows[i].weight * columns[j].weight;
+
+            for (size_t c = first; c < channels; c++)
+                y[c] += weight * from[c];
+        }
+}
+
+/* Row i = (RoI, row of cells) of y [R,size,size,C]; zeros where level is negative */
+struct df_roi_align_args {
+    const df_real *x[DF_ROI_LEVELS]; /* [N,height,width,C] */
+    size_t height[DF_ROI_LEVELS], width[DF_ROI_LEVELS];
+    df_real scale[DF_ROI_LEVELS];
+    const struct df_box *box;
+    const uint32_t *image;
+    const int32_t *level;
+    df_real *y;
+    size_t size, sampling, channels;
+    bool aligned;
+};
+static inline void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
+{
+    const size_t r = i / a->size, cell = i % a->size;
+    df_real *y = a->y + i * a->size * a->channels;
+    struct df_roi_tap rows[DF_ROI_TAPS], columns[DF_ROI_TAPS];
+
+    memset(y, 0, a->size * a->channels * sizeof *y);
+    if (a->level[r] < 0)
+        return;
+    const size_t level = (size_t)a->level[r], height = a->height[level], width = a->width[level];
+    const struct df_box box = a->box[r];
+    const df_real *x = a->x[level] + a->image[r] * height * width * a->channels;
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], height, a->size, a->sampling, a->aligned);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], width, a->size, a->sampling, a->aligned);
+
+    for (size_t v = 0; v < vertical.grid; v += DF_ROI_SAMPLES) {
+        const size_t row_count = df_roi_taps(&vertical, cell, v, rows);
+
+        for (size_t j = 0; j < a->size; j++)
+            for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
+                const size_t column_count = df_roi_taps(&across, j, u, columns);
+
+                df_roi_gather(x, width, a->channels, rows, row_count, columns, column_count, y + j * a->channels);
+            }
+    }
+}
+
+/* x between 0 and the centre of the last pixel */
+static inline double df_roi_inside(double x, size_t extent) { return x > 0 ? fmin(x, (double)(extent - 1)) : 0; }
+
+/* u_cell(row): the weight of a map row in a row of cells; a sample reaches the rows less than 1 away */
+static inline df_real df_roi_row_weight(const struct df_roi_axis *axis, size_t cell, size_t row)
+{
+    const double first = axis->start + (double)cell * axis->bin, last = first + axis->bin;
+    struct df_roi_tap tap[DF_ROI_TAPS];
+    df_real weight = 0;
+
+    if (first <= last && (df_roi_inside(first, axis->extent) >= (double)row + 1 || df_roi_inside(last, axis->extent) <= (double)row - 1))
+        return 0;
+    for (size_t v = 0; v < axis->grid; v += DF_ROI_SAMPLES) {
+        const size_t count = df_roi_taps(axis, cell, v, tap);
+
+        for (size_t k = 0; k < count; k++)
+            weight += tap[k].at == row ? tap[k].weight : 0;
+    }
+    return weight;
+}
+
+/* Row i = (image, row) of dx [N,height,width,C], one level: dx (+)= sum over the level's RoIs of that image */
+struct df_roi_align_backward_args {
+    const df_real *dy; /* [R,size,size,C] */
+    df_real *dx;
+    const struct df_box *box;
+    const uint32_t *image;
+    const int32_t *level;
+    size_t rois, size, sampling, channels, height, width;
+    int32_t this_level;
+    df_real scale;
+    bool aligned, add;
+};
+static inline void df_roi_scatter_row(const struct df_roi_align_backward_args *a, size_t r, size_t row, df_real *restrict dx)
+{
+    const struct df_box box = a->box[r];
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, a->size, a->sampling, a->aligned);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, a->size, a->sampling, a->aligned);
+    const df_real *dy = a->dy + r * a->size * a->size * a->channels;
+    struct df_roi_tap columns[DF_ROI_TAPS];
+    df_real weight[DF_ROI_SIZE];
+    bool any = false;
+
+    for (size_t cell = 0; cell < a->size; cell++) {
+        weight[cell] = df_roi_row_weight(&vertical, cell, row);
+        any |= weight[cell] > 0;
+    }
+    for (size_t j = 0; any && j < a->size; j++)
+        for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
+            const size_t count = df_roi_taps(&across, j, u, columns);
+
+            for (size_t cell = 0; cell < a->size; cell++)
+                for (size_t k = 0; weight[cell] > 0 && k < count; k++) {
+                    const df_real *restrict from = dy + (cell * a->size + j) * a->channels;
+                    const df_real share = weight[cell] * columns[k].weight;
+                    df_real *restrict to = dx + columns[k].at * a->channels;
+
+                    for (size_t c = 0; c < a->channels; c++)
+                        to[c] += share * from[c];
+                }
+        }
+}
+static inline void df_k_roi_align_backward(size_t i, const struct df_roi_align_backward_args *a)
+{
+    const size_t n = i / a->height, row = i % a->height;
+    df_real *dx = a->dx + i * a->width * a->channels;
+
+    if (!a->add)
+        memset(dx, 0, a->width * a->channels * sizeof *dx);
+    for (size_t r = 0; r < a->rois; r++)
+        if (a->level[r] == a->this_level && a->image[r] == n)
+            df_roi_scatter_row(a, r, row, dx);
+}
+#endif

@@ -1,0 +1,83 @@
+/* MultiScaleRoIAlign, TwoMLPHead and FastRCNNPredictor of torchvision: definitions, initial weights, names ("roi_heads.box_head.fc6.weight").
+ * Its level rule, floor(k0 + log2(sqrt(area) / s0) + 1e-6) clamped to the levels there are, is evaluated without logarithms. */
+#include "detectors/box_head.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "core/geometry/box.h"
+
+enum { FC6, FC7, CLASSES, BOXES };
+
+static void add_linear(struct df_box_head *head, struct df_parameters *parameters, int part, const char *name, df_shape weight)
+{
+    const enum df_parameter_kind kind = weight.h * weight.w > 1 ? DF_FLAT_WEIGHT : DF_LINEAR_WEIGHT;
+    const struct df_initialiser init = { DF_INIT_UNIFORM, 1 / sqrt((double)(df_count(weight) / weight.n)) }; /* torch.nn.Linear */
+    char full[96];
+
+    snprintf(full, sizeof full, "roi_heads.%s.weight", name);
+    head->weight[part] = df_parameters_add(parameters, full, kind, weight, init, DF_RNG_INIT);
+    snprintf(full, sizeof full, "roi_heads.%s.bias", name);
+    head->bias[part] = df_parameters_add(parameters, full, DF_VECTOR, (df_shape){ 1, 1, 1, weight.n }, init, DF_RNG_INIT);
+}
+
+void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters, size_t levels,
+                      size_t channels, size_t width, size_t classes)
+{
+    const size_t size = (size_t)options->size;
+
+    *head = (struct df_box_head){ .options = *options, .levels = levels, .channels = channels };
+    add_linear(head, parameters, FC6, "box_head.fc6", (df_shape){ width, size, size, channels });
+    add_linear(head, parameters, FC7, "box_head.fc7", (df_shape){ width, 1, 1, width });
+    add_linear(head, parameters, CLASSES, "box_predictor.cls_score", (df_shape){ classes + 1, 1, 1, width });
+    add_linear(head, parameters, BOXES, "box_predictor.bbox_pred", (df_shape){ 4 * (classes + 1), 1, 1, width });
+}
+
+void df_box_head_freeze(struct df_box_head *head)
+{
+    for (size_t i = 0; i < 4; i++)
+        head->weight[i]->trainable = head->bias[i]->trainable = false;
+}
+
+/* The last level whose stride is at most 2^floor(k0 + log2(side) + 1e-6), side = sqrt(area) / s0 in float as torchvision has it. */
+static int32_t level_of(const struct df_box_head *head, const struct df_detection_state *features, struct df_box box)
+{
+    const double slack = 1 - 6.931471803e-7; /* 2^-1e-6 */
+    const float side = sqrtf(df_box_area(box)) / (float)head->options.canonical_size;
+    size_t level = 0;
+
+    if (!(box.x1 > box.x0 && box.y1 > box.y0))
+        return -1;
+    while (level + 1 < head->levels &&
+           (double)side >= slack * ldexp((double)features->neck[level + 1].stride, -(int)head->options.canonical_level))
+        level++;
+    return (int32_t)level;
+}
+
+static df_tensor *linear(const struct df_box_head *head, df_tape *tape, int part, df_tensor *x)
+{
+    return df_linear(tape, x, df_parameter_tensor(tape, head->weight[part]), df_parameter_tensor(tape, head->bias[part]));
+}
+
+void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features, size_t rows,
+                         const struct df_box *box, const uint32_t *image, df_tensor **logits, df_tensor **deltas)
+{
+    const struct df_roi_options options = { (size_t)head->options.size, (size_t)head->options.sampling, head->options.aligned };
+    int32_t *level = df_tape_host(tape, rows * sizeof *level);
+    df_tensor *feature[DF_LEVELS], *x;
+    double scale[DF_LEVELS];
+
+    DF_ASSERT(features->levels >= head->levels);
+    for (size_t l = 0; l < head->levels; l++) {
+        feature[l] = features->neck[l].feature;
+        scale[l] = 1 / (double)features->neck[l].stride;
+        DF_ASSERT(feature[l] && feature[l]->shape.c == head->channels);
+    }
+    for (size_t r = 0; r < rows; r++)
+        level[r] = level_of(head, features, box[r]);
+    x = df_roi_align(tape, feature, scale, head->levels, rows, box, image, level, options);
+    x = df_relu(tape, linear(head, tape, FC6, x));
+    x = df_relu(tape, linear(head, tape, FC7, x));
+    *logits = linear(head, tape, CLASSES, x);
+    *deltas = linear(head, tape, BOXES, x);
+}

@@ -1,0 +1,25 @@
+/* The RoI head of a two-stage detector: RoIAlign, two linear layers, class logits and box deltas. Used by faster_rcnn.c. */
+#ifndef DF_DETECTORS_BOX_HEAD_H
+#define DF_DETECTORS_BOX_HEAD_H
+#include "detectors/detector.h"
+
+struct df_box_head_options {
+    int64_t size, sampling; /* RoIAlign: cells per side; samples per cell and axis, 0: as many as pixels */
+    bool aligned;
+    double canonical_size;   /* side of a square (canvas pixels) that is pooled ... */
+    int64_t canonical_level; /* ... from the map of stride 2^this */
+    int64_t fc_width;
+};
+struct df_box_head {
+    struct df_box_head_options options;
+    size_t levels, channels;
+    struct df_parameter *weight[4], *bias[4]; /* fc6, fc7, cls_score, bbox_pred */
+};
+/* width: of the two linear layers */
+void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters, size_t levels,
+                      size_t channels, size_t width, size_t classes);
+void df_box_head_freeze(struct df_box_head *head);
+/* Logits [R,1,1,K+1] and deltas [R,1,1,4(K+1)] of boxes over the first levels of a neck. A box without area sees zeros. */
+void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features, size_t rows,
+                         const struct df_box *box, const uint32_t *image, df_tensor **logits, df_tensor **deltas);
+#endif

@@ -1,0 +1,424 @@
+/* Faster R-CNN (Ren et al., NeurIPS 2015) with a feature pyramid (Lin et al., CVPR 2017), by torchvision's definitions, names and defaults
+ * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals are made and chosen on the host and get no gradient.
+ * Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are boxes
+ * without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
+#include "detectors/faster_rcnn.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/geometry/box.h"
+#include "core/nn/losses.h"
+#include "detectors/box_head.h"
+#include "detectors/roi_postprocess.h"
+#include "detectors/rpn.h"
+
+struct faster_options {
+    struct df_rpn_options rpn;
+    double rpn_class_loss_weight, rpn_box_loss_weight;
+    struct df_box_head_options head;
+    double fg_iou, bg_iou; /* best IoU >= fg_iou: the box's class; < bg_iou: background; between: ignored */
+    bool add_truth;
+    struct df_sampler sampler;
+    double class_loss_weight, box_loss_weight, box_beta;
+    struct df_list box_weights;
+    struct df_roi_postprocess_options post;
+};
+
+#define ROW struct faster_options
+static const df_option faster_options[] = {
+    { "anchor_size", DF_REAL_LIST_OPTION(ROW, rpn.anchor.size), 0, 1, 1e5, .help = "base size of each level's anchors (canvas pixels)",
+      .text = "32,64,128,256,512" },
+    { "anchor_scales", DF_REAL_LIST_OPTION(ROW, rpn.anchor.scales), 0, 0.01, 100, .help = "sizes per level, times its base size",
+      .text = "1" },
+    { "anchor_ratios", DF_REAL_LIST_OPTION(ROW, rpn.anchor.ratios), 0, 0.01, 100, .help = "height / width of the anchors",
+      .text = "0.5,1,2" },
+    { "anchor_truncate", DF_BOOL_OPTION(ROW, rpn.anchor.truncate), 0, 0, 1, .help = "cut size x scale to whole pixels" },
+    { "anchor_rounding", DF_BOOL_OPTION(ROW, rpn.anchor.rounding), 1, 0, 1,
+      .help = "round the corners of a cell's anchors to whole pixels" },
+    { "anchor_offset", DF_REAL_OPTION(ROW, rpn.anchor.offset), 0, 0, 1, .help = "where in its cell an anchor is centred (cells)" },
+    { "rpn_convs", DF_INT_OPTION(ROW, rpn.convs), 1, 0, DF_RPN_CONVS, .help = "3x3 convolutions of the proposal network" },
+    { "rpn_init_std", DF_REAL_OPTION(ROW, rpn.weight_std), 0.01, 0, 10, .help = "standard deviation of its first weights" },
+    { "rpn_fg_iou", DF_REAL_OPTION(ROW, rpn.matcher.fg_iou), 0.7, 0, 1, .help = "an anchor with at least this IoU is positive" },
+    { "rpn_bg_iou", DF_REAL_OPTION(ROW, rpn.matcher.bg_iou), 0.3, 0, 1,
+      .help = "an anchor below this IoU is background, between the two it is ignored" },
+    { "rpn_low_quality", DF_BOOL_OPTION(ROW, rpn.matcher.low_quality), 1, 0, 1, .help = "the best anchors of every object are positive" },
+    { "rpn_low_quality_iou", DF_REAL_OPTION(ROW, rpn.matcher.low_quality_iou), 0, 0, 1, .help = "... if their IoU is above this",
+      .when = "rpn_low_quality=1" },
+    { "rpn_low_quality_box", DF_CHOICE_OPTION(ROW, rpn.matcher.low_quality_box), DF_FORCED_BEST, 0, 1,
+      .help = "such an anchor learns the box it overlaps most, or the object's own", .choices = "best|own", .when = "rpn_low_quality=1" },
+    { "rpn_batch", DF_INT_OPTION(ROW, rpn.sampler.size), 256, 1, 1000000, .help = "anchors per image in the proposal network's losses" },
+    { "rpn_positive", DF_REAL_OPTION(ROW, rpn.sampler.positive), 0.5, 0, 1, .help = "largest share of positives among them" },
+    { "rpn_box_weights", DF_REAL_LIST_OPTION(ROW, rpn.box_weights), 0, 1e-3, 1e3, .help = "factors of its deltas dx, dy, dw, dh",
+      .text = "1,1,1,1" },
+    { "rpn_box_beta", DF_REAL_OPTION(ROW, rpn.box_beta), 1.0 / 9, 0, 100, .help = "its smooth L1: where it turns linear" },
+    { "rpn_class_loss_weight", DF_REAL_OPTION(ROW, rpn_class_loss_weight), 1, 0, 1e4, .help = "weight of its objectness loss" },
+    { "rpn_box_loss_weight", DF_REAL_OPTION(ROW, rpn_box_loss_weight), 1, 0, 1e4, .help = "weight of its box loss" },
+    { "rpn_pre_nms_train", DF_INT_OPTION(ROW, rpn.pre_nms[DF_PROPOSE_TRAIN]), 2000, 1, 1000000,
+      .help = "most candidates per level before suppression, in training" },
+    { "rpn_pre_nms_test", DF_INT_OPTION(ROW, rpn.pre_nms[DF_PROPOSE_TEST]), 1000, 1, 1000000, .help = "... else" },
+    { "rpn_post_nms_train", DF_INT_OPTION(ROW, rpn.post_nms[DF_PROPOSE_TRAIN]), 2000, 1, 1000000,
+      .help = "most proposals per image, in training" },
+    { "rpn_post_nms_test", DF_INT_OPTION(ROW, rpn.post_nms[DF_PROPOSE_TEST]), 1000, 1, 1000000, .help = "... else" },
+    { "rpn_nms_iou", DF_REAL_OPTION(ROW, rpn.nms_iou), 0.7, 0, 1,
+      .help = "non-maximum suppression: largest IoU of two kept proposals of a level" },
+    { "rpn_score_threshold", DF_REAL_OPTION(ROW, rpn.score_threshold), 0, 0, 1, .help = "proposals have at least this score" },
+    { "rpn_min_size", DF_REAL_OPTION(ROW, rpn.min_size), 1e-3, 1e-6, 1e4, .help = "smallest side of a proposal (canvas pixels)" },
+    { "roi_size", DF_INT_OPTION(ROW, head.size), 7, 1, DF_ROI_SIZE, .help = "RoIAlign: cells per side" },
+    { "roi_sampling", DF_INT_OPTION(ROW, head.sampling), 2, 0, 64,
+      .help = "RoIAlign: samples per cell and axis; 0: as many as it has map pixels" },
+    { "roi_aligned", DF_BOOL_OPTION(ROW, head.aligned), 0, 0, 1, .help = "RoIAlign: shift by half a map pixel" },
+    { "roi_canonical_size", DF_REAL_OPTION(ROW, head.canonical_size), 224, 1, 1e5, .help = "a square of this side (canvas pixels) ..." },
+    { "roi_canonical_level", DF_INT_OPTION(ROW, head.canonical_level), 4, 0, 12, .help = "... is pooled from the map of stride 2^this" },
+    { "fc_width", DF_INT_OPTION(ROW, head.fc_width), 1024, 1, 65536,
+      .help = "width of the RoI head's two layers; a network's head_width replaces it (channels)" },
+    { "fg_iou", DF_REAL_OPTION(ROW, fg_iou), 0.5, 0, 1, .help = "a proposal with at least this IoU has the object's class" },
+    { "bg_iou", DF_REAL_OPTION(ROW, bg_iou), 0.5, 0, 1, .help = "a proposal below this IoU is background, between the two it is ignored" },
+    { "add_truth", DF_BOOL_OPTION(ROW, add_truth), 1, 0, 1, .help = "in training the objects' own boxes are proposals too" },
+    { "roi_batch", DF_INT_OPTION(ROW, sampler.size), 512, 1, 100000, .help = "sampled proposals per image" },
+    { "roi_positive", DF_REAL_OPTION(ROW, sampler.positive), 0.25, 0, 1, .help = "largest share of positives among them" },
+    { "class_loss_weight", DF_REAL_OPTION(ROW, class_loss_weight), 1, 0, 1e4, .help = "weight of the class loss" },
+    { "box_loss_weight", DF_REAL_OPTION(ROW, box_loss_weight), 1, 0, 1e4, .help = "weight of the box loss" },
+    { "box_beta", DF_REAL_OPTION(ROW, box_beta), 1.0 / 9, 0, 100, .help = "smooth L1: where it turns linear" },
+    { "box_weights", DF_REAL_LIST_OPTION(ROW, box_weights), 0, 1e-3, 1e3, .help = "factors of the deltas dx, dy, dw, dh",
+      .text = "10,10,5,5" },
+    { "score_threshold", DF_REAL_OPTION(ROW, post.score_threshold), 0.05, 0, 1, .help = "detections have a score above this" },
+    { "min_size", DF_REAL_OPTION(ROW, post.min_size), 1e-2, 0, 1e4, .help = "smallest side of a detection (canvas pixels)" },
+    { "nms_iou", DF_REAL_OPTION(ROW, post.nms_iou), 0.5, 0, 1,
+      .help = "non-maximum suppression: largest IoU of two kept boxes of a class" },
+    { "detections", DF_INT_OPTION(ROW, post.detections), 100, 1, 100000, .help = "most detections per image" },
+    { 0 },
+};
+#undef ROW
+
+struct faster {
+    struct df_detector base;
+    struct faster_options options;
+    struct df_conv_units units;
+    struct df_rpn rpn;
+    struct df_box_head head;
+    size_t room; /* candidates of an image for sampling */
+    struct df_box *candidate;
+    int32_t *label;
+    uint8_t *chosen;
+    uint32_t *scratch;
+};
+
+static df_status check_lists(const struct faster_options *options, size_t levels, struct df_error *err)
+{
+    const struct {
+        const char *name;
+        const struct df_list *list;
+    } weights[] = { { "rpn_box_weights", &options->rpn.box_weights }, { "box_weights", &options->box_weights } };
+
+    if (options->rpn.anchor.size.count != levels)
+        return df_fail(err, DF_ERR_USAGE,
+                       "detector.anchor_size: %zu sizes for %zu levels (one per level that network.fpn_stages and extra make)",
+                       options->rpn.anchor.size.count, levels);
+    if (options->rpn.anchor.scales.count == 0 || options->rpn.anchor.ratios.count == 0)
+        return df_fail(err, DF_ERR_USAGE, "detector.%s: empty, expected at least one",
+                       options->rpn.anchor.scales.count ? "anchor_ratios" : "anchor_scales");
+    for (size_t i = 0; i < 2; i++)
+        if (weights[i].list->count != 4)
+            return df_fail(err, DF_ERR_USAGE, "detector.%s: %zu numbers, expected 4 (dx, dy, dw, dh)", weights[i].name,
+                           weights[i].list->count);
+    return DF_OK;
+}
+
+static df_status check_options(const struct faster_options *options, const struct df_network_options *network, struct df_error *err)
+{
+    enum { STANDARD_HEAD_CONVS = 4 }; /* of the networks' table */
+
+    DF_TRY(df_network_check(network, "network", err));
+    DF_TRY(check_lists(options, df_network_options_levels(network), err));
+    if (network->head_convs != STANDARD_HEAD_CONVS)
+        return df_fail(err, DF_ERR_USAGE,
+                       "network.head_convs: %lld has no effect on detector 'faster_rcnn' [leave it out; detector.rpn_convs counts the "
+                       "convolutions of the proposal network]",
+                       (long long)network->head_convs);
+    if (options->rpn.matcher.bg_iou > options->rpn.matcher.fg_iou)
+        return df_fail(err, DF_ERR_USAGE, "detector.rpn_bg_iou: %g is above rpn_fg_iou %g", options->rpn.matcher.bg_iou,
+                       options->rpn.matcher.fg_iou);
+    if (options->bg_iou > options->fg_iou)
+        return df_fail(err, DF_ERR_USAGE, "detector.bg_iou: %g is above fg_iou %g", options->bg_iou, options->fg_iou);
+    return DF_OK;
+}
+
+static df_status faster_create(const void *options, const struct df_network_options *network, size_t classes,
+                               struct df_parameters *parameters, struct df_detector **out, struct df_error *err)
+{
+    const size_t first = parameters->count;
+    struct df_network *body;
+    struct faster *net;
+
+    *out = NULL;
+    DF_TRY(check_options(options, network, err));
+    DF_TRY(df_network_new(network, parameters, &body, err));
+    net = df_calloc(1, sizeof *net);
+    net->options = *(const struct faster_options *)options;
+    for (size_t k = 0; k < 4; k++)
+        net->options.post.box_weights[k] = (float)net->options.box_weights.value[k];
+    net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
+    df_rpn_init(&net->rpn, &net->options.rpn, &net->units, network, df_network_levels(body));
+    df_box_head_init(&net->head, &net->options.head, parameters, network->fpn_stages.count, (size_t)network->fpn_channels,
+                     (size_t)(network->head_width ? network->head_width : net->options.head.fc_width), classes);
+    net->base = (struct df_detector){ .class = &df_detector_faster_rcnn,
+                                      .network = body,
+                                      .parameters = parameters,
+                                      .first_parameter = first,
+                                      .end_parameter = parameters->count,
+                                      .classes = classes };
+    *out = &net->base;
+    return DF_OK;
+}
+
+static void faster_destroy(struct df_detector *base)
+{
+    struct faster *net = (struct faster *)base;
+
+    df_network_free(base->network);
+    df_conv_units_release(&net->units);
+    df_rpn_release(&net->rpn);
+    free(net->candidate);
+    free(net->label);
+    free(net->chosen);
+    free(net->scratch);
+    free(net);
+}
+
+/* ---- proposals ---- */
+
+/* The index of the object a box is matched with, -1 background, -2 ignored: the best IoU, of equal ones the first. */
+static int32_t match(const struct faster *net, const struct df_ground_truth *truth, struct df_box box)
+{
+    float most = 0;
+    int32_t best = 0;
+
+    for (size_t g = 0; g < truth->count; g++) {
+        const float iou = df_box_iou(truth->boxes[g], box);
+
+        if (iou > most) {
+            most = iou;
+            best = (int32_t)g;
+        }
+    }
+    if (truth->count == 0 || most < (float)net->options.bg_iou)
+        return -1;
+    return most >= (float)net->options.fg_iou ? best : -2;
+}
+
+/* With room for more objects than images have, so that the heap is asked once. */
+static void reserve(struct faster *net, size_t objects)
+{
+    enum { OBJECTS = 256 };
+    const size_t most = (size_t)net->options.rpn.post_nms[DF_PROPOSE_TRAIN], room = most + (objects > OBJECTS ? objects : OBJECTS);
+
+    if (room <= net->room)
+        return;
+    net->room = room;
+    net->candidate = df_realloc(net->candidate, room * sizeof *net->candidate);
+    net->label = df_realloc(net->label, room * sizeof *net->label);
+    net->chosen = df_realloc(net->chosen, room * sizeof *net->chosen);
+    net->scratch = df_realloc(net->scratch, room * sizeof *net->scratch);
+}
+
+/* Proposals of training: the network's, then the objects; sampled, in that order. */
+static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image, struct df_box *out)
+{
+    const struct df_ground_truth *truth = &state->images->truth[image];
+    size_t count, taken = 0;
+
+    reserve(net, truth->count);
+    count = df_rpn_propose(&net->rpn, tape, state, image, DF_PROPOSE_TRAIN, net->candidate);
+    for (size_t g = 0; net->options.add_truth && g < truth->count; g++)
+        net->candidate[count++] = truth->boxes[g];
+    for (size_t i = 0; i < count; i++)
+        net->label[i] = match(net, truth, net->candidate[i]);
+    df_sample(&net->options.sampler, state->images, image, DF_SAMPLE_PROPOSALS, count, net->label, net->chosen, net->scratch);
+    for (size_t i = 0; i < count; i++)
+        if (net->chosen[i])
+            out[taken++] = net->candidate[i];
+    return taken;
+}
+
+/* Labels and encoded boxes of given proposals. */
+static void label_proposals(const struct faster *net, df_tape *tape, struct df_detection_state *state)
+{
+    int32_t *label = df_tape_host(tape, state->proposals * sizeof *label);
+    df_real *target = df_tape_host(tape, state->proposals * 4 * sizeof *target);
+
+    memset(target, 0, state->proposals * 4 * sizeof *target);
+    for (size_t r = 0; r < state->proposals; r++) {
+        const struct df_ground_truth *truth = &state->images->truth[state->proposal_image[r]];
+        const struct df_box box = state->proposal[r];
+        float deltas[4];
+
+        label[r] = box.x1 > box.x0 && box.y1 > box.y0 ? match(net, truth, box) : -2;
+        if (label[r] < 0)
+            continue;
+        df_box_encode(box, truth->boxes[label[r]], net->options.post.box_weights, deltas);
+        for (size_t k = 0; k < 4; k++)
+            target[4 * r + k] = (df_real)deltas[k];
+        label[r] = truth->labels[label[r]];
+    }
+    state->proposal_label = label;
+    state->proposal_target = target;
+}
+
+/* ---- forward ---- */
+
+static void make_proposals(struct faster *net, df_tape *tape, bool labels, struct df_detection_state *state)
+{
+    const size_t rows = (size_t)(labels ? net->options.sampler.size : net->options.rpn.post_nms[DF_PROPOSE_TEST]);
+    struct df_box *box = df_tape_host(tape, state->batch * rows * sizeof *box);
+    uint32_t *image = df_tape_host(tape, state->batch * rows * sizeof *image);
+
+    for (size_t n = 0; n < state->batch; n++) {
+        struct df_box *own = box + n * rows;
+        size_t count =
+            labels ? sample_proposals(net, tape, state, n, own) : df_rpn_propose(&net->rpn, tape, state, n, DF_PROPOSE_TEST, own);
+
+        for (; count < rows; count++)
+            own[count] = (struct df_box){ 0 };
+        for (size_t r = 0; r < rows; r++)
+            image[n * rows + r] = (uint32_t)n;
+    }
+    state->proposals = state->batch * rows;
+    state->proposal = box;
+    state->proposal_image = image;
+}
+
+static void faster_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+                           struct df_detection_state *state)
+{
+    struct faster *net = (struct faster *)base;
+    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
+    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
+
+    *state = (struct df_detection_state){ .batch = batch->n,
+                                          .canvas_h = batch->height,
+                                          .canvas_w = batch->width,
+                                          .classes = base->classes,
+                                          .images = batch,
+                                          .levels = net->rpn.levels,
+                                          .detector = base };
+    df_network_forward(base->network, tape, x, training, stage, level);
+    df_conv_units_refresh(&net->units);
+    for (size_t k = 0; k < DF_STAGES; k++)
+        state->stage[k] = (struct df_stage_map){ (size_t)4 << k, stage[k] };
+    for (size_t l = 0; l < state->levels; l++)
+        state->neck[l] = (struct df_neck_level){ .stride = df_network_stride(base->network, l), .feature = level[l] };
+    df_rpn_forward(&net->rpn, tape, level, training, state);
+    if (labels)
+        df_rpn_assign(&net->rpn, tape, state);
+    make_proposals(net, tape, labels, state);
+    if (labels)
+        label_proposals(net, tape, state);
+    df_box_head_forward(&net->head, tape, state, state->proposals, state->proposal, state->proposal_image, &state->roi_logits,
+                        &state->roi_deltas);
+}
+
+static void faster_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t proposals,
+                            const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out)
+{
+    const struct faster *net = (const struct faster *)base;
+    struct df_box *box = df_tape_host(tape, proposals * sizeof *box);
+    uint32_t *image = df_tape_host(tape, proposals * sizeof *image);
+
+    memcpy(box, proposal, proposals * sizeof *box);
+    memcpy(image, proposal_image, proposals * sizeof *image);
+    *out = *features;
+    out->proposals = proposals;
+    out->proposal = box;
+    out->proposal_image = image;
+    label_proposals(net, tape, out);
+    df_box_head_forward(&net->head, tape, features, proposals, box, image, &out->roi_logits, &out->roi_deltas);
+}
+
+/* ---- loss, detections ---- */
+
+/* Over the rows that are neither padding nor ignored: cross-entropy; smooth L1 of the own class's deltas of positives. Both divided by the
+ * number of those rows. */
+static void roi_loss(const struct faster *net, df_tape *tape, const struct df_detection_state *state, df_tensor **classes, df_tensor **box)
+{
+    const size_t rows = state->proposals, columns = state->classes + 1;
+    int32_t *label = df_tape_host(tape, rows * sizeof *label);
+    uint8_t *use = df_tape_host(tape, rows * columns);
+    df_real *target = df_tape_host(tape, rows * columns * 4 * sizeof *target);
+    size_t counted = 0;
+    double norm;
+
+    memset(use, 0, rows * columns);
+    memset(target, 0, rows * columns * 4 * sizeof *target);
+    for (size_t r = 0; r < rows; r++) {
+        label[r] = state->proposal_label[r] + 1;
+        counted += label[r] >= 0;
+        if (label[r] <= 0)
+            continue;
+        const size_t at = r * columns + (size_t)label[r];
+
+        use[at] = 1;
+        memcpy(target + 4 * at, state->proposal_target + 4 * r, 4 * sizeof *target);
+    }
+    norm = counted ? (double)counted : 1;
+    *classes = df_cross_entropy(tape, state->roi_logits, label, norm);
+    *box = df_smooth_l1(tape, df_reshape(tape, state->roi_deltas, (df_shape){ rows, 1, columns, 4 }), target, use, net->options.box_beta,
+                        norm);
+}
+
+static df_tensor *faster_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms)
+{
+    const struct faster *net = (const struct faster *)base;
+    const struct faster_options *options = &net->options;
+    const double weight[4] = { options->rpn_class_loss_weight, options->rpn_box_loss_weight, options->class_loss_weight,
+                               options->box_loss_weight };
+    static const char *const name[4] = { "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg" };
+    df_tensor *value[4], *total = NULL;
+
+    df_rpn_loss(&net->rpn, tape, state, &value[0], &value[1]);
+    roi_loss(net, tape, state, &value[2], &value[3]);
+    for (size_t i = 0; i < 4; i++) {
+        df_tensor *weighted = df_scale(tape, value[i], weight[i]);
+
+        df_loss_terms_add(terms, name[i], value[i], weight[i]);
+        total = total ? df_add(tape, total, weighted) : weighted;
+    }
+    return total;
+}
+
+static size_t faster_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
+                             const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
+{
+    return df_roi_postprocess_run(&((const struct faster *)base)->options.post, tape, state, image, info, category, out);
+}
+
+static size_t faster_max_detections(const struct df_detector *base)
+{
+    return (size_t)((const struct faster *)base)->options.post.detections;
+}
+
+static void faster_fold(struct df_detector *base)
+{
+    struct faster *net = (struct faster *)base;
+
+    df_network_fold(base->network);
+    df_conv_units_fold(&net->units);
+    df_box_head_freeze(&net->head);
+}
+
+const struct df_detector_class df_detector_faster_rcnn = {
+    .abi = DF_DETECTOR_ABI,
+    .name = "faster_rcnn",
+    .summary = "two-stage detector: proposals, then classes and boxes of what RoIAlign pools from a feature pyramid (Ren et al., 2015)",
+    .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD | DF_OFFERS_BOX_DELTAS | DF_OFFERS_ROI_HEAD,
+    .options = faster_options,
+    .options_size = sizeof(struct faster_options),
+    .create = faster_create,
+    .destroy = faster_destroy,
+    .forward = faster_forward,
+    .loss = faster_loss,
+    .predict = faster_predict,
+    .max_detections = faster_max_detections,
+    .fold = faster_fold,
+    .roi_head = faster_roi_head,
+};

@@ -1,0 +1,57 @@
+/* The region proposal network of a two-stage detector. Used by faster_rcnn.c. */
+#ifndef DF_DETECTORS_RPN_H
+#define DF_DETECTORS_RPN_H
+#include "detectors/anchors.h"
+#include "detectors/conv_unit.h"
+#include "detectors/detector.h"
+#include "detectors/sampling.h"
+
+#define DF_RPN_CONVS 8
+enum { DF_PROPOSE_TEST, DF_PROPOSE_TRAIN, DF_PROPOSE_MODES };
+
+struct df_rpn_options {
+    struct df_anchor_options anchor;
+    struct df_matcher matcher;
+    struct df_sampler sampler; /* of the anchors that the losses look at */
+    int64_t convs;             /* 3x3 convolutions before the outputs */
+    double weight_std;
+    struct df_list box_weights;
+    int64_t pre_nms[DF_PROPOSE_MODES];  /* most candidates per level */
+    int64_t post_nms[DF_PROPOSE_MODES]; /* most proposals per image */
+    double nms_iou, score_threshold, min_size;
+    double box_beta;
+};
+
+struct df_rpn_scratch { /* taken once for a size and kept */
+    size_t anchors_room, candidates_room, kept_room;
+    df_real *logits, *deltas; /* of one image: [A], [A*4] */
+    float *values;            /* the logits as float */
+    uint32_t *index, *keep, *work;
+    struct df_box *box; /* of one level's candidates */
+    float *score;
+    struct df_box *kept_box; /* [levels][most kept of a level], falling score */
+    float *kept_score;
+};
+
+struct df_rpn {
+    struct df_rpn_options options;
+    float box_weights[4];
+    size_t levels, convs;
+    struct df_conv_unit *conv[DF_RPN_CONVS][DF_LEVELS]; /* one weight for all levels, a norm for each */
+    struct df_conv_unit *logits, *deltas;
+    struct df_anchor_set anchors;
+    struct df_rpn_scratch scratch;
+};
+void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struct df_conv_units *units,
+                 const struct df_network_options *network, size_t levels);
+void df_rpn_release(struct df_rpn *rpn);
+/* Dense logits [N,1,A,1] and deltas [N,1,A,4], and the anchors, into the state. */
+void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state);
+/* label (0 positive, -1 background, -2 ignored), target, positives of the state: arrays on the tape. */
+void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
+/* The best proposals of an image in canvas pixels, falling score, into out [post_nms[mode]]. Returns how many. */
+size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, size_t image, int mode,
+                      struct df_box *out);
+/* Both losses over sampled anchors, divided by the number of these in the batch. They depend on the state alone. */
+void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box);
+#endif

@@ -1,0 +1,707 @@
+/* Faster R-CNN against torchvision (tests/golden/make_faster_rcnn.py); its RoI head on given proposals, its own and another network's;
+ * sampling; fixed rows, repeatability, memory. */
+#include <math.h>
+#include <stdio.h>
+
+#include "core/nn/checkpoint.h"
+#include "detectors/sampling.h"
+#include "tests/detectors/faster_support.h"
+
+enum { GOLDEN_H = 64, GOLDEN_W = 96, GOLDEN_CLASSES = 5, GOLDEN_ANCHORS = 1536, GOLDEN_ROWS = 80, GOLDEN_SAMPLED = 18 };
+static const char golden_file[] = "tests/golden/faster_rcnn.safetensors";
+static const char *const golden_network[] = {
+    "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", "fpn_stages=2,3,4,5", "extra=pool",
+    NULL
+};
+static const char *const golden_detector[] = { "anchor_size=12,20,32,48,64",
+                                               "rpn_pre_nms_train=120",
+                                               "rpn_pre_nms_test=100",
+                                               "rpn_post_nms_train=90",
+                                               "rpn_post_nms_test=80",
+                                               "rpn_fg_iou=0.5",
+                                               "rpn_batch=14",
+                                               "rpn_positive=0.15",
+                                               "rpn_nms_iou=0.6",
+                                               "roi_canonical_size=24",
+                                               "fc_width=16",
+                                               "fg_iou=0.35",
+                                               "bg_iou=0.25",
+                                               "roi_batch=18",
+                                               NULL };
+
+/* Calls to the heap from our code (the program), not from the libraries (shared objects). */
+extern const char __executable_start, etext;
+void *__libc_malloc(size_t bytes);
+void *__libc_calloc(size_t count, size_t bytes);
+void *__libc_realloc(void *old, size_t bytes);
+static size_t heap_calls;
+static bool counting;
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define COUNTS_HEAP 0
+#else
+#define COUNTS_HEAP 1
+static void count_call(const void *caller)
+{
+    const uintptr_t at = (uintptr_t)caller;
+
+    heap_calls += counting && at >= (uintptr_t)&__executable_start && at < (uintptr_t)&etext;
+}
+
+void *malloc(size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_malloc(bytes);
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_calloc(count, bytes);
+}
+
+void *realloc(void *old, size_t bytes)
+{
+    count_call(__builtin_return_address(0));
+    return __libc_realloc(old, bytes);
+}
+#endif
+
+/* ---- golden ---- */
+
+static struct test_batch *golden_batch(void)
+{
+    static const size_t valid[2][2] = { { 64, 96 }, { 60, 84 } };
+    struct test_batch *t = test_batch_new(2, GOLDEN_H, GOLDEN_W, GOLDEN_CLASSES, true);
+    df_real *out = t->batch.pixels;
+
+    for (size_t n = 0; n < 2; n++)
+        for (size_t y = 0; y < GOLDEN_H; y++)
+            for (size_t x = 0; x < GOLDEN_W; x++)
+                for (size_t c = 0; c < 3; c++) {
+                    const size_t v = (37 * n + 11 * y * y + 7 * x * y + 53 * c + 5 * x) % 251;
+
+                    *out++ = y < valid[n][0] && x < valid[n][1] ? (df_real)v / 128 - 1 : 0;
+                }
+    for (size_t n = 0; n < 2; n++) {
+        t->valid_h[n] = valid[n][0];
+        t->valid_w[n] = valid[n][1];
+    }
+    t->truth[0].count = 3;
+    t->boxes[0][0] = (struct df_box){ 10, 12, 44, 40 };
+    t->boxes[0][1] = (struct df_box){ 50.5F, 8.25F, 90, 60 };
+    t->boxes[0][2] = (struct df_box){ 12, 14, 40, 44 };
+    t->labels[0][0] = 1;
+    t->labels[0][1] = 4;
+    t->labels[0][2] = 0;
+    t->truth[1].count = 1;
+    t->boxes[1][0] = (struct df_box){ 30, 20, 70, 55 };
+    t->labels[1][0] = 2;
+    t->batch.seed = 11;
+    t->batch.step = 5;
+    return t;
+}
+
+/* A tensor of the fixture in our layout; free it. */
+static df_real *golden_of(struct df_device *device, const char *name, enum df_parameter_kind kind, df_shape shape)
+{
+    struct df_parameters *parameters = df_parameters_new();
+    df_real *values = malloc(df_count(shape) * sizeof *values);
+    struct df_parameter *p = df_parameters_add(parameters, name, kind, shape, (struct df_initialiser){ DF_INIT_ZERO, 0 }, DF_RNG_INIT);
+    struct df_error err;
+
+    df_parameters_build(parameters, device, 0, false);
+    assert_ok(df_checkpoint_read(golden_file, parameters, false, true, &err));
+    df_read(device, values, p->value, df_count(shape) * sizeof *values);
+    df_parameters_free(parameters);
+    return values;
+}
+
+static df_real *golden(struct df_device *device, const char *name, size_t count)
+{
+    return golden_of(device, name, DF_VECTOR, (df_shape){ 1, 1, 1, count });
+}
+
+static void assert_golden(struct test_model *model, const char *name, const df_tensor *found, size_t count, double relative,
+                          double absolute)
+{
+    df_real *expected = golden(model->device, name, count), *values = malloc(count * sizeof *values);
+
+    df_read(model->device, values, found->data, count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        assert_close((double)values[i], (double)expected[i], relative, absolute);
+    free(expected);
+    free(values);
+}
+
+/* Boxes to 1e-3 pixels (float sums of other order behind exp). */
+static void assert_boxes(struct test_model *model, const char *name, const struct df_box *found, size_t count)
+{
+    df_real *expected = golden(model->device, name, 4 * count);
+
+    for (size_t i = 0; i < count; i++) {
+        assert_close((double)found[i].x0, (double)expected[4 * i], 0, 1e-3);
+        assert_close((double)found[i].y0, (double)expected[4 * i + 1], 0, 1e-3);
+        assert_close((double)found[i].x1, (double)expected[4 * i + 2], 0, 1e-3);
+        assert_close((double)found[i].y1, (double)expected[4 * i + 3], 0, 1e-3);
+    }
+    free(expected);
+}
+
+static struct test_model golden_model(const char *device, bool gradients)
+{
+    struct test_model model = test_faster_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
+    struct df_error err;
+
+    assert_ok(df_checkpoint_read(golden_file, model.parameters, false, true, &err));
+    return model;
+}
+
+/* One to one, in order; boxes to 5e-5 of the canvas. */
+static void assert_detections(struct test_model *model, df_tape *tape, const struct df_detection_state *s, size_t image,
+                              size_t expected_count)
+{
+    const struct df_category category[GOLDEN_CLASSES] = { { 10, "a" }, { 11, "b" }, { 12, "c" }, { 13, "d" }, { 14, "e" } };
+    const struct df_image_info info = {
+        .id = 77, .file_name = "", .width = (int)s->images->valid_w[image], .height = (int)s->images->valid_h[image]
+    };
+    struct df_detection out[100];
+    char name[32];
+    df_real *boxes, *scores, *labels;
+
+    assert_int_equal(model->detector->class->max_detections(model->detector), 100);
+    assert_int_equal(model->detector->class->predict(model->detector, tape, s, image, &info, category, out), expected_count);
+    snprintf(name, sizeof name, "golden.boxes%zu", image);
+    boxes = golden(model->device, name, expected_count * 4);
+    snprintf(name, sizeof name, "golden.scores%zu", image);
+    scores = golden(model->device, name, expected_count);
+    snprintf(name, sizeof name, "golden.labels%zu", image);
+    labels = golden(model->device, name, expected_count);
+    for (size_t k = 0; k < expected_count; k++) {
+        const df_real *b = boxes + 4 * k;
+
+        assert_int_equal(out[k].image_id, 77);
+        assert_int_equal(out[k].category_id, 10 + (int)labels[k]);
+        assert_close(out[k].score, (double)scores[k], 0, 5e-5); /* a quarter of the smallest gap between two */
+        assert_close(out[k].bbox[0], (double)b[0], 0, 5e-3);
+        assert_close(out[k].bbox[1], (double)b[1], 0, 5e-3);
+        assert_close(out[k].bbox[2], (double)(b[2] - b[0]), 0, 5e-3);
+        assert_close(out[k].bbox[3], (double)(b[3] - b[1]), 0, 5e-3);
+    }
+    free(boxes);
+    free(scores);
+    free(labels);
+}
+
+static bool padding(struct df_box box) { return box.x0 == 0 && box.y0 == 0 && box.x1 == 0 && box.y1 == 0; }
+
+static void eval_case(const char *device, bool fold)
+{
+    static const size_t proposals[2] = { 70, 47 }, detections[2] = { 85, 61 };
+    struct test_model model = golden_model(device, false);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    df_real *anchors = golden(model.device, "golden.anchors", GOLDEN_ANCHORS * 4);
+
+    if (fold)
+        model.detector->class->fold(model.detector);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    assert_null(s.label);
+    assert_null(s.proposal_label);
+    assert_int_equal(s.anchors, GOLDEN_ANCHORS);
+    for (size_t a = 0; a < GOLDEN_ANCHORS; a++) {
+        assert_true((df_real)s.anchor[a].x0 == anchors[4 * a] && (df_real)s.anchor[a].y0 == anchors[4 * a + 1]);
+        assert_true((df_real)s.anchor[a].x1 == anchors[4 * a + 2] && (df_real)s.anchor[a].y1 == anchors[4 * a + 3]);
+    }
+    assert_golden(&model, "golden.logits", s.class_logits, 2 * GOLDEN_ANCHORS, 1e-4, 1e-4);
+    assert_golden(&model, "golden.deltas", s.box_deltas, 2 * GOLDEN_ANCHORS * 4, 1e-4, 1e-4);
+    assert_int_equal(s.proposals, 2 * GOLDEN_ROWS);
+    for (size_t n = 0; n < 2; n++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "golden.proposals%zu", n);
+        assert_boxes(&model, name, s.proposal + n * GOLDEN_ROWS, proposals[n]);
+        for (size_t r = 0; r < GOLDEN_ROWS; r++) {
+            assert_int_equal(s.proposal_image[n * GOLDEN_ROWS + r], n);
+            assert_int_equal(padding(s.proposal[n * GOLDEN_ROWS + r]), r >= proposals[n]);
+        }
+        assert_detections(&model, tape, &s, n, detections[n]);
+    }
+    free(anchors);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_golden_eval(void **state)
+{
+    (void)state;
+    eval_case("ref", false);
+    eval_case("cpu", false);
+    eval_case("cpu", true);
+}
+
+/* The RoI head on boxes that are not its own, a padding row among them. */
+static void test_golden_given(void **state)
+{
+    enum { GIVEN = 11, PADDING = 5 };
+    const struct df_box box[GIVEN] = { { 8, 10, 46, 42 },
+                                       { 50, 8, 90, 60 },
+                                       { 0, 0, 9, 7 },
+                                       { 11, 13, 41, 44 },
+                                       { 3, 5, 93, 62 },
+                                       { 0, 0, 0, 0 },
+                                       { 28, 18, 71, 55 },
+                                       { 0, 0, 84, 60 },
+                                       { 60, 40, 84, 60 },
+                                       { 33, 22, 66, 50 },
+                                       { 1.5F, 2.25F, 30.75F, 19.5F } };
+    const uint32_t image[GIVEN] = { 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 };
+    const size_t columns = GOLDEN_CLASSES + 1;
+    struct test_model model = golden_model("cpu", false);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s, given;
+    df_real *logits = golden(model.device, "golden.given.logits", 10 * columns);
+    df_real *deltas = golden(model.device, "golden.given.deltas", 10 * 4 * columns),
+            *labels = golden(model.device, "golden.given.labels", 10);
+
+    (void)state;
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    model.detector->class->roi_head(model.detector, tape, &s, GIVEN, box, image, &given);
+    assert_ptr_equal(given.class_logits, s.class_logits);
+    assert_int_equal(given.proposals, GIVEN);
+    assert_int_equal(given.proposal_label[PADDING], -2);
+    for (size_t r = 0; r < GIVEN; r++) {
+        const size_t g = r - (r > PADDING);
+
+        assert_memory_equal(&given.proposal[r], &box[r], sizeof *box);
+        assert_int_equal(given.proposal_image[r], image[r]);
+        if (r == PADDING)
+            continue;
+        assert_int_equal(given.proposal_label[r], (int)labels[g]);
+        for (size_t k = 0; k < columns; k++)
+            assert_close((double)given.roi_logits->data[r * columns + k], (double)logits[g * columns + k], 1e-4, 1e-4);
+        for (size_t k = 0; k < 4 * columns; k++)
+            assert_close((double)given.roi_deltas->data[r * 4 * columns + k], (double)deltas[g * 4 * columns + k], 1e-4, 1e-4);
+    }
+    free(logits);
+    free(deltas);
+    free(labels);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+/* Sampled proposals, labels, targets and the four losses, with the backbone's norms in eval or in train mode. */
+static df_tensor *assert_sampled(struct test_model *model, df_tape *tape, const struct df_detection_state *s, const char *mode)
+{
+    static const char *const names[4] = { "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg" };
+    struct df_loss_terms terms = { 0 };
+    char name[64];
+    df_tensor *loss;
+    df_real *losses;
+    double sum = 0;
+
+    assert_int_equal(s->proposals, 2 * GOLDEN_SAMPLED);
+    for (size_t n = 0; n < 2; n++) {
+        const size_t first = n * GOLDEN_SAMPLED;
+        df_real *labels, *targets;
+
+        snprintf(name, sizeof name, "golden.%s.sampled%zu", mode, n);
+        assert_boxes(model, name, s->proposal + first, GOLDEN_SAMPLED);
+        snprintf(name, sizeof name, "golden.%s.labels%zu", mode, n);
+        labels = golden(model->device, name, GOLDEN_SAMPLED);
+        snprintf(name, sizeof name, "golden.%s.targets%zu", mode, n);
+        targets = golden(model->device, name, GOLDEN_SAMPLED * 4);
+        for (size_t r = 0; r < GOLDEN_SAMPLED; r++) {
+            assert_int_equal(s->proposal_label[first + r], (int)labels[r]);
+            for (size_t k = 0; labels[r] >= 0 && k < 4; k++)
+                assert_close((double)s->proposal_target[4 * (first + r) + k], (double)targets[4 * r + k], 1e-4, 1e-3);
+        }
+        free(labels);
+        free(targets);
+    }
+    snprintf(name, sizeof name, "golden.%s.losses", mode);
+    losses = golden(model->device, name, 4);
+    loss = model->detector->class->loss(model->detector, tape, s, &terms);
+    assert_int_equal(terms.count, 4);
+    for (size_t k = 0; k < 4; k++) {
+        assert_string_equal(terms.term[k].name, names[k]);
+        assert_close(df_item(tape, terms.term[k].value), (double)losses[k], 1e-4, 0);
+        sum += (double)losses[k];
+    }
+    assert_close(df_item(tape, loss), sum, 1e-4, 0);
+    free(losses);
+    return loss;
+}
+
+/* Norm and sum of every gradient, and some gradients whole, to 2e-3 of the norm (float noise through 20 layers of batch norm over as few as 12
+ * values). */
+static void assert_gradient(struct test_model *model, const struct df_parameter *p, size_t *whole)
+{
+    static const char *const dozen[] = { "backbone.body.conv1.weight",
+                                         "backbone.body.layer1.0.conv2.weight",
+                                         "backbone.body.layer2.0.bn2.weight",
+                                         "backbone.body.layer4.0.conv3.weight",
+                                         "backbone.fpn.inner_blocks.1.0.weight",
+                                         "backbone.fpn.layer_blocks.0.0.weight",
+                                         "backbone.fpn.layer_blocks.3.0.bias",
+                                         "rpn.head.conv.0.0.weight",
+                                         "rpn.head.cls_logits.weight",
+                                         "rpn.head.bbox_pred.weight",
+                                         "roi_heads.box_head.fc6.weight",
+                                         "roi_heads.box_head.fc7.bias",
+                                         "roi_heads.box_predictor.cls_score.weight",
+                                         "roi_heads.box_predictor.bbox_pred.weight" };
+    const size_t n = df_count(p->shape);
+    df_real *grad = malloc(n * sizeof *grad), *expected;
+    double square = 0, sum = 0, norm;
+    char name[128];
+
+    snprintf(name, sizeof name, "golden.grad.%s", p->name);
+    expected = golden(model->device, name, 2);
+    norm = (double)expected[0];
+    df_read(model->device, grad, p->grad, n * sizeof *grad);
+    for (size_t k = 0; k < n; k++) {
+        square += (double)grad[k] * (double)grad[k];
+        sum += (double)grad[k];
+    }
+    assert_close(sqrt(square), norm, 2e-3, 1e-6);
+    assert_close(sum, (double)expected[1], 0, 2e-3 * norm * sqrt((double)n) + 1e-6);
+    free(expected);
+    for (size_t i = 0; i < sizeof dozen / sizeof *dozen; i++) {
+        if (strcmp(p->name, dozen[i]) != 0)
+            continue;
+        snprintf(name, sizeof name, "golden.full.%s", p->name);
+        expected = golden_of(model->device, name, p->kind, p->shape);
+        for (size_t k = 0; k < n; k++)
+            assert_close((double)grad[k], (double)expected[k], 0, 2e-3 * norm);
+        free(expected);
+        (*whole)++;
+    }
+    free(grad);
+}
+
+static void train_case(const char *device)
+{
+    struct test_model model = golden_model(device, true);
+    struct test_batch *t = golden_batch();
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection_state s;
+    size_t compared = 0, whole = 0;
+
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    assert_sampled(&model, tape, &s, "eval");
+    df_tape_reset(tape);
+    model.detector->class->forward(model.detector, tape, &t->batch, true, true, &s);
+    df_backward(tape, assert_sampled(&model, tape, &s, "train"));
+    for (size_t i = 0; i < model.parameters->count; i++) {
+        const struct df_parameter *p = model.parameters->items[i];
+
+        if (p->buffer)
+            continue;
+        assert_gradient(&model, p, &whole);
+        compared++;
+    }
+    assert_int_equal(compared, 90);
+    assert_int_equal(whole, 14);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_golden_train(void **state)
+{
+    (void)state;
+    train_case("ref");
+    train_case("cpu");
+}
+
+/* ---- by itself ---- */
+
+/* fasterrcnn_resnet50_fpn, 91 classes with the background: as it trains from scratch, and with frozen norms. */
+static void test_counts(void **state)
+{
+    const char *const learned[] = { "fpn_stages=2,3,4,5", "extra=pool", NULL };
+    const char *const frozen[] = { "fpn_stages=2,3,4,5", "extra=pool", "norm=frozen", NULL };
+    struct test_model model = test_faster_new(NULL, learned, NULL, 90, false);
+
+    (void)state;
+    assert_int_equal(df_parameters_trainable(model.parameters, 0, model.parameters->count), 41808406);
+    test_model_free(&model);
+    model = test_faster_new(NULL, frozen, NULL, 90, false);
+    assert_int_equal(df_parameters_trainable(model.parameters, 0, model.parameters->count), 41755286);
+    test_model_free(&model);
+}
+
+static void refuse(const char *network, const char *detector, const char *message)
+{
+    const struct df_detector_class *class = df_detector_class_find("faster_rcnn", NULL);
+    const char *own[16] = { NULL }, *const options[] = { detector ? detector : "anchor_size=13,23,40", NULL };
+    struct df_parameters *parameters = df_parameters_new();
+    struct df_network_options network_options;
+    struct df_detector *out;
+    struct df_error err;
+    void *values = calloc(1, class->options_size);
+    size_t n = 0;
+
+    for (; faster_tiny_network[n]; n++)
+        own[n] = faster_tiny_network[n];
+    own[n] = network;
+    test_set(df_network_option_table, own, &network_options);
+    test_set(class->options, options, values);
+    assert_fails(class->create(values, &network_options, 3, parameters, &out, &err), DF_ERR_USAGE, message);
+    assert_null(out);
+    assert_int_equal(parameters->count, 0);
+    free(values);
+    df_parameters_free(parameters);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    refuse(NULL, "anchor_scales=1,2", "detector.anchor_size: 5 sizes for 3 levels");
+    refuse("head_convs=2", NULL, "network.head_convs: 2 has no effect on detector 'faster_rcnn'");
+}
+
+/* Three positives, five negatives, two that are neither. */
+static void test_sampling(void **state)
+{
+    enum { COUNT = 10, STEPS = 4000 };
+    const int32_t labels[COUNT] = { -1, 4, -2, -1, 0, -1, -1, 2, -2, -1 };
+    struct df_batch batch = { .seed = 3 };
+    size_t times[COUNT] = { 0 }, changed[3] = { 0 };
+    uint8_t chosen[COUNT], other[COUNT];
+    uint32_t scratch[COUNT];
+
+    (void)state;
+    for (size_t step = 0; step < STEPS; step++) {
+        const struct df_sampler sampler = { 5, 0.5 }; /* 2 positives, 3 negatives */
+        size_t positives = 0;
+
+        batch.step = step;
+        assert_int_equal(df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 5);
+        for (size_t i = 0; i < COUNT; i++) {
+            times[i] += chosen[i];
+            positives += chosen[i] && labels[i] >= 0;
+        }
+        assert_int_equal(positives, 2);
+        df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        assert_memory_equal(chosen, other, COUNT);
+        df_sample(&sampler, &batch, 2, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        changed[0] += memcmp(chosen, other, COUNT) != 0;
+        df_sample(&sampler, &batch, 1, DF_SAMPLE_PROPOSALS, COUNT, labels, other, scratch);
+        changed[1] += memcmp(chosen, other, COUNT) != 0;
+        batch.seed = 4;
+        df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        changed[2] += memcmp(chosen, other, COUNT) != 0;
+        batch.seed = 3;
+    }
+    for (size_t i = 0; i < COUNT; i++) { /* 4000 draws: the standard deviation is 31 */
+        const double expected = labels[i] >= 0 ? STEPS * 2.0 / 3 : labels[i] == -1 ? STEPS * 3.0 / 5 : 0;
+
+        assert_close((double)times[i], expected, 0, labels[i] == -2 ? 0 : 130);
+    }
+    for (size_t k = 0; k < 3; k++) /* one of 30 subsets comes again by chance */
+        assert_close((double)changed[k], STEPS * 29.0 / 30, 0, 60);
+    /* few of one kind: the others fill up; more room than rows: all */
+    assert_int_equal(df_sample(&(struct df_sampler){ 7, 0.9 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 7);
+    assert_int_equal(chosen[1] + chosen[4] + chosen[7], 3);
+    assert_int_equal(df_sample(&(struct df_sampler){ 50, 0.5 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 8);
+    assert_int_equal(df_sample(&(struct df_sampler){ 4, 0 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 4);
+    assert_int_equal(chosen[1] + chosen[2] + chosen[4] + chosen[7] + chosen[8], 0);
+    assert_int_equal(df_sample(&(struct df_sampler){ 4, 0.5 }, &batch, 0, DF_SAMPLE_ANCHORS, 0, labels, chosen, scratch), 0);
+}
+
+/* torchvision's LevelMapper(2, 5): squares of these sides. Every level's map is a constant of its own, so logits tell the level. */
+static void test_level_rule(void **state)
+{
+    enum { BOXES = 14, LEVELS = 4 };
+    const char *const network[] = { "depth=0",        "block=basic", "blocks=1,1,1,1", "base_width=4", "fpn_stages=2,3,4,5", "extra=none",
+                                    "fpn_channels=4", NULL };
+    const char *const detector[] = { "anchor_size=8,16,32,64", "fc_width=7", NULL };
+    static const float side[BOXES] = { 50, 150, 300, 600, 10, 111.9F, 112, 113, 223.9F, 224, 447.9F, 448, 30, 895 };
+    static const size_t level[BOXES] = { 0, 1, 2, 3, 0, 0, 1, 1, 1, 2, 2, 3, 0, 3 };
+    struct test_model model = test_faster_new("cpu", network, detector, 2, false);
+    struct test_batch *t = test_batch_new(1, 900, 900, 2, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s = { .batch = 1, .classes = 2, .images = &t->batch, .levels = LEVELS }, out;
+    struct df_box box[BOXES];
+    uint32_t image[BOXES] = { 0 };
+    df_real *map = malloc(225 * 225 * 4 * sizeof *map);
+
+    (void)state;
+    for (size_t l = 0; l < LEVELS; l++) {
+        const size_t cells = ((size_t)225 >> l) + 1;
+
+        for (size_t i = 0; i < 225 * 225 * 4; i++)
+            map[i] = (df_real)((l + 1) * (1 + i % 4));
+        s.neck[l] = (struct df_neck_level){ .stride = (size_t)4 << l };
+        s.neck[l].feature = df_tensor_from(tape, (df_shape){ 1, l ? cells : 225, l ? cells : 225, 4 }, map);
+    }
+    for (size_t i = 0; i < BOXES; i++)
+        box[i] = (struct df_box){ 0, 0, side[i], side[i] };
+    model.detector->class->roi_head(model.detector, tape, &s, BOXES, box, image, &out);
+    for (size_t i = 0; i < BOXES; i++)
+        for (size_t l = 0; l < LEVELS; l++) {
+            double difference = 0;
+
+            for (size_t k = 0; k < 3; k++)
+                difference += fabs((double)(out.roi_logits->data[3 * i + k] - out.roi_logits->data[3 * l + k]));
+            if (level[i] == l)
+                assert_close(difference, 0, 0, 1e-5);
+            else
+                assert_true(difference > 1e-3);
+        }
+    free(map);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static const struct df_category categories[3] = { { 1, "a" }, { 2, "b" }, { 3, "c" } };
+static const struct df_image_info whole_image = { .id = 1, .file_name = "", .width = 64, .height = 48 };
+
+static struct df_batch one_of(const struct df_batch *batch, size_t n)
+{
+    struct df_batch one = *batch;
+
+    one.n = 1;
+    one.pixels += n * one.height * one.width * 3;
+    one.truth += n;
+    return one;
+}
+
+/* Images together and one by one: the same proposals and detections, bit for bit on a device that adds in one order. */
+static void test_batch_is_images(void **state)
+{
+    struct test_model model = test_faster_new("ref", faster_tiny_network, faster_tiny_detector, 3, false);
+    struct test_batch *t = test_batch_new(3, 48, 64, 3, false);
+    df_tape *tape = df_tape_new(model.device, false), *single = df_tape_new(model.device, false);
+    struct df_detection_state all, one;
+    struct df_detection a[100], b[100];
+    size_t rows, real = 0;
+
+    (void)state;
+    test_model_stir(&model);
+    model.detector->class->fold(model.detector);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &all);
+    rows = all.proposals / 3;
+    assert_int_equal(rows, 50);
+    for (size_t n = 0; n < 3; n++) {
+        const struct df_batch batch = one_of(&t->batch, n);
+        size_t count;
+
+        df_tape_reset(single);
+        model.detector->class->forward(model.detector, single, &batch, false, false, &one);
+        assert_int_equal(one.proposals, rows);
+        assert_memory_equal(all.proposal + n * rows, one.proposal, rows * sizeof *one.proposal);
+        assert_memory_equal(all.roi_logits->data + n * rows * 4, one.roi_logits->data, rows * 4 * sizeof(df_real));
+        count = model.detector->class->predict(model.detector, tape, &all, n, &whole_image, categories, a);
+        assert_int_equal(model.detector->class->predict(model.detector, single, &one, 0, &whole_image, categories, b), count);
+        assert_true(count > 5);
+        assert_memory_equal(a, b, count * sizeof *a);
+        for (size_t r = 0; r < rows; r++)
+            real += !padding(one.proposal[r]);
+    }
+    assert_true(real > 30);
+    df_tape_free(tape);
+    df_tape_free(single);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static double step(struct test_model *model, df_tape *tape, struct test_batch *t, size_t at, struct df_detection *out)
+{
+    struct df_detection_state s;
+    double value;
+
+    t->batch.step = at;
+    df_tape_reset(tape);
+    df_parameters_zero_grad(model->parameters);
+    model->detector->class->forward(model->detector, tape, &t->batch, true, true, &s);
+    df_tensor *loss = model->detector->class->loss(model->detector, tape, &s, NULL);
+
+    df_backward(tape, loss);
+    value = df_item(tape, loss);
+    assert_int_equal(s.proposals, 2 * 20);
+    for (size_t r = 0; r < s.proposals; r++)
+        assert_int_equal(s.proposal_label[r] == -2, padding(s.proposal[r]));
+    model->detector->class->predict(model->detector, tape, &s, 1, &whole_image, categories, out);
+    return value;
+}
+
+/* The same step gives the same bits, another one samples others; rows stay fixed and the heap is left alone whatever the images hold. */
+static void test_repeatable_without_heap(void **state)
+{
+    struct test_model model = test_faster_new("cpu", faster_tiny_network, faster_tiny_detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection out[100];
+    double first, value;
+    size_t before;
+
+    (void)state;
+    counting = true;
+    first = step(&model, tape, t, 1, out);
+    before = heap_calls;
+    assert_true(step(&model, tape, t, 1, out) == first);
+    assert_true(step(&model, tape, t, 2, out) != first);
+    t->truth[0].count = 0;
+    t->truth[1].count = 4;
+    value = step(&model, tape, t, 3, out);
+    t->truth[1].count = 0;
+    assert_true(isfinite(value) && isfinite(step(&model, tape, t, 4, out)));
+    counting = false;
+    if (COUNTS_HEAP) {
+        assert_true(before > 0);
+        assert_int_equal(heap_calls - before, 0);
+    }
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+/* A network that says nothing but not-a-number has no proposals: padding only, no detections, a loss that tells. */
+static void test_not_a_number(void **state)
+{
+    struct test_model model = test_faster_new("ref", faster_tiny_network, faster_tiny_detector, 3, false);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_parameter *bias = df_parameters_find(model.parameters, "rpn.head.cls_logits.bias");
+    struct df_detection out[100];
+    struct df_detection_state s;
+
+    (void)state;
+    for (size_t k = 0; k < df_count(bias->shape); k++)
+        bias->value[k] = NAN;
+    df_parameters_touch(model.parameters);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    for (size_t r = 0; r < s.proposals; r++)
+        assert_true(padding(s.proposal[r]));
+    assert_int_equal(model.detector->class->predict(model.detector, tape, &s, 0, &whole_image, categories, out), 0);
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    assert_int_equal(s.proposal_label[0], t->labels[0][0]); /* the object itself */
+    assert_true(isnan(df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL))));
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_golden_eval),  cmocka_unit_test(test_golden_given),    cmocka_unit_test(test_golden_train),
+        cmocka_unit_test(test_counts),       cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_level_rule),   cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_not_a_number),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
