@@ -35,13 +35,14 @@ struct df_detection_state {
     size_t positives;        /* anchors with label >= 0, whole batch */
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has R / N
      * rows, whatever it holds: its proposals, then padding rows, which are boxes without area. */
-    size_t proposals;                   /* R, whole batch; 0 for one-stage detectors */
-    const struct df_box *proposal;      /* [R] canvas pixels */
-    const uint32_t *proposal_image;     /* [R] */
-    const int32_t *proposal_label;      /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
-    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
-    const df_real *proposal_target;     /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
-    struct df_detector *detector;       /* whose state this is; NULL: out of a cache */
+    size_t proposals;               /* R, whole batch; 0 for one-stage detectors */
+    const struct df_box *proposal;  /* [R] canvas pixels */
+    const uint32_t *proposal_image; /* [R] */
+    const int32_t *proposal_label;  /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
+    df_tensor *roi_logits,
+        *roi_deltas;                /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
+    const df_real *proposal_target; /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
+    struct df_detector *detector;   /* whose state this is; NULL: out of a cache */
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
