@@ -202,7 +202,9 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
     if (status != DF_OK)
         return status;
     memcpy(teacher->neck_std, facts.neck_std, sizeof teacher->neck_std);
-    return facts.measured ? DF_OK : df_teacher_neck_std(teacher->cell, &teacher->model, train, &levels, teacher->neck_std, err);
+    return facts.measured
+               ? DF_OK
+               : df_teacher_neck_std(teacher->cell, &teacher->model, train, options->skip_bad_images, &levels, teacher->neck_std, err);
 }
 
 /* Shapes from a first look at image 0, then the cache. */
