@@ -8,11 +8,10 @@
 
 #include "core/base/file.h"
 
-#define MOST_CELLS   10000
-#define MOST_SEEDS   1000
-#define MOST_AXES    8
-#define LEAST_POINTS 5
-#define MOST_SEED    9007199254740992.0 /* integers up to here are exact in JSON */
+#define MOST_CELLS 10000
+#define MOST_SEEDS 1000
+#define MOST_AXES  8
+#define MOST_SEED  9007199254740992.0 /* integers up to here are exact in JSON */
 
 /* What all cells of a spec share, as it is read. */
 struct reader {
@@ -127,9 +126,6 @@ static df_status read_schedule(const cJSON *root, const cJSON *owner, const char
     const df_status status = df_options_read(df_schedule_options, merged, NULL, place, out, err);
 
     cJSON_Delete(merged);
-    if (status == DF_OK && out->evaluations < LEAST_POINTS)
-        return df_fail(err, DF_ERR_USAGE, "%s/evaluations: %lld (expected at least %d: a learning curve)", place,
-                       (long long)out->evaluations, LEAST_POINTS);
     return status;
 }
 

@@ -99,7 +99,7 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
         df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
         model.detector->class->fold(model.detector);
         df_text_addf(&path, "%s/%s.safetensors", folder, cell->id);
-        status = df_teacher_write(cell, &model, 0, path.data, err);
+        status = df_teacher_write(cell, &model, 0, false, path.data, err);
     }
     df_model_release(&model);
     df_dataset_close(train);

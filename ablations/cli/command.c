@@ -29,37 +29,57 @@ static size_t option_count(const df_option *options)
     return count;
 }
 
-/* The table as it is typed: "--dry-run" for dry_run. Its names end with the table's last row; df_option is copied as it is. */
+/* The table as it is typed: "--dry-run" for dry_run, also in conditions. df_option is copied as it is. */
 struct typed {
     df_option *option;
-    char (*name)[64];
+    struct df_text *name, *when; /* [options] */
 };
+
+/* Names are what stands before '=' or "!=" and after '&': "--cache=auto&--dry-run!=1". */
+static void add_typed(const char *condition, struct df_text *out)
+{
+    bool name = true;
+
+    df_text_add(out, "--");
+    for (const char *c = condition; *c; c++) {
+        name = *c == '&' || (name && *c != '=' && *c != '!');
+        df_text_addf(out, "%c%s", name && *c == '_' ? '-' : *c, *c == '&' ? "--" : "");
+    }
+}
 
 static struct typed typed_new(const df_option *options)
 {
     const size_t count = option_count(options);
-    struct typed typed = { df_calloc(count + 1, sizeof *typed.option), df_calloc(count + 1, sizeof *typed.name) };
+    struct typed typed = { df_calloc(count + 1, sizeof *typed.option), df_calloc(count + 1, sizeof *typed.name),
+                           df_calloc(count + 1, sizeof *typed.when) };
 
     for (size_t i = 0; i < count; i++) {
-        snprintf(typed.name[i], sizeof *typed.name, "--%s", options[i].name);
-        for (char *c = typed.name[i]; *c; c++)
-            *c = *c == '_' ? '-' : *c;
+        add_typed(options[i].name, &typed.name[i]);
         typed.option[i] = options[i];
-        typed.option[i].name = typed.name[i];
+        typed.option[i].name = typed.name[i].data;
+        if (options[i].when) {
+            add_typed(options[i].when, &typed.when[i]);
+            typed.option[i].when = typed.when[i].data;
+        }
     }
     return typed;
 }
 
 static void typed_release(struct typed *typed)
 {
+    for (size_t i = 0; typed->option[i].name; i++) {
+        df_text_release(&typed->name[i]);
+        df_text_release(&typed->when[i]);
+    }
     free(typed->option);
     free(typed->name);
+    free(typed->when);
 }
 
 struct parse {
     const struct df_command *command;
     struct typed typed;
-    const char **set; /* names of the options given, as the table has them */
+    const char **set; /* names of the options given, as typed */
     size_t sets;
     int next, count;
     char *const *words;
@@ -76,7 +96,7 @@ static const df_option *typed_find(const struct parse *p, const char *name, size
 
 static df_status set_option(struct parse *p, const df_option *option, const char *value, void *values)
 {
-    p->set[p->sets++] = p->command->options[option - p->typed.option].name;
+    p->set[p->sets++] = option->name;
     return df_options_set(p->typed.option, option->name, value, p->command->name, values, p->err);
 }
 
@@ -164,7 +184,7 @@ df_status df_command_parse(const struct df_command *command, int count, char *co
     if (status == DF_OK && !*help)
         status = check_count(command, *given, arguments, err);
     if (status == DF_OK && !*help)
-        status = df_options_check(options, values, p.set, command->name, err);
+        status = df_options_check(p.typed.option, values, p.set, command->name, err);
     free(p.set);
     typed_release(&p.typed);
     return status;

@@ -152,29 +152,26 @@ static df_status read_json(const char *path, const struct df_trainer *trainer, c
     return DF_OK;
 }
 
-df_status df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds, struct df_error *err)
+void df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds)
 {
     struct df_error found = { 0 };
     cJSON *root;
 
     if (!df_file_exists(path))
-        return DF_OK;
-    if (read_json(path, trainer, &root, &found) != DF_OK) {
-        df_warn("%s: the run starts from the beginning", found.text);
-        return DF_OK;
-    }
-    /* the position is this run's; tensors that do not fit would leave the parameters half read, so from here on it is an error */
-    df_status status = df_checkpoint_read(path, trainer->model.parameters, true, false, err);
+        return;
 
-    if (status != DF_OK) {
-        status = df_fail_in(err, status, "cannot resume [delete '%s' to start from the beginning]", path);
-    } else {
+    df_status status = read_json(path, trainer, &root, &found);
+
+    if (status == DF_OK)
+        status = df_checkpoint_read(path, trainer->model.parameters, true, false, &found);
+    if (status == DF_OK) {
         trainer->step = (size_t)get_real(root, "step");
         trainer->lr = get_real(root, "lr");
         *seconds = get_real(root, "seconds");
         restore_means(root, trainer);
         restore_curve(root, trainer, curve);
+    } else {
+        df_warn("%s: the run starts from the beginning", found.text);
     }
     cJSON_Delete(root);
-    return status;
 }

@@ -41,7 +41,8 @@ df_status df_teacher_ensure(const struct df_cell *teacher_cell, const struct df_
 /* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when device and isa are the
  * recorded ones, else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
 df_status df_teacher_gate(const struct df_cell *student_cell, const struct df_run_options *options, struct df_error *err);
-/* The cache: makes sure that it is there and whole for this cell's teacher, data, canvas and needs (built once, under a lock, with a bar).
+/* The cache: makes sure that it is there and whole for this cell's teacher, data, canvas and needs (built once, under a lock, with a bar;
+ * every record's checksum is compared).
  * *path NULL: not used (off, or auto and too large: a warning says so). */
 df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_run_options *options, char **path, struct df_error *err);
 

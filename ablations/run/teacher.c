@@ -50,10 +50,10 @@ char *df_teacher_path(const struct df_cell *student, const struct df_run_options
     return student->teacher ? trained_path(options->out, student->teacher->id, ".safetensors") : df_strdup(student->teacher_file);
 }
 
-df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, size_t *levels,
+df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, bool skip_bad, size_t *levels,
                               double neck_std[DF_LEVELS], struct df_error *err)
 {
-    const struct df_loader_config config = df_cell_loader(cell, train, false);
+    const struct df_loader_config config = df_cell_loader(cell, train, skip_bad);
     const size_t images = train->size < DF_NECK_STD_IMAGES ? train->size : DF_NECK_STD_IMAGES;
     double sum[DF_LEVELS] = { 0 }, squares[DF_LEVELS] = { 0 }, count[DF_LEVELS] = { 0 };
     struct df_loader *loader;
@@ -120,7 +120,8 @@ static void add_reals(struct df_text *text, const double *values, size_t n)
         df_text_addf(text, "%s%s", i ? "," : "", df_format_real(number, values[i]));
 }
 
-static df_status measure(const struct df_cell *cell, struct df_model *model, struct df_teacher_facts *facts, struct df_error *err)
+static df_status measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
+                         struct df_error *err)
 {
     struct df_dataset *train = NULL, *validation = NULL;
     df_status status = df_cell_open_data(cell, DF_TRAIN, &train, err);
@@ -128,7 +129,7 @@ static df_status measure(const struct df_cell *cell, struct df_model *model, str
     if (status == DF_OK)
         status = df_cell_open_data(cell, DF_VALIDATION, &validation, err);
     if (status == DF_OK)
-        status = df_teacher_neck_std(cell, model, train, &facts->levels, facts->neck_std, err);
+        status = df_teacher_neck_std(cell, model, train, skip_bad, &facts->levels, facts->neck_std, err);
     if (status == DF_OK) {
         facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
         status = gate_map(cell, model, validation, facts->gate_images, &facts->gate_map, err);
@@ -138,13 +139,14 @@ static df_status measure(const struct df_cell *cell, struct df_model *model, str
     return status;
 }
 
-df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, const char *path, struct df_error *err)
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+                           struct df_error *err)
 {
     struct df_teacher_facts facts = { 0 };
     struct df_text neck = DF_TEXT_INIT;
     char hash[17], map_text[32], gate_text[32], images_text[32];
 
-    DF_TRY(measure(cell, model, &facts, err));
+    DF_TRY(measure(cell, model, skip_bad, &facts, err));
     add_reals(&neck, facts.neck_std, facts.levels);
     snprintf(images_text, sizeof images_text, "%zu", facts.gate_images);
 
@@ -245,7 +247,7 @@ static df_status train_teacher(const struct df_cell *cell, const struct df_run_o
     if (status == DF_OK)
         status = df_model_load(cell, weights, &model, err);
     if (status == DF_OK)
-        status = df_teacher_write(cell, &model, result->row.metric[DF_AP], path, err);
+        status = df_teacher_write(cell, &model, result->row.metric[DF_AP], options->skip_bad_images, path, err);
     if (status == DF_OK)
         unlink(weights);
     df_model_release(&model);

@@ -16,13 +16,15 @@ struct df_teacher_facts {
     char id[17], parameters_hash[17], device[16], isa[16];
 };
 df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
-/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. */
-df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, const char *path, struct df_error *err);
+/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. skip_bad: of
+ * the training images; one of the gate's that cannot be read is always an error. */
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+                           struct df_error *err);
 /* The cell that describes the teacher's network: its own, or the student's with the file's network (made in *storage). */
 const struct df_cell *df_teacher_cell(const struct df_cell *student, struct df_cell *storage);
 char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options);
 /* Standard deviation over all cells and channels of each neck level, over the first images of the training split, in double. */
-df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, size_t *levels,
+df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, bool skip_bad, size_t *levels,
                               double neck_std[DF_LEVELS], struct df_error *err);
 /* df_lock that waits, but not for a user who wants to stop. */
 df_status df_lock_wait(const char *path, int *fd, struct df_error *err);

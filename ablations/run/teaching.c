@@ -202,7 +202,9 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
     if (status != DF_OK)
         return status;
     memcpy(teacher->neck_std, facts.neck_std, sizeof teacher->neck_std);
-    return facts.measured ? DF_OK : df_teacher_neck_std(teacher->cell, &teacher->model, train, &levels, teacher->neck_std, err);
+    return facts.measured
+               ? DF_OK
+               : df_teacher_neck_std(teacher->cell, &teacher->model, train, options->skip_bad_images, &levels, teacher->neck_std, err);
 }
 
 /* Shapes from a first look at image 0, then the cache. */
@@ -336,6 +338,19 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     return DF_OK;
 }
 
+/* A damaged record is found here, before the cells run. */
+static df_status verify_cache(const struct df_teacher *teacher, size_t records, struct df_error *err)
+{
+    const void *record;
+
+    for (size_t i = 0; i < records; i++) {
+        if (df_run_stop)
+            return df_fail(err, DF_ERR_INTERRUPTED, "interrupted while checking teacher cache '%s'", teacher->cache_path);
+        DF_TRY(df_cache_record(teacher->cache, i, &record, err));
+    }
+    return DF_OK;
+}
+
 df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_run_options *options, char **path, struct df_error *err)
 {
     struct df_teacher *teacher;
@@ -346,10 +361,13 @@ df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_ru
         return DF_OK;
     DF_TRY(df_cell_open_data(student_cell, DF_TRAIN, &train, err));
 
-    const df_status status = df_teacher_open(student_cell, options, train, &teacher, err);
+    df_status status = df_teacher_open(student_cell, options, train, &teacher, err);
 
     if (status == DF_OK) {
-        *path = df_teacher_cache(teacher) ? df_strdup(df_teacher_cache(teacher)) : NULL;
+        if (teacher->cache)
+            status = verify_cache(teacher, train->size * copies(teacher), err);
+        if (teacher->cache && status == DF_OK)
+            *path = df_strdup(teacher->cache_path);
         df_teacher_close(teacher);
     }
     df_dataset_close(train);

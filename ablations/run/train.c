@@ -138,7 +138,7 @@ df_status df_train(struct df_trainer *trainer, const char *position, struct df_c
 
     curve->row = df_arena_alloc(curve->memory, trainer->points * sizeof *curve->row);
     if (position)
-        DF_TRY(df_position_read(position, trainer, curve, seconds, err));
+        df_position_read(position, trainer, curve, seconds);
     df_text_addf(&label, "%s seed %lld", trainer->cell->label, (long long)trainer->cell->seed);
     if (!trainer->options->quiet)
         progress = df_progress_new(label.data, "steps", (double)trainer->steps);

@@ -57,5 +57,5 @@ df_status df_train(struct df_trainer *trainer, const char *position, struct df_c
 df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_curve *curve, double seconds,
                             struct df_error *err);
 /* A missing file leaves everything as it is; one of another cell or a broken one is left alone with a warning. */
-df_status df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds, struct df_error *err);
+void df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds);
 #endif

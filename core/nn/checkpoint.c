@@ -10,9 +10,12 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/hash.h"
 
 #define HEADER_LIMIT 100000000
 #define RANK_LIMIT   8
+#define HASH_KEY     "contents_hash"
+#define NO_HASH      "0000000000000000"
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is little endian");
 
 static const struct {
@@ -91,6 +94,28 @@ static df_real *part_data(const struct df_parameters *parameters, const struct d
     return part == PART_VALUE ? item->value : (part == PART_MOMENT1 ? parameters->moment1 : parameters->moment2) + item->offset;
 }
 
+static cJSON *hash_item(const cJSON *header)
+{
+    return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "__metadata__"), HASH_KEY);
+}
+
+/* Into the header: the hash of all of it but this hash, and of the tensors. */
+static void set_hash(cJSON *header, const char *data, size_t bytes)
+{
+    struct df_hasher *hasher = df_hasher_new();
+    struct df_text json = DF_TEXT_INIT;
+    cJSON *item = hash_item(header);
+    char text[17];
+
+    cJSON_SetValuestring(item, NO_HASH);
+    df_json_canonical(header, &json);
+    df_hasher_add(hasher, json.data, json.length);
+    df_hasher_add(hasher, data, bytes);
+    cJSON_SetValuestring(item, df_hash_text(text, df_hasher_value(hasher)));
+    df_text_release(&json);
+    df_hasher_free(hasher);
+}
+
 /* ---- writing ---- */
 
 static cJSON *describe(const struct df_parameter *item, size_t begin)
@@ -109,21 +134,22 @@ static cJSON *describe(const struct df_parameter *item, size_t begin)
     return tensor;
 }
 
-/* Length and header into text; returns the bytes of all tensors, *largest the elements of the largest */
-static size_t write_header(struct df_text *text, const struct df_parameters *parameters, size_t count, bool with_optimiser,
-                           const struct df_metadata *metadata, size_t metadata_count, size_t *largest)
+/* *bytes: of all tensors, *largest: elements of the largest */
+static cJSON *describe_all(const struct df_parameters *parameters, size_t count, bool with_optimiser, const struct df_metadata *metadata,
+                           size_t metadata_count, size_t *bytes, size_t *largest)
 {
     cJSON *header = cJSON_CreateObject();
-    struct df_text json = DF_TEXT_INIT;
-    size_t bytes = 0;
-    uint64_t length;
     char name[160];
 
-    if (metadata_count) {
+    *bytes = 0;
+    *largest = 1;
+    if (metadata_count || with_optimiser) {
         cJSON *object = cJSON_AddObjectToObject(header, "__metadata__");
 
         for (size_t i = 0; i < metadata_count; i++)
             cJSON_AddStringToObject(object, metadata[i].key, metadata[i].value);
+        if (with_optimiser)
+            cJSON_AddStringToObject(object, HASH_KEY, NO_HASH);
     }
     for (size_t i = 0; i < count; i++) {
         const struct df_parameter *item = parameters->items[i];
@@ -132,36 +158,45 @@ static size_t write_header(struct df_text *text, const struct df_parameters *par
         *largest = elements > *largest ? elements : *largest;
         for (enum part part = PART_VALUE; part < PARTS; part++) {
             if (part_exists(item, part, with_optimiser)) {
-                cJSON_AddItemToObject(header, part_name(item, part, name), describe(item, bytes));
-                bytes += elements * sizeof(float);
+                cJSON_AddItemToObject(header, part_name(item, part, name), describe(item, *bytes));
+                *bytes += elements * sizeof(float);
             }
         }
     }
+    return header;
+}
+
+/* Length and header */
+static void write_header(const cJSON *header, struct df_text *text)
+{
+    struct df_text json = DF_TEXT_INIT;
+    uint64_t length;
+
     df_json_canonical(header, &json);
-    cJSON_Delete(header);
     while (json.length % 8)
         df_text_add(&json, " ");
     length = json.length;
     df_text_add_bytes(text, &length, sizeof length);
     df_text_add_bytes(text, json.data, json.length);
     df_text_release(&json);
-    return bytes;
 }
 
 df_status df_checkpoint_write(const char *path, const struct df_parameters *parameters, size_t count, bool with_optimiser,
                               const struct df_metadata *metadata, size_t metadata_count, struct df_error *err)
 {
     struct df_text file = DF_TEXT_INIT;
-    size_t largest = 1;
+    size_t bytes, largest;
 
     DF_ASSERT(parameters->built && (!with_optimiser || parameters->moment1) && count <= parameters->count);
     if (!count)
         count = parameters->count;
-    const size_t bytes = write_header(&file, parameters, count, with_optimiser, metadata, metadata_count, &largest), at = file.length;
+    cJSON *header = describe_all(parameters, count, with_optimiser, metadata, metadata_count, &bytes, &largest);
+
+    write_header(header, &file);
+    const size_t at = file.length;
     char *data = df_malloc(at + bytes + 1), *to = data + at;
     df_real *values = df_malloc(largest * sizeof *values);
 
-    memcpy(data, file.data, at);
     for (size_t i = 0; i < count; i++) {
         const struct df_parameter *item = parameters->items[i];
         const size_t elements = df_count(item->shape);
@@ -174,7 +209,14 @@ df_status df_checkpoint_write(const char *path, const struct df_parameters *para
             to += elements * sizeof(float);
         }
     }
+    if (with_optimiser) {
+        set_hash(header, data + at, bytes);
+        df_text_clear(&file);
+        write_header(header, &file); /* as long as before */
+    }
+    memcpy(data, file.data, at);
     const df_status status = df_file_write(path, data, at + bytes, err);
+    cJSON_Delete(header);
     free(values);
     free(data);
     df_text_release(&file);
@@ -188,6 +230,7 @@ struct opened {
     const char *path;
     cJSON *header;
     size_t data_at, data_bytes;
+    char *data; /* after read_data */
 };
 struct extent {
     const char *name;
@@ -197,6 +240,7 @@ struct extent {
 static void opened_release(struct opened *opened)
 {
     cJSON_Delete(opened->header);
+    free(opened->data);
     if (opened->file)
         fclose(opened->file);
 }
@@ -354,7 +398,7 @@ static void shape_text(const cJSON *shape, char *text, size_t bytes)
     df_text_release(&json);
 }
 
-/* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the file. */
+/* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the data. */
 static df_status check_wanted(const struct opened *opened, const struct df_parameter *item, enum part part, size_t *at,
                               struct df_error *err)
 {
@@ -375,7 +419,7 @@ static df_status check_wanted(const struct opened *opened, const struct df_param
 
     if (strcmp(dtype, "F32"))
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has dtype %s, expected F32", opened->path, name, dtype);
-    *at = opened->data_at + (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
+    *at = (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
     return DF_OK;
 }
 
@@ -394,7 +438,7 @@ static df_status check_nothing_else(const struct opened *opened, const struct df
     return DF_OK;
 }
 
-/* load = false: checks; true: reads into the device */
+/* load = false: checks; true: takes the data into the device */
 static df_status each_tensor(const struct opened *opened, struct df_parameters *parameters, bool with_optimiser, bool load,
                              struct df_error *err)
 {
@@ -416,10 +460,7 @@ static df_status each_tensor(const struct opened *opened, struct df_parameters *
                 continue;
             stored = df_realloc(stored, elements * sizeof *stored);
             values = df_realloc(values, elements * sizeof *values);
-            if (fseeko(opened->file, (off_t)at, SEEK_SET) || fread(stored, sizeof *stored, elements, opened->file) != elements) {
-                status = df_fail(err, DF_ERR_IO, "cannot read tensor '%s' of '%s': %s", item->name, opened->path, strerror(errno));
-                continue;
-            }
+            memcpy(stored, opened->data + at, elements * sizeof *stored); /* an extra tensor may leave it unaligned */
             from_stored(item, stored, values);
             df_write(parameters->device, part_data(parameters, item, part), values, elements * sizeof *values);
         }
@@ -427,6 +468,31 @@ static df_status each_tensor(const struct opened *opened, struct df_parameters *
     free(stored);
     free(values);
     return status;
+}
+
+/* Everything after the header, and with a hash whether it is that of the contents. */
+static df_status read_data(struct opened *opened, bool with_hash, struct df_error *err)
+{
+    char recorded[17];
+
+    opened->data = df_malloc(opened->data_bytes + 1);
+    if (fseeko(opened->file, (off_t)opened->data_at, SEEK_SET) ||
+        fread(opened->data, 1, opened->data_bytes, opened->file) != opened->data_bytes)
+        return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", opened->path, strerror(errno));
+    if (!with_hash)
+        return DF_OK;
+
+    const char *found = cJSON_GetStringValue(hash_item(opened->header));
+
+    if (!found || strlen(found) != sizeof recorded - 1)
+        return df_fail(err, DF_ERR_FORMAT, "'%s' has no hash of its contents", opened->path);
+    memcpy(recorded, found, sizeof recorded);
+    set_hash(opened->header, opened->data, opened->data_bytes);
+    found = cJSON_GetStringValue(hash_item(opened->header));
+    if (strcmp(found, recorded))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': the contents have hash %s, but %s is recorded (the file is damaged)", opened->path, found,
+                       recorded);
+    return DF_OK;
 }
 
 df_status df_checkpoint_read(const char *path, struct df_parameters *parameters, bool with_optimiser, bool allow_extra,
@@ -440,6 +506,8 @@ df_status df_checkpoint_read(const char *path, struct df_parameters *parameters,
 
     if (status == DF_OK && !allow_extra)
         status = check_nothing_else(&opened, parameters, err);
+    if (status == DF_OK)
+        status = read_data(&opened, with_optimiser, err);
     if (status == DF_OK) {
         status = each_tensor(&opened, parameters, with_optimiser, true, err);
         df_parameters_touch(parameters);

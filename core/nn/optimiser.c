@@ -25,7 +25,7 @@ const df_option df_schedule_options[] = {
     { "decay_factor", DF_REAL_OPTION(S, decay_factor), 0.1, 0, 1, "by how much", NULL, NULL, "decay=step" },
     { "final_factor", DF_REAL_OPTION(S, final_factor), 0, 0, 1, "share of lr at the last step", NULL, NULL, "decay=cosine" },
     { "flip", DF_BOOL_OPTION(S, flip), 1, 0, 1, "random horizontal flips", NULL, NULL, NULL },
-    { "evaluations", DF_INT_OPTION(S, evaluations), 5, 1, 1000, "points of the learning curve", NULL, NULL, NULL },
+    { "evaluations", DF_INT_OPTION(S, evaluations), 5, 5, 1000, "points of the learning curve", NULL, NULL, NULL },
     { 0 },
 };
 #undef S

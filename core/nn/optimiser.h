@@ -18,7 +18,7 @@ struct df_schedule { /* the "schedule" object of a spec; table: df_schedule_opti
     double decay_factor;     /* for step */
     double final_factor;     /* for cosine: the last step's share of lr */
     bool flip;               /* random horizontal flips */
-    int64_t evaluations;     /* points of the learning curve, >= 1 */
+    int64_t evaluations;     /* points of the learning curve */
 };
 extern const df_option df_schedule_options[];
 double df_schedule_lr(const struct df_schedule *schedule, size_t step, size_t steps, size_t steps_per_epoch);

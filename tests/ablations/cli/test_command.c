@@ -11,7 +11,7 @@
 struct options {
     int64_t jobs;
     bool dry_run, cache;
-    double limit;
+    double limit, min_gb;
     char only[DF_STRING_MAX];
 };
 static const df_option options_table[] = {
@@ -19,6 +19,7 @@ static const df_option options_table[] = {
     { "dry_run", DF_BOOL_OPTION(struct options, dry_run), 0, 0, 1, "list only" },
     { "cache", DF_BOOL_OPTION(struct options, cache), 1, 0, 1, "teacher cache" },
     { "limit", DF_REAL_OPTION(struct options, limit), 4, -10, 100, "GiB", .when = "cache=1" },
+    { "min_gb", DF_REAL_OPTION(struct options, min_gb), 0, 0, 9, "GiB", .when = "dry_run=0&limit!=4" },
     { "only", DF_STRING_OPTION(struct options, only), .help = "pattern", .text = "" },
     { 0 },
 };
@@ -122,7 +123,9 @@ static void slips_are_usage_errors_that_say_what_to_do(void **state)
         { "a --jobs 0", "sweep: --jobs: found '0', expected an integer in 1..64" },
         { "a --jobs=", "--jobs: found '', expected an integer" },
         { "a --dry-run=perhaps", "--dry-run: found 'perhaps', expected true or false" },
-        { "a --no-cache --limit 1", "sweep: option 'limit' has no effect here: it is read only when cache=1" },
+        { "a --no-cache --limit 1", "sweep: option '--limit' has no effect here: it is read only when --cache=1" },
+        { "a --dry-run --limit 5 --min-gb 1",
+          "sweep: option '--min-gb' has no effect here: it is read only when --dry-run=0&--limit!=4 (drop it" },
         { "a b c", "sweep: unexpected argument 'c' (usage: defeat sweep SPEC [--jobs N])" },
         { "--dry-run", "sweep: found 0 of 1 arguments (usage: defeat sweep SPEC [--jobs N])" },
     };
@@ -192,7 +195,7 @@ static void help_goes_to_stdout_and_shows_the_table(void **state)
     assert_string_equal(printed[1], "");
     assert_non_null(strstr(printed[0], "usage: defeat sweep SPEC [--jobs N]\n"));
     assert_non_null(strstr(printed[0], "\n  --jobs     2      1..64       processes\n"));
-    assert_non_null(strstr(printed[0], "\n  --limit    4      -10..100    GiB (when cache=1)\n"));
+    assert_non_null(strstr(printed[0], "\n  --limit    4      -10..100    GiB (when --cache=1)\n"));
     assert_non_null(strstr(printed[0], "example: defeat sweep a.json --jobs 4\n"));
     assert_null(strchr(printed[0], '\033')); /* not a terminal */
     df_command_list(table, false, &text);

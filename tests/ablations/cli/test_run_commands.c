@@ -9,6 +9,7 @@
 #include "ablations/cli/command.h"
 #include "ablations/cli/running.h"
 #include "core/base/file.h"
+#include "core/data/image_file.h"
 #include "core/nn/checkpoint.h"
 #include "tests/support/support.h"
 
@@ -230,6 +231,43 @@ static void wrong_words_are_usage(void **state)
     assert_int_equal(command((const char *[]){ "inspect", spec, "--verify", NULL }), 2);
 }
 
+/* The data of a coco spec lie in a folder that only --data-path names. */
+static void data_from_files_are_found(void **state)
+{
+    enum { IMAGES = 10, SIDE = 64 };
+    static uint8_t pixels[SIDE * SIDE * 3];
+    char folder[600], path[700], spec[600];
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    cJSON *root, *data = cJSON_Parse("{\"kind\":\"coco\",\"train\":\"all.json\",\"validation\":\"all.json\"}");
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/pictures", df_test_folder());
+    assert_ok(df_folder_make(folder, &err));
+    df_text_add(&text, "{\"categories\":[{\"id\":1,\"name\":\"disc\"}],\"images\":[");
+    for (int i = 0; i < IMAGES; i++) {
+        snprintf(path, sizeof path, "%s/%d.png", folder, i);
+        assert_ok(df_png_write(path, pixels, SIDE, SIDE, &err));
+        df_text_addf(&text, "%s{\"id\":%d,\"file_name\":\"%d.png\",\"width\":%d,\"height\":%d}", i ? "," : "", i + 1, i, SIDE, SIDE);
+    }
+    df_text_add(&text, "],\"annotations\":[{\"id\":1,\"image_id\":2,\"category_id\":1,\"bbox\":[8,4,20,30],\"area\":600}]}");
+    snprintf(path, sizeof path, "%s/all.json", folder);
+    assert_ok(df_file_write(path, text.data, text.length, &err));
+
+    snprintf(spec, sizeof spec, "%s/files.json", df_test_folder());
+    assert_ok(df_json_read(write_spec("files", 4), &root, &err));
+    cJSON_ReplaceItemInObject(root, "data", data);
+    df_text_clear(&text);
+    df_json_canonical(root, &text);
+    assert_ok(df_file_write(spec, text.data, text.length, &err));
+    assert_int_equal(command((const char *[]){ "sweep", spec, "--dry-run", "--out", out(), NULL }), 1);
+    assert_int_equal(command((const char *[]){ "sweep", spec, "--dry-run", "--data-path", folder, "--out", out(), NULL }), 0);
+    assert_int_equal(command((const char *[]){ "run", spec, "--cell", "0", "--data-path", folder, "--out", out(), NULL }), 0);
+    assert_int_equal(rows("files"), 1);
+    df_text_release(&text);
+    cJSON_Delete(root);
+}
+
 /* train, distill, predict and inspect on one another's files. */
 static void networks_go_from_command_to_command(void **state)
 {
@@ -281,6 +319,7 @@ int main(void)
         cmocka_unit_test(a_finished_cell_is_run_again_only_when_asked),
         cmocka_unit_test(a_cell_of_another_identity_is_refused),
         cmocka_unit_test(an_interrupted_prepare_says_so),
+        cmocka_unit_test(data_from_files_are_found),
         cmocka_unit_test(networks_go_from_command_to_command),
     };
 

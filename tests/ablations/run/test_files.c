@@ -217,6 +217,79 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
     df_cell_free(cell);
 }
 
+static char warned[1024];
+
+static void remember_warning(void *context, const char *text)
+{
+    (void)context;
+    snprintf(warned, sizeof warned, "%s", text);
+}
+
+/* all.json cut into training (all but image 0) and validation (all but image 1), so that each has a picture of its own. */
+static void write_split(const char *folder, const char *name, int left_out)
+{
+    struct df_error err = { 0 };
+    struct df_text json = DF_TEXT_INIT;
+    const char *const lists[] = { "images", "annotations" };
+    char path[600];
+    cJSON *root;
+
+    snprintf(path, sizeof path, "%s/all.json", folder);
+    assert_ok(df_json_read(path, &root, &err));
+    for (int i = 0; i < 2; i++)
+        cJSON_DeleteItemFromArray(cJSON_GetObjectItem(root, lists[i]), left_out);
+    df_json_canonical(root, &json);
+    snprintf(path, sizeof path, "%s/%s.json", folder, name);
+    assert_ok(df_file_write(path, json.data, json.length, &err));
+    df_text_release(&json);
+    cJSON_Delete(root);
+}
+
+/* An unreadable training image stops student and teacher unless it is to be skipped; one of the validation split always does. */
+static void an_unreadable_image_stops_or_is_counted(void **state)
+{
+    struct df_run_options options = tiny_run(tiny_out("unreadable-run"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    (void)state;
+    for (int broken = 0; broken < 2; broken++) { /* image 0 is read by the validation alone, image 1 by the training alone */
+        const char *folder = write_images(broken ? "unreadable-train" : "unreadable-validation", 0, "");
+        struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *cell = file_cell(folder, TINY_STUDENT);
+        struct df_cell *const both[] = { teacher, cell };
+        char path[600];
+
+        write_split(folder, "train", 0);
+        write_split(folder, "validation", 1);
+        snprintf(path, sizeof path, "%s/%d.png", folder, broken);
+        assert_ok(df_file_write(path, "no picture", 10, &err));
+        for (int i = 0; i < 2; i++)
+            tiny_into(cell->dataset->options, cell->dataset->options_size,
+                      "{\"train\":\"train.json\",\"validation\":\"validation.json\",\"tune_every\":5}", both[i]->dataset_options);
+        teacher->teacher_role = true;
+        assert_ok(df_cell_seal(teacher, &err));
+        tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
+        assert_ok(df_cell_seal(cell, &err));
+        options.skip_bad_images = false;
+        snprintf(path, sizeof path, "%d.png", broken);
+        assert_fails(df_run_cell(teacher, &options, &result, &err), DF_ERR_FORMAT, path);
+        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+        options.skip_bad_images = true;
+        warned[0] = 0;
+        if (broken) {
+            assert_ok(df_run_cell(cell, &options, &result, &err));
+            assert_string_equal(result->row.status, "ok");
+            assert_string_equal(warned, "1 training images could not be read and were replaced by empty ones");
+            assert_ok(df_teacher_gate(cell, &options, &err));
+            df_run_result_free(result);
+        } else {
+            assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+        }
+        df_cell_free(cell);
+        df_cell_free(teacher);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -225,7 +298,9 @@ int main(void)
         cmocka_unit_test(files_train_and_teach),
         cmocka_unit_test(several_canvases_train_but_are_not_distilled),
         cmocka_unit_test(a_bad_box_counts_in_the_evaluation),
+        cmocka_unit_test(an_unreadable_image_stops_or_is_counted),
     };
 
+    df_warn_set(remember_warning, NULL);
     return cmocka_run_group_tests_name("files", tests, NULL, NULL);
 }

@@ -253,7 +253,7 @@ static void a_position_of_another_run_is_left_alone(void **state)
     assert_ok(df_position_write(path, trainer, &curve, 1, &err));
     df_trainer_free(trainer);
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    assert_ok(df_position_read(path, trainer, &curve, &seconds, &err));
+    df_position_read(path, trainer, &curve, &seconds);
     assert_int_equal(trainer->step, 0);
     df_trainer_free(trainer);
     df_cell_free(other);
@@ -261,6 +261,58 @@ static void a_position_of_another_run_is_left_alone(void **state)
 }
 
 /* Plain SGD: the step's length is lr times the clipped norm, and lr when nothing is clipped is what the schedule says. */
+static char warned[1024];
+
+static void remember_warning(void *context, const char *text)
+{
+    (void)context;
+    snprintf(warned, sizeof warned, "%s", text);
+}
+
+/* One flipped bit anywhere in a position, or an end cut off: nothing of it is taken. Whole, it is. */
+static void a_damaged_position_is_not_taken(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("damaged"));
+    struct df_curve curve = { 0 };
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    char path[600], *bytes;
+    double seconds = 0;
+    uint64_t fresh;
+    size_t size;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/damaged.safetensors", df_test_folder());
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_trainer_step(trainer, &err));
+    assert_ok(df_position_write(path, trainer, &curve, 1, &err));
+    df_trainer_free(trainer);
+    assert_ok(df_file_read(path, 0, &bytes, &size, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    fresh = df_parameters_hash(trainer->model.parameters);
+    for (size_t i = 0; i <= 41; i++) {
+        const size_t at = (size - 1) * (i < 41 ? i : 40) / 40;
+
+        bytes[at] ^= i < 41 ? 1 : 0;
+        assert_ok(df_file_write(path, bytes, i < 41 ? size : size - 1, &err));
+        bytes[at] ^= i < 41 ? 1 : 0;
+        warned[0] = 0;
+        df_position_read(path, trainer, &curve, &seconds);
+        if (trainer->step || seconds > 0 || !strstr(warned, "the run starts from the beginning"))
+            fail_msg("damaged at byte %zu of %zu: step %zu, warning '%s'", at, size, trainer->step, warned);
+        assert_true(fresh == df_parameters_hash(trainer->model.parameters));
+    }
+    assert_ok(df_file_write(path, bytes, size, &err));
+    df_position_read(path, trainer, &curve, &seconds);
+    assert_int_equal(trainer->step, 1);
+    assert_true(fresh != df_parameters_hash(trainer->model.parameters));
+    free(bytes);
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+}
+
 static void clipping_bounds_the_step(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
@@ -408,12 +460,6 @@ static void a_batch_larger_than_the_split_is_an_error(void **state)
     df_cell_free(cell);
 }
 
-static void quiet_warn(void *context, const char *text)
-{
-    (void)context;
-    (void)text;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,12 +470,13 @@ int main(void)
         cmocka_unit_test(exported_results_give_the_runs_numbers),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
+        cmocka_unit_test(a_damaged_position_is_not_taken),
         cmocka_unit_test(clipping_bounds_the_step),
         cmocka_unit_test(steps_count_from_one),
         cmocka_unit_test(a_distiller_is_told_where_it_stands),
         cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
     };
 
-    df_warn_set(quiet_warn, NULL);
+    df_warn_set(remember_warning, NULL);
     return cmocka_run_group_tests_name("run", tests, NULL, NULL);
 }

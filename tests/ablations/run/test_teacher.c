@@ -1,5 +1,7 @@
 /* Teachers and their cache: trained once, checked by the gate, recorded once; cached = live; stale and torn files are refused. */
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,18 +105,56 @@ static void neck_std_is_that_of_the_features(void **state)
     df_cell_free(cell);
 }
 
+/* Scenes that count, over all processes: only a training opens the tune split, only it and the cache's builder read images. */
+static struct counts {
+    atomic_int trainings, reads;
+} * counts;
+static struct df_dataset_class counting;
+
+static df_status read_and_count(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
+{
+    counts->reads++;
+    return df_dataset_class_find("scenes", NULL)->read(dataset, i, out, err);
+}
+
+static df_status open_and_count(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+{
+    const df_status status = df_dataset_class_find("scenes", NULL)->open(options, split, base, out, err);
+
+    counts->trainings += split == DF_TUNE;
+    if (status == DF_OK)
+        (*out)->class = &counting;
+    return status;
+}
+
 /* Two processes ask at once: one trains and builds, the other waits, both see the same files. */
 static void two_processes_share_one(void **state)
 {
     struct df_cell *cell = student("full_feature", "{}");
-    struct df_run_options options = tiny_run(tiny_out("two"));
+    const struct df_dataset_class *scenes = teacher->dataset;
+    struct df_run_options options = tiny_run(tiny_out("two")), alone = tiny_run(tiny_out("alone"));
     struct df_error err = { 0 };
     char *path = NULL;
     pid_t child[2];
     int status;
 
     (void)state;
-    options.cache = DF_CACHE_ON;
+    counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(counts, MAP_FAILED);
+    counting = *scenes;
+    counting.open = open_and_count;
+    counting.read = read_and_count;
+    teacher->dataset = cell->dataset = &counting;
+    alone.cache = options.cache = DF_CACHE_ON;
+    assert_ok(df_cache_ensure(cell, &alone, &path, &err));
+    free(path);
+    path = NULL;
+    assert_int_equal(counts->trainings, 1);
+
+    const int reads = counts->reads;
+
+    assert_true(reads > 36);
+    counts->trainings = counts->reads = 0;
     for (int k = 0; k < 2; k++) {
         child[k] = fork();
         if (child[k] == 0)
@@ -124,8 +164,12 @@ static void two_processes_share_one(void **state)
         assert_int_equal(waitpid(child[k], &status, 0), child[k]);
         assert_int_equal(status, 0);
     }
+    assert_int_equal(counts->trainings, 1);
+    assert_int_equal(counts->reads, reads + 1); /* who waits looks at one image, for the shapes */
     assert_ok(df_cache_ensure(cell, &options, &path, &err));
     assert_non_null(path);
+    teacher->dataset = scenes;
+    munmap(counts, sizeof *counts);
     free(path);
     df_cell_free(cell);
 }
@@ -326,6 +370,29 @@ static void torn_and_stale_files_are_refused(void **state)
     }
 }
 
+/* One flipped bit in the last record of a real cache: found before any cell runs. */
+static void a_damaged_record_is_found_at_once(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("damaged"));
+    struct df_error err = { 0 };
+    char *path, *none;
+    struct stat st;
+
+    (void)state;
+    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_int_equal(stat(path, &st), 0);
+    damage(path, st.st_size - 3);
+    assert_fails(df_cache_ensure(cell, &options, &none, &err), DF_ERR_FORMAT, "record 35 does not match its checksum [delete the file");
+    assert_non_null(strstr(err.text, path));
+    assert_null(none);
+    assert_int_equal(unlink(path), 0);
+    free(path);
+    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    free(path);
+    df_cell_free(cell);
+}
+
 static void an_abandoned_cache_leaves_nothing(void **state)
 {
     struct df_record_layout layout = { .bytes = 64 };
@@ -464,6 +531,7 @@ int main(void)
         cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),
+        cmocka_unit_test(a_damaged_record_is_found_at_once),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
         cmocka_unit_test(a_foreign_file_serves),

@@ -20,8 +20,7 @@
 #define TINY_TEACHER                                                                                                                       \
     "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,16,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                     \
     "\"fpn_channels\":16,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
-#define TINY_SCHEDULE                                                                                                                      \
-    "{\"optimiser\":\"adamw\",\"lr\":0.02,\"batch\":5,\"epochs\":3,\"warmup_steps\":2,\"decay\":\"cosine\",\"clip\":10,\"evaluations\":3}"
+#define TINY_SCHEDULE "{\"optimiser\":\"adamw\",\"lr\":0.02,\"batch\":5,\"epochs\":3,\"warmup_steps\":2,\"decay\":\"cosine\",\"clip\":10}"
 
 static inline void *tiny_options(const df_option *table, size_t bytes, const char *text)
 {
@@ -55,6 +54,7 @@ static inline struct df_cell *tiny_cell(const char *network, const char *schedul
     df_options_standard(df_canvas_option_table, &cell->canvas);
     tiny_into(df_network_option_table, sizeof cell->network, network, &cell->network);
     tiny_into(df_schedule_options, sizeof cell->schedule, schedule, &cell->schedule);
+    cell->schedule.evaluations = 3; /* fewer than a spec may ask for */
     cell->seed = seed;
     snprintf(cell->device, sizeof cell->device, "%s", device);
     cell->threads = 1;

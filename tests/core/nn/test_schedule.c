@@ -58,9 +58,13 @@ static void test_cosine(void **state)
 static void test_options(void **state)
 {
     struct df_schedule schedule;
+    struct df_text help = DF_TEXT_INIT;
     struct df_error err;
 
     (void)state;
+    df_options_markdown(df_schedule_options, &help);
+    assert_non_null(strstr(help.data, "| `evaluations` | 5 | 5..1000 |"));
+    df_text_release(&help);
     assert_ok(read("{\"optimiser\":\"adamw\",\"beta2\":0.99,\"decay\":\"none\",\"warmup_steps\":0}", &schedule, &err));
     assert_int_equal(schedule.optimiser, DF_ADAMW);
     assert_close(df_schedule_lr(&schedule, 99999, 100000, 10), 0.01, 0, 0);
@@ -69,6 +73,7 @@ static void test_options(void **state)
     assert_fails(read("{\"beta1\":0.5}", &schedule, &err), DF_ERR_USAGE, "beta1");
     assert_fails(read("{\"decay\":\"cosine\",\"decay_at\":[1]}", &schedule, &err), DF_ERR_USAGE, "decay_at");
     assert_fails(read("{\"warmup_steps\":0,\"warmup_factor\":0.5}", &schedule, &err), DF_ERR_USAGE, "warmup_factor");
+    assert_fails(read("{\"evaluations\":4}", &schedule, &err), DF_ERR_USAGE, "5..1000");
     assert_fails(read("{\"batch\":0}", &schedule, &err), DF_ERR_USAGE, "batch");
     assert_fails(read("{\"weight_decai\":0}", &schedule, &err), DF_ERR_USAGE, "weight_decay");
 }
