@@ -5,7 +5,9 @@
 .SUFFIXES:
 .DEFAULT_GOAL := all
 
-CC     ?= gcc
+ifeq ($(origin CC),default)
+CC     := gcc
+endif
 ARCH   ?= native
 SAN    ?= 0
 CUDA   ?= auto
