@@ -280,6 +280,7 @@ static df_status open_case(const char *path, const char *folder, size_t *images,
         status = dataset->class->read(dataset, i, &image, err);
         *boxes += dataset->info[i].count;
     }
+    *boxes -= dataset->skipped_boxes; /* the manifest counts what training is left with */
     df_image_release(&image);
     df_dataset_close(dataset);
     return status;
