@@ -39,10 +39,10 @@ struct df_detection_state {
     const struct df_box *proposal;  /* [R] canvas pixels */
     const uint32_t *proposal_image; /* [R] */
     const int32_t *proposal_label;  /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
-    df_tensor *roi_logits,
-        *roi_deltas;                /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
+    /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
+    df_tensor *roi_logits, *roi_deltas;
     const df_real *proposal_target; /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
-    struct df_detector *detector;   /* whose state this is; NULL: out of a cache */
+    struct df_detector *detector;   /* whose state this is; NULL for a teacher without DF_NEEDS_ROI_HEAD */
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
@@ -75,10 +75,10 @@ struct df_detector_class {
                       const struct df_image_info *info, const struct df_category *category, struct df_detection *out);
     size_t (*max_detections)(const struct df_detector *detector);
     void (*fold)(struct df_detector *detector); /* freeze for inference: batch norms folded */
-    /* Two-stage detectors (else NULL). This network's RoI head over the neck of `features`, which may be another network's of the same width,
-     * on given proposals, laid out as in a state. *out = *features with its RoI part replaced: those proposals, labels and targets from the
-     * ground truth of features->images, logits and deltas. Gradients reach the head (unless frozen) and the features. All arrays live on
-     * the tape. */
+    /* Two-stage detectors (else NULL). This network's RoI head over the neck of `features`, which may be another network's of the same width
+     * or come out of a cache, on given proposals, laid out as in a state; proposal NULL: on those that this network's training would sample
+     * over these features. *out = *features with its RoI part replaced: proposals, labels and targets from the ground truth of
+     * features->images, logits and deltas. Gradients reach the head (unless frozen) and the features. All arrays live on the tape. */
     void (*roi_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, size_t proposals,
                      const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out);
 };

@@ -318,21 +318,40 @@ static void faster_forward(struct df_detector *base, df_tape *tape, const struct
                         &state->roi_deltas);
 }
 
+/* The proposals that training would sample over these features. */
+static void own_proposals(struct faster *net, df_tape *tape, struct df_detection_state *out)
+{
+    struct df_detection_state state = *out;
+    df_tensor *level[DF_LEVELS];
+
+    for (size_t l = 0; l < state.levels; l++)
+        level[l] = state.neck[l].feature;
+    df_conv_units_refresh(&net->units);
+    df_rpn_forward(&net->rpn, tape, level, false, &state);
+    make_proposals(net, tape, true, &state);
+    out->proposals = state.proposals;
+    out->proposal = state.proposal;
+    out->proposal_image = state.proposal_image;
+}
+
 static void faster_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t proposals,
                             const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out)
 {
-    const struct faster *net = (const struct faster *)base;
-    struct df_box *box = df_tape_host(tape, proposals * sizeof *box);
-    uint32_t *image = df_tape_host(tape, proposals * sizeof *image);
+    struct faster *net = (struct faster *)base;
 
-    memcpy(box, proposal, proposals * sizeof *box);
-    memcpy(image, proposal_image, proposals * sizeof *image);
     *out = *features;
-    out->proposals = proposals;
-    out->proposal = box;
-    out->proposal_image = image;
+    if (proposal) {
+        struct df_box *box = df_tape_host(tape, proposals * sizeof *box);
+        uint32_t *image = df_tape_host(tape, proposals * sizeof *image);
+
+        out->proposals = proposals;
+        out->proposal = memcpy(box, proposal, proposals * sizeof *box);
+        out->proposal_image = memcpy(image, proposal_image, proposals * sizeof *image);
+    } else {
+        own_proposals(net, tape, out);
+    }
     label_proposals(net, tape, out);
-    df_box_head_forward(&net->head, tape, features, proposals, box, image, &out->roi_logits, &out->roi_deltas);
+    df_box_head_forward(&net->head, tape, features, out->proposals, out->proposal, out->proposal_image, &out->roi_logits, &out->roi_deltas);
 }
 
 /* ---- loss, detections ---- */

@@ -47,10 +47,18 @@ static df_status other_canvas(size_t index, struct df_error *err)
 
 static size_t copies(const struct df_teacher *teacher) { return teacher->student->schedule.flip ? 2 : 1; }
 
+/* A RoI head says something else of each student's proposals: it is not recorded but runs when it is asked, over the recorded neck. */
+static unsigned given_needs(const struct df_teacher *teacher)
+{
+    const unsigned needs = teacher->student->needs;
+
+    return needs & DF_NEEDS_ROI_HEAD ? (needs & ~(unsigned)DF_NEEDS_ROI_HEAD) | DF_NEEDS_NECK : needs;
+}
+
 /* Neck and dense head are recorded together wherever either is wanted: the methods of a sweep then share one cache. */
 static unsigned recorded_needs(const struct df_teacher *teacher)
 {
-    const unsigned common = DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, needs = teacher->student->needs;
+    const unsigned common = DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, needs = given_needs(teacher);
 
     return needs & common ? needs | (common & teacher->student->detector->offers) : needs;
 }
@@ -231,7 +239,7 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
     return status;
 }
 
-/* With a cache nothing of the network is needed any more. */
+/* With a cache nothing of the network is needed any more, but for a RoI head. */
 static void release_network(struct df_teacher *teacher)
 {
     df_tape_free(teacher->tape);
@@ -251,7 +259,7 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
     teacher->student = student;
     teacher->cell = df_teacher_cell(student, &teacher->storage);
     teacher->batch = (size_t)student->schedule.batch;
-    if (student->needs & DF_NEEDS_ROI_HEAD)
+    if ((student->needs & DF_NEEDS_ROI_HEAD) && !student->detector->roi_head)
         status = df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs the teacher's RoI head, which detector '%s' does not have", student->label,
                          student->detector->name);
     else
@@ -262,7 +270,7 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
         df_teacher_close(teacher);
         return status;
     }
-    if (teacher->cache)
+    if (teacher->cache && !(student->needs & DF_NEEDS_ROI_HEAD))
         release_network(teacher);
     *out = teacher;
     return DF_OK;
@@ -334,7 +342,9 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     DF_ASSERT(student->batch <= teacher->batch);
     for (size_t i = 0; i < student->batch; i++)
         DF_TRY(find_record(teacher, student->images, i, err));
-    df_record_state(&teacher->layout, teacher->student->needs, teacher->record, student, teacher->neck_std, tape, out);
+    df_record_state(&teacher->layout, given_needs(teacher), teacher->record, student, teacher->neck_std, tape, out);
+    if (teacher->student->needs & DF_NEEDS_ROI_HEAD)
+        out->detector = teacher->model.detector;
     return DF_OK;
 }
 

@@ -104,7 +104,7 @@ static inline void df_roi_gather(const df_real *x, size_t width, size_t channels
         }
 }
 
-/* Row i = (RoI, row of cells) of y [R,size,size,C]; zeros where level is negative */
+/* RoI i: y[i] of y [R,size,size,C]; zeros where level is negative */
 struct df_roi_align_args {
     const df_real *x[DF_ROI_LEVELS]; /* [N,height,width,C] */
     size_t height[DF_ROI_LEVELS], width[DF_ROI_LEVELS];
@@ -118,27 +118,29 @@ struct df_roi_align_args {
 };
 static inline void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
 {
-    const size_t r = i / a->size, cell = i % a->size;
-    df_real *y = a->y + i * a->size * a->channels;
-    struct df_roi_tap rows[DF_ROI_TAPS], columns[DF_ROI_TAPS];
+    const size_t size = a->size, channels = a->channels;
+    df_real *y = a->y + i * size * size * channels;
+    struct df_roi_tap rows[DF_ROI_TAPS], columns[DF_ROI_SIZE][DF_ROI_TAPS];
+    size_t column_count[DF_ROI_SIZE];
 
-    memset(y, 0, a->size * a->channels * sizeof *y);
-    if (a->level[r] < 0)
+    memset(y, 0, size * size * channels * sizeof *y);
+    if (a->level[i] < 0)
         return;
-    const size_t level = (size_t)a->level[r], height = a->height[level], width = a->width[level];
-    const struct df_box box = a->box[r];
-    const df_real *x = a->x[level] + a->image[r] * height * width * a->channels;
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], height, a->size, a->sampling, a->aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], width, a->size, a->sampling, a->aligned);
+    const size_t level = (size_t)a->level[i], height = a->height[level], width = a->width[level];
+    const struct df_box box = a->box[i];
+    const df_real *x = a->x[level] + a->image[i] * height * width * channels;
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], height, size, a->sampling, a->aligned);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], width, size, a->sampling, a->aligned);
 
-    for (size_t v = 0; v < vertical.grid; v += DF_ROI_SAMPLES) {
-        const size_t row_count = df_roi_taps(&vertical, cell, v, rows);
+    for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
+        for (size_t j = 0; j < size; j++)
+            column_count[j] = df_roi_taps(&across, j, u, columns[j]);
+        for (size_t cell = 0; cell < size; cell++)
+            for (size_t v = 0; v < vertical.grid; v += DF_ROI_SAMPLES) {
+                const size_t row_count = df_roi_taps(&vertical, cell, v, rows);
 
-        for (size_t j = 0; j < a->size; j++)
-            for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
-                const size_t column_count = df_roi_taps(&across, j, u, columns);
-
-                df_roi_gather(x, width, a->channels, rows, row_count, columns, column_count, y + j * a->channels);
+                for (size_t j = 0; j < size; j++)
+                    df_roi_gather(x, width, channels, rows, row_count, columns[j], column_count[j], y + (cell * size + j) * channels);
             }
     }
 }

@@ -1,0 +1,144 @@
+/* A two-stage teacher: its RoI head on the student's proposals and on its own, over its neck out of the cache and live, with the same bits. */
+#include "ablations/run/model.h"
+#include "ablations/run/teacher.h"
+#include "ablations/run/trainer.h"
+#include "tests/ablations/run/tiny.h"
+
+#define FASTER_DETECTOR                                                                                                                    \
+    "{\"anchor_size\":[13,23,40],\"rpn_fg_iou\":0.5,\"rpn_batch\":40,\"rpn_pre_nms_train\":60,\"rpn_pre_nms_test\":40,"                    \
+    "\"rpn_post_nms_train\":40,\"rpn_post_nms_test\":20,\"roi_size\":3,\"roi_canonical_size\":32,\"fc_width\":20,\"roi_batch\":12}"
+#define FASTER_NETWORK                                                                                                                     \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                      \
+    "\"fpn_channels\":8,\"extra\":\"none\"}"
+enum { ROWS = 5 * 12, COLUMNS = 4 };
+
+static struct df_cell *teacher;
+
+static struct df_cell *faster_cell(int64_t seed)
+{
+    struct df_cell *cell = tiny_cell(FASTER_NETWORK, TINY_SCHEDULE, "cpu", seed);
+
+    free(cell->detector_options);
+    cell->detector = df_detector_class_find("faster_rcnn", NULL);
+    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, FASTER_DETECTOR);
+    return cell;
+}
+
+static struct df_cell *student_of(unsigned needs)
+{
+    struct df_cell *cell = faster_cell(1);
+    struct df_error err = { 0 };
+
+    cell->teacher = teacher;
+    cell->needs = needs;
+    assert_ok(df_cell_seal(cell, &err));
+    return cell;
+}
+
+/* What the teacher's head says of the first batch's proposals: the student's, then the teacher's own. */
+static void ask(const char *out, int cache, df_real logits[2][ROWS * COLUMNS], int32_t label[2][ROWS])
+{
+    struct df_cell *cell = student_of(DF_NEEDS_ROI_HEAD);
+    struct df_run_options options = tiny_run(out);
+    struct df_detection_state student, taught, answer;
+    const struct df_batch *batch;
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+
+    options.cache = cache;
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_int_equal(df_teacher_cache(trainer->teacher) != NULL, cache == DF_CACHE_ON);
+    assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
+
+    struct df_detector *own = trainer->model.detector;
+
+    own->class->forward(own, trainer->tape, batch, false, true, &student);
+    assert_int_equal(student.proposals, ROWS);
+    assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &student, &taught, &err));
+    assert_non_null(taught.detector);
+    assert_ptr_not_equal(taught.detector, own);
+    for (int k = 0; k < 2; k++) {
+        taught.detector->class->roi_head(taught.detector, trainer->tape, &taught, k ? 0 : student.proposals, k ? NULL : student.proposal,
+                                         k ? NULL : student.proposal_image, &answer);
+        assert_int_equal(answer.proposals, ROWS);
+        assert_false(answer.roi_logits->requires_grad);
+        df_read(trainer->model.device, logits[k], answer.roi_logits->data, ROWS * COLUMNS * sizeof(df_real));
+        memcpy(label[k], answer.proposal_label, ROWS * sizeof(int32_t));
+        if (k == 0)
+            assert_memory_equal(answer.proposal_label, student.proposal_label, ROWS * sizeof(int32_t));
+    }
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+}
+
+static void a_roi_head_runs_over_the_cached_neck(void **state)
+{
+    static df_real live[2][ROWS * COLUMNS], cached[2][ROWS * COLUMNS];
+    static int32_t live_label[2][ROWS], cached_label[2][ROWS];
+    const char *out = tiny_out("roi");
+    size_t objects[2] = { 0 };
+
+    (void)state;
+    ask(out, DF_CACHE_OFF, live, live_label);
+    ask(out, DF_CACHE_ON, cached, cached_label);
+    assert_memory_equal(live, cached, sizeof live);
+    assert_memory_equal(live_label, cached_label, sizeof live_label);
+    assert_memory_not_equal(live[0], live[1], sizeof live[0]);
+    for (int k = 0; k < 2; k++)
+        for (size_t r = 0; r < ROWS; r++)
+            objects[k] += live_label[k][r] >= 0;
+    assert_true(objects[0] >= 5 && objects[1] >= 5); /* the objects' own boxes at least */
+}
+
+static void one_stage_detectors_have_none(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("none"));
+    struct df_dataset *train;
+    struct df_teacher *open;
+    struct df_error err = { 0 };
+
+    (void)state;
+    cell->teacher = teacher;
+    cell->needs = DF_NEEDS_ROI_HEAD;
+    assert_ok(df_cell_open_data(cell, DF_TRAIN, &train, &err));
+    assert_fails(df_teacher_open(cell, &options, train, &open, &err), DF_ERR_UNSUPPORTED, "which detector 'retinanet' does not have");
+    df_dataset_close(train);
+    df_cell_free(cell);
+}
+
+/* Three epochs, twice: sampling is a function of seed and step. */
+static void runs_repeat(void **state)
+{
+    struct df_cell *cell = faster_cell(4);
+    struct df_run_options first = tiny_run(tiny_out("first")), second = tiny_run(tiny_out("second"));
+    struct df_run_result *a, *b;
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &first, &a, &err));
+    assert_ok(df_run_cell(cell, &second, &b, &err));
+    tiny_assert_same(a, b);
+    assert_true(tiny_hash(first.out, cell) == tiny_hash(second.out, cell));
+    df_run_result_free(a);
+    df_run_result_free(b);
+    df_cell_free(cell);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(a_roi_head_runs_over_the_cached_neck),
+                                        cmocka_unit_test(one_stage_detectors_have_none), cmocka_unit_test(runs_repeat) };
+    struct df_error err = { 0 };
+
+    teacher = faster_cell(1000);
+    teacher->teacher_role = true;
+    if (df_cell_seal(teacher, &err) != DF_OK)
+        return 1;
+
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+    df_cell_free(teacher);
+    return failed;
+}
