@@ -39,7 +39,7 @@ struct df_detection_state {
     const struct df_box *proposal;      /* [R] canvas pixels */
     const uint32_t *proposal_image;     /* [R] */
     const int32_t *proposal_label;      /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
-    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
+    df_tensor *roi_logits, *roi_deltas; /* [R,1,1,K+1], [R,1,1,4(K+1)]; column 0: background, 1 + k: class k */
     const df_real *proposal_target;     /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
     struct df_detector *detector;       /* whose state this is; NULL for a teacher without DF_NEEDS_ROI_HEAD */
 };

@@ -36,7 +36,7 @@ static struct df_cell *student_of(unsigned needs)
 }
 
 /* What the teacher's head says of the first batch's proposals: the student's, then the teacher's own. */
-static void ask(const char *out, int cache, df_real logits[2][ROWS * COLUMNS], int32_t label[2][ROWS])
+static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], int32_t label[2][ROWS])
 {
     struct df_cell *cell = student_of(DF_NEEDS_ROI_HEAD);
     struct df_run_options options = tiny_run(out);
@@ -45,9 +45,9 @@ static void ask(const char *out, int cache, df_real logits[2][ROWS * COLUMNS], i
     struct df_trainer *trainer;
     struct df_error err = { 0 };
 
-    options.cache = cache;
+    options.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    assert_int_equal(df_teacher_cache(trainer->teacher) != NULL, cache == DF_CACHE_ON);
+    assert_int_equal(df_teacher_cache(trainer->teacher) != NULL, cache);
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
 
     struct df_detector *own = trainer->model.detector;
@@ -79,8 +79,8 @@ static void a_roi_head_runs_over_the_cached_neck(void **state)
     size_t objects[2] = { 0 };
 
     (void)state;
-    ask(out, DF_CACHE_OFF, live, live_label);
-    ask(out, DF_CACHE_ON, cached, cached_label);
+    ask(out, false, live, live_label);
+    ask(out, true, cached, cached_label);
     assert_memory_equal(live, cached, sizeof live);
     assert_memory_equal(live_label, cached_label, sizeof live_label);
     assert_memory_not_equal(live[0], live[1], sizeof live[0]);
