@@ -246,10 +246,10 @@ static void test_golden_eval(void **state)
     eval_case("cpu", true);
 }
 
-/* The RoI head on boxes that are not its own, a padding row among them. */
+/* The RoI head on boxes that are not its own; padding rows see zeros, whatever their image. */
 static void test_golden_given(void **state)
 {
-    enum { GIVEN = 11, PADDING = 5 };
+    enum { GIVEN = 12, PADDING = 5, LAST = 11 };
     const struct df_box box[GIVEN] = { { 8, 10, 46, 42 },
                                        { 50, 8, 90, 60 },
                                        { 0, 0, 9, 7 },
@@ -260,8 +260,9 @@ static void test_golden_given(void **state)
                                        { 0, 0, 84, 60 },
                                        { 60, 40, 84, 60 },
                                        { 33, 22, 66, 50 },
-                                       { 1.5F, 2.25F, 30.75F, 19.5F } };
-    const uint32_t image[GIVEN] = { 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 };
+                                       { 1.5F, 2.25F, 30.75F, 19.5F },
+                                       { 0, 0, 0, 0 } };
+    const uint32_t image[GIVEN] = { 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
     const size_t columns = GOLDEN_CLASSES + 1;
     struct test_model model = golden_model("cpu", false);
     struct test_batch *t = golden_batch();
@@ -277,12 +278,14 @@ static void test_golden_given(void **state)
     assert_ptr_equal(given.class_logits, s.class_logits);
     assert_int_equal(given.proposals, GIVEN);
     assert_int_equal(given.proposal_label[PADDING], -2);
+    assert_int_equal(given.proposal_label[LAST], -2);
+    assert_memory_equal(given.roi_logits->data + PADDING * columns, given.roi_logits->data + LAST * columns, columns * sizeof(df_real));
     for (size_t r = 0; r < GIVEN; r++) {
         const size_t g = r - (r > PADDING);
 
         assert_memory_equal(&given.proposal[r], &box[r], sizeof *box);
         assert_int_equal(given.proposal_image[r], image[r]);
-        if (r == PADDING)
+        if (r == PADDING || r == LAST)
             continue;
         assert_int_equal(given.proposal_label[r], (int)labels[g]);
         for (size_t k = 0; k < columns; k++)
@@ -306,8 +309,15 @@ static df_tensor *assert_sampled(struct test_model *model, df_tape *tape, const 
     char name[64];
     df_tensor *loss;
     df_real *losses;
+    size_t positives = 0;
     double sum = 0;
 
+    for (size_t r = 0; r < 2 * GOLDEN_ANCHORS; r++) {
+        assert_true(s->label[r] == 0 || s->label[r] == -1 || s->label[r] == -2);
+        positives += s->label[r] == 0;
+    }
+    assert_int_equal(positives, 5);
+    assert_int_equal(s->positives, 5);
     assert_int_equal(s->proposals, 2 * GOLDEN_SAMPLED);
     for (size_t n = 0; n < 2; n++) {
         const size_t first = n * GOLDEN_SAMPLED;
@@ -668,6 +678,88 @@ static void test_repeatable_without_heap(void **state)
     test_model_free(&model);
 }
 
+/* What one option changes, beside the tiny detector's. */
+static struct test_model model_with(const char *one, const char *two)
+{
+    const char *own[24] = { NULL };
+    size_t n = 0;
+
+    for (; faster_tiny_detector[n]; n++)
+        own[n] = faster_tiny_detector[n];
+    own[n++] = one;
+    own[n] = two;
+    return test_faster_new("ref", faster_tiny_network, own, 3, false);
+}
+
+static double loss_with(const char *one, const char *two, struct test_batch *t, struct df_loss_terms *terms, size_t *objects)
+{
+    struct test_model model = model_with(one, two);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    double sum = 0, value;
+
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    *terms = (struct df_loss_terms){ 0 };
+    value = df_item(tape, model.detector->class->loss(model.detector, tape, &s, terms));
+    for (size_t k = 0; k < terms->count; k++)
+        sum += terms->term[k].weight * df_item(tape, terms->term[k].value);
+    assert_close(value, sum, 1e-5, 0);
+    *objects = 0;
+    for (size_t g = 0; g < t->truth[1].count; g++)
+        for (size_t r = 0; r < s.proposals; r++)
+            *objects += s.proposal_image[r] == 1 && memcmp(&s.proposal[r], &t->boxes[1][g], sizeof(struct df_box)) == 0;
+    df_tape_free(tape);
+    test_model_free(&model);
+    return value;
+}
+
+/* Weights weigh; rows that hold nothing count nothing; the objects' boxes are among the proposals or are not. */
+static void test_loss_options(void **state)
+{
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    struct df_loss_terms terms;
+    size_t objects;
+    double few, many;
+
+    (void)state;
+    loss_with("rpn_class_loss_weight=0.5", "box_loss_weight=3", t, &terms, &objects);
+    assert_true(terms.term[0].weight == 0.5 && terms.term[1].weight == 1 && terms.term[2].weight == 1 && terms.term[3].weight == 3);
+    loss_with("rpn_box_loss_weight=0.25", "class_loss_weight=2", t, &terms, &objects);
+    assert_true(terms.term[0].weight == 1 && terms.term[1].weight == 0.25 && terms.term[2].weight == 2 && terms.term[3].weight == 1);
+    few = loss_with("roi_batch=80", "roi_positive=1", t, &terms, &objects);
+    assert_int_equal(objects, 2); /* all that there is is sampled */
+    many = loss_with("roi_batch=100", "roi_positive=1", t, &terms, &objects);
+    assert_close(many, few, 1e-6, 0);
+    loss_with("roi_batch=80", "add_truth=0", t, &terms, &objects);
+    assert_int_equal(objects, 0);
+    test_batch_free(t);
+}
+
+/* Of two objects in one place the first is matched; a network's head_width replaces fc_width. */
+static void test_ties_and_width(void **state)
+{
+    struct test_model model = model_with("fc_width=30", NULL);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s, given;
+    struct df_box box;
+
+    (void)state;
+    assert_int_equal(df_parameters_find(model.parameters, "roi_heads.box_head.fc6.weight")->shape.n, 11);
+    assert_int_equal(df_parameters_find(model.parameters, "roi_heads.box_predictor.cls_score.weight")->shape.c, 11);
+    t->boxes[1][1] = t->boxes[1][0];
+    t->labels[1][0] = 2;
+    t->labels[1][1] = 1;
+    box = t->boxes[1][0];
+    box.x1 += 1;
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    model.detector->class->roi_head(model.detector, tape, &s, 1, &box, &(uint32_t){ 1 }, &given);
+    assert_int_equal(given.proposal_label[0], 2);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
 /* A network that says nothing but not-a-number has no proposals: padding only, no detections, a loss that tells. */
 static void test_not_a_number(void **state)
 {
@@ -700,7 +792,7 @@ int main(void)
         cmocka_unit_test(test_golden_eval),  cmocka_unit_test(test_golden_given),    cmocka_unit_test(test_golden_train),
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_level_rule),   cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
-        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_loss_options),    cmocka_unit_test(test_ties_and_width),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
