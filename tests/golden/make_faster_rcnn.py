@@ -191,8 +191,9 @@ def roi_align_file():
         t = tensor.detach().permute(0, 2, 3, 1)
         lines.append(" ".join([name, *map(str, t.shape), *(format(v, ".15g") for v in t.reshape(-1).tolist())]))
 
-    # the last boxes leave the map, are smaller than a map pixel, or have no area
-    boxes = [[0, 4.5, 3.25, 21, 17.75], [1, 0, 0, 40, 28], [1, 30.5, 2.25, 39.75, 27], [0, -9, -7.5, 50, 37], [1, 12, 9, 13, 9.5], [0, 8, 8, 8, 8]]
+    # boxes that leave the map, are smaller than a map pixel, have no area; cells of exactly two map pixels
+    boxes = [[0, 4.5, 3.25, 21, 17.75], [1, 0, 0, 40, 28], [1, 30.5, 2.25, 39.75, 27], [0, -9, -7.5, 50, 37]]
+    boxes += [[1, 12, 9, 13, 9.5], [0, 8, 8, 8, 8], [1, 4, 3, 28, 27]]
     rois = torch.tensor(boxes, dtype=torch.float64)
     for sampling, size in ((0, 3), (1, 4), (2, 7), (5, 2)):
         for aligned in (False, True):

@@ -7,13 +7,18 @@
 #include "core/nn/ops.h"
 #include "tests/support/support.h"
 
-enum { ROIS = 6 };
+enum { ROIS = 7 };
 static struct df_device *device;
 static df_tape *tape;
 /* the boxes of tests/golden/make_faster_rcnn.py */
-static const struct df_box box[ROIS] = { { 4.5F, 3.25F, 21, 17.75F }, { 0, 0, 40, 28 },    { 30.5F, 2.25F, 39.75F, 27 },
-                                         { -9, -7.5F, 50, 37 },       { 12, 9, 13, 9.5F }, { 8, 8, 8, 8 } };
-static const uint32_t image[ROIS] = { 0, 1, 1, 0, 1, 0 };
+static const struct df_box box[ROIS] = { { 4.5F, 3.25F, 21, 17.75F },
+                                         { 0, 0, 40, 28 },
+                                         { 30.5F, 2.25F, 39.75F, 27 },
+                                         { -9, -7.5F, 50, 37 },
+                                         { 12, 9, 13, 9.5F },
+                                         { 8, 8, 8, 8 },
+                                         { 4, 3, 28, 27 } };
+static const uint32_t image[ROIS] = { 0, 1, 1, 0, 1, 0, 1 };
 
 /* The next tensor of the file, which must have this name. */
 static df_real *next(FILE *file, const char *name, df_shape *shape)
@@ -89,7 +94,7 @@ static void test_golden(void **state)
 static double pyramid(df_real *const value[3], df_real *const grad[3], bool frozen)
 {
     static const df_shape shape[3] = { { 2, 9, 7, 5 }, { 2, 5, 4, 5 }, { 2, 2, 3, 5 } };
-    static const int32_t level[ROIS] = { 0, 2, 1, -1, 0, 1 };
+    static const int32_t level[ROIS] = { 0, 2, 1, -1, 0, 1, 0 };
     static df_real weight[ROIS * 4 * 4 * 5];
     df_tensor *x[3], *y;
 
