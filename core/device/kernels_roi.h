@@ -148,14 +148,22 @@ static inline void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
 /* x between 0 and the centre of the last pixel */
 static inline double df_roi_inside(double x, size_t extent) { return x > 0 ? fmin(x, (double)(extent - 1)) : 0; }
 
-/* u_cell(row): the weight of a map row in a row of cells; a sample reaches the rows less than 1 away */
+/* Whether a sample of these cells can touch a map row: it reaches the rows less than 1 away. */
+static inline bool df_roi_reaches(const struct df_roi_axis *axis, size_t cell, size_t cells, size_t row)
+{
+    const double first = axis->start + (double)cell * axis->bin, last = first + (double)cells * axis->bin;
+
+    return !(first <= last) ||
+           (df_roi_inside(first, axis->extent) < (double)row + 1 && df_roi_inside(last, axis->extent) > (double)row - 1);
+}
+
+/* u_cell(row): the weight of a map row in a row of cells */
 static inline df_real df_roi_row_weight(const struct df_roi_axis *axis, size_t cell, size_t row)
 {
-    const double first = axis->start + (double)cell * axis->bin, last = first + axis->bin;
     struct df_roi_tap tap[DF_ROI_TAPS];
     df_real weight = 0;
 
-    if (first <= last && (df_roi_inside(first, axis->extent) >= (double)row + 1 || df_roi_inside(last, axis->extent) <= (double)row - 1))
+    if (!df_roi_reaches(axis, cell, 1, row))
         return 0;
     for (size_t v = 0; v < axis->grid; v += DF_ROI_SAMPLES) {
         const size_t count = df_roi_taps(axis, cell, v, tap);
@@ -182,17 +190,18 @@ static inline void df_roi_scatter_row(const struct df_roi_align_backward_args *a
 {
     const struct df_box box = a->box[r];
     const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, a->size, a->sampling, a->aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, a->size, a->sampling, a->aligned);
     const df_real *dy = a->dy + r * a->size * a->size * a->channels;
     struct df_roi_tap columns[DF_ROI_TAPS];
     df_real weight[DF_ROI_SIZE];
-    bool any = false;
 
-    for (size_t cell = 0; cell < a->size; cell++) {
+    if (!df_roi_reaches(&vertical, 0, a->size, row))
+        return;
+    for (size_t cell = 0; cell < a->size; cell++)
         weight[cell] = df_roi_row_weight(&vertical, cell, row);
-        any |= weight[cell] > 0;
-    }
-    for (size_t j = 0; any && j < a->size; j++)
+
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, a->size, a->sampling, a->aligned);
+
+    for (size_t j = 0; j < a->size; j++)
         for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
             const size_t count = df_roi_taps(&across, j, u, columns);
 
