@@ -80,14 +80,14 @@ static inline void test_set(const df_option *table, const char *const *pairs, vo
     }
 }
 
-/* A retinanet on a device; network and detector: NULL-terminated "name=value", may be NULL. device NULL: only the list of parameters. */
-static inline struct test_model test_model_new(const char *device, const char *const *network, const char *const *detector, size_t classes,
-                                               bool gradients)
+/* A detector of that kind on a device; network and detector: NULL-terminated "name=value", may be NULL. device NULL: only the list of parameters. */
+static inline struct test_model test_detector_new(const char *kind, const char *device, const char *const *network,
+                                                  const char *const *detector, size_t classes, bool gradients)
 {
     struct test_model model = { .parameters = df_parameters_new() };
     struct df_network_options options;
     struct df_error err;
-    const struct df_detector_class *class = df_detector_class_find("retinanet", &err);
+    const struct df_detector_class *class = df_detector_class_find(kind, &err);
     void *values = calloc(1, class->options_size);
 
     test_set(df_network_option_table, network, &options);
@@ -99,6 +99,12 @@ static inline struct test_model test_model_new(const char *device, const char *c
         df_parameters_build(model.parameters, model.device, 3, gradients);
     }
     return model;
+}
+
+static inline struct test_model test_model_new(const char *device, const char *const *network, const char *const *detector, size_t classes,
+                                               bool gradients)
+{
+    return test_detector_new("retinanet", device, network, detector, classes, gradients);
 }
 
 static inline void test_model_free(struct test_model *model)

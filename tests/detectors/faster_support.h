@@ -7,21 +7,7 @@
 static inline struct test_model test_faster_new(const char *device, const char *const *network, const char *const *detector, size_t classes,
                                                 bool gradients)
 {
-    struct test_model model = { .parameters = df_parameters_new() };
-    struct df_network_options options;
-    struct df_error err;
-    const struct df_detector_class *class = df_detector_class_find("faster_rcnn", &err);
-    void *values = calloc(1, class->options_size);
-
-    test_set(df_network_option_table, network, &options);
-    test_set(class->options, detector, values);
-    assert_ok(class->create(values, &options, classes, model.parameters, &model.detector, &err));
-    free(values);
-    if (device) {
-        assert_ok(df_device_open(device, &model.device, &err));
-        df_parameters_build(model.parameters, model.device, 3, gradients);
-    }
-    return model;
+    return test_detector_new("faster_rcnn", device, network, detector, classes, gradients);
 }
 
 /* Three neck levels of stride 4, 8, 16, all of them pooled from. */

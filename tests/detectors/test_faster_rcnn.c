@@ -6,9 +6,12 @@
 #include "core/nn/checkpoint.h"
 #include "detectors/sampling.h"
 #include "tests/detectors/faster_support.h"
+#include "tests/support/heap.h"
 
-enum { GOLDEN_H = 64, GOLDEN_W = 96, GOLDEN_CLASSES = 5, GOLDEN_ANCHORS = 1536, GOLDEN_ROWS = 80, GOLDEN_SAMPLED = 18 };
-static const char golden_file[] = "tests/golden/faster_rcnn.safetensors";
+#define GOLDEN_FILE "tests/golden/faster_rcnn.safetensors"
+#include "tests/detectors/golden_support.h"
+
+enum { GOLDEN_ANCHORS = 1536, GOLDEN_ROWS = 80, GOLDEN_SAMPLED = 18 };
 static const char *const golden_network[] = {
     "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", "fpn_stages=2,3,4,5", "extra=pool",
     NULL
@@ -29,114 +32,7 @@ static const char *const golden_detector[] = { "anchor_size=12,20,32,48,64",
                                                "roi_batch=18",
                                                NULL };
 
-/* Calls to the heap from our code (the program), not from the libraries (shared objects). */
-extern const char __executable_start, etext;
-void *__libc_malloc(size_t bytes);
-void *__libc_calloc(size_t count, size_t bytes);
-void *__libc_realloc(void *old, size_t bytes);
-static size_t heap_calls;
-static bool counting;
-#ifdef __has_feature
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define COUNTS_HEAP 0
-#else
-#define COUNTS_HEAP 1
-static void count_call(const void *caller)
-{
-    const uintptr_t at = (uintptr_t)caller;
-
-    heap_calls += counting && at >= (uintptr_t)&__executable_start && at < (uintptr_t)&etext;
-}
-
-void *malloc(size_t bytes)
-{
-    count_call(__builtin_return_address(0));
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    count_call(__builtin_return_address(0));
-    return __libc_calloc(count, bytes);
-}
-
-void *realloc(void *old, size_t bytes)
-{
-    count_call(__builtin_return_address(0));
-    return __libc_realloc(old, bytes);
-}
-#endif
-
 /* ---- golden ---- */
-
-static struct test_batch *golden_batch(void)
-{
-    static const size_t valid[2][2] = { { 64, 96 }, { 60, 84 } };
-    struct test_batch *t = test_batch_new(2, GOLDEN_H, GOLDEN_W, GOLDEN_CLASSES, true);
-    df_real *out = t->batch.pixels;
-
-    for (size_t n = 0; n < 2; n++)
-        for (size_t y = 0; y < GOLDEN_H; y++)
-            for (size_t x = 0; x < GOLDEN_W; x++)
-                for (size_t c = 0; c < 3; c++) {
-                    const size_t v = (37 * n + 11 * y * y + 7 * x * y + 53 * c + 5 * x) % 251;
-
-                    *out++ = y < valid[n][0] && x < valid[n][1] ? (df_real)v / 128 - 1 : 0;
-                }
-    for (size_t n = 0; n < 2; n++) {
-        t->valid_h[n] = valid[n][0];
-        t->valid_w[n] = valid[n][1];
-    }
-    t->truth[0].count = 3;
-    t->boxes[0][0] = (struct df_box){ 10, 12, 44, 40 };
-    t->boxes[0][1] = (struct df_box){ 50.5F, 8.25F, 90, 60 };
-    t->boxes[0][2] = (struct df_box){ 12, 14, 40, 44 };
-    t->labels[0][0] = 1;
-    t->labels[0][1] = 4;
-    t->labels[0][2] = 0;
-    t->truth[1].count = 1;
-    t->boxes[1][0] = (struct df_box){ 30, 20, 70, 55 };
-    t->labels[1][0] = 2;
-    t->batch.seed = 11;
-    t->batch.step = 5;
-    return t;
-}
-
-/* A tensor of the fixture in our layout; free it. */
-static df_real *golden_of(struct df_device *device, const char *name, enum df_parameter_kind kind, df_shape shape)
-{
-    struct df_parameters *parameters = df_parameters_new();
-    df_real *values = malloc(df_count(shape) * sizeof *values);
-    struct df_parameter *p = df_parameters_add(parameters, name, kind, shape, (struct df_initialiser){ DF_INIT_ZERO, 0 }, DF_RNG_INIT);
-    struct df_error err;
-
-    df_parameters_build(parameters, device, 0, false);
-    assert_ok(df_checkpoint_read(golden_file, parameters, false, true, &err));
-    df_read(device, values, p->value, df_count(shape) * sizeof *values);
-    df_parameters_free(parameters);
-    return values;
-}
-
-static df_real *golden(struct df_device *device, const char *name, size_t count)
-{
-    return golden_of(device, name, DF_VECTOR, (df_shape){ 1, 1, 1, count });
-}
-
-static void assert_golden(struct test_model *model, const char *name, const df_tensor *found, size_t count, double relative,
-                          double absolute)
-{
-    df_real *expected = golden(model->device, name, count), *values = malloc(count * sizeof *values);
-
-    df_read(model->device, values, found->data, count * sizeof *values);
-    for (size_t i = 0; i < count; i++)
-        assert_close((double)values[i], (double)expected[i], relative, absolute);
-    free(expected);
-    free(values);
-}
 
 /* Boxes to 1e-3 pixels (float sums of other order behind exp). */
 static void assert_boxes(struct test_model *model, const char *name, const struct df_box *found, size_t count)
@@ -157,7 +53,7 @@ static struct test_model golden_model(const char *device, bool gradients)
     struct test_model model = test_faster_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
     struct df_error err;
 
-    assert_ok(df_checkpoint_read(golden_file, model.parameters, false, true, &err));
+    assert_ok(df_checkpoint_read(GOLDEN_FILE, model.parameters, false, true, &err));
     return model;
 }
 
@@ -658,9 +554,8 @@ static void test_repeatable_without_heap(void **state)
     size_t before;
 
     (void)state;
-    counting = true;
     first = step(&model, tape, t, 1, out);
-    before = heap_calls;
+    before = heap_ours;
     assert_true(step(&model, tape, t, 1, out) == first);
     assert_true(step(&model, tape, t, 2, out) != first);
     t->truth[0].count = 0;
@@ -668,10 +563,9 @@ static void test_repeatable_without_heap(void **state)
     value = step(&model, tape, t, 3, out);
     t->truth[1].count = 0;
     assert_true(isfinite(value) && isfinite(step(&model, tape, t, 4, out)));
-    counting = false;
-    if (COUNTS_HEAP) {
+    if (COUNT_HEAP) {
         assert_true(before > 0);
-        assert_int_equal(heap_calls - before, 0);
+        assert_int_equal(heap_ours - before, 0);
     }
     df_tape_free(tape);
     test_batch_free(t);

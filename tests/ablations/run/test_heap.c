@@ -1,67 +1,11 @@
 /* In a training step none of our code takes heap memory after the first, and the libraries take the same number of pieces in every step:
  * plain and distilled, teacher cached and live. On `ref` the convolutions' own sums are left out of the promise (the oracle is kept short):
  * there the number may only not grow. */
-#include <stdatomic.h>
-
 #include "ablations/run/trainer.h"
 #include "tests/ablations/run/tiny.h"
-
-/* The heap is counted by standing in front of the C library's functions; a sanitizer already stands there. */
-#if defined(__SANITIZE_ADDRESS__)
-#define COUNT_HEAP 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define COUNT_HEAP 0
-#endif
-#endif
-#if !defined(COUNT_HEAP) && defined(__GLIBC__)
-#define COUNT_HEAP 1
-#endif
+#include "tests/support/heap.h"
 
 #if COUNT_HEAP
-extern const char __executable_start, etext;
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
-static atomic_size_t ours, others;
-
-/* Our code is the program; the libraries are shared objects. */
-static void tally(const void *caller)
-{
-    const uintptr_t at = (uintptr_t)caller;
-
-    atomic_fetch_add(at >= (uintptr_t)&__executable_start && at < (uintptr_t)&etext ? &ours : &others, 1);
-}
-
-void *malloc(size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_calloc(count, bytes);
-}
-
-void *realloc(void *old, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_realloc(old, bytes);
-}
-
-void *aligned_alloc(size_t alignment, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_memalign(alignment, bytes);
-}
-
-int posix_memalign(void **memory, size_t alignment, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    *memory = __libc_memalign(alignment, bytes);
-    return *memory ? 0 : 12;
-}
-
 static struct df_cell *teacher;
 
 static void count_steps(struct df_cell *cell, int cache, const char *out)
@@ -77,15 +21,15 @@ static void count_steps(struct df_cell *cell, int cache, const char *out)
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     for (size_t step = 1; step < 6; step++) {
-        atomic_store(&ours, 0);
-        atomic_store(&others, 0);
+        atomic_store(&heap_ours, 0);
+        atomic_store(&heap_others, 0);
         assert_ok(df_trainer_step(trainer, &err));
         if (step == 1) {
-            library = atomic_load(&others);
-            own = oracle ? atomic_load(&ours) : 0;
+            library = atomic_load(&heap_others);
+            own = oracle ? atomic_load(&heap_ours) : 0;
         }
-        assert_int_equal(atomic_load(&ours), own);
-        assert_int_equal(atomic_load(&others), library);
+        assert_int_equal(atomic_load(&heap_ours), own);
+        assert_int_equal(atomic_load(&heap_others), library);
     }
     df_trainer_free(trainer);
     df_cell_free(cell);

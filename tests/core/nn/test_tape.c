@@ -1,72 +1,13 @@
 /* The tape: gradients add over several uses, stop at detach and at frozen parameters; slices tile; nothing is recorded when nothing can
  * learn; and a training step takes nothing from the heap after the first one. */
 #include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/nn/ops.h"
 #include "core/nn/parameters.h"
+#include "tests/support/heap.h"
 #include "tests/support/support.h"
-
-/* The heap is counted by standing in front of the C library's functions; a sanitizer already stands there. */
-#if defined(__SANITIZE_ADDRESS__)
-#define COUNT_HEAP 0
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define COUNT_HEAP 0
-#endif
-#endif
-#ifndef COUNT_HEAP
-#define COUNT_HEAP 1
-#endif
-
-#if COUNT_HEAP && defined(__GLIBC__)
-extern const char __executable_start, etext;
-extern void *__libc_malloc(size_t), *__libc_calloc(size_t, size_t), *__libc_realloc(void *, size_t), *__libc_memalign(size_t, size_t);
-static atomic_size_t ours, others;
-
-static void tally(const void *caller)
-{
-    const uintptr_t at = (uintptr_t)caller;
-
-    atomic_fetch_add(at >= (uintptr_t)&__executable_start && at < (uintptr_t)&etext ? &ours : &others, 1);
-}
-
-void *malloc(size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_malloc(bytes);
-}
-
-void *calloc(size_t count, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_calloc(count, bytes);
-}
-
-void *realloc(void *old, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_realloc(old, bytes);
-}
-
-void *aligned_alloc(size_t alignment, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    return __libc_memalign(alignment, bytes);
-}
-
-int posix_memalign(void **memory, size_t alignment, size_t bytes)
-{
-    tally(__builtin_return_address(0));
-    *memory = __libc_memalign(alignment, bytes);
-    return *memory ? 0 : 12;
-}
-#else
-#undef COUNT_HEAP
-#define COUNT_HEAP 0
-#endif
 
 static struct df_device *device;
 static df_tape *tape;
@@ -307,16 +248,16 @@ static void test_steps_take_nothing(void **state)
 #if COUNT_HEAP
     size_t library[5] = { 0 };
 
-    assert_true(ours > 0); /* the count works */
+    assert_true(heap_ours > 0); /* the count works */
 #endif
     for (size_t step = 1; step < 5; step++) {
 #if COUNT_HEAP
-        const size_t ours_before = ours, others_before = others;
+        const size_t ours_before = heap_ours, others_before = heap_others;
 #endif
         loss[step] = net_step(&net, image);
 #if COUNT_HEAP
-        assert_int_equal(ours - ours_before, 0);
-        library[step] = others - others_before;
+        assert_int_equal(heap_ours - ours_before, 0);
+        library[step] = heap_others - others_before;
         assert_int_equal(library[step], library[1]);
 #endif
         assert_int_equal(df_tape_bytes(tape), bytes);
