@@ -88,7 +88,6 @@ struct df_detector { /* first member of a concrete detector */
     const struct df_detector_class *class;
     struct df_network *network;
     struct df_parameters *parameters;
-    size_t first_parameter, end_parameter; /* its items in parameters */
     size_t classes;
 };
 extern const struct df_detector_class *const df_detector_classes[];

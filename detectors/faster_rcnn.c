@@ -147,7 +147,6 @@ static df_status check_options(const struct faster_options *options, const struc
 static df_status faster_create(const void *options, const struct df_network_options *network, size_t classes,
                                struct df_parameters *parameters, struct df_detector **out, struct df_error *err)
 {
-    const size_t first = parameters->count;
     struct df_network *body;
     struct faster *net;
 
@@ -162,12 +161,7 @@ static df_status faster_create(const void *options, const struct df_network_opti
     df_rpn_init(&net->rpn, &net->options.rpn, &net->units, network, df_network_levels(body));
     df_box_head_init(&net->head, &net->options.head, parameters, network->fpn_stages.count, (size_t)network->fpn_channels,
                      (size_t)(network->head_width ? network->head_width : net->options.head.fc_width), classes);
-    net->base = (struct df_detector){ .class = &df_detector_faster_rcnn,
-                                      .network = body,
-                                      .parameters = parameters,
-                                      .first_parameter = first,
-                                      .end_parameter = parameters->count,
-                                      .classes = classes };
+    net->base = (struct df_detector){ .class = &df_detector_faster_rcnn, .network = body, .parameters = parameters, .classes = classes };
     *out = &net->base;
     return DF_OK;
 }

@@ -141,7 +141,6 @@ static df_status retinanet_create(const void *options, const struct df_network_o
 {
     struct retinanet *net;
     struct df_network *body;
-    const size_t first = parameters->count;
     size_t cell;
 
     *out = NULL;
@@ -158,12 +157,7 @@ static df_status retinanet_create(const void *options, const struct df_network_o
     init_branch(net, &net->classification, network, "classification_head", "cls_logits", cell * classes,
                 -log((1 - net->options.prior) / net->options.prior));
     init_branch(net, &net->regression, network, "regression_head", "bbox_reg", cell * 4, 0);
-    net->base = (struct df_detector){ .class = &df_detector_retinanet,
-                                      .network = body,
-                                      .parameters = parameters,
-                                      .first_parameter = first,
-                                      .end_parameter = parameters->count,
-                                      .classes = classes };
+    net->base = (struct df_detector){ .class = &df_detector_retinanet, .network = body, .parameters = parameters, .classes = classes };
     *out = &net->base;
     return DF_OK;
 }

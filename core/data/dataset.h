@@ -52,10 +52,10 @@ struct df_dataset_class {
 struct df_dataset {
     const struct df_dataset_class *class;
     size_t size, categories;
-    const struct df_category *category;   /* [categories], by rising id */
-    const struct df_image_info *info;     /* [size] */
-    uint64_t hash;                        /* of everything that decides the images and the ground truth of this split */
-    size_t skipped_boxes, skipped_images; /* what a lenient reading left out, reported to the user */
+    const struct df_category *category; /* [categories], by rising id */
+    const struct df_image_info *info;   /* [size] */
+    uint64_t hash;                      /* of everything that decides the images and the ground truth of this split */
+    size_t skipped_boxes;               /* boxes that training leaves out, told to the user */
 };
 
 extern const struct df_dataset_class *const df_dataset_classes[];                             /* NULL-terminated: scenes, coco */
