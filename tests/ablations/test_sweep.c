@@ -467,7 +467,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
 
     out = fresh_out();
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
-    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->teacher->id);
+    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->variant[0].teacher->id);
     char *teacher = df_path_join(out, name), *folder = df_path_join(out, "teachers");
 
     assert_ok(df_folder_make(folder, &err));
