@@ -520,19 +520,6 @@ static bool name_is_plain(const char *name)
     return true;
 }
 
-static size_t option_bytes(const df_option *row)
-{
-    static const size_t bytes[] = { [DF_OPTION_BOOL] = sizeof(bool),
-                                    [DF_OPTION_INT] = sizeof(int64_t),
-                                    [DF_OPTION_REAL] = sizeof(double),
-                                    [DF_OPTION_CHOICE] = sizeof(int),
-                                    [DF_OPTION_STRING] = DF_STRING_MAX,
-                                    [DF_OPTION_INT_LIST] = sizeof(struct df_list),
-                                    [DF_OPTION_REAL_LIST] = sizeof(struct df_list) };
-
-    return bytes[row->type];
-}
-
 const char *df_distiller_fault(const struct df_distiller_class *class)
 {
     if (class->abi != DF_DISTILLER_ABI)
@@ -544,7 +531,7 @@ const char *df_distiller_fault(const struct df_distiller_class *class)
     for (const df_option *row = class->options; row->name; row++) {
         if (!name_is_plain(row->name) || !row->help || !row->help[0])
             return "an option lacks a plain name or a help text";
-        if (row->offset + option_bytes(row) > class->options_size)
+        if (row->offset + df_option_bytes(row) > class->options_size)
             return "an option lies outside of options_size";
         if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
             return "an option's default is outside of its range";
