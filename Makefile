@@ -138,14 +138,17 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	./defeat bench $(SPEC)
 
-## reproduce-table: the default table with its plots (SEEDS=5, JOBS=cores)
+## reproduce-table: the default tables, RetinaNet and Faster R-CNN, with their plots (SEEDS=5, JOBS=cores)
 reproduce-table: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-table.json
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-faster.json
 ## reproduce-quick: the same path, one seed, under two minutes
 reproduce-quick: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-quick.json
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-quick-faster.json
+## reproduce-spec: sweep, table and plots of SPEC=
 reproduce-spec:
 	./defeat sweep $(SPEC) --jobs $(JOBS) $(SWEEP_FLAGS)
 	./defeat table $(SPEC) $(SWEEP_FLAGS)
