@@ -390,14 +390,10 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         cell->distillers++;
         DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
 
-        const unsigned needs = distiller->class->needs_of ? distiller->class->needs_of(distiller->options) : distiller->class->needs;
+        unsigned needs;
 
-        if (needs & ~cell->detector->offers)
-            return df_fail(
-                err, DF_ERR_UNSUPPORTED,
-                "%s: '%s' with these options needs what detector '%s' does not offer (missing bits %#x) [choose other options or "
-                "another detector]",
-                place, distiller->class->name, cell->detector->name, needs & ~cell->detector->offers);
+        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, &needs, err) != DF_OK)
+            return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", place);
         cell->needs |= needs;
     }
     r->needs |= cell->needs;

@@ -31,6 +31,7 @@ struct df_detection_state {
     df_tensor *class_logits; /* [N,1,A,K]; RPN: K = 1 */
     df_tensor *box_deltas;   /* [N,1,A,4] */
     const int32_t *label;    /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
+    const int32_t *matched;  /* [N*A] where label >= 0: which object of its image the anchor learns; NULL for a teacher */
     const df_real *target;   /* [N*A*4] encoded boxes, meaningful where label >= 0 */
     size_t positives;        /* anchors with label >= 0, whole batch */
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has R / N

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
@@ -78,8 +79,8 @@ struct retinanet {
     struct df_conv_units units;
     struct branch classification, regression;
     struct df_anchor_set anchors;
-    size_t room; /* rows of label, target */
-    int32_t *label;
+    size_t room; /* rows of label, matched, target */
+    int32_t *label, *matched;
     df_real *target;
     struct df_postprocess post;
 };
@@ -171,6 +172,7 @@ static void retinanet_destroy(struct df_detector *base)
     df_anchor_set_release(&net->anchors);
     df_postprocess_release(&net->post);
     free(net->label);
+    free(net->matched);
     free(net->target);
     free(net);
 }
@@ -214,6 +216,7 @@ static void assign_labels(struct retinanet *net, const struct df_batch *batch, s
     if (rows > net->room) {
         net->room = rows;
         net->label = df_realloc(net->label, rows * sizeof(*net->label));
+        net->matched = df_realloc(net->matched, rows * sizeof(*net->matched));
         free(net->target);
         net->target = df_calloc(rows * 4, sizeof(*net->target));
     }
@@ -221,9 +224,11 @@ static void assign_labels(struct retinanet *net, const struct df_batch *batch, s
         int32_t *label = net->label + n * anchors;
 
         state->positives += df_match_anchors(&net->anchors, &net->options.matcher, &batch->truth[n], label);
+        memcpy(net->matched + n * anchors, label, anchors * sizeof *label);
         encode_targets(net, &batch->truth[n], label, net->target + 4 * n * anchors);
     }
     state->label = net->label;
+    state->matched = net->matched;
     state->target = net->target;
 }
 

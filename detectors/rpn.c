@@ -95,7 +95,7 @@ void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
-    int32_t *label = df_tape_host(tape, rows * sizeof *label);
+    int32_t *label = df_tape_host(tape, rows * sizeof *label), *matched = df_tape_host(tape, rows * sizeof *matched);
     df_real *target = df_tape_host(tape, rows * 4 * sizeof *target);
 
     memset(target, 0, rows * 4 * sizeof *target);
@@ -106,6 +106,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
         for (size_t a = 0, r = n * anchors; a < anchors; a++, r++) {
             float deltas[4];
 
+            matched[r] = label[r];
             if (label[r] < 0)
                 continue;
             df_box_encode(state->anchor[a], truth->boxes[label[r]], rpn->box_weights, deltas);
@@ -115,6 +116,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
         }
     }
     state->label = label;
+    state->matched = matched;
     state->target = target;
 }
 

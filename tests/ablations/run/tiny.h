@@ -78,10 +78,13 @@ static inline struct df_cell *tiny_teacher(const char *device)
 static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
 {
     struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
+    struct df_error err = { 0 };
+    unsigned needs;
 
     one->class = df_distiller_class_find(distiller, NULL);
     one->options = tiny_options(one->class->options, one->class->options_size, options);
-    cell->needs |= one->class->needs_of ? one->class->needs_of(one->options) : one->class->needs;
+    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, &needs, &err));
+    cell->needs |= needs;
     cell->teacher = teacher;
     snprintf(cell->label, sizeof cell->label, "%s", distiller);
 }
