@@ -8,6 +8,7 @@
 #     NAME...    only these mutants
 # An entry is five lines, a word and what follows it: mutant NAME: what is broken; file; find (a text that the file holds exactly once);
 # put (what replaces it, may be empty); tests (folders or programs under tests/ that should notice). A line that starts with # is a comment.
+# Sources after a header's name are the only ones that are compiled again: those that use what is broken in it.
 # A mutant that its own tests let through meets the whole suite. Prints a line per mutant and `N mutants, N killed, M survived`.
 # Exit: 0 all killed, 1 some not (or not compiled), 2 the list or the tree is wrong.
 check= list= tree=. work=
@@ -57,6 +58,8 @@ split() {
     ' "$list"
 }
 of() { cat "$scratch/$1.$2"; }
+path() { sed 's/[ \t].*//' "$scratch/$1.file"; }
+users() { sed -n 's/^[^ \t]*[ \t]*//p' "$scratch/$1.file"; }
 
 # The file with the text replaced goes to stdout; the exit status is the number of places (3: more than two).
 replaced() {
@@ -68,7 +71,7 @@ replaced() {
             print done line
         }
         END { exit places > 3 ? 3 : places }
-    ' "$tree/$(of "$1" file)"
+    ' "$tree/$(path "$1")"
 }
 
 # "core/nn core/device/test_conv" -> the programs, one a line
@@ -85,8 +88,10 @@ programs() {
 }
 
 check_entry() {
-    name=$(of "$1" name) file=$(of "$1" file)
-    [ -f "$tree/$file" ] || { echo "mutant '$name' no longer applies: there is no file '$file'" >&2; return 1; }
+    name=$(of "$1" name)
+    for file in $(users "$1") $(path "$1"); do
+        [ -f "$tree/$file" ] || { echo "mutant '$name' no longer applies: there is no file '$file'" >&2; return 1; }
+    done
     [ "$(of "$1" find)" != "$(of "$1" put)" ] || { echo "mutant '$name' changes nothing" >&2; return 1; }
     replaced "$1" >/dev/null
     places=$?
@@ -161,14 +166,19 @@ broken=$(first_failure $all) && { cat "$log" >&2; fail "the unchanged sources fa
 
 # Objects of everything that includes the mutated file are set aside, and come back with their old dates: nothing is compiled twice.
 mutate() {
-    file=$(of "$1" file)
+    file=$(path "$1") users=$(users "$1")
     touch "$work/unfinished"
     rm -rf "$scratch/kept"
     mkdir -p "$scratch/kept"
-    find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/' >"$scratch/objects"
+    if [ -n "$users" ]; then
+        for user in $users; do ls "$build"/*/"${user%.c}.o"; done >"$scratch/objects"
+    else
+        find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/' >"$scratch/objects"
+    fi
     [ ! -s "$scratch/objects" ] || tar --format=posix -cPf "$scratch/kept/objects.tar" -T "$scratch/objects" || exit 2
     cp -p "$file" "$scratch/kept/source"
     replaced "$1" >"$file"
+    [ -z "$users" ] || { touch -r "$scratch/kept/source" "$file"; xargs rm -f <"$scratch/objects"; }
 }
 restore() {
     cp -p "$scratch/kept/source" "$file"

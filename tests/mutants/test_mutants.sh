@@ -53,6 +53,9 @@ refused 'the last entry ends early'
 entry first one=1 x | sed s/test_one/test_two/ >"$tree/list"
 refused "no tests in 'tests/core/sum/test_two'"
 
+entry first one=1 x | sed 's,sum.c,sum.c core/sum/user.c,' >"$tree/list"
+refused "there is no file 'core/sum/user.c'"
+
 # Tests that fail without a change say nothing about a mutant.
 entry first one=1 one=3 >"$tree/list"
 printf 'exit 1\n' >"$tree/tests/core/sum/test_one.c"
