@@ -138,7 +138,7 @@ copy_tree() {
     tar -C "$tree" --format=posix -cf - -T "$scratch/files" | tar -C "$work/tree" -xf - || fail "cannot copy '$tree' to '$work/tree'"
 }
 # Objects that the mutant of an interrupted run may have left behind are not used again.
-[ ! -e "$work/unfinished" ] || rm -rf "$build"
+[ ! -e "$work/unfinished" ] || { xargs rm -f <"$work/unfinished"; rm -f "$build"/*.a "$work/unfinished"; }
 copy_tree
 cd "$work/tree" || exit 2
 compile() { "${MAKE:-make}" --no-print-directory -j"$jobs" BUILD="$build" REVISION=mutants "$@" >"$log" 2>&1; }
@@ -167,7 +167,6 @@ broken=$(first_failure $all) && { cat "$log" >&2; fail "the unchanged sources fa
 # Objects of everything that includes the mutated file are set aside, and come back with their old dates: nothing is compiled twice.
 mutate() {
     file=$(path "$1") users=$(users "$1")
-    touch "$work/unfinished"
     rm -rf "$scratch/kept"
     mkdir -p "$scratch/kept"
     if [ -n "$users" ]; then
@@ -177,6 +176,7 @@ mutate() {
     fi
     [ ! -s "$scratch/objects" ] || tar --format=posix -cPf "$scratch/kept/objects.tar" -T "$scratch/objects" || exit 2
     cp -p "$file" "$scratch/kept/source"
+    cp "$scratch/objects" "$work/unfinished"
     replaced "$1" >"$file"
     [ -z "$users" ] || { touch -r "$scratch/kept/source" "$file"; xargs rm -f <"$scratch/objects"; }
 }
