@@ -401,14 +401,13 @@ static void move_input(struct bench *bench, size_t i, const df_real *values)
     }
 }
 
-/* (f(x + h v) - f(x - h v)) / 2h along a random v of input i; x is put back */
-static double central_difference(struct bench *bench, size_t i, const df_real *v, double h)
+/* f(x + h v) and f(x - h v) along v of input i; x is put back */
+static void move_along(struct bench *bench, size_t i, const df_real *v, double h, double value[2])
 {
     const df_real *grad;
     df_real *device_value, *host_value;
     const size_t n = input_at(bench, i, &grad, &device_value, &host_value);
     df_real *x = df_malloc(n * sizeof *x), *moved = df_malloc(n * sizeof *moved);
-    double value[2];
 
     if (host_value)
         memcpy(x, host_value, n * sizeof *x);
@@ -423,20 +422,30 @@ static double central_difference(struct bench *bench, size_t i, const df_real *v
     move_input(bench, i, x);
     free(x);
     free(moved);
-    return (value[0] - value[1]) / (2 * h);
 }
 
-/* Whether the derivative along v of input i is `slope`; *difference is the last central difference. Float: the loss is rounded to 6e-8 of
- * itself, h = 0.02. Where that crosses kinks (of a ReLU) a smaller step tells. */
+/* Whether the derivative along v of input i is `slope`; *difference is the last central difference. Where a step of h crosses kinks (of a
+ * ReLU) a smaller one tells, as well as the rounding of the two losses allows; across the last of them the derivative is one of the two
+ * sides'. */
 static bool slope_is_right(struct bench *bench, size_t i, const df_real *v, double loss, double slope, double *difference)
 {
-    const double relative = is_double ? 1e-6 : 1e-2, absolute = is_double ? 1e-9 : 1e-4;
+    enum { ATTEMPTS = 3 };
+    const double relative = is_double ? 1e-6 : 1e-2, absolute = is_double ? 1e-9 : 1e-4, rounding = is_double ? 2.2e-16 : 1.2e-7;
     double h = is_double ? 1e-4 : 0.02;
     bool good = false;
 
-    for (int attempt = 0; attempt < 3 && !good; attempt++, h /= 8) {
-        *difference = central_difference(bench, i, v, h);
-        good = fabs(*difference - slope) <= relative * fabs(slope) + absolute * (fabs(loss) + 1);
+    for (int attempt = 1; attempt <= ATTEMPTS && !good; attempt++, h /= 8) {
+        const double slack = relative * fabs(slope) + absolute * (fabs(loss) + 1) + rounding * fabs(loss) / h;
+        double value[2];
+
+        move_along(bench, i, v, h, value);
+        *difference = (value[0] - value[1]) / (2 * h);
+        good = fabs(*difference - slope) <= slack;
+        if (attempt == ATTEMPTS) {
+            const double ahead = (value[0] - loss) / h, behind = (loss - value[1]) / h;
+
+            good = good || (slope >= fmin(ahead, behind) - slack && slope <= fmax(ahead, behind) + slack);
+        }
     }
     return good;
 }
