@@ -48,7 +48,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests lint bench clean help install golden mutants compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -159,6 +159,10 @@ reproduce-spec:
 PYTHON ?= python3
 golden:
 	set -e; for script in tests/golden/make_*.py; do echo "$$script"; $(PYTHON) $$script; done
+
+## mutants: break the sources, one line at a time; each time a test must notice (ONLY="name ...": these alone; minutes)
+mutants: deps
+	$(Q)JOBS=$(JOBS) MAKE="$(MAKE)" sh tests/mutants/run.sh -w build/mutants/$(CONFIG) $(ONLY)
 
 ## install: copy the program to PREFIX/bin (default /usr/local)
 PREFIX ?= /usr/local
