@@ -157,7 +157,8 @@ static size_t level_proposals(struct df_rpn *rpn, const struct df_detection_stat
     struct df_rpn_scratch *scratch = &rpn->scratch;
     const struct df_rpn_options *options = &rpn->options;
     const float least = (float)options->min_size;
-    const size_t taken = df_top_k(count, scratch->values + first, candidates < count ? candidates : count, -INFINITY, scratch->index);
+    const size_t taken =
+        df_top_k(count, scratch->values + first, candidates < count ? candidates : count, -INFINITY, scratch->index, scratch->work);
     size_t n = 0, kept;
 
     for (size_t i = 0; i < taken; i++) {
