@@ -207,9 +207,10 @@ static void encode_targets(const struct retinanet *net, const struct df_ground_t
     }
 }
 
-static void assign_labels(struct retinanet *net, const struct df_batch *batch, struct df_detection_state *state)
+static void assign_labels(struct retinanet *net, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
 {
     const size_t anchors = net->anchors.count, rows = batch->n * anchors;
+    const double begun = df_profile_begin(df_tape_device(tape));
 
     if (rows > net->room) {
         net->room = rows;
@@ -225,6 +226,7 @@ static void assign_labels(struct retinanet *net, const struct df_batch *batch, s
     }
     state->label = net->label;
     state->target = net->target;
+    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
 static void retinanet_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
@@ -255,7 +257,7 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
     for (size_t l = 0; l < net->levels; l++)
         state->level_anchors[l] = net->anchors.level_count[l];
     if (labels)
-        assign_labels(net, batch, state);
+        assign_labels(net, tape, batch, state);
 }
 
 /* Images first .. first + images: both losses, divided by their positives and by `share`. */

@@ -95,6 +95,7 @@ void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
+    const double begun = df_profile_begin(df_tape_device(tape));
     int32_t *label = df_tape_host(tape, rows * sizeof *label);
     df_real *target = df_tape_host(tape, rows * 4 * sizeof *target);
 
@@ -116,6 +117,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
     }
     state->label = label;
     state->target = target;
+    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
 static void reserve(struct df_rpn_scratch *scratch, size_t anchors, size_t candidates, size_t kept)
@@ -204,7 +206,8 @@ size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detecti
     struct df_rpn_scratch *scratch = &rpn->scratch;
     const size_t candidates = (size_t)rpn->options.pre_nms[mode], most = (size_t)rpn->options.post_nms[mode], anchors = state->anchors;
     const size_t stride = candidates < most ? candidates : most;
-    size_t kept[DF_LEVELS], first = 0;
+    const double begun = df_profile_begin(df_tape_device(tape));
+    size_t kept[DF_LEVELS], first = 0, found;
 
     reserve(scratch, anchors, candidates, rpn->levels * stride);
     df_read(df_tape_device(tape), scratch->logits, state->class_logits->data + image * anchors, anchors * sizeof(df_real));
@@ -216,12 +219,15 @@ size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detecti
                                   scratch->kept_score + l * stride);
         first += state->level_anchors[l];
     }
-    return merge(scratch, rpn->levels, kept, stride, most, out);
+    found = merge(scratch, rpn->levels, kept, stride, most, out);
+    df_profile_end(df_tape_device(tape), "host: proposals", begun);
+    return found;
 }
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
+    const double begun = df_profile_begin(df_tape_device(tape));
     uint32_t *scratch = df_tape_host(tape, anchors * sizeof *scratch);
     uint8_t *use = df_tape_host(tape, rows);
     df_real *weight = df_tape_host(tape, rows * sizeof *weight), *target = df_tape_host(tape, rows * sizeof *target);
@@ -237,6 +243,7 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
         use[r] = use[r] && state->label[r] >= 0;
     }
     norm = sampled ? (double)sampled : 1;
+    df_profile_end(df_tape_device(tape), "host: sampling", begun);
 
     const df_shape shape = state->class_logits->shape;
 

@@ -92,7 +92,8 @@ struct df_device {
     bool profiling;
     size_t profile_count;
     struct df_profile_entry profile[DF_PROFILE_MAX];
-    double flops; /* of convolutions and matrix products, since open: always counted */
+    double profiled; /* seconds of all entries */
+    double flops;    /* of convolutions and matrix products, since open: always counted */
 };
 
 /* name: "cpu" or "ref" (the double build has "ref" only). An unknown one, or "cuda" in a build without it, fails and says what to do. */
@@ -100,6 +101,10 @@ df_status df_device_open(const char *name, struct df_device **out, struct df_err
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
+/* Host work with an entry of its own ("host: proposals"), in seconds without those of the entries inside it. name is kept, not copied.
+ * Nothing unless profiling. */
+double df_profile_begin(const struct df_device *device);
+void df_profile_end(struct df_device *device, const char *name, double begun);
 /* One launch; wraps profiling. The same for all table entries: ops call these, not the table. */
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 /* ... df_conv_forward(), df_conv_backward_data(), ..., df_write(), df_read(), df_zero() etc. with the table's signatures */
