@@ -95,9 +95,9 @@ void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
-    const double begun = df_profile_begin(df_tape_device(tape));
     int32_t *label = df_tape_host(tape, rows * sizeof *label);
     df_real *target = df_tape_host(tape, rows * 4 * sizeof *target);
+    const double begun = df_profile_begin(df_tape_device(tape));
 
     memset(target, 0, rows * 4 * sizeof *target);
     for (size_t n = 0; n < state->batch; n++) {
