@@ -48,7 +48,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests lint bench clean help install golden mutants compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests lint bench bench-peer clean help install golden mutants compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -133,10 +133,15 @@ lint:
 compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o))
 
 
-## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes
+## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes, of both detectors (SPEC=... for one spec)
+BENCH_SPECS = $(if $(filter file default,$(origin SPEC)),$(wildcard ablations/specs/reproduce-table.json ablations/specs/reproduce-faster.json),$(SPEC))
 bench: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
-	./defeat bench $(SPEC)
+	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; ./defeat bench $$spec; done
+## bench-peer: the ratio to the same steps in PyTorch and torchvision on one thread (PYTHON=)
+bench-peer: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; $(PYTHON) tests/peers/torch_step.py --defeat ./defeat $$spec; done
 
 ## reproduce-table: the default tables, RetinaNet and Faster R-CNN, with their plots (SEEDS=5, JOBS=cores)
 reproduce-table: deps

@@ -111,8 +111,9 @@ static struct df_box block_box(const struct kept_block *block, size_t k)
     return (struct df_box){ block->x0[k], block->y0[k], block->x1[k], block->y1[k] };
 }
 
-/* Whether a lane from `first` on may have IoU > threshold: without the division, with room for rounding. */
-static bool lanes_may_suppress(const struct kept_block *block, size_t first, struct df_box box, int32_t group, float threshold)
+/* may[k]: whether lane first + k may have IoU > threshold; without the division, with room for rounding. Returns whether any may. */
+static bool lanes_may_suppress(const struct kept_block *block, size_t first, struct df_box box, int32_t group, float threshold,
+                               int32_t may[LANES])
 {
     const float area = df_box_area(box), share = 0.999f * threshold;
     int32_t any = 0;
@@ -122,7 +123,8 @@ static bool lanes_may_suppress(const struct kept_block *block, size_t first, str
         const float height = (block->y1[k] < box.y1 ? block->y1[k] : box.y1) - (block->y0[k] > box.y0 ? block->y0[k] : box.y0);
         const float overlap = (width > 0 ? width : 0) * (height > 0 ? height : 0);
 
-        any |= (overlap > share * (block->area[k] + area - overlap)) & (block->group[k] == group);
+        may[k - first] = (overlap > share * (block->area[k] + area - overlap)) & (block->group[k] == group);
+        any |= may[k - first];
     }
     return any != 0;
 }
@@ -130,10 +132,12 @@ static bool lanes_may_suppress(const struct kept_block *block, size_t first, str
 static bool suppressed(const struct kept_block *block, struct df_box box, int32_t group, float threshold)
 {
     for (size_t first = 0; first < block->count; first += LANES) {
-        if (!lanes_may_suppress(block, first, box, group, threshold))
+        int32_t may[LANES];
+
+        if (!lanes_may_suppress(block, first, box, group, threshold, may))
             continue;
         for (size_t k = first; k < first + LANES && k < block->count; k++)
-            if (block->group[k] == group && df_box_iou(block_box(block, k), box) > threshold)
+            if (may[k - first] && df_box_iou(block_box(block, k), box) > threshold)
                 return true;
     }
     return false;
