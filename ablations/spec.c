@@ -657,6 +657,7 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
     DF_TRY(read_data(r, file, err));
     DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
+    r->common.teacher_file_later = overrides && overrides->teacher_file_later;
     DF_TRY(read_detector(r, file, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_teacher(r, file, err));

@@ -423,6 +423,12 @@ static void faster_fold(struct df_detector *base)
     df_box_head_freeze(&net->head);
 }
 
+static const struct df_class_rows faster_class_rows[] = {
+    { "roi_heads.box_predictor.cls_score", 1, 1 },
+    { "roi_heads.box_predictor.bbox_pred", 1, 4 },
+    { 0 },
+};
+
 const struct df_detector_class df_detector_faster_rcnn = {
     .abi = DF_DETECTOR_ABI,
     .name = "faster_rcnn",
@@ -438,4 +444,5 @@ const struct df_detector_class df_detector_faster_rcnn = {
     .max_detections = faster_max_detections,
     .fold = faster_fold,
     .roi_head = faster_roi_head,
+    .class_rows = faster_class_rows,
 };

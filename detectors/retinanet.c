@@ -326,6 +326,8 @@ static void retinanet_fold(struct df_detector *base)
     df_conv_units_fold(&((struct retinanet *)base)->units);
 }
 
+static const struct df_class_rows retinanet_class_rows[] = { { "head.classification_head.cls_logits", 0, 1 }, { 0 } };
+
 const struct df_detector_class df_detector_retinanet = {
     .abi = DF_DETECTOR_ABI,
     .name = "retinanet",
@@ -340,4 +342,5 @@ const struct df_detector_class df_detector_retinanet = {
     .predict = retinanet_predict,
     .max_detections = retinanet_max_detections,
     .fold = retinanet_fold,
+    .class_rows = retinanet_class_rows,
 };

@@ -1,101 +1,19 @@
-/* Faster R-CNN against torchvision (tests/golden/make_faster_rcnn.py); its RoI head on given proposals, its own and another network's;
- * sampling; fixed rows, repeatability, memory. */
+/* Faster R-CNN: sampling, levels, options, fixed rows, repeatability, memory (test_golden.c compares it with torchvision). */
 #include <math.h>
 #include <stdio.h>
 
+<<<<<<< HEAD
 #include "core/geometry/box.h"
 #include "core/nn/checkpoint.h"
+=======
+>>>>>>> convert
 #include "detectors/sampling.h"
 #include "tests/detectors/faster_support.h"
 #include "tests/support/heap.h"
 
-#define GOLDEN_FILE "tests/golden/faster_rcnn.safetensors"
-#include "tests/detectors/golden_support.h"
-
-enum { GOLDEN_ANCHORS = 1536, GOLDEN_ROWS = 80, GOLDEN_SAMPLED = 18 };
-static const char *const golden_network[] = {
-    "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", "fpn_stages=2,3,4,5", "extra=pool",
-    NULL
-};
-static const char *const golden_detector[] = { "anchor_size=12,20,32,48,64",
-                                               "rpn_pre_nms_train=120",
-                                               "rpn_pre_nms_test=100",
-                                               "rpn_post_nms_train=90",
-                                               "rpn_post_nms_test=80",
-                                               "rpn_fg_iou=0.5",
-                                               "rpn_batch=14",
-                                               "rpn_positive=0.15",
-                                               "rpn_nms_iou=0.6",
-                                               "roi_canonical_size=24",
-                                               "fc_width=16",
-                                               "fg_iou=0.35",
-                                               "bg_iou=0.25",
-                                               "roi_batch=18",
-                                               NULL };
-
-/* ---- golden ---- */
-
-/* Boxes to 1e-3 pixels (float sums of other order behind exp). */
-static void assert_boxes(struct test_model *model, const char *name, const struct df_box *found, size_t count)
-{
-    df_real *expected = golden(model->device, name, 4 * count);
-
-    for (size_t i = 0; i < count; i++) {
-        assert_close((double)found[i].x0, (double)expected[4 * i], 0, 1e-3);
-        assert_close((double)found[i].y0, (double)expected[4 * i + 1], 0, 1e-3);
-        assert_close((double)found[i].x1, (double)expected[4 * i + 2], 0, 1e-3);
-        assert_close((double)found[i].y1, (double)expected[4 * i + 3], 0, 1e-3);
-    }
-    free(expected);
-}
-
-static struct test_model golden_model(const char *device, bool gradients)
-{
-    struct test_model model = test_faster_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
-    struct df_error err;
-
-    assert_ok(df_checkpoint_read(GOLDEN_FILE, model.parameters, false, true, &err));
-    return model;
-}
-
-/* One to one, in order; boxes to 5e-5 of the canvas. */
-static void assert_detections(struct test_model *model, df_tape *tape, const struct df_detection_state *s, size_t image,
-                              size_t expected_count)
-{
-    const struct df_category category[GOLDEN_CLASSES] = { { 10, "a" }, { 11, "b" }, { 12, "c" }, { 13, "d" }, { 14, "e" } };
-    const struct df_image_info info = {
-        .id = 77, .file_name = "", .width = (int)s->images->valid_w[image], .height = (int)s->images->valid_h[image]
-    };
-    struct df_detection out[100];
-    char name[32];
-    df_real *boxes, *scores, *labels;
-
-    assert_int_equal(model->detector->class->max_detections(model->detector), 100);
-    assert_int_equal(model->detector->class->predict(model->detector, tape, s, image, &info, category, out), expected_count);
-    snprintf(name, sizeof name, "golden.boxes%zu", image);
-    boxes = golden(model->device, name, expected_count * 4);
-    snprintf(name, sizeof name, "golden.scores%zu", image);
-    scores = golden(model->device, name, expected_count);
-    snprintf(name, sizeof name, "golden.labels%zu", image);
-    labels = golden(model->device, name, expected_count);
-    for (size_t k = 0; k < expected_count; k++) {
-        const df_real *b = boxes + 4 * k;
-
-        assert_int_equal(out[k].image_id, 77);
-        assert_int_equal(out[k].category_id, 10 + (int)labels[k]);
-        assert_close(out[k].score, (double)scores[k], 0, 5e-5); /* a quarter of the smallest gap between two */
-        assert_close(out[k].bbox[0], (double)b[0], 0, 5e-3);
-        assert_close(out[k].bbox[1], (double)b[1], 0, 5e-3);
-        assert_close(out[k].bbox[2], (double)(b[2] - b[0]), 0, 5e-3);
-        assert_close(out[k].bbox[3], (double)(b[3] - b[1]), 0, 5e-3);
-    }
-    free(boxes);
-    free(scores);
-    free(labels);
-}
-
 static bool padding(struct df_box box) { return box.x0 == 0 && box.y0 == 0 && box.x1 == 0 && box.y1 == 0; }
 
+<<<<<<< HEAD
 static void eval_case(const char *device, bool fold)
 {
     static const size_t proposals[2] = { 70, 47 }, detections[2] = { 85, 61 };
@@ -340,6 +258,8 @@ static void test_golden_train(void **state)
 
 /* ---- by itself ---- */
 
+=======
+>>>>>>> convert
 /* fasterrcnn_resnet50_fpn, 91 classes with the background: as it trains from scratch, and with frozen norms. */
 static void test_counts(void **state)
 {
@@ -692,7 +612,6 @@ static void test_not_a_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_eval),  cmocka_unit_test(test_golden_given),    cmocka_unit_test(test_golden_train),
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
         cmocka_unit_test(test_level_rule),   cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
         cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_loss_options),    cmocka_unit_test(test_ties_and_width),
