@@ -14,7 +14,7 @@ enum { TO_DEFEAT, TO_TORCH };
 enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
 struct convert_options {
     int network, to, classes;
-    char data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
+    char variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
 };
 static const df_option options_table[] = {
     { "network", DF_CHOICE_OPTION(struct convert_options, network), CONVERT_STUDENT, 0, 1, "whose weights they are",
@@ -24,22 +24,25 @@ static const df_option options_table[] = {
     { "classes", DF_CHOICE_OPTION(struct convert_options, classes), CLASSES_IN_ORDER, 0, 1,
       "the file has the data's classes in their order, or others, numbered by category id (torchvision's COCO weights)",
       .choices = "order|id", .when = "to=defeat" },
+    { "variant", DF_STRING_OPTION(struct convert_options, variant), 0, 0, 0, "of which variant of the spec, by its label", .text = "" },
     { "data_path", DF_STRING_OPTION(struct convert_options, data_path), 0, 0, 0, "folder that the dataset's paths are relative to",
       .text = "" },
     { "plugin", DF_STRING_OPTION(struct convert_options, plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" },
     { 0 },
 };
 
-static df_status choose(const struct df_spec *spec, int network, struct df_cell *storage, const struct df_cell **cell, struct df_error *err)
+static df_status choose(const struct df_spec *spec, const struct convert_options *options, struct df_cell *storage,
+                        const struct df_cell **cell, struct df_error *err)
 {
-    const struct df_cell *taught = df_spec_taught(spec);
+    const struct df_spec_variant *variant;
 
-    *cell = spec->cell[0];
-    if (network == CONVERT_STUDENT)
+    DF_TRY(df_spec_variant_find(spec, options->variant, &variant, err));
+    *cell = spec->cell[variant->line * spec->seeds];
+    if (options->network == CONVERT_STUDENT)
         return DF_OK;
-    if (!taught)
+    if (!variant->first)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--network student for its student]", spec->path);
-    *cell = df_teacher_cell(taught, storage);
+    *cell = df_teacher_cell(variant->first, storage);
     return DF_OK;
 }
 
@@ -131,7 +134,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK)
         status = df_spec_read(arguments[0], &overrides, &spec, &err);
     if (status == DF_OK)
-        status = choose(spec, options->network, &storage, &cell, &err);
+        status = choose(spec, options, &storage, &cell, &err);
     if (status == DF_OK)
         status = convert(cell, options, arguments[1], arguments[2], &err);
     df_spec_free(spec);
@@ -141,7 +144,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_convert = {
     .name = "convert",
     .summary = "PyTorch's state dicts into checkpoints, and back",
-    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--to defeat|torch] [--classes order|id]",
+    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--variant LABEL] [--to defeat|torch] [--classes order|id]",
     .example = "defeat convert ablations/specs/tiny.json state_dict.safetensors teacher.safetensors --network teacher",
     .options = options_table,
     .options_size = sizeof(struct convert_options),
