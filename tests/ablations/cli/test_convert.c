@@ -134,6 +134,7 @@ static void student_case(const char *from, const char *name)
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--to", "torch", "--classes", "id", NULL }), 2);
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--network", "teacher", NULL }), 1);
     assert_int_equal(command((const char *[]){ "convert", spec_path, path("none"), converted, NULL }), 1);
+    assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--variant", "none", NULL }), 2);
     df_spec_free(spec);
 }
 
