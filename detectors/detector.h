@@ -31,7 +31,6 @@ struct df_detection_state {
     df_tensor *class_logits; /* [N,1,A,K]; RPN: K = 1 */
     df_tensor *box_deltas;   /* [N,1,A,4] */
     const int32_t *label;    /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
-    const int32_t *matched;  /* [N*A] where label >= 0: which object of its image the anchor learns; NULL for a teacher */
     const df_real *target;   /* [N*A*4] encoded boxes, meaningful where label >= 0 */
     size_t positives;        /* anchors with label >= 0, whole batch */
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has R / N
@@ -44,6 +43,7 @@ struct df_detection_state {
     df_tensor *roi_logits, *roi_deltas;
     const df_real *proposal_target; /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
     struct df_detector *detector;   /* whose state this is; NULL for a teacher without DF_NEEDS_ROI_HEAD */
+    const int32_t *matched;         /* [N*A] where label >= 0: which object of its image the anchor learns; NULL for a teacher */
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */

@@ -108,6 +108,9 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fgg\":[1,2]", "w_fg" },
         { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
         { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" }, /* head=off: no effect */
+        { "\"w_fg\":[1,2]", "\"head\":\"fg\",\"rois\":\"teacher\"",
+          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs a RoI head, which detector 'retinanet' does not have" },
+        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs a RoI head" },
         { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
         { "[3,5]", "[3,3]", "seed 3 stands twice" },
         { "[3,5]", "[]", "at least one seed" },

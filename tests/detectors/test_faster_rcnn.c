@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/geometry/box.h"
 #include "core/nn/checkpoint.h"
 #include "detectors/sampling.h"
 #include "tests/detectors/faster_support.h"
@@ -201,6 +202,7 @@ static void test_golden_given(void **state)
 static df_tensor *assert_sampled(struct test_model *model, df_tape *tape, const struct df_detection_state *s, const char *mode)
 {
     static const char *const names[4] = { "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg" };
+    static const float ones[4] = { 1, 1, 1, 1 };
     struct df_loss_terms terms = { 0 };
     char name[64];
     df_tensor *loss;
@@ -211,6 +213,13 @@ static df_tensor *assert_sampled(struct test_model *model, df_tape *tape, const 
     for (size_t r = 0; r < 2 * GOLDEN_ANCHORS; r++) {
         assert_true(s->label[r] == 0 || s->label[r] == -1 || s->label[r] == -2);
         positives += s->label[r] == 0;
+        if (s->label[r] == 0) {
+            float deltas[4];
+
+            df_box_encode(s->anchor[r % GOLDEN_ANCHORS], s->images->truth[r / GOLDEN_ANCHORS].boxes[s->matched[r]], ones, deltas);
+            for (size_t k = 0; k < 4; k++)
+                assert_close((double)s->target[4 * r + k], (double)deltas[k], 0, 0);
+        }
     }
     assert_int_equal(positives, 5);
     assert_int_equal(s->positives, 5);

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "core/geometry/box.h"
 #include "core/nn/checkpoint.h"
 #include "tests/detectors/detect_support.h"
 #include "tests/support/heap.h"
@@ -300,6 +301,20 @@ static void test_loss_norms(void **state)
     test_batch_free(t);
 }
 
+/* An anchor's class and target are those of the object that it is matched with. */
+static void assert_learns_matched(const struct df_batch *batch, const struct df_detection_state *s, size_t row)
+{
+    static const float weights[4] = { 1, 1, 1, 1 };
+    const struct df_ground_truth *truth = &batch->truth[row / s->anchors];
+    float deltas[4];
+
+    assert_in_range(s->matched[row], 0, truth->count - 1);
+    assert_int_equal(s->label[row], truth->labels[s->matched[row]]);
+    df_box_encode(s->anchor[row % s->anchors], truth->boxes[s->matched[row]], weights, deltas);
+    for (size_t k = 0; k < 4; k++)
+        assert_close((double)s->target[4 * row + k], (double)deltas[k], 0, 0);
+}
+
 /* The total is classification + weight * box, and the box loss is the formula on the state's own deltas and targets. */
 static void loss_case(const char *kind, const char *beta_option, double beta)
 {
@@ -320,6 +335,8 @@ static void loss_case(const char *kind, const char *beta_option, double beta)
 
         if (s.label[i / 4] < 0)
             continue;
+        if (i % 4 == 0)
+            assert_learns_matched(&t->batch, &s, i / 4);
         expected += d < beta ? d * d / (2 * beta) : d - beta / 2;
         linear += d >= beta;
         quadratic += d < beta;
