@@ -519,6 +519,25 @@ static void necks_that_do_not_fit_are_refused(void **state)
     df_cell_free(cell);
 }
 
+/* Backbone maps must agree where both networks have them, if they are needed. */
+static void stages_must_fit(void **state)
+{
+    struct df_record_layout one = { .stage = {
+                                        [1] = { .stride = 8, .h = 6, .w = 8, .c = 3 }, [3] = { .stride = 32, .h = 2, .w = 2, .c = 9 } } };
+    struct df_record_layout other = one;
+    struct df_error err = { 0 };
+
+    (void)state;
+    other.stage[1].c = 5; /* widths may differ */
+    other.stage[3].c = 0; /* a stage that is not there */
+    other.stage[3].h = 7;
+    assert_ok(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err));
+    other.stage[1].w = 9;
+    assert_fails(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "backbone stage 3: the teacher has 6x8 cells, the student 6x9");
+    assert_ok(df_record_fits(DF_NEEDS_NECK, &one, &other, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +554,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
         cmocka_unit_test(a_foreign_file_serves),
+        cmocka_unit_test(stages_must_fit),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };
     int failed;
