@@ -44,6 +44,7 @@ struct df_cell {
     int64_t threads;
     const char *base; /* folder of the spec: relative data paths */
     /* not part of the identity */
+    bool unread; /* files (data, teacher) were not looked at: nothing can be run, and the id is nobody's */
     char spec[128], label[128], axes[256];
     char id[17];         /* after df_cell_seal */
     struct df_text json; /* after df_cell_seal */
