@@ -1,6 +1,6 @@
 /* `defeat cost SPEC`: what a spec's training steps cost on paper, at any scale, without training and without its data: operations and memory
  * traffic by part, a machine's two floors, the memory needed, the days of the whole table, and what the teacher cache would take.
- * The default machine is one NVIDIA H100 SXM by its data sheet: 67 TFLOP/s float32, 989 TFLOP/s TF32 with sparsity, so 495 dense, 3.35 TB/s. */
+ * The default machine is one NVIDIA H100 SXM by its data sheet: 67 TFLOP/s float32, 989 TFLOP/s TF32 with sparsity, so 495 dense, 3.35 TB/s, 80 GB. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,15 +11,17 @@
 #include "ablations/run/cache.h"
 #include "ablations/run/cost.h"
 #include "ablations/run/model.h"
+#include "core/base/progress.h"
 
 #define H100_FLOAT32   67.0
 #define H100_TF32      495.0
 #define H100_BANDWIDTH 3.35
+#define H100_MEMORY    80
 
 struct cost_options {
     char method[DF_STRING_MAX], canvas[DF_STRING_MAX], seeds[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
     int64_t images, classes;
-    double peak, tf32, bandwidth, cache_limit;
+    double peak, tf32, bandwidth, memory, cache_limit;
     bool teacher, json;
 };
 #define O struct cost_options
@@ -31,6 +33,7 @@ static const df_option options_table[] = {
     { "peak", DF_REAL_OPTION(O, peak), H100_FLOAT32, 1e-6, 1e6, "the machine's float32 TFLOP/s; default: an H100 SXM's" },
     { "tf32", DF_REAL_OPTION(O, tf32), -1, -1, 1e6, "its dense TF32 TFLOP/s; 0: none; -1: an H100 SXM's 495 if peak is its, else none" },
     { "bandwidth", DF_REAL_OPTION(O, bandwidth), H100_BANDWIDTH, 1e-6, 1e6, "its memory's TB/s" },
+    { "memory", DF_REAL_OPTION(O, memory), H100_MEMORY, 1e-3, 1e6, "its memory, GB" },
     { "cache_limit", DF_REAL_OPTION(O, cache_limit), DF_CACHE_LIMIT_GIB, 0, 1e6, "GiB that an automatic teacher cache may take on disk" },
     { "teacher", DF_BOOL_OPTION(O, teacher), 0, 0, 1, "count the teachers' own training too" },
     { "seeds", DF_STRING_OPTION(O, seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)", .text = "" },
@@ -65,6 +68,7 @@ struct report {
 static df_status find_data(const struct cost_options *options, const struct df_cell *cell, size_t *images, size_t *classes, int *width,
                            int *height, struct df_error *err)
 {
+    struct df_error cause = { 0 };
     struct df_dataset *train;
 
     *images = (size_t)options->images;
@@ -72,8 +76,8 @@ static df_status find_data(const struct cost_options *options, const struct df_c
     *width = *height = 0;
     if (options->images && options->classes && (options->canvas[0] || cell->canvas.fixed || cell->canvas.min_side))
         return DF_OK;
-    if (df_cell_open_data(cell, DF_TRAIN, &train, err) != DF_OK)
-        return df_fail_in(err, DF_ERR_USAGE, "cost without the data needs --images and --classes (COCO 2017: 118287 and 80)");
+    if (df_cell_open_data(cell, DF_TRAIN, &train, &cause) != DF_OK)
+        return df_fail(err, cause.status, "%.1800s [without the data: --images and --classes, of COCO 2017 118287 and 80]", cause.text);
     if (!*images)
         *images = train->size;
     if (!*classes)
@@ -92,8 +96,8 @@ static df_status parse_canvas(const char *text, size_t *width, size_t *height, s
     int64_t w = 0, h = 0;
 
     snprintf(first, sizeof first, "%.*s", cross ? (int)(cross - text) : 0, text);
-    if (!cross || !df_parse_int(first, &w) || !df_parse_int(cross + 1, &h) || w < 32 || h < 32 || w > 100000 || h > 100000)
-        return df_fail(err, DF_ERR_USAGE, "--canvas '%s': expected width x height of 32 to 100000 pixels each, such as 1344x800", text);
+    if (!cross || !df_parse_int(first, &w) || !df_parse_int(cross + 1, &h) || w < 32 || h < 32 || w > 8192 || h > 8192)
+        return df_fail(err, DF_ERR_USAGE, "--canvas '%s': expected width x height of 32 to 8192 pixels each, such as 1344x800", text);
     *width = (size_t)w;
     *height = (size_t)h;
     return DF_OK;
@@ -114,7 +118,11 @@ static void find_canvas(const struct df_canvas_options *canvas, int image_width,
                                  : round_up(image_height, canvas->divisor);
 }
 
-static df_status count_line(struct report *report, struct line *line, struct df_progress *bar, double from, struct df_error *err)
+static size_t copies(const struct line *line) { return line->cell->schedule.flip ? 2 : 1; }
+
+static double cache_limit(const struct report *report) { return report->options->cache_limit * 1073741824.0; }
+
+static df_status count_line(const struct report *report, struct line *line, struct df_error *err)
 {
     const struct cost_options *options = report->options;
     const struct df_schedule *schedule = &line->cell->schedule;
@@ -128,10 +136,9 @@ static df_status count_line(struct report *report, struct line *line, struct df_
         find_canvas(&line->cell->canvas, image_width, image_height, &width, &height);
     if (line->images < (size_t)schedule->batch)
         return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %lld", line->images, (long long)schedule->batch);
-    DF_TRY(df_cost_count(line->cell, classes, height, width, bar, from, &line->cost, err));
+    DF_TRY(df_cost_count(line->cell, classes, height, width, false, &line->cost, err));
     line->steps = floor(schedule->epochs * (double)(line->images / (size_t)schedule->batch) + 0.5);
-    line->cached = line->cost.record.bytes &&
-                   line->images <= df_cost_cached_images(&line->cost, schedule->flip ? 2 : 1, options->cache_limit * 1073741824.0);
+    line->cached = line->cost.record.bytes && line->images <= df_cost_cached_images(&line->cost, copies(line), cache_limit(report));
     return DF_OK;
 }
 
@@ -162,8 +169,10 @@ static df_status count_lines(struct report *report, struct df_error *err)
 
     DF_TRY(choose_lines(report, err));
     bar = df_progress_new("cost", "methods", (double)report->lines);
-    for (size_t i = 0; i < report->lines && status == DF_OK; i++)
-        status = count_line(report, &report->line[i], bar, (double)i, err);
+    for (size_t i = 0; i < report->lines && status == DF_OK; i++) {
+        df_progress_set(bar, (double)i, report->line[i].cell->label);
+        status = count_line(report, &report->line[i], err);
+    }
     df_progress_free(bar);
     return status;
 }
@@ -176,17 +185,14 @@ static double days(const struct report *report, const struct line *line, size_t 
            df_cost_step_seconds(&line->cost, (size_t)line->cell->schedule.batch, report->machine[precision], line->cached) / 86400;
 }
 
-static double record_bytes(const struct line *line)
-{
-    return (double)df_cache_bytes(&line->cost.record, line->images * (line->cell->schedule.flip ? 2 : 1));
-}
+static double record_bytes(const struct line *line) { return (double)df_cache_bytes(&line->cost.record, line->images * copies(line)); }
 
 static void print_row(const struct report *report, const char *name, struct df_cost_amount amount, const double *floor_seconds)
 {
-    printf("  %-27s %11.2f %9.3f %9.3f %10.2f", name, amount.flops / 1e9, amount.bytes / 1e9, amount.copied / 1e9,
+    printf("  %-26s %10.5g %9.4g %9.4g %9.4g", name, amount.flops / 1e9, amount.bytes / 1e9, amount.copied / 1e9,
            1e3 * amount.bytes / report->machine[0].bandwidth);
     for (size_t k = 0; k < report->precisions; k++)
-        printf(" %10.2f %9.2f", 1e3 * amount.flops / report->machine[k].flops, 1e3 * floor_seconds[k]);
+        printf(" %10.4g %8.4g", 1e3 * amount.flops / report->machine[k].flops, 1e3 * floor_seconds[k]);
     printf("\n");
 }
 
@@ -212,11 +218,9 @@ static void print_total(const struct report *report, const struct line *line, co
 
 static void print_heading(const struct report *report)
 {
-    static const char *const name[PRECISIONS] = { "float32", "TF32" };
-
-    printf("  %-27s %11s %9s %9s %10s", "a step", "GFLOP", "GB", "copied GB", "memory ms");
+    printf("  %-26s %10s %9s %9s %9s", "a step", "GFLOP", "GB", "copied GB", "memory ms");
     for (size_t k = 0; k < report->precisions; k++)
-        printf(" %7s ms %9s", name[k], "floor ms");
+        printf(" %7s ms %8s", k == FLOAT32 ? "float32" : "TF32", "floor ms");
     printf("\n");
 }
 
@@ -240,35 +244,45 @@ static void print_parts(const struct report *report, const struct line *line)
         print_total(report, line, "sum, teacher cached", true);
 }
 
-static void print_memory(const struct line *line)
+static void print_memory(const struct report *report, const struct line *line)
 {
     const struct df_cost *cost = &line->cost;
     const size_t batch = (size_t)line->cell->schedule.batch;
+    const double needed = df_cost_memory(cost, batch), there = report->options->memory * 1e9;
 
-    printf("  memory       %.1f GB: activations and their gradients %.2f GB an image, parameters with gradients and moments %.2f GB",
-           df_cost_memory(cost, batch) / 1e9, cost->tape_image / 1e9, cost->held / 1e9);
+    printf("  memory     %.4g GB %s %g: the largest batch is %zu\n", needed / 1e9, needed <= there ? "of" : "do not fit in",
+           report->options->memory, df_cost_largest_batch(cost, there));
+    printf("             activations and their gradients %.4g GB an image; parameters, gradients, moments %.4g GB", cost->tape_image / 1e9,
+           cost->held / 1e9);
     if (cost->teacher_held > 0)
-        printf(", the live teacher %.2f GB, its activations of one image %.2f GB", cost->teacher_held / 1e9, cost->teacher_tape / 1e9);
+        printf("; live teacher %.4g + %.4g GB", cost->teacher_held / 1e9, cost->teacher_tape / 1e9);
     printf("\n");
 }
 
 static void print_cache(const struct report *report, const struct line *line)
 {
-    const bool flip = line->cell->schedule.flip;
-
     if (!line->cost.record.bytes)
         return;
-    printf("  cache        %.2f MB an image%s, %.1f GB for %zu images; within %g GiB up to %zu images of this canvas: %s\n",
-           (double)line->cost.record.bytes / 1e6, flip ? " and as much for its mirror image" : "", record_bytes(line) / 1e9, line->images,
-           report->options->cache_limit, df_cost_cached_images(&line->cost, flip ? 2 : 1, report->options->cache_limit * 1073741824.0),
-           line->cached ? "used by --cache auto" : "--cache auto lets the teacher run live");
+    printf("  cache      %.4g MB an image%s: %.5g GB for %zu images; --cache auto %s (%g GiB hold %zu images of this canvas)\n",
+           (double)line->cost.record.bytes / 1e6, copies(line) > 1 ? " and again for its mirror image" : "", record_bytes(line) / 1e9,
+           line->images, line->cached ? "uses it" : "lets the teacher run live", report->options->cache_limit,
+           df_cost_cached_images(&line->cost, copies(line), cache_limit(report)));
+}
+
+static void print_duration(double in_days, size_t precision)
+{
+    char text[24];
+
+    printf("%.4g days (%s) at the %s floor", in_days, df_duration_text(text, 86400 * in_days), precision == FLOAT32 ? "float32" : "TF32");
 }
 
 static void print_days(const struct report *report, const struct line *line)
 {
-    printf("  runs         %zu of %.0f steps:", line->runs, line->steps);
-    for (size_t k = 0; k < report->precisions; k++)
-        printf(" %s%.3g days at the %s floor", k ? "or " : "", days(report, line, k), k == FLOAT32 ? "float32" : "TF32");
+    printf("  runs       %zu of %.0f steps: ", line->runs, line->steps);
+    for (size_t k = 0; k < report->precisions; k++) {
+        printf(k ? ", " : "");
+        print_duration(days(report, line, k), k);
+    }
     printf("\n");
 }
 
@@ -285,7 +299,7 @@ static void print_line(const struct report *report, const struct line *line)
     printf("; canvas %zux%zu, batch %lld, %zu classes, %zu images, %g epochs\n", cost->width, cost->height, (long long)cell->schedule.batch,
            cost->classes, line->images, cell->schedule.epochs);
     print_parts(report, line);
-    print_memory(line);
+    print_memory(report, line);
     print_cache(report, line);
     print_days(report, line);
 }
@@ -300,13 +314,14 @@ static void print_text(const struct report *report)
         print_line(report, &report->line[i]);
     if (report->lines < 2)
         return;
-    printf("\nall of these");
+    printf("\nall of these: ");
     for (size_t k = 0; k < report->precisions; k++) {
         double sum = 0;
 
         for (size_t i = 0; i < report->lines; i++)
             sum += days(report, &report->line[i], k);
-        printf("%s %.3g days at the %s floor", k ? ", or" : ":", sum, k == FLOAT32 ? "float32" : "TF32");
+        printf(k ? ", " : "");
+        print_duration(sum, k);
     }
     printf("\n");
 }
@@ -378,12 +393,11 @@ static cJSON *line_json(const struct report *report, const struct line *line)
     add_parts(report, line, object);
     cJSON_AddNumberToObject(object, "memory_bytes", df_cost_memory(cost, (size_t)cell->schedule.batch));
     cJSON_AddNumberToObject(object, "memory_bytes_per_image", cost->tape_image);
+    cJSON_AddNumberToObject(object, "largest_batch", (double)df_cost_largest_batch(cost, report->options->memory * 1e9));
     cJSON_AddNumberToObject(object, "record_bytes", (double)cost->record.bytes);
     if (cost->record.bytes) {
         cJSON_AddNumberToObject(object, "cache_bytes", record_bytes(line));
-        cJSON_AddNumberToObject(
-            object, "cache_images_max",
-            (double)df_cost_cached_images(cost, cell->schedule.flip ? 2 : 1, report->options->cache_limit * 1073741824.0));
+        cJSON_AddNumberToObject(object, "cache_images_max", (double)df_cost_cached_images(cost, copies(line), cache_limit(report)));
         cJSON_AddBoolToObject(object, "cached", line->cached);
     }
     cJSON_AddNumberToObject(object, "float32_days", days(report, line, FLOAT32));

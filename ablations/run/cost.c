@@ -1,5 +1,5 @@
-/* Counting a step. The networks are those of a run, with the weights that it would start from; the teacher has its initial weights too, for
- * counts do not depend on values. What does depend on them a little is fixed: how many objects an image has. */
+/* Counting a step. The networks are those of a run; their weights are not there, for counts do not depend on values. What does depend on the
+ * images a little is fixed: how many objects one has. */
 #include "ablations/run/cost.h"
 
 #include <math.h>
@@ -42,10 +42,11 @@ static struct df_box made_box(struct df_rng *rng, size_t height, size_t width)
     return (struct df_box){ (float)x, (float)y, (float)(x + w), (float)(y + h) };
 }
 
-static void made_init(struct made *made, size_t n, size_t height, size_t width, size_t classes)
+/* look: whether anybody looks at the pixels. */
+static void made_init(struct made *made, size_t n, size_t height, size_t width, size_t classes, bool look)
 {
     const size_t pixels = n * height * width * 3;
-    df_real *pixel = df_malloc(pixels * sizeof *pixel);
+    df_real *pixel = df_calloc(pixels, sizeof *pixel);
     struct df_rng rng;
 
     *made = (struct made){ .truth = df_calloc(n, sizeof *made->truth),
@@ -56,7 +57,7 @@ static void made_init(struct made *made, size_t n, size_t height, size_t width, 
                            .flipped = df_calloc(n, sizeof *made->flipped),
                            .scale = df_calloc(n, sizeof *made->scale) };
     df_rng_init(&rng, 0, DF_RNG_SCENE, 0);
-    for (size_t i = 0; i < pixels; i++)
+    for (size_t i = 0; look && i < pixels; i++)
         pixel[i] = (df_real)df_rng_range(&rng, -2, 2); /* as normalised pixels are */
     for (size_t k = 0; k < OBJECTS; k++)
         made->label[k] = (int32_t)(k % classes);
@@ -112,33 +113,48 @@ struct subject {
     struct df_trainer trainer; /* without data: what a step needs of it */
     struct df_model teacher;   /* device NULL: none needed */
     df_tape *teacher_tape;
-    size_t small; /* side of the small canvas */
-    struct df_progress *bar;
-    double from, todo, done; /* of the bar: pixels */
+    size_t height, width;
+    bool compute;
 };
 
-/* Two cells of the coarsest level along each side, so that no batch norm sees a single cell. */
-static size_t small_side(const struct df_model *model)
+/* As df_model_create, on the device that counts. */
+static df_status create(const struct subject *s, const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
 {
-    const struct df_network *network = model->detector->network;
-    size_t most = 0;
+    struct df_model model = { 0 };
 
-    for (size_t l = 0; l < df_network_levels(network); l++)
-        if (df_network_stride(network, l) > most)
-            most = df_network_stride(network, l);
-    return 2 * most;
+    if (s->compute)
+        return df_model_create(cell, classes, out, err);
+    model.device = df_device_dry();
+    model.parameters = df_parameters_new();
+
+    const df_status status =
+        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+
+    if (status == DF_OK)
+        *out = model;
+    else
+        df_model_release(&model);
+    return status;
 }
 
-/* The record of one image of the given size through a network. */
-static void look(const struct df_model *model, df_tape *tape, unsigned needs, size_t height, size_t width, struct df_record_layout *out)
+/* Weights that nobody looks at are not drawn. */
+static void build(const struct subject *s, const struct df_model *model, uint64_t seed, bool gradients)
+{
+    for (size_t i = 0; !s->compute && i < model->parameters->count; i++)
+        model->parameters->items[i]->init = (struct df_initialiser){ DF_INIT_ZERO, 0 };
+    df_parameters_build(model->parameters, model->device, seed, gradients);
+}
+
+/* The record of an image through a network. */
+static void look(const struct subject *s, const struct df_model *model, df_tape *tape, struct df_record_layout *out)
 {
     struct df_detection_state state = { 0 };
     struct made made;
 
-    made_init(&made, 1, height, width, model->detector->classes);
+    made_init(&made, 1, s->height, s->width, model->detector->classes, s->compute);
     df_tape_reset(tape);
     model->detector->class->forward(model->detector, tape, &made.batch, false, false, &state);
-    df_record_layout_of(&state, needs, out);
+    df_record_layout_of(&state, s->trainer.cell->needs, out);
     made_release(&made);
 }
 
@@ -146,26 +162,26 @@ static df_status open_teacher(struct subject *s, const struct df_cell *cell, siz
 {
     struct df_cell storage;
 
-    DF_TRY(df_model_create(df_teacher_cell(cell, &storage), classes, &s->teacher, err));
-    df_parameters_build(s->teacher.parameters, s->teacher.device, 0, false);
+    DF_TRY(create(s, df_teacher_cell(cell, &storage), classes, &s->teacher, err));
+    build(s, &s->teacher, 0, false);
     s->teacher.detector->class->fold(s->teacher.detector);
     s->teacher_tape = df_tape_new(s->teacher.device, false);
     return DF_OK;
 }
 
-/* Channels of both networks, for the distillers: a throw-away student looks at the small canvas. */
+/* The shapes of both networks, for the distillers; the student is a throw-away one. */
 static df_status layouts(struct subject *s, struct df_record_layout *student, struct df_record_layout *teacher, struct df_error *err)
 {
     const struct df_cell *cell = s->trainer.cell;
     struct df_model model;
 
-    look(&s->teacher, s->teacher_tape, cell->needs, s->small, s->small, teacher);
-    DF_TRY(df_model_create(cell, s->trainer.model.detector->classes, &model, err));
-    df_parameters_build(model.parameters, model.device, 0, false);
+    look(s, &s->teacher, s->teacher_tape, teacher);
+    DF_TRY(create(s, cell, s->trainer.model.detector->classes, &model, err));
+    build(s, &model, 0, false);
 
     df_tape *tape = df_tape_new(model.device, false);
 
-    look(&model, tape, cell->needs, s->small, s->small, student);
+    look(s, &model, tape, student);
     df_tape_free(tape);
     df_model_release(&model);
     return DF_OK;
@@ -178,15 +194,14 @@ static df_status open_subject(struct subject *s, const struct df_cell *cell, siz
 
     trainer->cell = cell;
     trainer->steps = trainer->steps_per_epoch = 1;
-    DF_TRY(df_model_create(cell, classes, &trainer->model, err));
+    DF_TRY(create(s, cell, classes, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
-    s->small = small_side(&trainer->model);
     if (cell->needs) {
         DF_TRY(open_teacher(s, cell, classes, err));
         DF_TRY(layouts(s, &student, &teacher, err));
     }
     DF_TRY(df_trainer_add_distillers(trainer, &student, cell->needs ? &teacher : NULL, err));
-    df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
+    build(s, &trainer->model, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
     return DF_OK;
 }
@@ -236,13 +251,6 @@ struct counts {
     double tape, teacher_tape;
 };
 
-static void tick(struct subject *s, const struct made *made, double passes)
-{
-    s->done += passes * (double)(made->batch.n * made->batch.height * made->batch.width);
-    if (s->bar)
-        df_progress_set(s->bar, s->from + fmin(1, s->done / s->todo), s->trainer.cell->label);
-}
-
 static void count_body(struct subject *s, const struct made *made, struct counts *counts)
 {
     const struct df_batch *batch = &made->batch;
@@ -255,7 +263,6 @@ static void count_body(struct subject *s, const struct made *made, struct counts
 
     df_network_forward(s->trainer.model.detector->network, tape, x, true, stage, level);
     counts->part[DF_COST_BODY] = taken(df_tape_device(tape));
-    tick(s, made, 1);
 }
 
 /* The plain student: forward, losses. */
@@ -272,7 +279,6 @@ static df_tensor *plain_loss(struct subject *s, const struct made *made, struct 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, state, &trainer->terms);
 
     counts->part[DF_COST_LOSS] = taken(trainer->model.device);
-    tick(s, made, 1);
     return loss;
 }
 
@@ -284,7 +290,6 @@ static void count_plain(struct subject *s, const struct made *made, struct count
     df_backward(s->trainer.tape, loss);
     counts->part[DF_COST_BACKWARD] = taken(s->trainer.model.device);
     counts->tape = (double)df_tape_used(s->trainer.tape);
-    tick(s, made, 2);
 }
 
 /* The teacher's records of all images, image by image. */
@@ -308,7 +313,6 @@ static void count_teacher(struct subject *s, const struct made *made, struct df_
     }
     counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
     counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
-    tick(s, made, 3);
 }
 
 static void count_distilled(struct subject *s, const struct made *made, struct df_record_layout *layout, struct counts *counts)
@@ -339,15 +343,14 @@ static void count_distilled(struct subject *s, const struct made *made, struct d
     for (size_t i = 0; records && i < made->batch.n; i++)
         free(records[i]);
     free(records);
-    tick(s, made, 2);
 }
 
-static void count_pass(struct subject *s, size_t n, size_t height, size_t width, struct df_record_layout *layout, struct counts *counts)
+static void count_pass(struct subject *s, size_t n, struct df_record_layout *layout, struct counts *counts)
 {
     struct made made;
 
     *counts = (struct counts){ 0 };
-    made_init(&made, n, height, width, s->trainer.model.detector->classes);
+    made_init(&made, n, s->height, s->width, s->trainer.model.detector->classes, s->compute);
     count_body(s, &made, counts);
     count_plain(s, &made, counts);
     if (s->trainer.distillers)
@@ -372,17 +375,16 @@ static struct df_cost_amount not_negative(struct df_cost_amount a)
     return (struct df_cost_amount){ fmax(0, a.flops), fmax(0, a.bytes), fmax(0, a.copied) };
 }
 
-/* step = 2 f(1) - f(2) on the small canvas, image = f(1) - step on the real one. */
-static void tell_apart(const struct counts *one, const struct counts *two, const struct counts *whole, struct df_cost *out)
+/* step = 2 f(1) - f(2), image = f(1) - step */
+static void tell_apart(const struct counts *one, const struct counts *two, struct df_cost *out)
 {
     for (int p = 0; p < DF_COST_PARTS; p++) {
-        if (p != DF_COST_TEACHER) /* image by image: all of it */
-            out->step[p] = not_negative(plus(times(2, one->part[p]), -1, two->part[p]));
-        out->image[p] = not_negative(plus(whole->part[p], -1, out->step[p]));
+        out->step[p] = not_negative(plus(times(2, one->part[p]), -1, two->part[p]));
+        out->image[p] = plus(one->part[p], -1, out->step[p]);
     }
     out->tape_step = fmax(0, 2 * one->tape - two->tape);
-    out->tape_image = whole->tape - out->tape_step;
-    out->teacher_tape = whole->teacher_tape;
+    out->tape_image = one->tape - out->tape_step;
+    out->teacher_tape = one->teacher_tape;
 }
 
 static double held_bytes(const struct df_parameters *parameters)
@@ -414,25 +416,23 @@ static void note_sizes(const struct subject *s, struct df_cost *out)
     out->teacher_held = held_bytes(teacher);
 }
 
-df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, struct df_progress *bar, double from,
-                        struct df_cost *out, struct df_error *err)
+df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, bool compute, struct df_cost *out,
+                        struct df_error *err)
 {
     struct subject *s = df_calloc(1, sizeof *s);
-    struct df_record_layout ignored;
-    struct counts one, two, whole;
     struct df_cost cost = { .height = height, .width = width, .classes = classes };
-    df_status status = open_subject(s, cell, classes, err);
+    struct counts one, two;
+
+    s->height = height;
+    s->width = width;
+    s->compute = compute;
+
+    const df_status status = open_subject(s, cell, classes, err);
 
     if (status == DF_OK) {
-        const double passes = 4 + (cell->distillers ? 3 : 0) + (cell->needs ? 3 : 0);
-
-        s->bar = bar;
-        s->from = from;
-        s->todo = passes * (double)(height * width + 3 * s->small * s->small);
-        count_pass(s, 1, s->small, s->small, &ignored, &one);
-        count_pass(s, 2, s->small, s->small, &ignored, &two);
-        count_pass(s, 1, height, width, &cost.record, &whole);
-        tell_apart(&one, &two, &whole, &cost);
+        count_pass(s, 1, &cost.record, &one);
+        count_pass(s, 2, &cost.record, &two);
+        tell_apart(&one, &two, &cost);
         cost.step[DF_COST_UPDATE] = count_update(s);
         note_sizes(s, &cost);
         *out = cost;
@@ -467,6 +467,13 @@ double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_
 double df_cost_memory(const struct df_cost *cost, size_t batch)
 {
     return cost->tape_step + (double)batch * cost->tape_image + cost->held + cost->teacher_tape + cost->teacher_held;
+}
+
+size_t df_cost_largest_batch(const struct df_cost *cost, double bytes)
+{
+    const double room = bytes - df_cost_memory(cost, 0);
+
+    return room > 0 ? (size_t)(room / cost->tape_image) : 0;
 }
 
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit)

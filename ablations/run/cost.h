@@ -1,11 +1,10 @@
-/* What a training step costs on paper: one made-up image goes through the networks, losses, distillers and the optimiser that train, on a
- * device that counts, and the counts are scaled. A step of a batch of N costs, in every part, step + N image: what happens once (weights,
- * the optimiser) and what every image adds. The two are told apart on a small canvas, with one image and with two; the canvas itself is
- * seen with one. No data, no teacher's weights and no journal are needed or written. */
+/* What a training step costs on paper: made-up images go through the networks, losses, distillers and the optimiser that train, on a device
+ * that counts and does not compute. A step of a batch of N costs, in every part, step + N image: what happens once (weights, the optimiser)
+ * and what every image adds; a batch of one and a batch of two tell them apart. No data, no teacher's weights and no journal are needed or
+ * written. */
 #ifndef DF_ABLATIONS_RUN_COST_H
 #define DF_ABLATIONS_RUN_COST_H
 #include "ablations/run/trainer.h"
-#include "core/base/progress.h"
 
 enum df_cost_part {
     DF_COST_BODY,             /* student: backbone and neck, forward */
@@ -34,9 +33,10 @@ struct df_cost {
     size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teacher's */
     struct df_record_layout record;                    /* of the teacher; bytes 0 where there is none */
 };
-/* bar: moved from `from` to `from` + 1; NULL for none. Fails where the cell's networks and distillers do not fit together. */
-df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, struct df_progress *bar, double from,
-                        struct df_cost *out, struct df_error *err);
+/* compute: on the cell's own device, which also computes: the same counts, slowly (tests). Fails where the cell's networks and distillers do
+ * not fit together. */
+df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, bool compute, struct df_cost *out,
+                        struct df_error *err);
 
 struct df_cost_machine {
     double flops, bandwidth; /* a second */
@@ -47,6 +47,8 @@ double df_cost_seconds(struct df_cost_amount amount, struct df_cost_machine mach
 double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_cost_machine machine, bool cached);
 /* Bytes that a step of this batch needs on the device. */
 double df_cost_memory(const struct df_cost *cost, size_t batch);
+/* The largest batch that needs no more than this; 0: not one image fits. */
+size_t df_cost_largest_batch(const struct df_cost *cost, double bytes);
 /* The most images whose cache (`copies` records each) stays within the limit. */
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit);
 #endif
