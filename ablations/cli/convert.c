@@ -119,8 +119,7 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct convert_options *options = values;
-    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL,
-                                                 .teacher_file_later = true };
+    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL, .unread = true };
     const struct df_distiller_class *plugin;
     const struct df_cell *cell;
     struct df_cell storage;

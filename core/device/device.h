@@ -98,6 +98,8 @@ struct df_device {
 
 /* name: "cpu" or "ref" (the double build has "ref" only). An unknown one, or "cuda" in a build without it, fails and says what to do. */
 df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
+/* Counts what it is asked (flops, the profile) and does nothing; what is read from it is zeros. For costs on paper: no name opens it. */
+struct df_device *df_device_dry(void);
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
