@@ -61,9 +61,10 @@ struct Kernel {
     bool running, hooks;
     Fiber host, *current;
     char *stacks;
-    size_t stacks_made;
+    size_t fibers_made;
 };
 Kernel k;
+Fiber fibers[MAX_THREADS];
 std::vector<Fiber *> idle, waiting;
 std::vector<Cell> shared_cells;
 std::vector<Range> constants; /* the program's read-only bytes */
@@ -143,14 +144,14 @@ void fiber_main()
 
 Fiber *new_fiber()
 {
-    Fiber *fiber = new Fiber();
+    Fiber *fiber = &fibers[k.fibers_made];
 
     if (!k.stacks) {
         k.stacks = static_cast<char *>(mmap(nullptr, MAX_THREADS * SLOT, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         if (k.stacks == MAP_FAILED)
             fault("no address space for the threads' stacks");
     }
-    fiber->stack = k.stacks + k.stacks_made++ * SLOT;
+    fiber->stack = k.stacks + k.fibers_made++ * SLOT;
     mprotect(fiber->stack + PAGE, STACK, PROT_READ | PROT_WRITE);
 #if defined(__x86_64__)
     void **top = reinterpret_cast<void **>(fiber->stack + SLOT) - 2; /* the entry is 8 bytes off a multiple of 16, as after a call */

@@ -647,7 +647,7 @@ static const Case cases[] = {
                  "thread (1,0,0): overlapping access: this thread writes byte 800 of the 4000-byte allocation #1, which another thread of "
                  "the launch writes"),
     SEEN_BY_HOOK(neighbour_race, "overlapping access: this thread "),
-    SEEN_BY_HOOK(missing_barrier, "of the shared memory"),
+    SEEN_BY_HOOK(missing_barrier, "reads shared memory that nothing has written"),
     FAULTY(barrier_not_reached, "32 of the 64 threads of a block wait at __syncthreads, the others have left the kernel"),
     FAULTY(too_many_threads, "cudaLaunchKernelEx: a grid of (1,1,1) blocks of (1025,1,1) threads cannot be launched"),
     FAULTY(wrong_layout, "the layout of x is NCHW, expected NHWC"),
