@@ -21,27 +21,38 @@ ROOMS     ?= $(ALL_ROOMS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
             $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
-CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)
+CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)$(if $(filter 1,$(CUDA)),-cuda)
 BUILD    ?= build/$(CONFIG)
 comma    := ,
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 # No -ffast-math, no contraction: the same source gives the same bits with and without FMA units.
 DF_CFLAGS := -std=c11 -D_GNU_SOURCE -O3 -g -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(WARNINGS) $(SANFLAGS) $(CFLAGS)
 
-# The GPU is not part of this version: CUDA=1 says so instead of building something else; auto and 0 build the CPU program.
-ifeq ($(CUDA),1)
-  $(error CUDA=1 was asked for, but this version has no GPU device yet [use CUDA=0 or leave it out])
-else ifeq ($(filter $(CUDA),auto 0),)
+# CUDA=1: the GPU device too (CUDA 13, cuDNN 9). auto and 0 build the CPU program: nothing is guessed from what happens to be installed.
+ifeq ($(filter $(CUDA),auto 0 1),)
   $(error CUDA='$(CUDA)': expected auto, 0 or 1)
+endif
+ifeq ($(CUDA),1)
+NVCC       ?= $(or $(shell command -v nvcc 2>/dev/null),/usr/local/cuda/bin/nvcc)
+CUDA_HOME  ?= $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_ARCHS ?= 80 90
+cuda_ptx   := $(lastword $(CUDA_ARCHS))
+# no contraction, IEEE division and roots (nvcc's default): our kernels give the bits that their C source gives on the CPU
+NVCCFLAGS  := -std=c++20 -O3 -lineinfo -fmad=false -I. -DDF_WITH_CUDA=1 -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror,-ffp-contract=off \
+              $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) -gencode arch=compute_$(cuda_ptx),code=compute_$(cuda_ptx) \
+              -Xptxas -v $(if $(SANFLAGS),-Xcompiler "$(SANFLAGS)")
+CUDA_LIBS  := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcudnn -lcublas -lcudart -lstdc++
+DF_CFLAGS  += -DDF_WITH_CUDA=1
 endif
 
 PKGS    := libcjson yajl libpcre2-8 libturbojpeg libpng libxxhash
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread
+LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
 sources  := $(filter-out ablations/cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
-float_o  := $(sources:%.c=$(BUILD)/float/%.o)
+cuda_o   := $(if $(filter 1,$(CUDA)),$(patsubst %.cu,$(BUILD)/cuda/%.o,$(foreach r,$(ROOMS),$(wildcard $(r)/*.cu))))
+float_o  := $(sources:%.c=$(BUILD)/float/%.o) $(cuda_o)
 double_o := $(sources:%.c=$(BUILD)/double/%.o)
 # tests/<room>/test_*.c link the float build, tests/<room>/grad_*.c the double build; tests/support/*.c goes into both.
 support   := $(wildcard tests/support/*.c)
@@ -68,6 +79,22 @@ $(BUILD)/float/%.o: %.c
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $< (double)"
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REAL=double -DDF_REAL_IS_DOUBLE -MMD -MP -c -o $@ $<
+# ptxas -v says what every kernel uses: it is summed up here, and spilled registers are an error.
+$(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda/found
+	@mkdir -p $(@D); echo "  NVCC  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $< 2>$@.log || { cat $@.log >&2; exit 1; }
+	@awk '/Compiling entry/ { split($$0, part, "\047"); name = part[2]; arch[part[4]] = 1; kernels++ } \
+	      / spill stores/ { spilled += $$5 + $$9; if ($$5 + $$9) print "        spills: " name ":" $$0 } \
+	      / Used / { for (i = 1; i < NF; i++) if ($$(i + 1) ~ /^registers/ && $$i > most) most = $$i } \
+	      END { for (a in arch) list = list " " a; \
+	            if (kernels) printf "  PTXAS %d kernels,%s: at most %d registers, %d bytes spilled\n", kernels, list, most, spilled; \
+	            exit spilled > 0 }' $@.log || { rm -f $@; exit 1; }
+$(BUILD)/cuda/found:
+	@mkdir -p $(@D)
+	@printf '#include <cudnn.h>\n#include <cublas_v2.h>\n#if CUDNN_MAJOR < 9 || CUDART_VERSION < 13000\n#error needs CUDA 13 and cuDNN 9\n#endif\nint main() { return cudnnGetVersion() == 0; }\n' >$@.cu; \
+	$(NVCC) -o $@.out $@.cu $(filter-out -Wl%,$(CUDA_LIBS)) 2>$@.log || { cat $@.log >&2; \
+	    echo "CUDA=1 was asked for, but '$(NVCC)' cannot build a program with CUDA 13 and cuDNN 9 [install them, or set NVCC= and CUDA_HOME=]" >&2; exit 1; }; \
+	touch $@
 
 # The revision goes into two files only, built again whenever it changes.
 revised := ablations/cli/version ablations/run/result
@@ -88,7 +115,7 @@ $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x
 
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
-.SECONDARY: $(float_o) $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
+.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 # ---- what a user types -------------------------------------------------------------------------------------------------------------

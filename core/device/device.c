@@ -2,6 +2,7 @@
  * Bytes are those of the operands, each once: what a perfect implementation would move. */
 #include "core/device/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,27 +41,50 @@ static const char *const primitive_names[PRIMITIVES] = {
 };
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
 
+static const struct {
+    const struct df_device_ops *ops;
+    df_status (*open)(struct df_device *device, const char *options, struct df_error *err);
+    bool takes_options; /* what follows the name, from ':' or '+' on */
+} devices[] = {
+#ifndef DF_REAL_IS_DOUBLE
+    { &df_cpu_ops, df_cpu_open, false },
+#endif
+#ifdef DF_HAS_CUDA
+    { &df_cuda_ops, df_cuda_open, true },
+#endif
+    { &df_ref_ops, df_ref_open, false },
+};
+
+static df_status unknown_device(const char *name, const char *base, struct df_error *err)
+{
+    static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+    const char *near = df_nearest(base, names);
+
+    if (strcmp(base, "cuda") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device '%s' is not in this build [use 'cpu', or build with 'make CUDA=1']", name);
+    if (strcmp(name, "cpu") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
+    if (near && strcmp(near, base) == 0)
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s': '%s' takes no options [use '%s']", name, near, near);
+    if (near)
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (did you mean '%s'?)", name, near);
+    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (use 'cpu')", name);
+}
+
 df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
 {
-    static const struct {
-        const struct df_device_ops *ops;
-        df_status (*open)(struct df_device *device, struct df_error *err);
-    } devices[] = {
-#ifndef DF_REAL_IS_DOUBLE
-        { &df_cpu_ops, df_cpu_open },
-#endif
-        { &df_ref_ops, df_ref_open },
-    };
-    static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+    const size_t length = strcspn(name, ":+");
+    char base[16];
 
     *out = NULL;
+    snprintf(base, sizeof base, "%.*s", length < sizeof base ? (int)length : (int)sizeof base - 1, name);
     for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
-        if (strcmp(name, devices[i].ops->name) != 0)
+        if (strcmp(base, devices[i].ops->name) != 0 || (name[length] && !devices[i].takes_options))
             continue;
         struct df_device *device = df_calloc(1, sizeof *device);
 
         device->ops = devices[i].ops;
-        const df_status status = devices[i].open(device, err);
+        const df_status status = devices[i].open(device, name + length, err);
         if (status != DF_OK) {
             free(device);
             return status;
@@ -68,14 +92,7 @@ df_status df_device_open(const char *name, struct df_device **out, struct df_err
         *out = device;
         return DF_OK;
     }
-    if (strcmp(name, "cuda") == 0)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' is not in this build (use 'cpu')");
-    if (strcmp(name, "cpu") == 0)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
-    const char *near = df_nearest(name, names);
-    if (near)
-        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (did you mean '%s'?)", name, near);
-    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (use 'cpu')", name);
+    return unknown_device(name, base, err);
 }
 
 void df_device_close(struct df_device *device)
