@@ -191,7 +191,7 @@ void Convolution::run() const
     if (pass != FORWARD || beta != 0)
         check_written("y", ys, y_bytes());
     if (bytes)
-        __builtin_memset(workspace, 0xff, bytes);
+        scribble(workspace, bytes);
     xd = widened(xs, pass == BACKWARD_DATA ? 0 : x_bytes() / sizeof(float), tf32);
     wd = widened(ws, pass == BACKWARD_FILTER ? 0 : w_bytes() / sizeof(float), tf32);
     yd = widened(ys, pass == FORWARD ? 0 : y_bytes() / sizeof(float), tf32);

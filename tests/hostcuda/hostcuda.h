@@ -42,6 +42,7 @@ void copy_runs(uint64_t copy, void *to, const void *from, size_t bytes, bool to_
 void unlock(); /* device memory opens for the double's own work */
 void lock();   /* ... and closes: the host may not touch it */
 bool is_open();
+void scribble(void *workspace, size_t bytes); /* what it held is lost */
 
 /* A word of device memory as the running launch has used it. Threads are numbered from 1 through the whole grid; a phase ends at a barrier. */
 struct Cell {

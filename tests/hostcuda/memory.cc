@@ -173,6 +173,17 @@ void start()
     on_exit(at_exit, nullptr);
 }
 
+/* Fills fresh memory; of much memory the ends only, or the machine would do nothing else. */
+void fill(void *at, unsigned char value, size_t bytes)
+{
+    constexpr size_t END = 1 << 16;
+    char *p = static_cast<char *>(at);
+
+    __builtin_memset(p, value, bytes < 2 * END ? bytes : END);
+    if (bytes >= 2 * END)
+        __builtin_memset(p + bytes - END, value, END);
+}
+
 void protect(const Allocation &a, int how)
 {
     if (mprotect(reinterpret_cast<void *>(a.page_start), a.page_end - a.page_start, how) != 0)
@@ -309,6 +320,8 @@ bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 {
     return uintptr_t(a) < uintptr_t(b) + b_bytes && uintptr_t(b) < uintptr_t(a) + a_bytes;
 }
+
+void scribble(void *workspace, size_t bytes) { fill(workspace, FRESH, bytes); }
 
 bool is_open() { return memory().open > 0; }
 
@@ -449,8 +462,9 @@ cudaError_t cudaMalloc(void **to, size_t bytes)
     a.bytes = bytes;
     a.freed = false;
     protect(a, PROT_READ | PROT_WRITE);
-    __builtin_memset(reinterpret_cast<void *>(a.page_start), GUARD, pages);
-    __builtin_memset(reinterpret_cast<void *>(a.start), FRESH, bytes);
+    __builtin_memset(reinterpret_cast<void *>(a.page_start), GUARD, a.start - a.page_start);
+    __builtin_memset(reinterpret_cast<void *>(a.start + bytes), GUARD, a.page_end - a.start - bytes);
+    fill(reinterpret_cast<void *>(a.start), FRESH, bytes);
     check_guards(a);
     if (hooks_present())
         mprotect(cells_of(a.page_start), pages / WORD * sizeof(Cell), PROT_READ | PROT_WRITE);
@@ -502,7 +516,7 @@ cudaError_t cudaMallocHost(void **to, size_t bytes)
     void *at = reserve(pages + PAGE);
 
     mprotect(at, pages, PROT_READ | PROT_WRITE);
-    __builtin_memset(at, FRESH, pages);
+    fill(at, FRESH, pages);
     memory().pinned[uintptr_t(at)] = { bytes, false };
     *to = at;
     return cudaSuccess;
