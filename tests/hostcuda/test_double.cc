@@ -694,11 +694,11 @@ int main()
     for (const Case &test : cases) {
         std::string text;
 
+        printf("[ RUN      ] %s\n", test.name);
         if (test.hooks && !HOOKS) {
             printf("[  SKIPPED ] %s\n", test.name);
             continue;
         }
-        printf("[ RUN      ] %s\n", test.name);
         const int status = run_case(test, &text);
         const bool good = test.message ? status == FAULT && text.find("hostcuda: ") == 0 && text.find(test.message) != std::string::npos
                                        : status == 0 && text.empty();
