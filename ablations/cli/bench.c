@@ -161,6 +161,7 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
             const double flops = side->trainer->model.device->flops, start = df_now();
 
             DF_TRY(df_trainer_step(side->trainer, err));
+            df_sync(side->trainer->model.device);
             side->seconds[i] = df_now() - start;
             side->flops = side->trainer->model.device->flops - flops;
         }
@@ -257,7 +258,10 @@ static void print_text(const struct bench *bench)
 {
     const struct df_trainer *trainer = bench->side[0].trainer;
 
-    printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, df_device_isa(),
+    char machine[256];
+
+    df_device_describe(trainer->model.device, machine, sizeof machine);
+    printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, machine,
            (long long)trainer->cell->threads, trainer->cell->threads == 1 ? "" : "s", bench->peak);
     printf("student      %zu parameters, batch %lld, %.2f GFLOP a step\n",
            df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters), (long long)trainer->cell->schedule.batch,
@@ -302,9 +306,12 @@ static void print_json(const struct bench *bench)
     const struct df_cell *cell = bench->side[0].trainer->cell;
     struct df_text text = DF_TEXT_INIT;
     cJSON *root = cJSON_CreateObject();
+    char machine[256];
 
+    df_device_describe(bench->side[0].trainer->model.device, machine, sizeof machine);
     cJSON_AddStringToObject(root, "device", cell->device);
-    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddStringToObject(root, "isa", df_device_identity(cell->device).isa);
+    cJSON_AddStringToObject(root, "machine", machine);
     cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
     cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
     cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
