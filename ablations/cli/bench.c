@@ -17,12 +17,14 @@
 #define PROFILED_STEPS 20
 
 struct bench_options {
+    char device[DF_STRING_MAX];
     int64_t cell, steps;
     bool json;
 };
 static const df_option options_table[] = {
     { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last" },
     { "steps", DF_INT_OPTION(struct bench_options, steps), 30, 3, 1e5, "timed steps of each kind" },
+    { "device", DF_STRING_OPTION(struct bench_options, device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },
     { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON" },
     { 0 },
 };
@@ -347,7 +349,8 @@ static int run(const void *values, int count, char *const *arguments)
     struct bench *bench = df_calloc(1, sizeof *bench);
     struct df_error err = { 0 };
     struct df_spec *spec = NULL;
-    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", NULL, &spec, &err);
+    const struct df_spec_overrides overrides = { .device = df_common_device(options->device) };
+    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", &overrides, &spec, &err);
 
     bench->steps = (size_t)options->steps;
     if (status == DF_OK)
@@ -366,7 +369,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_bench = {
     .name = "bench",
     .summary = "images/s, GFLOP/s, share of the machine's peak, the cost of distilling, where the time goes",
-    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--json]",
+    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--device D] [--json]",
     .example = "defeat bench ablations/specs/reproduce-table.json --steps 100",
     .options = options_table,
     .options_size = sizeof(struct bench_options),

@@ -3,10 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The command line's, else the environment's, else NULL: the spec's. */
-static const char *asked_device(const struct df_common_options *options)
+const char *df_common_device(const char *asked)
 {
-    const char *device = options->device[0] ? options->device : getenv("DEFEAT_DEVICE");
+    const char *device = asked[0] ? asked : getenv("DEFEAT_DEVICE");
 
     return device && *device ? device : NULL;
 }
@@ -15,7 +14,7 @@ df_status df_common_spec(const struct df_common_options *options, const char *pa
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
                                                  .data_path = options->data_path[0] ? options->data_path : NULL,
-                                                 .device = asked_device(options) };
+                                                 .device = df_common_device(options->device) };
     const struct df_distiller_class *plugin;
 
     *out = NULL;
@@ -56,7 +55,7 @@ void df_common_pass(const struct df_common_options *options, const char *words[D
     if (options->prefetch)
         words[n++] = "--prefetch";
     const char *const name[] = { "--seeds", "--data-path", "--plugin", "--device" };
-    const char *const value[] = { options->seeds, options->data_path, options->plugin, asked_device(options) };
+    const char *const value[] = { options->seeds, options->data_path, options->plugin, df_common_device(options->device) };
 
     for (size_t i = 0; i < 4; i++)
         if (value[i] && value[i][0]) {
@@ -70,7 +69,7 @@ void df_common_repeat(const struct df_common_options *options, struct df_text *o
 {
     const char *const name[] = { "out", "seeds", "data-path", "plugin", "device" };
     const char *const value[] = { strcmp(options->out, "out") == 0 ? "" : options->out, options->seeds, options->data_path, options->plugin,
-                                  asked_device(options) };
+                                  df_common_device(options->device) };
 
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
         if (!value[i])
