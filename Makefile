@@ -1,5 +1,6 @@
 # DeFeat Bench. `make help` lists the targets.
-# Variables: ARCH (instruction set for -march, default native), SAN=1 (ASan + UBSan), CUDA=auto|0|1, SEEDS, JOBS, V=1 (show commands),
+# Variables: ARCH (instruction set for -march, default native), SAN=1 (ASan + UBSan), SEEDS, JOBS, V=1 (show commands),
+#            CUDA=1 (the GPU device too; auto and 0: the CPU program), with it NVCC, CUDA_HOME, CUDA_ARCHS ("80 90"),
 #            ROOMS (build only these rooms: for work on one room), BUILD (folder of the objects), WERROR=1.
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -59,7 +60,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests test-cuda lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -190,13 +191,21 @@ test: deps
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
 lint:
 	$(Q)$(MAKE) --no-print-directory deps LINT=1
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
 compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o))
 
+
+## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far
+REPORT      ?= cuda-report.txt
+CUDA_DEVICE ?= cuda
+test-cuda:
+	$(if $(filter 1,$(CUDA)),,$(error test-cuda needs the GPU device [make CUDA=1 test-cuda]))
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
+	sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
 
 ## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes
 bench: deps

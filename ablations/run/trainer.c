@@ -298,8 +298,8 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 
     if (trainer->distillers)
         DF_TRY(distill(trainer, &state, &loss, err));
+    df_backward(trainer->tape, loss); /* before the loss is read: a GPU has work while the host waits for it */
     DF_TRY(note_terms(trainer, loss, err));
-    df_backward(trainer->tape, loss);
     DF_TRY(update(trainer, err));
     trainer->step++;
     return DF_OK;

@@ -12,6 +12,7 @@ df_status df_cpu_open(struct df_device *device, const char *options, struct df_e
 #define DF_HAS_CUDA 1
 extern const struct df_device_ops df_cuda_ops;
 df_status df_cuda_open(struct df_device *device, const char *options /* "[:N][+tf32]" */, struct df_error *err);
+df_status df_cuda_check(const char *options, struct df_device_identity *identity, struct df_error *err);
 #endif
 #endif
 

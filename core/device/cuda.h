@@ -19,6 +19,7 @@
 #define restrict __restrict__
 #define _Noreturn [[noreturn]]
 extern "C" {
+#include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/device/backend.h"
 }
@@ -50,7 +51,9 @@ struct df_cuda_plan;  /* cuda_conv.cu: descriptors and algorithm per shape */
 enum { DF_CUDA_HALVES = 2, DF_CUDA_PLANS = 256 /* buckets */ };
 enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SCRATCHES };
 struct df_cuda {
-    int index; /* of the GPU */
+    struct df_cuda *next; /* of those that are open */
+    int index;            /* of the GPU */
+    size_t users;
     bool tf32;
     cudaStream_t stream;
     cublasHandle_t blas;
@@ -101,6 +104,9 @@ void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch
 void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
                                df_real *dx);
+
+/* cuda_peak.cu: of fused multiply-adds on all multiprocessors */
+double df_cuda_peak_gflops(struct df_device *device);
 
 /* cuda_kernels.cu */
 void df_cuda_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
