@@ -276,6 +276,8 @@ void list_algorithms(Convolution c, Pass pass, std::initializer_list<int> order,
             return CUDNN_STATUS_INTERNAL_ERROR;                                                                                            \
     } while (0)
 
+size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
+
 const char *cudnnGetErrorString(cudnnStatus_t status)
 {
     switch (status) {

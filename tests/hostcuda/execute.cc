@@ -119,6 +119,14 @@ void jump(Fiber *from, Fiber *to)
 #endif
 }
 
+/* HOSTCUDA_BACKWARDS: the other way round, to see that no result depends on the order */
+bool forwards()
+{
+    static const unsigned backwards = getenv("HOSTCUDA_BACKWARDS") != nullptr;
+
+    return (k.launch & 1) != backwards;
+}
+
 void set_thread(uint32_t t)
 {
     k.thread = t;
@@ -135,7 +143,7 @@ void fiber_main()
         while (k.next < k.threads) {
             const uint32_t t = k.next++;
 
-            set_thread(k.launch & 1 ? t : k.threads - 1 - t);
+            set_thread(forwards() ? t : k.threads - 1 - t);
             k.call->invoke(k.call);
         }
         jump(k.current, &k.host);
@@ -438,7 +446,7 @@ void run_kernel(const Call *call, dim3 grid, dim3 block)
     gridDim = grid;
     k.running = true;
     for (uint64_t i = 0; i < blocks; i++) {
-        const uint32_t b = uint32_t(k.launch & 1 ? i : blocks - 1 - i);
+        const uint32_t b = uint32_t(forwards() ? i : blocks - 1 - i);
 
         blockIdx = { b % grid.x, b / grid.x % grid.y, b / grid.x / grid.y };
         k.first = 1 + b * k.threads;

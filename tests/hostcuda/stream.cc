@@ -191,7 +191,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int devic
     properties->sharedMemPerBlock = 49152;
     properties->maxThreadsPerBlock = MAX_THREADS;
     properties->major = 9;
-    properties->multiProcessorCount = 4;
+    properties->multiProcessorCount = 1;
     properties->l2CacheSize = 1 << 20;
     properties->warpSize = 32;
     return cudaSuccess;
