@@ -191,7 +191,7 @@ test: deps
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
 lint:
 	$(Q)$(MAKE) --no-print-directory deps LINT=1
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu')
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile

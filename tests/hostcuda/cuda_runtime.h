@@ -1,6 +1,15 @@
-/* The part of the CUDA runtime that core/device/cuda.cu calls, executed on the host: test code, never a back end. Values and signatures are
- * the runtime's own. Launches and asynchronous copies are queued and run when a call waits for them; what a driver or a GPU would punish
- * ends the process with exit status 86 and a message. README.md of this folder lists what is checked. */
+/* The part of the CUDA runtime that core/device calls, executed on the host: test code, never a back end. Values and signatures are the
+ * runtime's own. What a driver or a GPU would punish, or let pass as wrong numbers, ends the process with exit status 86 and a message:
+ *   memory    the host touches device memory, or a pinned buffer before the copy to it has run; null, freed or host pointers for the device;
+ *             copies and library operands beyond their allocation; words that nothing has written; bytes written around an allocation
+ *   time      launches and asynchronous copies wait in their stream until a call waits for them; a pinned source that changes meanwhile;
+ *             pageable memory in an asynchronous copy; work on the default stream beside a stream that does not wait for it
+ *   kernels   barriers that some threads do not reach; a word that one thread writes and another uses without a barrier between; local
+ *             memory beyond 256 kB a thread; grids that cannot be launched
+ *   libraries descriptors never set, gone, or not of one convolution; layouts and element types; workspaces; leading dimensions; overlap
+ *   the end   streams, events, handles, descriptors, memory that were not given back
+ * Environment: HOSTCUDA_DEVICES (a number; "none": no driver), HOSTCUDA_MEMORY (bytes of the device), HOSTCUDA_FAIL (name of a call that
+ * fails once), HOSTCUDA_BACKWARDS (blocks and threads in the other order). */
 #ifndef DF_HOSTCUDA_CUDA_RUNTIME_H
 #define DF_HOSTCUDA_CUDA_RUNTIME_H
 #include <math.h>

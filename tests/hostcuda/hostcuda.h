@@ -39,9 +39,8 @@ bool pinned(const void *address, size_t bytes); /* a fault if only a part is */
 /* A copy is queued: its pinned destination may not be touched, its source not be written, until it has run. */
 uint64_t copy_begins(void *to, const void *from, size_t bytes, bool to_host);
 void copy_runs(uint64_t copy, void *to, const void *from, size_t bytes, bool to_host);
-void unlock(); /* device memory opens for the double's own work */
-void lock();   /* ... and closes: the host may not touch it */
-bool is_open();
+void unlock();                                /* device memory opens for the double's own work */
+void lock();                                  /* ... and closes: the host may not touch it */
 void scribble(void *workspace, size_t bytes); /* what it held is lost */
 
 /* A word of device memory as the running launch has used it. Threads are numbered from 1 through the whole grid; a phase ends at a barrier. */

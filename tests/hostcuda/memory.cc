@@ -323,8 +323,6 @@ bool overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes)
 
 void scribble(void *workspace, size_t bytes) { fill(workspace, FRESH, bytes); }
 
-bool is_open() { return memory().open > 0; }
-
 void unlock()
 {
     Memory &m = memory();

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The GPU device on its double: planted faults, the conformance tests on 'cuda', and two short trainings with DeFeat whose losses must follow
-# the CPU's. The argument is the build folder; needs `make hostcuda` before. Ends with one line of totals; exit 1 if anything failed.
+# The GPU device on its double: planted faults, the conformance tests on 'cuda', what it says when there is no driver or no memory, and two
+# short trainings with DeFeat whose losses must follow the CPU's and whose bits must not depend on the order of threads. The argument is the build folder; needs `make hostcuda` before. Ends with one line of totals; exit 1 if anything failed.
 build=$1
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) || exit 1
@@ -26,6 +26,29 @@ for test in "$build"/hostcuda/test_double "$build"/hostcuda/tests/core/*/test_*;
     passed=$((passed + $(count '^\[       OK \]')))
     [ $status = 0 ] && skipped=$((skipped + $(count '^\[ RUN') - $(count '^\[       OK \]')))
 done
+
+# says TEXT COMMAND...: the command fails with this text
+says() {
+    text=$1
+    shift
+    "$@" >"$work/log" 2>&1 && echo "this went well: $*" >>"$work/log"
+    grep -qF "$text" "$work/log"
+    status=$?
+    report $status "says: $text"
+    [ $status = 0 ] && passed=$((passed + 1))
+}
+defeat=$build/hostcuda/defeat spec=tests/hostcuda/retinanet.json
+says "device 'cuda' cannot be used: CUDA driver version is insufficient" env HOSTCUDA_DEVICES=none "$defeat" status $spec --device cuda
+says "device 'cuda' cannot be used: no CUDA-capable device is detected" env HOSTCUDA_DEVICES=0 "$defeat" status $spec --device cuda
+says "there is no device 'cuda:3': this machine has 1 GPU" "$defeat" status $spec --device cuda:3
+says "out of memory on device 'cuda:0': asked for 32.0 MiB, free 28.6 MiB of 28.6 MiB" \
+    env HOSTCUDA_MEMORY=30000000 "$defeat" run $spec --cell 0 --device cuda --out "$work/none"
+for call in cudaMallocHost cudaMemcpyAsync cudaEventRecord cublasSgemm cudaLaunchKernelEx cudnnCreate; do
+    says "' to $call(" env HOSTCUDA_FAIL=$call DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv"
+done
+# an algorithm that turns out not to run makes way for the next
+HOSTCUDA_FAIL=cudnnConvolutionForward DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv" >"$work/log" 2>&1
+report $? "the first algorithm of a convolution fails"
 
 # Every loss of the curve, and each of its terms, within 1e-3 of the CPU's (relative; terms below 1e-3 of the loss: of the loss). The two runs
 # compute the same sums in other orders; after a few steps of a few hundred thousand operations that is far below 1e-3.
@@ -58,5 +81,10 @@ for spec in retinanet faster_rcnn; do
     report $status "training: $spec ($(tail -n 1 "$work/log"))"
     [ $status = 0 ] && passed=$((passed + 1))
 done
+HOSTCUDA_BACKWARDS=1 "$defeat" sweep $spec --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&
+    cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors >>"$work/log" 2>&1
+status=$?
+report $status "training: the same bits with blocks and threads the other way round"
+[ $status = 0 ] && passed=$((passed + 1))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
