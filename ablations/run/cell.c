@@ -124,6 +124,8 @@ static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_
 
 static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
 {
+    const struct df_device_identity device = df_device_identity(cell->device);
+
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
     DF_TRY(add_data(cell, root, err));
@@ -142,8 +144,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
             distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options, one->options));
     }
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
-    cJSON_AddStringToObject(root, "device", cell->device);
-    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddStringToObject(root, "device", device.kind);
+    cJSON_AddStringToObject(root, "isa", device.isa);
     cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
     return DF_OK;
 }

@@ -67,6 +67,7 @@ unsigned df_teacher_recorded_needs(const struct df_cell *student)
 static void cache_key(const struct df_teacher *teacher, const struct df_dataset *train, char key[17])
 {
     const struct df_cell *cell = teacher->student;
+    const struct df_device_identity device = df_device_identity(cell->device);
     cJSON *canvas = df_options_write(df_canvas_option_table, &cell->canvas);
     cJSON *network = df_options_write(df_network_option_table, &teacher->cell->network);
     struct df_text text = DF_TEXT_INIT;
@@ -76,8 +77,8 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     df_json_canonical(network, &text);
     df_text_addf(&text, " detector %s data %s canvas ", cell->detector->name, df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
-    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", df_teacher_recorded_needs(cell), copies(teacher),
-                 cell->device, df_device_isa(), (long long)cell->threads);
+    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", df_teacher_recorded_needs(cell), copies(teacher), device.kind,
+                 device.isa, (long long)cell->threads);
     df_hash_text(key, df_hash(text.data, text.length));
     df_text_release(&text);
     cJSON_Delete(network);

@@ -304,8 +304,8 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
         DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, &state, &teacher, err));
     df_profile_end(trainer->model.device, "host: teacher's records", asked);
     loss = df_trainer_distill(trainer, &state, &teacher, loss);
+    df_backward(trainer->tape, loss); /* before the loss is read: a GPU has work while the host waits for it */
     DF_TRY(note_terms(trainer, loss, err));
-    df_backward(trainer->tape, loss);
     DF_TRY(update(trainer, err));
     trainer->step++;
     return DF_OK;

@@ -2,6 +2,7 @@
  * Bytes are those of the operands, each once: what a perfect implementation would move. */
 #include "core/device/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,42 +42,103 @@ static const char *const primitive_names[PRIMITIVES] = {
 enum { HOST_ENTRIES = 32 }; /* at least */
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT + (int)HOST_ENTRIES <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
 
-df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
-{
-    static const struct {
-        const struct df_device_ops *ops;
-        df_status (*open)(struct df_device *device, struct df_error *err);
-    } devices[] = {
+static const struct {
+    const struct df_device_ops *ops;
+    df_status (*open)(struct df_device *device, const char *options, struct df_error *err);
+    /* Devices that take options (what follows the name, from ':' or '+' on): whether they are there, and what decides their numbers. */
+    df_status (*check)(const char *options, struct df_device_identity *identity, struct df_error *err);
+} devices[] = {
 #ifndef DF_REAL_IS_DOUBLE
-        { &df_cpu_ops, df_cpu_open },
+    { &df_cpu_ops, df_cpu_open, NULL },
 #endif
-        { &df_ref_ops, df_ref_open },
-    };
+#ifdef DF_HAS_CUDA
+    { &df_cuda_ops, df_cuda_open, df_cuda_check },
+#endif
+    { &df_ref_ops, df_ref_open, NULL },
+};
+enum { DEVICES = sizeof devices / sizeof devices[0] };
+
+static df_status unknown_device(const char *name, const char *base, struct df_error *err)
+{
     static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+    const char *near = df_nearest(base, names);
 
-    *out = NULL;
-    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
-        if (strcmp(name, devices[i].ops->name) != 0)
-            continue;
-        struct df_device *device = df_calloc(1, sizeof *device);
-
-        device->ops = devices[i].ops;
-        const df_status status = devices[i].open(device, err);
-        if (status != DF_OK) {
-            free(device);
-            return status;
-        }
-        *out = device;
-        return DF_OK;
-    }
-    if (strcmp(name, "cuda") == 0)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' is not in this build (use 'cpu')");
+    if (strcmp(base, "cuda") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device '%s' is not in this build [use 'cpu', or build with 'make CUDA=1']", name);
     if (strcmp(name, "cpu") == 0)
         return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
-    const char *near = df_nearest(name, names);
+    if (near && strcmp(near, base) == 0)
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s': '%s' takes no options [use '%s']", name, near, near);
     if (near)
-        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (did you mean '%s'?)", name, near);
-    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (use 'cpu')", name);
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (did you mean '%s'?)", name, near);
+    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (use 'cpu')", name);
+}
+
+/* The row of `devices` that the name means; DEVICES if there is none. */
+static size_t find_device(const char *name, char base[16])
+{
+    const size_t length = strcspn(name, ":+");
+    size_t i = 0;
+
+    snprintf(base, 16, "%.*s", length < 16 ? (int)length : 15, name);
+    while (i < DEVICES && (strcmp(base, devices[i].ops->name) != 0 || (name[length] && !devices[i].check)))
+        i++;
+    return i;
+}
+
+df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
+{
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    *out = NULL;
+    if (i == DEVICES)
+        return unknown_device(name, base, err);
+    struct df_device *device = df_calloc(1, sizeof *device);
+
+    device->ops = devices[i].ops;
+    const df_status status = devices[i].open(device, name + strlen(base), err);
+
+    if (status != DF_OK) {
+        free(device);
+        return status;
+    }
+    *out = device;
+    return DF_OK;
+}
+
+df_status df_device_check(const char *name, struct df_error *err)
+{
+    struct df_device_identity identity;
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    if (i == DEVICES)
+        return unknown_device(name, base, err);
+    return devices[i].check ? devices[i].check(name + strlen(base), &identity, err) : DF_OK;
+}
+
+struct df_device_identity df_device_identity(const char *name)
+{
+    struct df_device_identity identity;
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    snprintf(identity.kind, sizeof identity.kind, "%s", base);
+    snprintf(identity.isa, sizeof identity.isa, "%s", i < DEVICES && devices[i].check ? "none" : df_device_isa());
+    if (i < DEVICES && devices[i].check)
+        (void)devices[i].check(name + strlen(base), &identity, NULL);
+    return identity;
+}
+
+const char *df_device_names(void)
+{
+    static char names[64];
+    size_t used = 0;
+
+    for (size_t i = 0; i < DEVICES && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", devices[i].ops->name);
+    return names;
 }
 
 void df_device_close(struct df_device *device)
@@ -223,6 +285,8 @@ void df_zero(struct df_device *device, void *memory, size_t bytes)
     device->ops->zero(device, memory, bytes);
     stop(device, ZERO, t, 0, (double)bytes);
 }
+
+void df_sync(struct df_device *device) { device->ops->sync(device); }
 
 void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
                      df_real *y)
