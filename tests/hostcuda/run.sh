@@ -1,6 +1,7 @@
 #!/bin/sh
 # The GPU device on its double: planted faults, the conformance tests on 'cuda', what it says when there is no driver or no memory, and two
-# short trainings with DeFeat whose losses must follow the CPU's and whose bits must not depend on the order of threads. The argument is the build folder; needs `make hostcuda` before. Ends with one line of totals; exit 1 if anything failed.
+# short trainings with DeFeat whose losses must follow the CPU's and whose bits must not depend on the order of threads. The argument is the build folder; needs `make hostcuda` before. Ends with one line of totals; exit 1 if
+# anything failed.
 build=$1
 passed=0 failed=0 skipped=0
 work=$(mktemp -d) || exit 1
@@ -70,15 +71,15 @@ compare='
         printf "%d points, largest difference %.1e\n", rows[1] - 1, worst
         exit bad
     }'
-for spec in retinanet faster_rcnn; do
-    file=tests/hostcuda/$spec.json
+for kind in retinanet faster_rcnn; do
+    file=tests/hostcuda/$kind.json
     {
         "$build/defeat" sweep $file --jobs 1 --out "$work/cpu" &&
             "$build/hostcuda/defeat" sweep $file --device cuda --jobs 1 --out "$work/cuda" &&
-            awk "$compare" "$work/cpu/double-$spec/curves.csv" "$work/cuda/double-$spec/curves.csv"
+            awk "$compare" "$work/cpu/double-$kind/curves.csv" "$work/cuda/double-$kind/curves.csv"
     } >"$work/log" 2>&1
     status=$?
-    report $status "training: $spec ($(tail -n 1 "$work/log"))"
+    report $status "training: $kind ($(tail -n 1 "$work/log"))"
     [ $status = 0 ] && passed=$((passed + 1))
 done
 HOSTCUDA_BACKWARDS=1 "$defeat" sweep $spec --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&

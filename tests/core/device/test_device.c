@@ -136,33 +136,33 @@ static void test_sections(void **state)
     double whole, sum = 0, begun, inner;
 
     (void)state;
-    begun = df_profile_begin(tested);
-    df_profile_end(tested, name[0], begun);
-    assert_null(find_entry(tested, name[0])); /* not profiling: no entry */
-    df_device_profile(tested, true);
+    begun = df_profile_begin(ref);
+    df_profile_end(ref, name[0], begun);
+    assert_null(find_entry(ref, name[0])); /* not profiling: no entry */
+    df_device_profile(ref, true);
     const double start = df_now();
-    begun = df_profile_begin(tested);
+    begun = df_profile_begin(ref);
     for (int i = 0; i < 2; i++) {
-        inner = df_profile_begin(tested);
-        on_matmul(tested, false, false, N, N, N, a, a, c, false);
+        inner = df_profile_begin(ref);
+        df_matmul(ref, false, false, N, N, N, a, a, c, false);
         wait_ms(4);
-        df_profile_end(tested, name[1], inner);
+        df_profile_end(ref, name[1], inner);
         wait_ms(1);
     }
-    df_profile_end(tested, name[0], begun);
+    df_profile_end(ref, name[0], begun);
     whole = df_now() - start;
     for (size_t i = 0; i < 3; i++)
-        sum += entry(tested, name[i])->seconds;
-    assert_int_equal(entry(tested, "host: outer")->calls, 1);
-    assert_int_equal(entry(tested, "host: inner")->calls, 2);
-    assert_true(entry(tested, "host: inner")->seconds > 7.9e-3 && entry(tested, "host: outer")->seconds > 1.9e-3);
+        sum += entry(ref, name[i])->seconds;
+    assert_int_equal(entry(ref, "host: outer")->calls, 1);
+    assert_int_equal(entry(ref, "host: inner")->calls, 2);
+    assert_true(entry(ref, "host: inner")->seconds > 7.9e-3 && entry(ref, "host: outer")->seconds > 1.9e-3);
     assert_true(sum <= whole + 1e-9);
-    assert_close(sum, tested->profiled, 1e-9, 0);
-    df_device_profile(tested, true);
-    assert_null(find_entry(tested, name[1]));
-    df_device_profile(tested, false);
-    release(a);
-    release(c);
+    assert_close(sum, ref->profiled, 1e-9, 0);
+    df_device_profile(ref, true);
+    assert_null(find_entry(ref, name[1]));
+    df_device_profile(ref, false);
+    df_device_free(ref, a);
+    df_device_free(ref, c);
 }
 
 static void test_machine(void **state)
