@@ -60,7 +60,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests test-cuda lint bench clean help install golden compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests test-cuda lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -119,6 +119,8 @@ tests: $(tests_bin) $(BUILD)/defeat
 .SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
+peers := $(wildcard tests/peers/*.c)
+
 # ---- what a user types -------------------------------------------------------------------------------------------------------------
 SPEC   ?= ablations/specs/reproduce-table.json
 OUT    ?= out
@@ -158,7 +160,7 @@ lint:
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
-compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o))
+compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o)
 
 
 ## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far
@@ -169,19 +171,27 @@ test-cuda:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
 	sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
 
-## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes
+## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes, of both detectors (SPEC=... for one spec)
+BENCH_SPECS = $(if $(filter file default,$(origin SPEC)),$(wildcard ablations/specs/reproduce-table.json ablations/specs/reproduce-faster.json),$(SPEC))
 bench: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
-	./defeat bench $(SPEC)
+	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; ./defeat bench $$spec; done
+## bench-peer: the ratio to the same steps in PyTorch and torchvision on one thread (PYTHON=)
+bench-peer: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; $(PYTHON) tests/peers/torch_step.py --defeat ./defeat $$spec; done
 
-## reproduce-table: the default table with its plots (SEEDS=5, JOBS=cores)
+## reproduce-table: the default tables, RetinaNet and Faster R-CNN, with their plots (SEEDS=5, JOBS=cores)
 reproduce-table: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-table.json
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-faster.json
 ## reproduce-quick: the same path, one seed, under two minutes
 reproduce-quick: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-quick.json
+	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-quick-faster.json
+## reproduce-spec: sweep, table and plots of SPEC=
 reproduce-spec:
 	./defeat sweep $(SPEC) --jobs $(JOBS) $(SWEEP_FLAGS)
 	./defeat table $(SPEC) $(SWEEP_FLAGS)
@@ -192,6 +202,21 @@ reproduce-spec:
 PYTHON ?= python3
 golden:
 	set -e; for script in tests/golden/make_*.py; do echo "$$script"; $(PYTHON) $$script; done
+
+## golden-full: both detectors at full size against torchvision (PYTHON=, GOLDEN_SIZE="800 1088"; some minutes, some GB, nothing kept)
+GOLDEN_SIZE ?= 800 1088
+golden-full:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/peers/golden_full
+	$(Q)set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) tests/peers/golden_full.py "$$folder" $(GOLDEN_SIZE); $(BUILD)/tests/peers/golden_full "$$folder" $(GOLDEN_SIZE)
+## parity: 20 steps of SGD here and in PyTorch, from the same weights over the same batches: the losses side by side (PYTHON=)
+parity:
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/peers/parity
+	$(Q)set -e; for spec in reproduce-table faster-tiny; do \
+	    $(PYTHON) tests/peers/parity.py $(BUILD)/tests/peers/parity ablations/specs/$$spec.json; done
+## mutants: break the sources, one line at a time; each time a test must notice (ONLY="name ...": these alone; minutes)
+mutants: deps
+	$(Q)JOBS=$(JOBS) MAKE="$(MAKE)" sh tests/mutants/run.sh -w build/mutants/$(CONFIG) $(ONLY)
 
 ## install: copy the program to PREFIX/bin (default /usr/local)
 PREFIX ?= /usr/local

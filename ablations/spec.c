@@ -8,21 +8,23 @@
 
 #include "core/base/file.h"
 
-#define MOST_CELLS 10000
-#define MOST_SEEDS 1000
-#define MOST_AXES  8
-#define MOST_SEED  9007199254740992.0 /* integers up to here are exact in JSON */
+#define MOST_CELLS    10000
+#define MOST_SEEDS    1000
+#define MOST_AXES     8
+#define MOST_VARIANTS 64
+#define MOST_SEED     9007199254740992.0 /* integers up to here are exact in JSON */
 
 /* What all cells of a spec share, as it is read. */
 struct reader {
     struct df_spec *spec;
-    const cJSON *root;
+    const cJSON *root;     /* of the variant: its members put over the spec's */
     struct df_cell common; /* student: data, canvas, detector, network, schedule */
     char base[DF_STRING_MAX];
+    struct df_spec_variant *variant;
     bool has_teacher;
     int64_t seed[MOST_SEEDS];
     size_t seeds;
-    unsigned needs; /* of all methods together */
+    unsigned needs; /* of all methods of the variant together */
 };
 
 /* One option of one distiller that the spec gives several values. */
@@ -106,6 +108,21 @@ static df_status read_network(const cJSON *owner, const char *where, struct df_n
     return df_network_check(out, place, err);
 }
 
+/* `over` put over `base`: objects member by member, everything else replaced. Either may be NULL. */
+static cJSON *merged(const cJSON *base, const cJSON *over)
+{
+    cJSON *out = base ? cJSON_Duplicate(base, 1) : cJSON_CreateObject();
+
+    for (const cJSON *member = over ? over->child : NULL; member; member = member->next) {
+        const cJSON *old = cJSON_GetObjectItemCaseSensitive(out, member->string);
+        cJSON *value = cJSON_IsObject(old) && cJSON_IsObject(member) ? merged(old, member) : cJSON_Duplicate(member, 1);
+
+        cJSON_DeleteItemFromObjectCaseSensitive(out, member->string);
+        cJSON_AddItemToObject(out, member->string, value);
+    }
+    return out;
+}
+
 /* The spec's schedule with the owner's members put over it. */
 static df_status read_schedule(const cJSON *root, const cJSON *owner, const char *file, const char *where, struct df_schedule *out,
                                struct df_error *err)
@@ -117,15 +134,10 @@ static df_status read_schedule(const cJSON *root, const cJSON *owner, const char
     DF_TRY(df_json_object(owner, "schedule", false, where, &own, err));
     snprintf(place, sizeof place, "%s/schedule", own ? where : file);
 
-    cJSON *merged = common ? cJSON_Duplicate(common, 1) : cJSON_CreateObject();
+    cJSON *schedule = merged(common, own);
+    const df_status status = df_options_read(df_schedule_options, schedule, NULL, place, out, err);
 
-    for (const cJSON *member = own ? own->child : NULL; member; member = member->next) {
-        cJSON_DeleteItemFromObjectCaseSensitive(merged, member->string);
-        cJSON_AddItemToObject(merged, member->string, cJSON_Duplicate(member, 1));
-    }
-    const df_status status = df_options_read(df_schedule_options, merged, NULL, place, out, err);
-
-    cJSON_Delete(merged);
+    cJSON_Delete(schedule);
     return status;
 }
 
@@ -204,7 +216,7 @@ static df_status read_teacher(struct reader *r, const char *file, struct df_erro
         return status;
     }
 
-    struct df_cell *cell = r->spec->teacher = cell_new(&r->common);
+    struct df_cell *cell = r->variant->teacher = cell_new(&r->common);
 
     cell->teacher_role = true;
     snprintf(cell->label, sizeof cell->label, "teacher");
@@ -390,20 +402,16 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         cell->distillers++;
         DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
 
-        const unsigned needs = distiller->class->needs_of ? distiller->class->needs_of(distiller->options) : distiller->class->needs;
+        unsigned needs;
 
-        if (needs & ~cell->detector->offers)
-            return df_fail(
-                err, DF_ERR_UNSUPPORTED,
-                "%s: '%s' with these options needs what detector '%s' does not offer (missing bits %#x) [choose other options or "
-                "another detector]",
-                place, distiller->class->name, cell->detector->name, needs & ~cell->detector->offers);
+        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, &needs, err) != DF_OK)
+            return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", place);
         cell->needs |= needs;
     }
     r->needs |= cell->needs;
     if (cell->needs && !r->has_teacher)
         return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", where);
-    cell->teacher = cell->needs ? r->spec->teacher : NULL;
+    cell->teacher = cell->needs ? r->variant->teacher : NULL;
     if (!cell->needs)
         cell->teacher_file[0] = 0;
     return DF_OK;
@@ -426,6 +434,8 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
         DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
         DF_TRY(add_distillers(r, chosen, where, cell, err));
         DF_TRY(df_cell_seal(cell, err));
+        if (cell->needs && !r->variant->first)
+            r->variant->first = cell;
     }
     spec->lines++;
     return DF_OK;
@@ -454,15 +464,16 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
     DF_TRY(df_json_only(method, keys, where, err));
     DF_TRY(df_json_string(method, "label", true, where, &label, err));
     DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
-    for (size_t i = 0; i < r->spec->count; i++)
+    for (size_t i = r->variant->line * r->seeds; i < r->spec->count; i++)
         if (strcmp(r->spec->cell[i]->label, label) == 0)
             return df_fail(err, DF_ERR_USAGE, "%s/label: '%s' stands twice (labels name the lines of the table)", where, label);
     DF_TRY(find_axes(distillers, where, axes, &count, err));
     do {
         char text[256];
         cJSON *chosen = at_axes(distillers, axes, count);
+        const int used = snprintf(text, sizeof text, "%s%s", r->variant->label, r->variant->label[0] && count ? " " : "");
 
-        axes_text(chosen, axes, count, text, sizeof text);
+        axes_text(chosen, axes, count, text + used, sizeof text - (size_t)used);
 
         const df_status status = add_line(r, label, text, chosen, where, err);
 
@@ -485,7 +496,8 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
         snprintf(where, sizeof where, "%s/methods/%zu", file, at++);
         DF_TRY(read_method(r, method, where, err));
     }
-    if (!r->spec->count)
+    r->variant->lines = r->spec->lines - r->variant->line;
+    if (!r->variant->lines)
         return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
     if (r->has_teacher && !r->needs)
         return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
@@ -498,17 +510,17 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
     const char *label = NULL;
 
     DF_TRY(df_json_string(r->root, "baseline", false, file, &label, err));
-    for (size_t line = 0; line < spec->lines; line++) {
+    for (size_t line = r->variant->line; line < spec->lines; line++) {
         const struct df_cell *cell = spec->cell[line * r->seeds];
 
         if (label ? strcmp(cell->label, label) == 0 : cell->needs == 0) {
-            spec->baseline = line;
+            r->variant->baseline = line;
             return DF_OK;
         }
     }
     if (label)
         return df_fail(err, DF_ERR_USAGE, "%s/baseline: no method has the label '%s'", file, label);
-    spec->baseline = 0;
+    r->variant->baseline = r->variant->line;
     return DF_OK;
 }
 
@@ -561,7 +573,6 @@ static df_status read_name(struct reader *r, const char *file, struct df_error *
     if (!*name || name[strspn(name, allowed)])
         return df_fail(err, DF_ERR_USAGE, "%s/name: '%s' (expected letters, digits, '-' and '_': it names a folder)", file, name);
     DF_TRY(copy_text(r->spec->name, sizeof r->spec->name, name, file, err));
-    DF_TRY(copy_text(r->common.spec, sizeof r->common.spec, name, file, err));
     DF_TRY(df_json_string(r->root, "title", false, file, &title, err));
     return copy_text(r->spec->title, sizeof r->spec->title, *title ? title : name, file, err);
 }
@@ -583,8 +594,27 @@ static df_status read_base(struct reader *r, const char *file, const char *data_
     const df_status status = copy_text(r->base, sizeof r->base, path, file, err);
 
     free(path);
-    r->common.base = df_strdup(r->base);
+    if (!r->common.base)
+        r->common.base = df_strdup(r->base);
     return status;
+}
+
+/* One word: it stands before the axes, which are words. */
+static df_status read_variant_label(struct reader *r, const char *file, struct df_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=.+";
+    const struct df_spec *spec = r->spec;
+    const char *label = "";
+
+    if (!cJSON_GetObjectItemCaseSensitive(r->root, "variants"))
+        return DF_OK;
+    DF_TRY(df_json_string(r->root, "label", true, file, &label, err));
+    if (!*label || label[strspn(label, allowed)])
+        return df_fail(err, DF_ERR_USAGE, "label '%s': expected one word of letters, digits and -_=.+, such as 'context=0'", label);
+    for (size_t i = 0; i + 1 < spec->variants; i++)
+        if (strcmp(spec->variant[i].label, label) == 0)
+            return df_fail(err, DF_ERR_USAGE, "label '%s' stands twice", label);
+    return copy_text(r->variant->label, sizeof r->variant->label, label, file, err);
 }
 
 static df_status read_device(struct reader *r, const char *file, const char *override, struct df_error *err)
@@ -604,25 +634,81 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
     return DF_OK;
 }
 
+static void forget_common(struct reader *r)
+{
+    free(r->common.dataset_options);
+    free(r->common.detector_options);
+    r->common = (struct df_cell){ .base = r->common.base, .threads = r->common.threads };
+    r->needs = 0;
+}
+
+/* The lines of one variant; r->root holds all of its members. */
+static df_status read_variant(struct reader *r, const char *file, const struct df_spec_overrides *overrides, struct df_error *err)
+{
+    struct df_spec *spec = r->spec;
+
+    spec->variant = df_realloc(spec->variant, (spec->variants + 1) * sizeof *spec->variant);
+    r->variant = &spec->variant[spec->variants++];
+    *r->variant = (struct df_spec_variant){ .line = spec->lines };
+    forget_common(r);
+    snprintf(r->common.spec, sizeof r->common.spec, "%s", spec->name);
+    DF_TRY(read_variant_label(r, file, err));
+    DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
+    DF_TRY(read_data(r, file, err));
+    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
+    r->common.teacher_file_later = overrides && overrides->teacher_file_later;
+    DF_TRY(read_detector(r, file, err));
+    DF_TRY(read_student(r, file, err));
+    DF_TRY(read_teacher(r, file, err));
+    DF_TRY(read_methods(r, file, err));
+    return read_baseline(r, file, err);
+}
+
+/* The spec itself, or once per variant with the variant's members over its own. */
+static df_status read_variants(struct reader *r, const char *file, const struct df_spec_overrides *overrides, struct df_error *err)
+{
+    static const char *const keys[] = { "label", "data", "canvas", "detector", "student", "teacher", "schedule", NULL };
+    const cJSON *root = r->root, *variants = NULL, *variant;
+    char where[1024];
+    size_t at = 0;
+
+    DF_TRY(df_json_array(root, "variants", false, file, &variants, err));
+    if (!variants)
+        return read_variant(r, file, overrides, err);
+    if (cJSON_GetArraySize(variants) < 1 || cJSON_GetArraySize(variants) > MOST_VARIANTS)
+        return df_fail(err, DF_ERR_USAGE, "%s/variants: %d of them (expected 1 to %d)", file, cJSON_GetArraySize(variants), MOST_VARIANTS);
+    cJSON_ArrayForEach(variant, variants)
+    {
+        snprintf(where, sizeof where, "%s/variants/%zu", file, at++);
+        if (!cJSON_IsObject(variant))
+            return df_fail(err, DF_ERR_USAGE, "%s: expected an object with a \"label\"", where);
+        DF_TRY(df_json_only(variant, keys, where, err));
+
+        cJSON *whole = merged(root, variant);
+
+        r->root = whole;
+        const df_status status = read_variant(r, file, overrides, err);
+
+        r->root = root;
+        cJSON_Delete(whole);
+        if (status != DF_OK)
+            return df_fail_in(err, status, "%s", where);
+    }
+    return DF_OK;
+}
+
 static df_status read_all(struct reader *r, const char *path, const struct df_spec_overrides *overrides, struct df_error *err)
 {
-    static const char *const keys[] = { "name",     "title",   "base",  "data",     "canvas", "detector", "student", "teacher",
-                                        "schedule", "methods", "seeds", "baseline", "plots",  "device",   "threads", NULL };
+    static const char *const keys[] = { "name",    "title", "base",     "data",     "canvas", "detector", "student", "teacher", "schedule",
+                                        "methods", "seeds", "variants", "baseline", "plots",  "device",   "threads", NULL };
     char file[1024];
 
     snprintf(file, sizeof file, "%s", path);
     DF_TRY(df_json_only(r->root, keys, file, err));
     DF_TRY(read_name(r, file, err));
-    DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
-    DF_TRY(read_data(r, file, err));
-    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
-    DF_TRY(read_detector(r, file, err));
-    DF_TRY(read_student(r, file, err));
     DF_TRY(read_seeds(r, file, overrides ? overrides->seeds : NULL, err));
-    DF_TRY(read_teacher(r, file, err));
-    DF_TRY(read_methods(r, file, err));
     r->spec->seeds = r->seeds;
-    DF_TRY(read_baseline(r, file, err));
+    DF_TRY(read_variants(r, file, overrides, err));
     return read_plots(r, file, err);
 }
 
@@ -641,8 +727,7 @@ df_status df_spec_read(const char *path, const struct df_spec_overrides *overrid
         status = read_all(r, path, overrides, err);
     }
     cJSON_Delete(root);
-    free(r->common.dataset_options);
-    free(r->common.detector_options);
+    forget_common(r);
     r->spec->data_base = (char *)r->common.base;
     if (status == DF_OK)
         *out = r->spec;
@@ -652,12 +737,30 @@ df_status df_spec_read(const char *path, const struct df_spec_overrides *overrid
     return status;
 }
 
-const struct df_cell *df_spec_taught(const struct df_spec *spec)
+const struct df_spec_variant *df_spec_variant_of(const struct df_spec *spec, size_t cell)
 {
-    for (size_t i = 0; i < spec->count; i++)
-        if (spec->cell[i]->needs)
-            return spec->cell[i];
-    return NULL;
+    size_t v = 0;
+
+    while (cell / spec->seeds >= spec->variant[v].line + spec->variant[v].lines)
+        v++;
+    return &spec->variant[v];
+}
+
+df_status df_spec_variant_find(const struct df_spec *spec, const char *label, const struct df_spec_variant **out, struct df_error *err)
+{
+    struct df_text labels = DF_TEXT_INIT;
+
+    *out = NULL;
+    for (size_t v = 0; v < spec->variants; v++) {
+        if (strcmp(spec->variant[v].label, label) == 0 || (!label[0] && spec->variants == 1))
+            *out = &spec->variant[v];
+        df_text_addf(&labels, "%s%s", v ? ", " : "", spec->variant[v].label);
+    }
+    if (!*out)
+        df_fail(err, DF_ERR_USAGE, "--variant '%s': %s%s", label, df_text_get(&labels)[0] ? "expected one of " : "the spec has none",
+                df_text_get(&labels));
+    df_text_release(&labels);
+    return *out ? DF_OK : DF_ERR_USAGE;
 }
 
 void df_spec_free(struct df_spec *spec)
@@ -666,7 +769,9 @@ void df_spec_free(struct df_spec *spec)
         return;
     for (size_t i = 0; i < spec->count; i++)
         df_cell_free(spec->cell[i]);
-    df_cell_free(spec->teacher);
+    for (size_t v = 0; v < spec->variants; v++)
+        df_cell_free(spec->variant[v].teacher);
+    free(spec->variant);
     free(spec->cell);
     free(spec->data_base);
     free(spec);
@@ -674,9 +779,7 @@ void df_spec_free(struct df_spec *spec)
 
 void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out)
 {
-    *out = (struct df_table_request){
-        .title = spec->title, .lines = spec->lines, .baseline = spec->baseline, .semantics = DF_SEMANTICS, .teacher = ""
-    };
+    *out = (struct df_table_request){ .title = spec->title, .lines = spec->lines, .semantics = DF_SEMANTICS, .teacher = "" };
     out->line = df_arena_alloc(memory, spec->lines * sizeof *out->line);
     for (size_t line = 0; line < spec->lines; line++) {
         struct df_cell *const *cell = spec->cell + line * spec->seeds;
@@ -687,6 +790,14 @@ void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, 
             run[i] = cell[i]->id;
             seed[i] = cell[i]->seed;
         }
-        out->line[line] = (struct df_table_line_request){ cell[0]->label, cell[0]->axes, spec->seeds, run, seed };
+        out->line[line] = (struct df_table_line_request){
+            .label = cell[0]->label,
+            .axes = cell[0]->axes,
+            .runs = spec->seeds,
+            .run = run,
+            .seed = seed,
+            .variant = df_spec_variant_of(spec, line * spec->seeds)->label,
+            .baseline = df_spec_variant_of(spec, line * spec->seeds)->baseline,
+        };
     }
 }

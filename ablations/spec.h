@@ -13,6 +13,10 @@
  *   "schedule": {...},                         common to both
  *   "methods": [ { "label": "DeFeat neck", "distillers": [ { "name": "defeat", "w_fg": [2, 4], "w_bg": 16 } ] }, ... ],
  *                                              a list makes an axis (for list-typed options: a list of lists); axes multiply
+ *   "variants": [ { "label": "context=0", "data": { "context": 0 } }, ... ],
+ *                                              optional: the whole spec once per variant, with its members put over data, canvas, detector,
+ *                                              student, teacher and schedule, object by object; its label stands before the axes; every
+ *                                              variant has its own teacher, and its differences are to its own baseline
  *   "seeds": [0, 1, 2, 3, 4],
  *   "baseline": "none",                        label; default: the first method without distillers
  *   "plots": { "heat": ["w_fg", "w_bg"] },     optional
@@ -24,14 +28,21 @@
 #include "ablations/run/cell.h"
 #include "results/table.h"
 
+struct df_spec_variant {
+    char label[64];              /* "": the spec has no variants */
+    struct df_cell *teacher;     /* NULL: none, or a file */
+    size_t line, lines;          /* its first line, and how many */
+    size_t baseline;             /* line */
+    const struct df_cell *first; /* its first cell that needs a teacher; NULL: none does */
+};
 struct df_spec {
     char name[64], title[256], path[DF_STRING_MAX], base[DF_STRING_MAX];
-    struct df_cell *teacher; /* NULL: none, or a file */
+    size_t variants; /* at least one */
+    struct df_spec_variant *variant;
     size_t count;
-    struct df_cell **cell; /* methods in order, axes in order, seeds innermost */
-    size_t lines;          /* (method, axes) groups: cells are lines x seeds */
+    struct df_cell **cell; /* variants in order, methods in order, axes in order, seeds innermost */
+    size_t lines;          /* (variant, method, axes) groups: cells are lines x seeds */
     size_t seeds;
-    size_t baseline;             /* line */
     char heat_x[64], heat_y[64]; /* "" */
     char *data_base;             /* what the cells call base */
 };
@@ -39,9 +50,12 @@ struct df_spec_overrides {
     const char *seeds;     /* "5" = 0..4, or "0,3,7"; NULL */
     const char *data_path; /* replaces base; NULL */
     const char *device;
+    bool teacher_file_later; /* the teacher's file need not be there: nothing may be run, only networks are asked for */
 };
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
-const struct df_cell *df_spec_taught(const struct df_spec *spec); /* the first cell that needs a teacher; NULL: none does */
+const struct df_spec_variant *df_spec_variant_of(const struct df_spec *spec, size_t cell);
+/* By its label; "" is the only one. Errors name the labels. */
+df_status df_spec_variant_find(const struct df_spec *spec, const char *label, const struct df_spec_variant **out, struct df_error *err);
 void df_spec_free(struct df_spec *spec);
 void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out);
 #endif

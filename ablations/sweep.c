@@ -27,6 +27,7 @@ enum job { JOB_TEACHER, JOB_CACHE, JOBS };
 struct task {
     const struct df_cell *cell;
     size_t index; /* in the spec */
+    struct plan *plan;
     enum state state;
     int lock;    /* -1: not held */
     size_t rows; /* of this run in the journal when it started */
@@ -35,8 +36,15 @@ struct task {
 };
 struct worker {
     pid_t pid; /* 0: idle */
-    int job;   /* enum job; -1: a cell */
+    int job;   /* enum job, of plan; -1: a cell, task */
+    struct plan *plan;
     struct task *task;
+};
+/* What the cells of a variant stand on. */
+struct plan {
+    const struct df_spec_variant *variant;
+    enum state job[JOBS];
+    bool gate_first;
 };
 struct sweep {
     const struct df_spec *spec;
@@ -46,9 +54,8 @@ struct sweep {
     size_t tasks;
     struct worker *worker;
     size_t workers;
-    enum state job[JOBS];
-    bool gate_first;
-    double seconds; /* of finished cells, summed */
+    struct plan *plan; /* [spec->variants] */
+    double seconds;    /* of finished cells, summed */
     size_t timed;
     struct df_progress *bar;
     struct df_error fault;
@@ -256,11 +263,21 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
     return status;
 }
 
-static df_status start_job(struct sweep *s, struct worker *worker, enum job job, struct df_error *err)
+/* "teacher.log", "cache.context=0.log" */
+static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
+{
+    char name[96];
+
+    snprintf(name, sizeof name, "%s%s%s.log", job == JOB_TEACHER ? "teacher" : "cache", plan->variant->label[0] ? "." : "",
+             plan->variant->label);
+    return df_path_join(s->folder, name);
+}
+
+static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum job job, struct df_error *err)
 {
     const char *const stage = job == JOB_TEACHER ? "teacher" : "cache";
-    const char *const first[] = { "prepare", s->spec->path, "--stage", stage, "--id", df_spec_taught(s->spec)->id, NULL };
-    char *log = df_path_join(s->folder, job == JOB_TEACHER ? "teacher.log" : "cache.log");
+    const char *const first[] = { "prepare", s->spec->path, "--stage", stage, "--id", plan->variant->first->id, NULL };
+    char *log = job_log(s, plan, job);
 
     remove(log);
     const df_status status = start(s, worker, first, log, 1, err);
@@ -268,7 +285,8 @@ static df_status start_job(struct sweep *s, struct worker *worker, enum job job,
     free(log);
     if (status == DF_OK) {
         worker->job = (int)job;
-        s->job[job] = RUNNING;
+        worker->plan = plan;
+        plan->job[job] = RUNNING;
     }
     return status;
 }
@@ -346,15 +364,15 @@ df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cel
     return done;
 }
 
-static void job_ended(struct sweep *s, enum job job, int wait_status)
+static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait_status)
 {
     char tail[1280], *log;
     const bool ok = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
 
-    s->job[job] = ok ? DONE : FAILED;
+    plan->job[job] = ok ? DONE : FAILED;
     if (ok || stops)
         return;
-    log = df_path_join(s->folder, job == JOB_TEACHER ? "teacher.log" : "cache.log");
+    log = job_log(s, plan, job);
     log_tail(log, tail, sizeof tail);
     free(log);
     df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
@@ -409,7 +427,7 @@ static df_status reap(struct sweep *s, struct df_error *err)
             continue;
         worker->pid = 0;
         if (worker->job >= 0)
-            job_ended(s, (enum job)worker->job, wait_status);
+            job_ended(s, worker->plan, (enum job)worker->job, wait_status);
         else
             DF_TRY(cell_ended(s, worker->task, wait_status, err));
     }
@@ -418,11 +436,26 @@ static df_status reap(struct sweep *s, struct df_error *err)
 
 /* ---- the loop --------------------------------------------------------------------------------------------------------------------- */
 
-static bool may_start(const struct sweep *s, const struct task *task)
+static bool may_start(const struct task *task)
 {
+    const struct plan *plan = task->plan;
+
     if (task->state != WAITING)
         return false;
-    return task->cell->needs ? s->job[JOB_CACHE] == DONE : !s->gate_first || s->job[JOB_TEACHER] == DONE;
+    return task->cell->needs ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
+}
+
+/* The next job that can begin, of the first variant that has one; NULL: none. */
+static struct plan *next_job(const struct sweep *s, enum job *job)
+{
+    for (size_t v = 0; v < s->spec->variants; v++) {
+        struct plan *plan = &s->plan[v];
+
+        *job = plan->job[JOB_TEACHER] == WAITING ? JOB_TEACHER : JOB_CACHE;
+        if (plan->job[JOB_TEACHER] == WAITING || (plan->job[JOB_TEACHER] == DONE && plan->job[JOB_CACHE] == WAITING))
+            return plan;
+    }
+    return NULL;
 }
 
 /* Gives every idle worker something to do, as far as there is something. */
@@ -430,19 +463,18 @@ static df_status dispatch(struct sweep *s, struct df_error *err)
 {
     for (size_t i = 0; i < s->workers; i++) {
         struct worker *worker = &s->worker[i];
+        struct plan *plan;
+        enum job job;
 
         if (worker->pid)
             continue;
-        if (s->job[JOB_TEACHER] == WAITING) {
-            DF_TRY(start_job(s, worker, JOB_TEACHER, err));
-            continue;
-        }
-        if (s->job[JOB_CACHE] == WAITING && s->job[JOB_TEACHER] == DONE) {
-            DF_TRY(start_job(s, worker, JOB_CACHE, err));
+        plan = next_job(s, &job);
+        if (plan) {
+            DF_TRY(start_job(s, worker, plan, job, err));
             continue;
         }
         for (size_t t = 0; t < s->tasks && !worker->pid; t++)
-            if (may_start(s, &s->task[t]))
+            if (may_start(&s->task[t]))
                 DF_TRY(start_cell(s, worker, &s->task[t], err));
     }
     return DF_OK;
@@ -470,11 +502,22 @@ static size_t count(const struct sweep *s, enum state state)
 static size_t hopeful(const struct sweep *s)
 {
     size_t n = 0;
-    const bool lost = s->job[JOB_TEACHER] == FAILED || s->job[JOB_CACHE] == FAILED;
 
-    for (size_t t = 0; t < s->tasks; t++)
-        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs || s->gate_first));
+    for (size_t t = 0; t < s->tasks; t++) {
+        const struct plan *plan = s->task[t].plan;
+        const bool lost = plan->job[JOB_TEACHER] == FAILED || plan->job[JOB_CACHE] == FAILED;
+
+        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs || plan->gate_first));
+    }
     return n;
+}
+
+static bool any_running(const struct sweep *s, enum job job)
+{
+    for (size_t v = 0; v < s->spec->variants; v++)
+        if (s->plan[v].job[job] == RUNNING)
+            return true;
+    return false;
 }
 
 static void show(struct sweep *s)
@@ -487,9 +530,9 @@ static void show(struct sweep *s)
         if (s->task[t].state == RUNNING)
             done += fmin(0.95, (df_now() - s->task[t].started) / mean);
     snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
-             s->job[JOB_TEACHER] == RUNNING ? " + teacher"
-             : s->job[JOB_CACHE] == RUNNING ? " + teacher cache"
-                                            : "");
+             any_running(s, JOB_TEACHER) ? " + teacher"
+             : any_running(s, JOB_CACHE) ? " + teacher cache"
+                                         : "");
     df_progress_set(s->bar, done, note);
 }
 
@@ -522,13 +565,13 @@ static df_status loop(struct sweep *s, struct df_error *err)
     return status;
 }
 
-static bool teacher_is_there(const struct sweep *s)
+static bool teacher_is_there(const struct sweep *s, const struct df_spec_variant *variant)
 {
     char name[64];
 
-    if (!s->spec->teacher)
+    if (!variant->teacher)
         return true; /* a file */
-    snprintf(name, sizeof name, "teachers/%s.safetensors", s->spec->teacher->id);
+    snprintf(name, sizeof name, "teachers/%s.safetensors", variant->teacher->id);
     char *path = df_path_join(s->options->run.out, name);
     const bool there = df_file_exists(path);
 
@@ -538,12 +581,21 @@ static bool teacher_is_there(const struct sweep *s)
 
 static void plan_jobs(struct sweep *s)
 {
-    bool needed = false;
+    s->plan = df_calloc(s->spec->variants, sizeof *s->plan);
+    for (size_t v = 0; v < s->spec->variants; v++) {
+        struct plan *plan = &s->plan[v];
+        bool needed = false;
 
-    for (size_t t = 0; t < s->tasks; t++)
-        needed |= s->task[t].cell->needs != 0;
-    s->job[JOB_TEACHER] = s->job[JOB_CACHE] = needed ? WAITING : DONE;
-    s->gate_first = needed && teacher_is_there(s);
+        plan->variant = &s->spec->variant[v];
+        for (size_t t = 0; t < s->tasks; t++) {
+            if (df_spec_variant_of(s->spec, s->task[t].index) != plan->variant)
+                continue;
+            s->task[t].plan = plan;
+            needed |= s->task[t].cell->needs != 0;
+        }
+        plan->job[JOB_TEACHER] = plan->job[JOB_CACHE] = needed ? WAITING : DONE;
+        plan->gate_first = needed && teacher_is_there(s, plan->variant);
+    }
 }
 
 static df_status run_all(struct sweep *s, struct df_error *err)
@@ -601,6 +653,7 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
         if (s.task[t].lock >= 0)
             df_unlock(s.task[t].lock);
     free(s.worker);
+    free(s.plan);
     free(s.task);
     free(s.folder);
     return status;

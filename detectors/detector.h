@@ -3,6 +3,7 @@
 #define DF_DETECTORS_DETECTOR_H
 #include "core/data/coco_json.h"
 #include "core/data/loader.h"
+#include "core/nn/state_dict.h"
 #include "detectors/network.h"
 
 #define DF_DETECTOR_ABI 1
@@ -43,6 +44,7 @@ struct df_detection_state {
     df_tensor *roi_logits, *roi_deltas;
     const df_real *proposal_target; /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
     struct df_detector *detector;   /* whose state this is; NULL for a teacher without DF_NEEDS_ROI_HEAD */
+    const int32_t *matched;         /* [N*A] where label >= 0: which object of its image the anchor learns; NULL for a teacher */
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
@@ -81,6 +83,7 @@ struct df_detector_class {
      * features->images, logits and deltas. Gradients reach the head (unless frozen) and the features. All arrays live on the tape. */
     void (*roi_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, size_t proposals,
                      const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out);
+    const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
 };
 enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 

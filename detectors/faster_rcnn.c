@@ -220,6 +220,7 @@ static void reserve(struct faster *net, size_t objects)
 static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image, struct df_box *out)
 {
     const struct df_ground_truth *truth = &state->images->truth[image];
+    const double begun = df_profile_begin(df_tape_device(tape));
     size_t count, taken = 0;
 
     reserve(net, truth->count);
@@ -232,12 +233,14 @@ static size_t sample_proposals(struct faster *net, df_tape *tape, const struct d
     for (size_t i = 0; i < count; i++)
         if (net->chosen[i])
             out[taken++] = net->candidate[i];
+    df_profile_end(df_tape_device(tape), "host: sampling", begun);
     return taken;
 }
 
 /* Labels and encoded boxes of given proposals. */
 static void label_proposals(const struct faster *net, df_tape *tape, struct df_detection_state *state)
 {
+    const double begun = df_profile_begin(df_tape_device(tape));
     int32_t *label = df_tape_host(tape, state->proposals * sizeof *label);
     df_real *target = df_tape_host(tape, state->proposals * 4 * sizeof *target);
 
@@ -257,6 +260,7 @@ static void label_proposals(const struct faster *net, df_tape *tape, struct df_d
     }
     state->proposal_label = label;
     state->proposal_target = target;
+    df_profile_end(df_tape_device(tape), "host: proposal labels", begun);
 }
 
 /* ---- forward ---- */
@@ -419,6 +423,12 @@ static void faster_fold(struct df_detector *base)
     df_box_head_freeze(&net->head);
 }
 
+static const struct df_class_rows faster_class_rows[] = {
+    { "roi_heads.box_predictor.cls_score", 1, 1 },
+    { "roi_heads.box_predictor.bbox_pred", 1, 4 },
+    { 0 },
+};
+
 const struct df_detector_class df_detector_faster_rcnn = {
     .abi = DF_DETECTOR_ABI,
     .name = "faster_rcnn",
@@ -434,4 +444,5 @@ const struct df_detector_class df_detector_faster_rcnn = {
     .max_detections = faster_max_detections,
     .fold = faster_fold,
     .roi_head = faster_roi_head,
+    .class_rows = faster_class_rows,
 };

@@ -76,7 +76,7 @@ static size_t add_level(struct df_postprocess *scratch, const struct df_postproc
     df_read(df_tape_device(tape), scratch->logits, state->class_logits->data + at, pairs * sizeof(df_real));
     for (size_t i = 0; i < pairs; i++)
         scratch->values[i] = (float)scratch->logits[i];
-    taken = df_top_k(pairs, scratch->values, most, least_logit(options->score_threshold), scratch->index);
+    taken = df_top_k(pairs, scratch->values, most, least_logit(options->score_threshold), scratch->index, scratch->work);
     for (size_t i = 0; i < taken; i++) {
         const size_t pair = scratch->index[i];
         const float score = 1 / (1 + df_expf(-scratch->values[pair]));

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
@@ -78,8 +79,8 @@ struct retinanet {
     struct df_conv_units units;
     struct branch classification, regression;
     struct df_anchor_set anchors;
-    size_t room; /* rows of label, target */
-    int32_t *label;
+    size_t room; /* rows of label, matched, target */
+    int32_t *label, *matched;
     df_real *target;
     struct df_postprocess post;
 };
@@ -171,6 +172,7 @@ static void retinanet_destroy(struct df_detector *base)
     df_anchor_set_release(&net->anchors);
     df_postprocess_release(&net->post);
     free(net->label);
+    free(net->matched);
     free(net->target);
     free(net);
 }
@@ -207,13 +209,15 @@ static void encode_targets(const struct retinanet *net, const struct df_ground_t
     }
 }
 
-static void assign_labels(struct retinanet *net, const struct df_batch *batch, struct df_detection_state *state)
+static void assign_labels(struct retinanet *net, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
 {
     const size_t anchors = net->anchors.count, rows = batch->n * anchors;
+    const double begun = df_profile_begin(df_tape_device(tape));
 
     if (rows > net->room) {
         net->room = rows;
         net->label = df_realloc(net->label, rows * sizeof(*net->label));
+        net->matched = df_realloc(net->matched, rows * sizeof(*net->matched));
         free(net->target);
         net->target = df_calloc(rows * 4, sizeof(*net->target));
     }
@@ -221,10 +225,13 @@ static void assign_labels(struct retinanet *net, const struct df_batch *batch, s
         int32_t *label = net->label + n * anchors;
 
         state->positives += df_match_anchors(&net->anchors, &net->options.matcher, &batch->truth[n], label);
+        memcpy(net->matched + n * anchors, label, anchors * sizeof *label);
         encode_targets(net, &batch->truth[n], label, net->target + 4 * n * anchors);
     }
     state->label = net->label;
+    state->matched = net->matched;
     state->target = net->target;
+    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
 static void retinanet_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
@@ -255,7 +262,7 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
     for (size_t l = 0; l < net->levels; l++)
         state->level_anchors[l] = net->anchors.level_count[l];
     if (labels)
-        assign_labels(net, batch, state);
+        assign_labels(net, tape, batch, state);
 }
 
 /* Images first .. first + images: both losses, divided by their positives and by `share`. */
@@ -319,6 +326,8 @@ static void retinanet_fold(struct df_detector *base)
     df_conv_units_fold(&((struct retinanet *)base)->units);
 }
 
+static const struct df_class_rows retinanet_class_rows[] = { { "head.classification_head.cls_logits", 0, 1 }, { 0 } };
+
 const struct df_detector_class df_detector_retinanet = {
     .abi = DF_DETECTOR_ABI,
     .name = "retinanet",
@@ -333,4 +342,5 @@ const struct df_detector_class df_detector_retinanet = {
     .predict = retinanet_predict,
     .max_detections = retinanet_max_detections,
     .fold = retinanet_fold,
+    .class_rows = retinanet_class_rows,
 };

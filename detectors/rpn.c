@@ -95,8 +95,9 @@ void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
-    int32_t *label = df_tape_host(tape, rows * sizeof *label);
+    int32_t *label = df_tape_host(tape, rows * sizeof *label), *matched = df_tape_host(tape, rows * sizeof *matched);
     df_real *target = df_tape_host(tape, rows * 4 * sizeof *target);
+    const double begun = df_profile_begin(df_tape_device(tape));
 
     memset(target, 0, rows * 4 * sizeof *target);
     for (size_t n = 0; n < state->batch; n++) {
@@ -106,6 +107,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
         for (size_t a = 0, r = n * anchors; a < anchors; a++, r++) {
             float deltas[4];
 
+            matched[r] = label[r];
             if (label[r] < 0)
                 continue;
             df_box_encode(state->anchor[a], truth->boxes[label[r]], rpn->box_weights, deltas);
@@ -115,7 +117,9 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
         }
     }
     state->label = label;
+    state->matched = matched;
     state->target = target;
+    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
 static void reserve(struct df_rpn_scratch *scratch, size_t anchors, size_t candidates, size_t kept)
@@ -157,7 +161,8 @@ static size_t level_proposals(struct df_rpn *rpn, const struct df_detection_stat
     struct df_rpn_scratch *scratch = &rpn->scratch;
     const struct df_rpn_options *options = &rpn->options;
     const float least = (float)options->min_size;
-    const size_t taken = df_top_k(count, scratch->values + first, candidates < count ? candidates : count, -INFINITY, scratch->index);
+    const size_t taken =
+        df_top_k(count, scratch->values + first, candidates < count ? candidates : count, -INFINITY, scratch->index, scratch->work);
     size_t n = 0, kept;
 
     for (size_t i = 0; i < taken; i++) {
@@ -203,7 +208,8 @@ size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detecti
     struct df_rpn_scratch *scratch = &rpn->scratch;
     const size_t candidates = (size_t)rpn->options.pre_nms[mode], most = (size_t)rpn->options.post_nms[mode], anchors = state->anchors;
     const size_t stride = candidates < most ? candidates : most;
-    size_t kept[DF_LEVELS], first = 0;
+    const double begun = df_profile_begin(df_tape_device(tape));
+    size_t kept[DF_LEVELS], first = 0, found;
 
     reserve(scratch, anchors, candidates, rpn->levels * stride);
     df_read(df_tape_device(tape), scratch->logits, state->class_logits->data + image * anchors, anchors * sizeof(df_real));
@@ -215,12 +221,15 @@ size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detecti
                                   scratch->kept_score + l * stride);
         first += state->level_anchors[l];
     }
-    return merge(scratch, rpn->levels, kept, stride, most, out);
+    found = merge(scratch, rpn->levels, kept, stride, most, out);
+    df_profile_end(df_tape_device(tape), "host: proposals", begun);
+    return found;
 }
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
+    const double begun = df_profile_begin(df_tape_device(tape));
     uint32_t *scratch = df_tape_host(tape, anchors * sizeof *scratch);
     uint8_t *use = df_tape_host(tape, rows);
     df_real *weight = df_tape_host(tape, rows * sizeof *weight), *target = df_tape_host(tape, rows * sizeof *target);
@@ -236,6 +245,7 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
         use[r] = use[r] && state->label[r] >= 0;
     }
     norm = sampled ? (double)sampled : 1;
+    df_profile_end(df_tape_device(tape), "host: sampling", begun);
 
     const df_shape shape = state->class_logits->shape;
 

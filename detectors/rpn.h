@@ -47,7 +47,7 @@ void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struc
 void df_rpn_release(struct df_rpn *rpn);
 /* Dense logits [N,1,A,1] and deltas [N,1,A,4], and the anchors, into the state. */
 void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state);
-/* label (0 positive, -1 background, -2 ignored), target, positives of the state: arrays on the tape. */
+/* label (0 positive, -1 background, -2 ignored), matched, target, positives of the state: arrays on the tape. */
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
 /* The best proposals of an image in canvas pixels, falling score, into out [post_nms[mode]]. Returns how many. */
 size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, size_t image, int mode,

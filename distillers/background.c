@@ -10,8 +10,8 @@ struct background_options {
 #define O struct background_options
 static const df_option background_options[] = {
     { "w", DF_REAL_OPTION(O, w), 16, 0, 1e4, "weight of background regions", NULL, NULL, NULL },
-    DF_NECK_ROWS(O, neck),
-    DF_MASK_ROWS(O, neck),
+    DF_NECK_ROWS(O, neck, NULL, "adapt!=none"),
+    DF_MASK_ROWS(O, neck, NULL, NULL),
     { 0 },
 };
 #undef O
@@ -27,7 +27,7 @@ static df_tensor *background_loss(const struct df_distill_context *context, cons
                                   const struct df_detection_state *teacher)
 {
     const struct background_options *options = context->options;
-    const struct df_neck_term term = { "background.neck", options->w, DF_REGION_BACKGROUND };
+    const struct df_feature_term term = { "background.neck", options->w, DF_REGION_BACKGROUND };
 
     return df_neck_loss(context, &options->neck, context->state, student, teacher, &term, 1);
 }

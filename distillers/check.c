@@ -1,15 +1,18 @@
 /* `defeat distillers --check NAME`: a distiller on a synthetic pair of networks, in whatever precision this build has. Two images, three
  * levels, random features, an object for every level; the teacher shows only what the distiller says it needs. Every check runs with the
- * default options and again with each other choice of each choice option. */
+ * default options and again with each other choice of each choice option, other options set so that it has an effect; where a distiller may
+ * need a RoI head, as networks of a one-stage and of a two-stage detector. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/geometry/box.h"
+#include "core/nn/ops.h"
 #include "distillers/distiller.h"
 
-enum { BATCH = 2, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6, INPUTS_MAX = LEVELS + DF_STAGES + 4 };
+enum { BATCH = 2, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6, INPUTS_MAX = LEVELS + DF_STAGES + 5 };
 static const bool is_double = sizeof(df_real) > sizeof(float);
 
 struct input {
@@ -19,10 +22,18 @@ struct input {
 };
 struct network {
     size_t count;
-    struct input input[INPUTS_MAX]; /* neck, stages, class logits, box deltas, roi logits, roi deltas */
+    struct input input[INPUTS_MAX]; /* neck, stages, class logits, box deltas, roi logits, roi deltas, weights of roi_head */
+};
+enum { CLASS_LOGITS = LEVELS + DF_STAGES, BOX_DELTAS, ROI_LOGITS, ROI_DELTAS, ROI_WEIGHTS };
+struct fake_detector { /* with a RoI head that pools the finest level */
+    struct df_detector base;
+    const struct network *network;
 };
 struct bench {
     const struct df_distiller_class *class;
+    const struct df_detector_class *detector;
+    struct fake_detector student_detector, teacher_detector;
+    unsigned needs;
     struct df_device *device;
     df_tape *tape;
     void *options, *state, *state_after_init;
@@ -32,7 +43,7 @@ struct bench {
     struct df_ground_truth truth[BATCH];
     size_t anchors;
     struct df_box *anchor;
-    int32_t *label;
+    int32_t *label, *matched;
     df_real *target;
     df_real *pixels;
     struct df_loss_terms terms;
@@ -40,10 +51,12 @@ struct bench {
 
 static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
 static const int32_t box_labels[] = { 2, 0, 1 };
+/* What the student and the teacher sample: three rows per image, the last of each is padding. */
 static const struct df_box proposals[PROPOSALS] = { { 8, 16, 15, 24 },  { 18, 2, 33, 17 }, { 40, 20, 63, 47 },
-                                                    { 14, 12, 58, 40 }, { 0, 0, 12, 30 },  { 0, 0, 1, 1 } };
+                                                    { 14, 12, 58, 40 }, { 0, 0, 12, 30 },  { 0, 0, 0, 0 } };
+static const struct df_box teacher_proposals[PROPOSALS] = { { 19, 5, 30, 14 }, { 2, 30, 40, 44 }, { 0, 0, 0, 0 },
+                                                            { 1, 2, 19, 21 },  { 3, 9, 50, 40 },  { 20, 8, 62, 47 } };
 static const uint32_t proposal_image[PROPOSALS] = { 0, 0, 0, 1, 1, 1 };
-static const int32_t proposal_label[PROPOSALS] = { 2, 0, -1, 1, -1, -2 };
 static const size_t student_stages[DF_STAGES] = { 3, 5, 6, 7 }, teacher_stages[DF_STAGES] = { 4, 6, 7, 9 };
 static const size_t student_width = 5, teacher_width = 4;
 static const double teacher_std[LEVELS] = { 1.5, 0.75, 1.25 };
@@ -81,6 +94,7 @@ static void network_init(struct network *network, size_t anchors, size_t width, 
     add_input(network, (df_shape){ BATCH, 1, anchors, 4 }, seed, 0.5);
     add_input(network, (df_shape){ PROPOSALS, 1, 1, CLASSES + 1 }, seed, 2);
     add_input(network, (df_shape){ PROPOSALS, 1, 1, 4 * (CLASSES + 1) }, seed, 0.5);
+    add_input(network, (df_shape){ CLASSES + 1, 1, 1, width }, seed, 1);
 }
 
 static void network_release(struct network *network)
@@ -88,6 +102,51 @@ static void network_release(struct network *network)
     for (size_t i = 0; i < network->count; i++)
         free(network->input[i].value);
 }
+
+/* The class of the object that a box overlaps by at least 0.4, -1 background, -2 padding. */
+static const int32_t *label_rows(df_tape *tape, const struct df_batch *batch, const struct df_box *box)
+{
+    int32_t *label = df_tape_host(tape, PROPOSALS * sizeof *label);
+
+    for (size_t r = 0; r < PROPOSALS; r++) {
+        const struct df_ground_truth *truth = &batch->truth[proposal_image[r]];
+
+        label[r] = df_box_area(box[r]) > 0 ? -1 : -2;
+        for (size_t g = 0; g < truth->count; g++) {
+            if (df_box_iou(truth->boxes[g], box[r]) >= 0.4F)
+                label[r] = truth->labels[g];
+        }
+    }
+    return label;
+}
+
+static void fake_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t count,
+                          const struct df_box *proposal, const uint32_t *image, struct df_detection_state *out)
+{
+    static const int32_t level[PROPOSALS] = { 0 };
+    const struct fake_detector *fake = (const struct fake_detector *)base;
+    const struct df_roi_options options = { .size = 1, .sampling = 2 };
+    df_tensor *finest = features->neck[0].feature;
+    const double scale = 1 / (double)features->neck[0].stride;
+
+    DF_ASSERT(!proposal || (count == PROPOSALS && memcmp(image, proposal_image, sizeof proposal_image) == 0));
+    *out = *features;
+    out->proposals = PROPOSALS;
+    out->proposal = proposal ? proposal : teacher_proposals;
+    out->proposal_image = proposal_image;
+    out->proposal_label = label_rows(tape, features->images, out->proposal);
+    out->roi_logits = df_linear(tape, df_roi_align(tape, &finest, &scale, 1, PROPOSALS, out->proposal, proposal_image, level, options),
+                                fake->network->input[ROI_WEIGHTS].leaf, NULL);
+}
+
+static const struct df_detector_class one_stage = {
+    .abi = DF_DETECTOR_ABI, .name = "one-stage", .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD | DF_OFFERS_BOX_DELTAS
+};
+static const struct df_detector_class two_stage = { .abi = DF_DETECTOR_ABI,
+                                                    .name = "two-stage",
+                                                    .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD |
+                                                              DF_OFFERS_BOX_DELTAS | DF_OFFERS_ROI_HEAD,
+                                                    .roi_head = fake_roi_head };
 
 /* Fresh leaves on the tape; the teacher's ask for gradients too, to see that none arrive. */
 static void network_show(const struct bench *bench, struct network *network, unsigned shown, struct df_detection_state *state)
@@ -112,15 +171,15 @@ static void network_show(const struct bench *bench, struct network *network, uns
     }
     for (size_t k = 0; k < DF_STAGES; k++, input++)
         state->stage[k] = (struct df_stage_map){ .stride = stage_stride(k), .feature = shown & DF_NEEDS_BACKBONE ? input->leaf : NULL };
-    state->class_logits = shown & DF_NEEDS_DENSE_HEAD ? input[0].leaf : NULL;
-    state->box_deltas = shown & DF_NEEDS_BOX_DELTAS ? input[1].leaf : NULL;
+    input = network->input;
+    state->class_logits = shown & DF_NEEDS_DENSE_HEAD ? input[CLASS_LOGITS].leaf : NULL;
+    state->box_deltas = shown & DF_NEEDS_BOX_DELTAS ? input[BOX_DELTAS].leaf : NULL;
     if (shown & DF_NEEDS_ROI_HEAD) {
         state->proposals = PROPOSALS;
         state->proposal = proposals;
         state->proposal_image = proposal_image;
-        state->proposal_label = proposal_label;
-        state->roi_logits = input[2].leaf;
-        state->roi_deltas = input[3].leaf;
+        state->roi_logits = input[ROI_LOGITS].leaf;
+        state->roi_deltas = input[ROI_DELTAS].leaf;
     }
 }
 
@@ -128,8 +187,12 @@ static void ground_truth_set(struct bench *bench, bool objects)
 {
     bench->truth[0] = (struct df_ground_truth){ objects ? 2 : 0, boxes, box_labels };
     bench->truth[1] = (struct df_ground_truth){ objects ? 1 : 0, boxes + 2, box_labels + 2 };
-    for (size_t i = 0; i < BATCH * bench->anchors; i++)
+    for (size_t i = 0; i < BATCH * bench->anchors; i++) {
+        const struct df_ground_truth *truth = &bench->truth[i / bench->anchors];
+
         bench->label[i] = objects && i % 11 == 4 ? (int32_t)(i % CLASSES) : objects && i % 13 == 5 ? -2 : -1;
+        bench->matched[i] = bench->label[i] >= 0 ? (int32_t)(i % truth->count) : bench->label[i];
+    }
 }
 
 static void batch_init(struct bench *bench)
@@ -144,6 +207,7 @@ static void batch_init(struct bench *bench)
     for (size_t i = 0; i < bench->anchors; i++)
         bench->anchor[i] = (struct df_box){ (float)(i % 50), (float)(i % 30), (float)(i % 50 + 6 + i % 9), (float)(i % 30 + 5 + i % 12) };
     bench->label = df_malloc(BATCH * bench->anchors * sizeof *bench->label);
+    bench->matched = df_malloc(BATCH * bench->anchors * sizeof *bench->matched);
     bench->target = df_calloc(BATCH * bench->anchors * 4, sizeof *bench->target);
     bench->pixels = df_calloc((size_t)BATCH * HEIGHT * WIDTH * 3, sizeof *bench->pixels);
     bench->batch = (struct df_batch){ .n = BATCH,
@@ -160,11 +224,6 @@ static void batch_init(struct bench *bench)
     ground_truth_set(bench, true);
 }
 
-static unsigned needs_of(const struct bench *bench)
-{
-    return bench->class->needs_of ? bench->class->needs_of(bench->options) : bench->class->needs;
-}
-
 static void bench_release(struct bench *bench)
 {
     network_release(&bench->student);
@@ -177,6 +236,7 @@ static void bench_release(struct bench *bench)
     free(bench->state_after_init);
     free(bench->anchor);
     free(bench->label);
+    free(bench->matched);
     free(bench->target);
     free(bench->pixels);
 }
@@ -201,15 +261,21 @@ static void parameters_fill(struct bench *bench)
 }
 
 /* same_width: the student is as wide as the teacher, for distillers without adaptation */
-static df_status bench_init(struct bench *bench, const struct df_distiller_class *class, struct df_device *device, void *options,
-                            bool same_width, struct df_error *err)
+static df_status bench_init(struct bench *bench, const struct df_distiller_class *class, const struct df_detector_class *detector,
+                            struct df_device *device, void *options, bool same_width, struct df_error *err)
 {
     const size_t *stages = same_width ? teacher_stages : student_stages, width = same_width ? teacher_width : student_width;
-    struct df_distiller_setup setup = {
-        .options = options, .prefix = "distiller.0.", .levels = LEVELS, .stages = DF_STAGES, .teacher_std = teacher_std
-    };
+    struct df_distiller_setup setup = { .options = options,
+                                        .prefix = "distiller.0.",
+                                        .levels = LEVELS,
+                                        .stages = DF_STAGES,
+                                        .teacher_std = teacher_std,
+                                        .detector = detector };
 
-    *bench = (struct bench){ .class = class, .device = device, .options = options };
+    *bench = (struct bench){ .class = class, .detector = detector, .device = device, .options = options };
+    bench->student_detector = (struct fake_detector){ { .class = detector, .classes = CLASSES }, &bench->student };
+    bench->teacher_detector = (struct fake_detector){ { .class = detector, .classes = CLASSES }, &bench->teacher };
+    DF_TRY(df_distiller_needs(class, options, detector, &bench->needs, err));
     bench->state = df_calloc(1, class->state_size + 1);
     bench->state_after_init = df_malloc(class->state_size + 1);
     bench->parameters = df_parameters_new();
@@ -238,6 +304,7 @@ static df_status bench_init(struct bench *bench, const struct df_distiller_class
 /* The loss, its terms and, if asked, all gradients. */
 static double evaluate(struct bench *bench, bool backward)
 {
+    const unsigned shown = bench->needs & DF_NEEDS_ROI_HEAD ? bench->needs | DF_NEEDS_NECK : bench->needs; /* the head runs over it */
     struct df_detection_state student, teacher;
     const struct df_distill_context context = { .tape = bench->tape,
                                                 .options = bench->options,
@@ -254,10 +321,16 @@ static double evaluate(struct bench *bench, bool backward)
     bench->terms.count = 0;
     df_tape_reset(bench->tape);
     df_parameters_zero_grad(bench->parameters);
-    network_show(bench, &bench->student, ~0U, &student);
-    network_show(bench, &bench->teacher, needs_of(bench), &teacher);
+    network_show(bench, &bench->student, bench->detector->offers, &student);
+    network_show(bench, &bench->teacher, shown, &teacher);
     student.label = bench->label;
+    student.matched = bench->matched;
     student.target = bench->target;
+    student.detector = &bench->student_detector.base;
+    if (student.proposals)
+        student.proposal_label = label_rows(bench->tape, &bench->batch, student.proposal);
+    if (bench->needs & DF_NEEDS_ROI_HEAD)
+        teacher.detector = &bench->teacher_detector.base;
     for (size_t i = 0; i < BATCH * bench->anchors; i++)
         student.positives += bench->label[i] >= 0;
 
@@ -328,14 +401,13 @@ static void move_input(struct bench *bench, size_t i, const df_real *values)
     }
 }
 
-/* (f(x + h v) - f(x - h v)) / 2h along a random v of input i; x is put back */
-static double central_difference(struct bench *bench, size_t i, const df_real *v, double h)
+/* f(x + h v) and f(x - h v) along v of input i; x is put back */
+static void move_along(struct bench *bench, size_t i, const df_real *v, double h, double value[2])
 {
     const df_real *grad;
     df_real *device_value, *host_value;
     const size_t n = input_at(bench, i, &grad, &device_value, &host_value);
     df_real *x = df_malloc(n * sizeof *x), *moved = df_malloc(n * sizeof *moved);
-    double value[2];
 
     if (host_value)
         memcpy(x, host_value, n * sizeof *x);
@@ -350,13 +422,37 @@ static double central_difference(struct bench *bench, size_t i, const df_real *v
     move_input(bench, i, x);
     free(x);
     free(moved);
-    return (value[0] - value[1]) / (2 * h);
 }
 
-/* Along a random direction of every tensor and parameter. Float: the loss is rounded to 6e-8 of itself, h = 0.02. */
+/* Whether the derivative along v of input i is `slope`; *difference is the last central difference. Where a step of h crosses kinks (of a
+ * ReLU) a smaller one tells, as well as the rounding of the two losses allows; across the last of them the derivative is one of the two
+ * sides'. */
+static bool slope_is_right(struct bench *bench, size_t i, const df_real *v, double loss, double slope, double *difference)
+{
+    enum { ATTEMPTS = 3 };
+    const double relative = is_double ? 1e-6 : 1e-2, absolute = is_double ? 1e-9 : 1e-4, rounding = is_double ? 2.2e-16 : 1.2e-7;
+    double h = is_double ? 1e-4 : 0.02;
+    bool good = false;
+
+    for (int attempt = 1; attempt <= ATTEMPTS && !good; attempt++, h /= 8) {
+        const double slack = relative * fabs(slope) + absolute * (fabs(loss) + 1) + rounding * fabs(loss) / h;
+        double value[2];
+
+        move_along(bench, i, v, h, value);
+        *difference = (value[0] - value[1]) / (2 * h);
+        good = fabs(*difference - slope) <= slack;
+        if (attempt == ATTEMPTS) {
+            const double ahead = (value[0] - loss) / h, behind = (loss - value[1]) / h;
+
+            good = good || (slope >= fmin(ahead, behind) - slack && slope <= fmax(ahead, behind) + slack);
+        }
+    }
+    return good;
+}
+
+/* Along a random direction of every tensor and parameter. */
 static bool check_gradient(struct bench *bench, char *text)
 {
-    const double h = is_double ? 1e-4 : 0.02, relative = is_double ? 1e-6 : 1e-2, absolute = is_double ? 1e-9 : 1e-4;
     const double loss = evaluate(bench, true);
     size_t total, at = 0, seen = 0;
     df_real *grad = gradients(bench, &total), *v = df_malloc((total + 1) * sizeof *v);
@@ -375,12 +471,12 @@ static bool check_gradient(struct bench *bench, char *text)
 
         for (size_t j = at; j < at + n; j++)
             slope += (double)grad[j] * (double)v[j];
-        const double difference = n ? central_difference(bench, i, v + at, h) : 0, error = fabs(difference - slope);
+        double difference = 0;
 
+        good = !n || slope_is_right(bench, i, v + at, loss, slope, &difference);
         at += n;
         seen += slope != 0;
-        good = error <= relative * fabs(slope) + absolute * (fabs(loss) + 1);
-        worst = slope != 0 ? fmax(worst, error / fabs(slope)) : worst;
+        worst = slope != 0 ? fmax(worst, fabs(difference - slope) / fabs(slope)) : worst;
         if (!good)
             SAY("gradient: derivative %.9g along a direction of input %zu, central difference %.9g", slope, i, difference);
     }
@@ -388,7 +484,7 @@ static bool check_gradient(struct bench *bench, char *text)
     free(v);
     if (good)
         SAY("gradient: %zu tensor%s, worst relative error %.1e", seen, seen == 1 ? "" : "s", worst);
-    if (good && !seen && needs_of(bench)) {
+    if (good && !seen && bench->needs) {
         SAY("gradient: nothing of the student gets a gradient");
         return false;
     }
@@ -495,7 +591,7 @@ static bool check_weight_zero(struct bench *bench, char *text)
     bench->options = kept;
     free(options);
     free(grad);
-    if (!weights && needs_of(bench)) {
+    if (!weights && bench->needs) {
         SAY("weight zero: it has no option w or w_*, so it cannot be turned off");
         return false;
     }
@@ -520,19 +616,6 @@ static bool name_is_plain(const char *name)
     return true;
 }
 
-static size_t option_bytes(const df_option *row)
-{
-    static const size_t bytes[] = { [DF_OPTION_BOOL] = sizeof(bool),
-                                    [DF_OPTION_INT] = sizeof(int64_t),
-                                    [DF_OPTION_REAL] = sizeof(double),
-                                    [DF_OPTION_CHOICE] = sizeof(int),
-                                    [DF_OPTION_STRING] = DF_STRING_MAX,
-                                    [DF_OPTION_INT_LIST] = sizeof(struct df_list),
-                                    [DF_OPTION_REAL_LIST] = sizeof(struct df_list) };
-
-    return bytes[row->type];
-}
-
 const char *df_distiller_fault(const struct df_distiller_class *class)
 {
     if (class->abi != DF_DISTILLER_ABI)
@@ -544,7 +627,7 @@ const char *df_distiller_fault(const struct df_distiller_class *class)
     for (const df_option *row = class->options; row->name; row++) {
         if (!name_is_plain(row->name) || !row->help || !row->help[0])
             return "an option lacks a plain name or a help text";
-        if (row->offset + option_bytes(row) > class->options_size)
+        if (row->offset + df_option_bytes(row) > class->options_size)
             return "an option lies outside of options_size";
         if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
             return "an option's default is outside of its range";
@@ -593,19 +676,19 @@ static void report(struct tally *tally, bool good, const char *variant, const ch
     df_text_addf(tally->report, "%-4s %s%s%s\n", good ? "ok" : "FAIL", variant, variant[0] ? ": " : "", text);
 }
 
-/* All checks with these options; each is reported for the defaults, else only what fails and one line. */
-static void check_variant(struct tally *tally, const struct df_distiller_class *class, struct df_device *device, void *options,
-                          const char *variant)
+/* All checks with these options on networks of one detector; each is reported for the defaults, else only what fails and one line. */
+static void check_on(struct tally *tally, const struct df_distiller_class *class, const struct df_detector_class *detector,
+                     struct df_device *device, void *options, const char *variant)
 {
     struct df_error err = { 0 };
     struct bench bench;
     char text[TEXT] = "";
     size_t failed = 0;
-    df_status status = bench_init(&bench, class, device, options, false, &err);
+    df_status status = bench_init(&bench, class, detector, device, options, false, &err);
 
     if (status != DF_OK) { /* no adaptation, perhaps */
         bench_release(&bench);
-        status = bench_init(&bench, class, device, options, true, &err);
+        status = bench_init(&bench, class, detector, device, options, true, &err);
     }
     if (status != DF_OK) {
         report(tally, false, variant, err.text);
@@ -624,30 +707,87 @@ static void check_variant(struct tally *tally, const struct df_distiller_class *
     bench_release(&bench);
 }
 
-/* Name k of "a|b|c" */
-static void choice_name(const char *choices, size_t k, char *name, size_t bytes)
+/* On the detectors that have what these options need; a two-stage one only if it can make a difference. */
+static void check_variant(struct tally *tally, const struct df_distiller_class *class, struct df_device *device, void *options,
+                          const char *variant)
 {
-    for (; k && choices; k--)
-        choices = strchr(choices, '|') ? strchr(choices, '|') + 1 : NULL;
-    snprintf(name, bytes, "%.*s", choices ? (int)strcspn(choices, "|") : 0, choices ? choices : "");
+    const bool both = class->needs & (DF_NEEDS_ROI_HEAD | DF_NEEDS_CLASS_HEAD);
+    struct df_error err = { 0 };
+    unsigned needs;
+    char name[200];
+
+    snprintf(name, sizeof name, "two-stage%s%s", variant[0] ? " " : "", variant);
+    if (!both || df_distiller_needs(class, options, &one_stage, &needs, &err) == DF_OK)
+        check_on(tally, class, &one_stage, device, options, variant);
+    if (both)
+        check_on(tally, class, &two_stage, device, options, name);
 }
 
-/* Every other value of every choice or bool, one at a time, over the defaults. */
+/* Value k of a row as text: of a choice, a bool, or a list ("least", "least,most"); false: there are no more. */
+static bool value_at(const df_option *row, size_t k, char *text, size_t bytes)
+{
+    const bool list = row->type == DF_OPTION_INT_LIST || row->type == DF_OPTION_REAL_LIST;
+    const char *choices = row->type == DF_OPTION_BOOL ? "false|true" : row->type == DF_OPTION_CHOICE ? row->choices : "";
+
+    if (list) {
+        snprintf(text, bytes, k ? "%g,%g" : "%g", row->min, row->max);
+        return k < 2 && row->min < row->max;
+    }
+    for (; k && choices; k--)
+        choices = strchr(choices, '|') ? strchr(choices, '|') + 1 : NULL;
+    snprintf(text, bytes, "%.*s", choices ? (int)strcspn(choices, "|") : 0, choices ? choices : "");
+    return text[0];
+}
+
+static bool has_effect(const df_option *table, const df_option *row, const void *options)
+{
+    const char *const set[] = { row->name, NULL };
+
+    return df_options_check(table, options, set, "", NULL) == DF_OK;
+}
+
+/* Sets at most `depth` other options so that row has an effect. */
+static bool enable(const df_option *table, const df_option *row, size_t bytes, void *options, int depth)
+{
+    char *kept, value[64];
+    bool enabled = has_effect(table, row, options);
+
+    if (enabled || !depth)
+        return enabled;
+    kept = df_malloc(bytes);
+    memcpy(kept, options, bytes);
+    for (const df_option *other = table; other->name && !enabled; other++) {
+        for (size_t k = 0; other != row && !enabled && value_at(other, k, value, sizeof value); k++) {
+            memcpy(options, kept, bytes);
+            if (has_effect(table, other, options) && df_options_set(table, other->name, value, "", options, NULL) == DF_OK)
+                enabled = enable(table, row, bytes, options, depth - 1);
+        }
+    }
+    if (!enabled)
+        memcpy(options, kept, bytes);
+    free(kept);
+    return enabled;
+}
+
+/* Every other value of every choice, bool or list, one at a time, over the defaults and what it depends on. */
 static void check_choices(struct tally *tally, const struct df_distiller_class *class, struct df_device *device, void *options)
 {
-    for (const df_option *row = class->options; row->name; row++) {
-        const size_t values = row->type == DF_OPTION_BOOL ? 2 : row->type == DF_OPTION_CHOICE ? strlen(row->choices) : 0;
-        char name[64], variant[160];
+    enum { MOST_CONDITIONS = 2 };
+    const df_option *table = class->options;
+    char name[64], variant[160];
 
-        for (size_t k = 0; k < values; k++) {
-            choice_name(row->type == DF_OPTION_BOOL ? "false|true" : row->choices, k, name, sizeof name);
-            if (!name[0] || (double)k == row->standard)
+    for (const df_option *row = table; row->name; row++) {
+        const bool list = row->type == DF_OPTION_INT_LIST || row->type == DF_OPTION_REAL_LIST;
+
+        for (size_t k = 0; value_at(row, k, name, sizeof name); k++) {
+            if (!list && (double)k == row->standard)
                 continue;
-            df_options_standard(class->options, options);
-            if (df_options_set(class->options, row->name, name, class->name, options, NULL) != DF_OK)
-                continue;
+            df_options_standard(table, options);
             snprintf(variant, sizeof variant, "%s=%s", row->name, name);
-            check_variant(tally, class, device, options, variant);
+            if (!enable(table, row, class->options_size, options, MOST_CONDITIONS))
+                report(tally, false, variant, "no two other options give it an effect");
+            else if (df_options_set(table, row->name, name, class->name, options, NULL) == DF_OK)
+                check_variant(tally, class, device, options, variant);
         }
     }
 }

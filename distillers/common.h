@@ -1,81 +1,163 @@
-/* What the distillers of this room share: the neck engine (adaptation layers, masks, the decoupled feature loss) and the dense head's KL.
- * A distiller that needs something else writes its own; nothing here is part of the contract. */
+/* What the distillers of this room share: adaptation layers, masked feature imitation (neck, backbone), head imitation, the schedule of
+ * their weights. A distiller that needs something else writes its own; nothing here is part of the contract. */
 #ifndef DF_DISTILLERS_COMMON_H
 #define DF_DISTILLERS_COMMON_H
 #include "distillers/distiller.h"
 #include "distillers/masks.h"
 
-/* ---- neck ----
- * term = 1/L sum_l masked_mse(a_l(s_l), t_l; m_l),   masked_mse(x, t; m) = sum m (x - t)^2 / max(1, 2 C sum m)    (core/nn/losses.h)
- *   s_l [N,h,w,Cs] student, t_l [N,h,w,Ct] teacher (divided by its standard deviation where `normalise_teacher`), m_l [N,h,w,1];
- *   sums over the batch (norm=batch: the authors') or per image, then their mean (norm=image); levels weigh the same.
- * a_l: 3x3 convolution, no ReLU, weights fmod(N(0,1), 2) * 1e-4, bias PyTorch's default U(+-1/sqrt(fan_in)): the authors'. */
-struct df_neck_options {
-    int adapt;      /* enum df_adapt */
-    int adapt_init; /* "authors|normal": see above | N(0, adapt_std) and bias 0 */
-    double adapt_std;
-    bool normalise_teacher;
-    int norm;                 /* "batch|image" */
-    int level_rule, rounding; /* masks.h; read where there is a ground-truth mask */
-};
-enum df_adapt { DF_ADAPT_NONE, DF_ADAPT_1X1, DF_ADAPT_3X3 };
+/* ---- terms and their schedule (schedule.c) ---- */
 
+enum df_decay { DF_DECAY_NONE, DF_DECAY_LINEAR, DF_DECAY_COSINE, DF_DECAY_UP_DOWN }; /* "none|linear|cosine|up_down" */
+/* What every weight is multiplied with in epoch e of E: by decay 1 | 1 - e/E | (1 + cos(pi e/E))/2 | 1 + e/t for e <= t, else
+ * 2 - 2 (e - t)/(E - t), t = max(1, floor(E/4)); times min(1, (step + 1)/warmup_steps). Source: the DeFeat authors' code, whose up_down
+ * divides by 0 where E < 4 (t = 0 there). */
+double df_weight_factor(const struct df_distill_context *context, enum df_decay decay, int64_t warmup_steps);
+/* total + weight * value, logged; total may be NULL */
+df_tensor *df_term_add(const struct df_distill_context *context, df_tensor *total, const char *name, df_tensor *value, double weight);
+
+/* ---- adaptation (features.c) ----
+ * a: k x k convolution of the student's feature [N,h,w,Cs] -> [N,h,w,Ct], with or without ReLU. init "authors": weights
+ * fmod(N(0,1), 2) * std, bias PyTorch's default U(+-1/sqrt(fan_in)); "normal": N(0, std) and bias 0. */
+enum df_adapt_kind { DF_ADAPT_NONE, DF_ADAPT_1X1, DF_ADAPT_3X3 };
+enum df_adapt_init { DF_ADAPT_AUTHORS, DF_ADAPT_NORMAL };
+struct df_adapt_options {
+    int kind, init;
+    double std;
+    bool relu;
+};
+struct df_adapt_layer {
+    struct df_parameter *weight, *bias; /* NULL: no adaptation */
+};
+/* Adds "<name>.weight", "<name>.bias". Error: none between different widths; `what` names the map there. */
+df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
+                       const char *what, size_t in, size_t out, struct df_adapt_layer *layer, struct df_error *err);
+df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options, const struct df_adapt_layer *layer, df_tensor *s);
+
+/* ---- masked imitation of feature maps (features.c) ----
+ * With E_li = sum over the cells of image i of m (s_l - k_l t_l)^2, summed over channels, and n_li = 2 C_l sum m:
+ *   norm=batch, level_reduce=mean    1/L sum_l  sum_i E_li / max(1, sum_i n_li)             (the DeFeat authors')
+ *   norm=image, level_reduce=mean    1/L sum_l  1/N sum_i [ E_li / max(1, n_li) ]
+ *   norm=batch, level_reduce=cells   sum_l sum_i E_li / max(1, sum_l sum_i n_li)
+ *   norm=image, level_reduce=cells   1/N sum_i [ sum_l E_li / max(1, sum_l n_li) ]
+ * s [N,h,w,C] adapted student, t like it, m by region from objects [N,h,w]. */
+enum df_feature_norm { DF_NORM_BATCH, DF_NORM_IMAGE };    /* "batch|image" */
+enum df_level_reduce { DF_REDUCE_MEAN, DF_REDUCE_CELLS }; /* "mean|cells" */
+struct df_feature_options {
+    int norm, level_reduce;
+    bool exclude_padding; /* cells outside of their image weigh 0 in every region */
+};
+struct df_feature_map {
+    df_tensor *s;
+    const df_tensor *t;
+    double teacher_scale; /* k */
+    size_t stride;
+    const df_real *objects; /* NULL: only DF_REGION_ALL is asked for */
+};
+df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size_t maps, enum df_region region,
+                           const struct df_feature_options *options, const struct df_batch *images);
+
+/* ---- neck (neck.c): the above over the neck's levels, the teacher's features divided by their deviation where normalise_teacher ---- */
+struct df_neck_options {
+    struct df_adapt_options adapt;
+    struct df_feature_options feature;
+    struct df_mask_options mask; /* read where there is a mask */
+    bool normalise_teacher;
+};
+
+/* when_: for those that always have an effect; adapt_when_: for those of the adaptation layers */
 /* clang-format off */
-#define DF_NECK_ROWS(type_, at_)                                                                                                           \
-    { "adapt", DF_CHOICE_OPTION(type_, at_.adapt), DF_ADAPT_3X3, 0, 0, "convolution from student to teacher features, per level", NULL,  \
-      "none|1x1|3x3", NULL },                                                                                                              \
-    { "adapt_init", DF_CHOICE_OPTION(type_, at_.adapt_init), 0, 0, 0,                                                                       \
-      "its first weights: wrapped normal and PyTorch's bias, or normal and no bias", NULL, "authors|normal", "adapt!=none" },              \
-    { "adapt_std", DF_REAL_OPTION(type_, at_.adapt_std), 1e-4, 1e-8, 10, "standard deviation of its first weights", NULL, NULL,           \
-      "adapt!=none" },                                                                                                                     \
+#define DF_NECK_ROWS(type_, at_, when_, adapt_when_)                                                                                       \
+    { "adapt", DF_CHOICE_OPTION(type_, at_.adapt.kind), DF_ADAPT_3X3, 0, 0, "convolution from student to teacher features, per level",    \
+      NULL, "none|1x1|3x3", when_ },                                                                                                       \
+    { "adapt_init", DF_CHOICE_OPTION(type_, at_.adapt.init), DF_ADAPT_AUTHORS, 0, 0,                                                       \
+      "its first weights: wrapped normal and PyTorch's bias, or normal and no bias", NULL, "authors|normal", adapt_when_ },                \
+    { "adapt_std", DF_REAL_OPTION(type_, at_.adapt.std), 1e-4, 1e-8, 10, "standard deviation of its first weights", NULL, NULL,           \
+      adapt_when_ },                                                                                                                       \
     { "normalise_teacher", DF_BOOL_OPTION(type_, at_.normalise_teacher), 0, 0, 1,                                                          \
-      "divide the teacher's features by their standard deviation, per level", NULL, NULL, NULL },                                          \
-    { "norm", DF_CHOICE_OPTION(type_, at_.norm), 0, 0, 0, "cells are counted over the batch or per image", NULL, "batch|image", NULL }
-#define DF_MASK_ROWS(type_, at_)                                                                                                           \
-    { "level_rule", DF_CHOICE_OPTION(type_, at_.level_rule), DF_LEVEL_FPN, 0, 0,                                                            \
-      "an object marks the level of its size (56 px at 800 px images, doubling), or all levels", NULL, "fpn|all", NULL },                  \
-    { "rounding", DF_CHOICE_OPTION(type_, at_.rounding), DF_ROUND_AUTHORS, 0, 0,                                                            \
-      "cells of a box: end exclusive and truncated, or every cell it touches", NULL, "authors|cover", NULL }
+      "divide the teacher's neck features by their standard deviation, per level", NULL, NULL, when_ },                                    \
+    { "norm", DF_CHOICE_OPTION(type_, at_.feature.norm), DF_NORM_BATCH, 0, 0, "cells are counted over the batch or per image", NULL,       \
+      "batch|image", when_ }
+#define DF_MASK_ROWS(type_, at_, level_when_, rounding_when_)                                                                              \
+    { "level_rule", DF_CHOICE_OPTION(type_, at_.mask.level_rule), DF_LEVEL_FPN, 0, 0,                                                       \
+      "an object marks the level of its size (56 px at 800 px images, doubling), those whose anchors learn it, or all", NULL,              \
+      "fpn|matched|all", level_when_ },                                                                                                    \
+    { "rounding", DF_CHOICE_OPTION(type_, at_.mask.rounding), DF_ROUND_AUTHORS, 0, 0,                                                       \
+      "cells of a box: end exclusive and truncated, or every cell it touches", NULL, "authors|cover", rounding_when_ }
 /* clang-format on */
 
 struct df_neck_state {
-    struct df_parameter *weight[DF_LEVELS], *bias[DF_LEVELS]; /* NULL: no adaptation */
+    struct df_adapt_layer layer[DF_LEVELS];
 };
-enum df_region { DF_REGION_ALL, DF_REGION_FOREGROUND, DF_REGION_BACKGROUND };
-struct df_neck_term {
+struct df_feature_term {
     const char *name; /* in the log: "defeat.fg" */
     double weight;
     enum df_region region;
 };
-/* Adds the adaptation layers "adapt.<level>.weight", ".bias". Errors: adapt=none between different widths, a deviation that is missing. */
+/* Adds the adaptation layers "adapt.<level>". Errors: adapt=none between different widths, a deviation that is missing. */
 df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_options *options, struct df_neck_state *state,
                        struct df_error *err);
 /* Weighted sum of the terms; each is logged. */
 df_tensor *df_neck_loss(const struct df_distill_context *context, const struct df_neck_options *options, const struct df_neck_state *state,
                         const struct df_detection_state *student, const struct df_detection_state *teacher,
-                        const struct df_neck_term *terms, size_t count);
+                        const struct df_feature_term *terms, size_t count);
 
-/* ---- dense head ----
- * L = w_pos T_pos^2 / n_pos sum_{i: label >= 0} KL_i(T_pos) + w_neg T_neg^2 / n_neg sum_{i: label = -1} KL_i(T_neg)
- *   KL_i(T) = sum_k [ q log(q/p) + (1-q) log((1-q)/(1-p)) ],  p = sigmoid(s_ik / T), q = sigmoid(t_ik / T)
- *   s, t [N,1,A,K]; n_pos = n_neg = positives of the batch (norm=positives) or each group's own count (norm=group), at least 1.
- * Ignored anchors (label -2) take no part. */
+/* ---- backbone (backbone.c): the same over chosen stages; masks: df_mask_stage ---- */
+struct df_backbone_options {
+    struct df_list stages; /* 2..5; empty: no term */
+    struct df_adapt_options adapt;
+    struct df_feature_options feature;
+    int rounding;
+};
+struct df_backbone_state {
+    struct df_adapt_layer layer[DF_STAGES];
+};
+/* Adds the adaptation layers "bb_adapt.<stage>". Errors: a stage that a network lacks or that stands twice, widths as above. */
+df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_backbone_options *options, struct df_backbone_state *state,
+                           struct df_error *err);
+/* Weighted sum of the terms; each is logged. stages must not be empty. */
+df_tensor *df_backbone_loss(const struct df_distill_context *context, const struct df_backbone_options *options,
+                            const struct df_backbone_state *state, const struct df_detection_state *student,
+                            const struct df_detection_state *teacher, const struct df_feature_term *terms, size_t count);
+
+/* ---- head (head.c) ----
+ * Per group P of rows:  w T^2 / n sum_{i in P} KL_i(T),  n at least 1
+ *   two-stage: rows are RoIs, KL_i = sum_k q log(q/p) over classes and background, p = softmax(s_i/T), q = softmax(t_i/T)
+ *   one-stage: rows are anchors, KL_i = sum_k [ q log(q/p) + (1-q) log((1-q)/(1-p)) ], p = sigmoid(s_ik/T), q = sigmoid(t_ik/T)
+ *   s, t [R,1,1,K+1] or [N,1,A,K]; rows that are padding or ignored (label -2) take no part.
+ * mode   all: every row (w_pos, t_pos) | fg: objects (w_pos, t_pos) | bg: background (w_neg, t_neg) | decoupled: fg and bg | correct: the
+ *        teacher's class is the label, background included (w_pos, t_pos) | correct_fg: those of objects (w_pos, t_pos).
+ *        The teacher's class is its largest logit; one-stage: none, so background, unless that is above 0 (p > 1/2).
+ * norm   n = positives of the rows, or the group's own rows; auto: positives for one-stage detectors, own for two-stage ones (theirs).
+ * rois   two-stage: rows are the student's sampled proposals through both heads, those that the teacher would sample, or both, as two
+ *        losses that are added; auto: the student's. Labels are made anew for the rows that are used. */
+enum df_head_mode { DF_HEAD_OFF, DF_HEAD_ALL, DF_HEAD_FG, DF_HEAD_BG, DF_HEAD_DECOUPLED, DF_HEAD_CORRECT, DF_HEAD_CORRECT_FG };
+#define DF_HEAD_MODES "all|fg|bg|decoupled|correct|correct_fg" /* after "off" */
+enum df_head_norm { DF_HEAD_NORM_AUTO, DF_HEAD_NORM_POSITIVES, DF_HEAD_NORM_GROUP };
+enum df_head_rois { DF_ROIS_AUTO, DF_ROIS_STUDENT, DF_ROIS_TEACHER, DF_ROIS_BOTH };
 struct df_head_options {
+    int mode, norm, rois;
     double w_pos, w_neg, t_pos, t_neg;
-    int norm; /* "positives|group" */
+    bool authors_labels;     /* on the teacher's RoIs: row r has the label of the student's own RoI r */
+    bool authors_background; /* the highest label of the batch is background, whether or not a background row is there */
+    bool one_temperature;    /* t_neg reads t_pos */
 };
 /* clang-format off */
-#define DF_HEAD_ROWS(type_, at_, norm_name, when_)                                                                                         \
-    { "w_pos", DF_REAL_OPTION(type_, at_.w_pos), 2, 0, 1e4, "weight of anchors on objects", NULL, NULL, when_ },                         \
-    { "w_neg", DF_REAL_OPTION(type_, at_.w_neg), 2, 0, 1e4, "weight of background anchors", NULL, NULL, when_ },                         \
-    { "t_pos", DF_REAL_OPTION(type_, at_.t_pos), 1, 0.01, 100, "temperature on objects", NULL, NULL, when_ },                            \
-    { "t_neg", DF_REAL_OPTION(type_, at_.t_neg), 1, 0.01, 100, "temperature on background", NULL, NULL, when_ },                         \
-    { norm_name, DF_CHOICE_OPTION(type_, at_.norm), 0, 0, 0, "both terms by the number of positives, or each by its own number",          \
-      NULL, "positives|group", when_ }
+#define DF_HEAD_ROWS(type_, at_, norm_name_, pos_when_, neg_when_, t_pos_when_, t_neg_when_, norm_when_, rois_when_)                       \
+    { "w_pos", DF_REAL_OPTION(type_, at_.w_pos), 2, 0, 1e4, "weight of rows on objects, or of the only group", NULL, NULL, pos_when_ },    \
+    { "w_neg", DF_REAL_OPTION(type_, at_.w_neg), 2, 0, 1e4, "weight of background rows", NULL, NULL, neg_when_ },                         \
+    { "t_pos", DF_REAL_OPTION(type_, at_.t_pos), 1, 0.01, 100, "temperature on objects, or of the only group", NULL, NULL, t_pos_when_ }, \
+    { "t_neg", DF_REAL_OPTION(type_, at_.t_neg), 1, 0.01, 100, "temperature on background", NULL, NULL, t_neg_when_ },                    \
+    { norm_name_, DF_CHOICE_OPTION(type_, at_.norm), DF_HEAD_NORM_AUTO, 0, 0,                                                              \
+      "terms are divided by the number of positives, or each by its own number; auto: positives (one-stage), group (two-stage)", NULL,    \
+      "auto|positives|group", norm_when_ },                                                                                                \
+    { "rois", DF_CHOICE_OPTION(type_, at_.rois), DF_ROIS_AUTO, 0, 0,                                                                       \
+      "two-stage detectors: whose sampled proposals go through both heads; auto: the student's", NULL, "auto|student|teacher|both",       \
+      rois_when_ }
 /* clang-format on */
-df_tensor *df_head_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *pos_name,
-                        const char *neg_name, const struct df_detection_state *student, const struct df_detection_state *teacher);
-
-/* total + weight * value, logged; total may be NULL */
-df_tensor *df_term_add(const struct df_distill_context *context, df_tensor *total, const char *name, df_tensor *value, double weight);
+#define DF_NEEDS_OF_HEAD (DF_NEEDS_CLASS_HEAD | DF_NEEDS_ROI_HEAD)
+unsigned df_head_needs(const struct df_head_options *options); /* 0 where it is off */
+/* Terms "<name>.pos" and ".neg" (fg, bg, decoupled), ".all", ".correct", ".correct_fg"; with ".teacher" after it on the teacher's RoIs of
+ * rois=both. Their weighted sum, each weight times factor. */
+df_tensor *df_head_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name, double factor,
+                        const struct df_detection_state *student, const struct df_detection_state *teacher);
 #endif

@@ -1,67 +1,157 @@
-/* DeFeat: imitate object and background regions of the neck, and positive and negative anchors of the head, each with its own weight
- * (Guo et al., CVPR 2021).
- *   L = 1/L sum_l [ w_fg mse(a_l(s_l), t_l; m_l) + w_bg mse(a_l(s_l), t_l; 1 - m_l) ]
- *     + w_pos KL(t || s; positives, t_pos) + w_neg KL(t || s; negatives, t_neg)      (terms, shapes, normalisers: common.h)
- * Source: the authors' code; w_fg = 4, w_bg = 16 are their COCO weights. The head is off unless head=decoupled: the authors report at best
- * 0.1-0.2 mAP from it. Deviates: two temperatures (theirs reads one); the head term as in head_kl.c; no backbone term. */
+/* DeFeat: imitate object and background regions of the neck, and of the backbone, and positive and negative rows of the head, each with its
+ * own weight (Guo et al., CVPR 2021).
+ *   L = f(epoch, step) { 1/L sum_l [ w_fg mse(a_l(s_l), t_l; m_l) + w_bg mse(a_l(s_l), t_l; 1 - m_l) ]
+ *                      + the same over backbone stages with w_bb_fg, w_bb_bg
+ *                      + w_pos KL(t || s; positives, t_pos) + w_neg KL(t || s; negatives, t_neg) }     (terms, normalisers, f: common.h)
+ * Source: the authors' code; w_fg = 4, w_bg = 16 are their COCO weights. The head is off unless asked for: the authors report at best 0.1-0.2
+ * mAP from it; so is the backbone, whose weights they do not tell. Deviates: two temperatures (theirs reads one), labels of the RoIs that
+ * are used (theirs: the student's), a background that needs no background row (theirs: the highest label seen), the student's proposals
+ * (theirs: the teacher's), a level border that follows the image size. authors=1 is the released code with all of that but the last. */
 #include "distillers/common.h"
 
 struct defeat_options {
     double w_fg, w_bg;
     struct df_neck_options neck;
-    int head;
-    struct df_head_options head_kl;
+    double w_bb_fg, w_bb_bg;
+    struct df_backbone_options backbone; /* feature, rounding, adapt.init, adapt.std: the neck's */
+    struct df_head_options head;
+    int decay;
+    int64_t warmup_steps;
+    bool authors;
 };
-enum { HEAD_OFF, HEAD_DECOUPLED };
-#define O struct defeat_options
+#define O     struct defeat_options
+#define OURS  "authors=0"
+#define ADAPT "adapt!=none or bb_stages!=&bb_adapt!=none"
 static const df_option defeat_options[] = {
     { "w_fg", DF_REAL_OPTION(O, w_fg), 4, 0, 1e4, "weight of object regions", NULL, NULL, NULL },
     { "w_bg", DF_REAL_OPTION(O, w_bg), 16, 0, 1e4, "weight of background regions", NULL, NULL, NULL },
-    DF_NECK_ROWS(O, neck),
-    DF_MASK_ROWS(O, neck),
-    { "head", DF_CHOICE_OPTION(O, head), HEAD_OFF, 0, 0, "imitation of the dense head's class probabilities", NULL, "off|decoupled", NULL },
-    DF_HEAD_ROWS(O, head_kl, "head_norm", "head=decoupled"),
+    { "mask", DF_CHOICE_OPTION(O, neck.mask.kind), DF_MASK_GT, 0, 0,
+      "object regions: boxes, cells with well-fitting anchors (FGFI), a bell in each box, every cell", NULL, "gt|roi|gaussian|one", NULL },
+    { "roi_share", DF_REAL_OPTION(O, neck.mask.roi_share), 0.5, 0, 1,
+      "a cell is an object's if an anchor's IoU is above this share of the object's best", NULL, NULL, "mask=roi&" OURS },
+    DF_NECK_ROWS(O, neck, OURS, ADAPT),
+    { "adapt_relu", DF_BOOL_OPTION(O, neck.adapt.relu), 0, 0, 1, "a ReLU after the neck's adaptation", NULL, NULL, "adapt!=none" },
+    DF_MASK_ROWS(O, neck, "mask!=one&" OURS, "mask=gt|gaussian&" OURS " or bb_stages!=&" OURS),
+    { "exclude_padding", DF_BOOL_OPTION(O, neck.feature.exclude_padding), 0, 0, 1, "cells outside of their image weigh nothing", NULL, NULL,
+      OURS },
+    { "level_reduce", DF_CHOICE_OPTION(O, neck.feature.level_reduce), DF_REDUCE_MEAN, 0, 0,
+      "levels (stages) weigh the same, or each of their cells does", NULL, "mean|cells", OURS },
+    { "bb_stages", DF_INT_LIST_OPTION(O, backbone.stages), 0, 2, 5, "backbone stages that are imitated too", "", NULL, NULL },
+    { "w_bb_fg", DF_REAL_OPTION(O, w_bb_fg), 4, 0, 1e4, "backbone: weight of object regions", NULL, NULL, "bb_stages!=" },
+    { "w_bb_bg", DF_REAL_OPTION(O, w_bb_bg), 16, 0, 1e4, "backbone: weight of background regions", NULL, NULL, "bb_stages!=" },
+    { "bb_adapt", DF_CHOICE_OPTION(O, backbone.adapt.kind), DF_ADAPT_3X3, 0, 0, "backbone: convolution from student to teacher, per stage",
+      NULL, "none|1x1|3x3", "bb_stages!=&" OURS },
+    { "bb_adapt_relu", DF_BOOL_OPTION(O, backbone.adapt.relu), 1, 0, 1, "backbone: a ReLU after it", NULL, NULL, "bb_adapt!=none" },
+    { "head", DF_CHOICE_OPTION(O, head.mode), DF_HEAD_OFF, 0, 0, "imitation of class probabilities: which rows", NULL, "off|" DF_HEAD_MODES,
+      NULL },
+    DF_HEAD_ROWS(O, head, "head_norm", "head!=off|bg", "head=bg|decoupled",
+                 "head!=off|bg or head=bg&authors=1 or head=bg&one_temperature=1", "head=bg|decoupled&one_temperature=0", "head!=off&" OURS,
+                 "head!=off"),
+    { "authors_labels", DF_BOOL_OPTION(O, head.authors_labels), 0, 0, 1, "pair the teacher's RoIs with the labels of the student's", NULL,
+      NULL, "head!=off|all&rois=teacher|both&" OURS },
+    { "authors_background", DF_BOOL_OPTION(O, head.authors_background), 0, 0, 1,
+      "two-stage detectors: the highest label of the batch is background", NULL, NULL, "head=fg|bg|decoupled|correct_fg&" OURS },
+    { "one_temperature", DF_BOOL_OPTION(O, head.one_temperature), 0, 0, 1, "background rows read t_pos", NULL, NULL,
+      "head=bg|decoupled&" OURS },
+    { "decay", DF_CHOICE_OPTION(O, decay), DF_DECAY_NONE, 0, 0, "schedule of all weights, by epoch", NULL, "none|linear|cosine|up_down",
+      NULL },
+    { "warmup_steps", DF_INT_OPTION(O, warmup_steps), 0, 0, 1e9, "all weights rise linearly over so many steps", NULL, NULL, NULL },
+    { "authors", DF_BOOL_OPTION(O, authors), 0, 0, 1, "the released code, its defects and constants included", NULL, NULL, NULL },
     { 0 },
 };
 #undef O
 
+/* What is read: with authors=1 the released code's choices, and what the neck and the backbone share. */
+static struct defeat_options resolved(const void *values)
+{
+    struct defeat_options options = *(const struct defeat_options *)values;
+    struct df_neck_options *neck = &options.neck;
+
+    if (options.authors) {
+        neck->adapt = (struct df_adapt_options){ DF_ADAPT_3X3, DF_ADAPT_AUTHORS, 1e-4, false };
+        neck->feature = (struct df_feature_options){ DF_NORM_BATCH, DF_REDUCE_MEAN, false };
+        neck->mask = (struct df_mask_options){ neck->mask.kind, DF_LEVEL_FPN, DF_ROUND_AUTHORS, 0.5 };
+        neck->normalise_teacher = false;
+        options.backbone.adapt.kind = DF_ADAPT_3X3;
+        options.backbone.adapt.relu = true;
+        options.head.norm = DF_HEAD_NORM_GROUP;
+        options.head.rois = options.head.rois == DF_ROIS_AUTO ? DF_ROIS_TEACHER : options.head.rois;
+        options.head.authors_labels = options.head.authors_background = options.head.one_temperature = true;
+    }
+    options.backbone.adapt.init = neck->adapt.init;
+    options.backbone.adapt.std = neck->adapt.std;
+    options.backbone.feature = neck->feature;
+    options.backbone.rounding = neck->mask.rounding;
+    return options;
+}
+
 static unsigned defeat_needs(const void *values)
 {
-    const struct defeat_options *options = values;
+    const struct defeat_options options = resolved(values);
 
-    return options->head == HEAD_OFF ? DF_NEEDS_NECK : DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD;
+    return DF_NEEDS_NECK | (options.backbone.stages.count ? DF_NEEDS_BACKBONE : 0) | df_head_needs(&options.head);
 }
+
+/* What the released code does not have. */
+static df_status check_authors(const struct defeat_options *options, struct df_error *err)
+{
+    const int mode = options->head.mode;
+
+    if (!options->authors)
+        return DF_OK;
+    if (options->neck.mask.kind == DF_MASK_GAUSSIAN)
+        return df_fail(err, DF_ERR_USAGE, "authors: mask=gaussian is never called in the released code [gt, roi or one]");
+    if (options->head.rois == DF_ROIS_BOTH && mode != DF_HEAD_OFF && mode != DF_HEAD_ALL && mode != DF_HEAD_BG)
+        return df_fail(err, DF_ERR_USAGE,
+                       "authors: rois=both fails in the released code unless head is all or bg [change one of the three]");
+    return DF_OK;
+}
+
+struct defeat_state {
+    struct df_neck_state neck;
+    struct df_backbone_state backbone;
+};
 
 static df_status defeat_init(struct df_distiller_setup *setup, struct df_error *err)
 {
-    const struct defeat_options *options = setup->options;
+    const struct defeat_options options = resolved(setup->options);
+    struct defeat_state *state = setup->state;
 
-    return df_neck_init(setup, &options->neck, setup->state, err);
+    DF_TRY(check_authors(&options, err));
+    DF_TRY(df_neck_init(setup, &options.neck, &state->neck, err));
+    return df_backbone_init(setup, &options.backbone, &state->backbone, err);
 }
 
 static df_tensor *defeat_loss(const struct df_distill_context *context, const struct df_detection_state *student,
                               const struct df_detection_state *teacher)
 {
-    const struct defeat_options *options = context->options;
-    const struct df_neck_term terms[] = { { "defeat.fg", options->w_fg, DF_REGION_FOREGROUND },
-                                          { "defeat.bg", options->w_bg, DF_REGION_BACKGROUND } };
-    df_tensor *neck = df_neck_loss(context, &options->neck, context->state, student, teacher, terms, 2);
+    const struct defeat_options options = resolved(context->options);
+    const struct defeat_state *state = context->state;
+    const double f = df_weight_factor(context, (enum df_decay)options.decay, options.warmup_steps);
+    const struct df_feature_term neck[] = { { "defeat.fg", f * options.w_fg, DF_REGION_FOREGROUND },
+                                            { "defeat.bg", f * options.w_bg, DF_REGION_BACKGROUND } };
+    const struct df_feature_term backbone[] = { { "defeat.bb_fg", f * options.w_bb_fg, DF_REGION_FOREGROUND },
+                                                { "defeat.bb_bg", f * options.w_bb_bg, DF_REGION_BACKGROUND } };
+    df_tape *tape = context->tape;
+    df_tensor *loss = df_neck_loss(context, &options.neck, &state->neck, student, teacher, neck, 2);
 
-    if (options->head == HEAD_OFF)
-        return neck;
-    return df_add(context->tape, neck, df_head_loss(context, &options->head_kl, "defeat.pos", "defeat.neg", student, teacher));
+    if (options.backbone.stages.count)
+        loss = df_add(tape, loss, df_backbone_loss(context, &options.backbone, &state->backbone, student, teacher, backbone, 2));
+    if (options.head.mode != DF_HEAD_OFF)
+        loss = df_add(tape, loss, df_head_loss(context, &options.head, "defeat", f, student, teacher));
+    return loss;
 }
 
 const struct df_distiller_class df_distiller_defeat = {
     .abi = DF_DISTILLER_ABI,
     .name = "defeat",
-    .summary = "decoupled foreground and background neck features, positive and negative anchors of the head",
+    .summary = "decoupled foreground and background features of neck and backbone, positive and negative rows of the head",
     .cite = "Guo et al., CVPR 2021, arXiv:2103.14475",
-    .needs = DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD,
+    .needs = DF_NEEDS_NECK | DF_NEEDS_BACKBONE | DF_NEEDS_OF_HEAD,
     .needs_of = defeat_needs,
     .options = defeat_options,
     .options_size = sizeof(struct defeat_options),
-    .state_size = sizeof(struct df_neck_state),
+    .state_size = sizeof(struct defeat_state),
     .init = defeat_init,
     .loss = defeat_loss,
 };

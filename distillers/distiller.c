@@ -46,6 +46,63 @@ const struct df_distiller_class *df_distiller_class_find(const char *name, struc
     return NULL;
 }
 
+/* ---- needs ---- */
+
+static unsigned needs_of(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector)
+{
+    const unsigned needs = class->needs_of ? class->needs_of(options) : class->needs;
+    const unsigned head = detector->offers & DF_OFFERS_ROI_HEAD ? DF_NEEDS_ROI_HEAD : DF_NEEDS_DENSE_HEAD;
+
+    return needs & DF_NEEDS_CLASS_HEAD ? (needs & ~(unsigned)DF_NEEDS_CLASS_HEAD) | head : needs;
+}
+
+/* The last option of the table without which `missing` would not be needed, or NULL. */
+static const char *who_asks(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
+                            unsigned missing)
+{
+    char *standard = df_calloc(1, class->options_size), *changed = df_malloc(class->options_size);
+    const char *name = NULL;
+
+    df_options_standard(class->options, standard);
+    for (const df_option *row = class->options; row->name; row++) {
+        memcpy(changed, options, class->options_size);
+        memcpy(changed + row->offset, standard + row->offset, df_option_bytes(row));
+        if (!(needs_of(class, changed, detector) & missing))
+            name = row->name;
+    }
+    free(standard);
+    free(changed);
+    return name;
+}
+
+static const char *part_name(unsigned bits)
+{
+    static const char *const names[] = { "a backbone", "a neck", "a dense head", "box deltas", "a RoI head" };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (bits & 1U << i)
+            return names[i];
+    return "an unknown part";
+}
+
+df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
+                             unsigned *needs, struct df_error *err)
+{
+    const unsigned all = needs_of(class, options, detector), missing = all & ~detector->offers;
+
+    if (missing) {
+        const char *option = who_asks(class, options, detector, missing);
+
+        return df_fail(err, DF_ERR_UNSUPPORTED, "distiller '%s'%s%s%s needs %s, which detector '%s' does not have%s", class->name,
+                       option ? ": option '" : "", option ? option : "", option ? "'" : "", part_name(missing), detector->name,
+                       option ? " [leave the option out or choose another detector]" : "");
+    }
+    *needs = all;
+    return DF_OK;
+}
+
+/* ---- plugins ---- */
+
 static df_status check_plugin(const char *path, const struct df_distiller_class *class, struct df_error *err)
 {
     if (class->abi != DF_DISTILLER_ABI)

@@ -6,12 +6,13 @@
 #include "detectors/detector.h"
 
 #define DF_DISTILLER_ABI 1
-enum { /* what must be captured of the teacher; the same bits as DF_OFFERS_* */
+enum { /* what must be captured of the teacher; but for the last, the same bits as DF_OFFERS_* */
        DF_NEEDS_BACKBONE = 1,
        DF_NEEDS_NECK = 2,
        DF_NEEDS_DENSE_HEAD = 4,
        DF_NEEDS_BOX_DELTAS = 8,
-       DF_NEEDS_ROI_HEAD = 16
+       DF_NEEDS_ROI_HEAD = 16,
+       DF_NEEDS_CLASS_HEAD = 32 /* the head that says the classes: the RoI head where the detector has one, else the dense head */
 };
 
 /* Given to init: what the two networks look like, and where adaptation layers are added. */
@@ -57,6 +58,10 @@ struct df_distiller_class {
 
 extern const struct df_distiller_class *const df_distiller_classes[];
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err);
+/* What these options need of that detector, DF_NEEDS_CLASS_HEAD resolved: only DF_OFFERS_* bits. Error: it does not offer that; names the
+ * option that asks for it. */
+df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
+                             unsigned *needs, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
 /* Its name, texts and option table: NULL if they are as they must be, else what is wrong. Plugins are asked when they are loaded. */

@@ -10,8 +10,8 @@ struct foreground_options {
 #define O struct foreground_options
 static const df_option foreground_options[] = {
     { "w", DF_REAL_OPTION(O, w), 4, 0, 1e4, "weight of object regions", NULL, NULL, NULL },
-    DF_NECK_ROWS(O, neck),
-    DF_MASK_ROWS(O, neck),
+    DF_NECK_ROWS(O, neck, NULL, "adapt!=none"),
+    DF_MASK_ROWS(O, neck, NULL, NULL),
     { 0 },
 };
 #undef O
@@ -27,7 +27,7 @@ static df_tensor *foreground_loss(const struct df_distill_context *context, cons
                                   const struct df_detection_state *teacher)
 {
     const struct foreground_options *options = context->options;
-    const struct df_neck_term term = { "foreground.neck", options->w, DF_REGION_FOREGROUND };
+    const struct df_feature_term term = { "foreground.neck", options->w, DF_REGION_FOREGROUND };
 
     return df_neck_loss(context, &options->neck, context->state, student, teacher, &term, 1);
 }

@@ -10,7 +10,7 @@ struct full_feature_options {
 #define O struct full_feature_options
 static const df_option full_feature_options[] = {
     { "w", DF_REAL_OPTION(O, w), 3, 0, 1e4, "weight of the neck term", NULL, NULL, NULL },
-    DF_NECK_ROWS(O, neck),
+    DF_NECK_ROWS(O, neck, NULL, "adapt!=none"),
     { 0 },
 };
 #undef O
@@ -26,7 +26,7 @@ static df_tensor *full_feature_loss(const struct df_distill_context *context, co
                                     const struct df_detection_state *teacher)
 {
     const struct full_feature_options *options = context->options;
-    const struct df_neck_term term = { "full_feature.neck", options->w, DF_REGION_ALL };
+    const struct df_feature_term term = { "full_feature.neck", options->w, DF_REGION_ALL };
 
     return df_neck_loss(context, &options->neck, context->state, student, teacher, &term, 1);
 }

@@ -1,10 +1,14 @@
 /* Masks from ground-truth boxes. Level assignment and the rounding "authors" are those of the DeFeat authors' code (legacy "+1" sizes, end
  * exclusive, a box that is thin in one direction marks a single cell). Deviations: the finest scale follows the image size instead of
- * being 56 pixels at any size; a box that begins on the last border marks the last cell, where theirs would index outside. */
+ * being 56 pixels at any size; a box that begins on the last border marks the last cell, where theirs would index outside; sizes are
+ * resized with whole numbers, where theirs rounds a quotient. */
 #include "distillers/masks.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "core/base/portable_math.h"
+#include "core/geometry/box.h"
 
 size_t df_level_of(struct df_box box, double finest_scale, size_t levels)
 {
@@ -32,19 +36,69 @@ static bool cell_range(double begin, double end, double stride, size_t cells, en
     return true;
 }
 
-void df_mask_box(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding)
+/* Cells [x[0], x[1]) x [y[0], y[1]) of a box; false: none. */
+static bool box_range(size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding, size_t x[2], size_t y[2], bool *thin)
 {
-    size_t x[2], y[2];
     bool thin_x, thin_y;
 
     if (!cell_range((double)box.x0, (double)box.x1, stride, w, rounding, x, &thin_x) ||
         !cell_range((double)box.y0, (double)box.y1, stride, h, rounding, y, &thin_y))
-        return;
-    if (thin_x || thin_y)
+        return false;
+    *thin = thin_x || thin_y;
+    if (*thin)
         x[1] = x[0] + 1, y[1] = y[0] + 1;
+    return true;
+}
+
+void df_mask_box(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding)
+{
+    size_t x[2], y[2];
+    bool thin;
+
+    if (!box_range(h, w, box, stride, rounding, x, y, &thin))
+        return;
     for (size_t row = y[0]; row < y[1]; row++) {
         for (size_t column = x[0]; column < x[1]; column++)
             mask[row * w + column] = 1;
+    }
+}
+
+/* exp(-((i - c)/c)^2 / 2), c = cells / 2 */
+static double bell(size_t i, size_t cells)
+{
+    const double c = (double)cells / 2, z = ((double)i - c) / c;
+
+    return df_exp(-0.5 * z * z);
+}
+
+void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding)
+{
+    size_t x[2], y[2];
+    bool thin;
+
+    if (!box_range(h, w, box, stride, rounding, x, y, &thin))
+        return;
+    for (size_t row = y[0]; row < y[1]; row++) {
+        for (size_t column = x[0]; column < x[1]; column++) {
+            df_real *cell = &mask[row * w + column];
+            const df_real value = thin ? 1 : (df_real)(bell(column - x[0], x[1] - x[0]) * bell(row - y[0], y[1] - y[0]));
+
+            *cell = value > *cell ? value : *cell;
+        }
+    }
+}
+
+void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou)
+{
+    double most = 0;
+
+    for (size_t a = 0; a < cells * per_cell; a++) {
+        iou[a] = df_box_iou(anchor[a], box);
+        most = (double)iou[a] > most ? (double)iou[a] : most;
+    }
+    for (size_t a = 0; a < cells * per_cell; a++) {
+        if ((double)iou[a] > share * most)
+            mask[a / per_cell] = 1;
     }
 }
 
@@ -55,48 +109,120 @@ double df_finest_scale(const struct df_detection_state *state)
     return 56 * (double)side / 800;
 }
 
-static df_shape mask_shape(const struct df_detection_state *state, size_t level)
+/* Which objects of image n an anchor of this level learns: [objects] */
+static bool *objects_matched(df_tape *tape, const struct df_detection_state *student, size_t n, size_t level)
 {
-    df_shape shape = state->neck[level].feature->shape;
+    const size_t objects = student->images->truth[n].count;
+    bool *found = df_tape_host(tape, (objects + 1) * sizeof *found);
+    size_t first = n * student->anchors;
 
-    shape.c = 1;
-    return shape;
+    for (size_t l = 0; l < level; l++)
+        first += student->level_anchors[l];
+    memset(found, 0, objects * sizeof *found);
+    for (size_t a = first; a < first + student->level_anchors[level]; a++) {
+        if (student->label[a] >= 0)
+            found[student->matched[a]] = true;
+    }
+    return found;
 }
 
-df_tensor *df_mask_ground_truth(df_tape *tape, const struct df_detection_state *student, size_t level, enum df_level_rule rule,
-                                enum df_rounding rounding)
+/* Which objects of image n mark this level: [objects] */
+static bool *objects_on_level(df_tape *tape, const struct df_detection_state *student, size_t n, size_t level, int rule)
 {
-    const df_shape shape = mask_shape(student, level);
-    const size_t cells = shape.h * shape.w;
-    const double finest = df_finest_scale(student);
-    df_real *mask = df_tape_host(tape, df_count(shape) * sizeof *mask);
+    const struct df_ground_truth *truth = &student->images->truth[n];
+    bool *found;
 
-    memset(mask, 0, df_count(shape) * sizeof *mask);
-    for (size_t n = 0; n < shape.n; n++) {
+    if (rule == DF_LEVEL_MATCHED)
+        return objects_matched(tape, student, n, level);
+    found = df_tape_host(tape, (truth->count + 1) * sizeof *found);
+    for (size_t i = 0; i < truth->count; i++)
+        found[i] = rule == DF_LEVEL_ALL || df_level_of(truth->boxes[i], df_finest_scale(student), student->levels) == level;
+    return found;
+}
+
+static const struct df_box *level_anchor(const struct df_detection_state *student, size_t level)
+{
+    const struct df_box *anchor = student->anchor;
+
+    for (size_t l = 0; l < level; l++)
+        anchor += student->level_anchors[l];
+    return anchor;
+}
+
+static df_real *zeros(df_tape *tape, size_t count)
+{
+    df_real *mask = df_tape_host(tape, count * sizeof *mask);
+
+    memset(mask, 0, count * sizeof *mask);
+    return mask;
+}
+
+df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student, size_t level, const struct df_mask_options *options)
+{
+    const df_shape map = student->neck[level].feature->shape;
+    const size_t cells = map.h * map.w, anchors = student->level_anchors[level];
+    const double stride = (double)student->neck[level].stride;
+    const enum df_rounding rounding = (enum df_rounding)options->rounding;
+    df_real *mask = zeros(tape, map.n * cells);
+    float *iou = options->kind == DF_MASK_ROI ? df_tape_host(tape, anchors * sizeof *iou) : NULL;
+
+    for (size_t i = 0; options->kind == DF_MASK_ONE && i < map.n * cells; i++)
+        mask[i] = 1;
+    for (size_t n = 0; options->kind != DF_MASK_ONE && n < map.n; n++) {
         const struct df_ground_truth *truth = &student->images->truth[n];
+        const bool *marks = objects_on_level(tape, student, n, level, options->level_rule);
+        df_real *own = mask + n * cells;
 
         for (size_t i = 0; i < truth->count; i++) {
-            if (rule == DF_LEVEL_ALL || df_level_of(truth->boxes[i], finest, student->levels) == level)
-                df_mask_box(mask + n * cells, shape.h, shape.w, truth->boxes[i], (double)student->neck[level].stride, rounding);
+            if (!marks[i])
+                continue;
+            if (options->kind == DF_MASK_GT)
+                df_mask_box(own, map.h, map.w, truth->boxes[i], stride, rounding);
+            else if (options->kind == DF_MASK_GAUSSIAN)
+                df_mask_gaussian(own, map.h, map.w, truth->boxes[i], stride, rounding);
+            else
+                df_mask_roi(own, cells, level_anchor(student, level), anchors / cells, truth->boxes[i], options->roi_share, iou);
         }
     }
-    return df_tensor_from(tape, shape, mask);
+    return mask;
 }
 
-df_tensor *df_mask_ones(df_tape *tape, const struct df_detection_state *student, size_t level)
+df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding)
 {
-    const df_shape shape = mask_shape(student, level);
-    df_real *mask = df_tape_host(tape, df_count(shape) * sizeof *mask);
+    const struct df_mask_options every = { .kind = DF_MASK_GT, .level_rule = DF_LEVEL_ALL, .rounding = rounding };
+    const df_shape finest = student->neck[0].feature->shape;
+    const df_real *from = df_mask_objects(tape, student, 0, &every);
+    df_real *mask = zeros(tape, df_pixels(map)), *to = mask;
 
-    for (size_t i = 0; i < df_count(shape); i++)
-        mask[i] = 1;
-    return df_tensor_from(tape, shape, mask);
+    for (size_t n = 0; n < map.n; n++) {
+        for (size_t y = 0; y < map.h; y++) {
+            const df_real *row = from + (n * finest.h + y * finest.h / map.h) * finest.w;
+
+            for (size_t x = 0; x < map.w; x++)
+                *to++ = row[x * finest.w / map.w];
+        }
+    }
+    return mask;
 }
 
-df_tensor *df_mask_inverse(df_tape *tape, const df_tensor *mask)
+df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_batch *images,
+                          size_t stride, double *cells)
 {
-    const df_real one = 1;
-    df_tensor *ones = df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, &one);
+    df_real *mask = df_tape_host(tape, df_pixels(map) * sizeof *mask), *to = mask;
 
-    return df_sub(tape, ones, df_tensor_view(tape, mask->shape, mask->data));
+    DF_ASSERT(region == DF_REGION_ALL || objects);
+    for (size_t n = 0; n < map.n; n++) {
+        cells[n] = 0;
+        for (size_t y = 0; y < map.h; y++) {
+            for (size_t x = 0; x < map.w; x++, to++) {
+                const df_real object = region == DF_REGION_ALL ? 1 : objects[to - mask];
+
+                *to = region == DF_REGION_BACKGROUND ? 1 - object : object;
+                if (images && (y * stride >= images->valid_h[n] || x * stride >= images->valid_w[n]))
+                    *to = 0;
+                cells[n] += (double)*to;
+            }
+        }
+    }
+    return df_tensor_from(tape, (df_shape){ map.n, map.h, map.w, 1 }, mask);
 }

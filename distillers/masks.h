@@ -1,22 +1,41 @@
-/* Masks over the cells of a feature map, one value per pixel, made on the host. ../reference of the formulas: the DeFeat authors' code,
- * where the comment says so. */
+/* Masks over the cells of a feature map, one weight per cell, made on the host. Source of the formulas: the DeFeat authors' code, where the
+ * comment says so. */
 #ifndef DF_DISTILLERS_MASKS_H
 #define DF_DISTILLERS_MASKS_H
 #include "detectors/detector.h"
 
-enum df_level_rule { DF_LEVEL_FPN, DF_LEVEL_ALL };     /* "fpn|all" */
-enum df_rounding { DF_ROUND_AUTHORS, DF_ROUND_COVER }; /* "authors|cover" */
+enum df_level_rule { DF_LEVEL_FPN, DF_LEVEL_MATCHED, DF_LEVEL_ALL };          /* "fpn|matched|all" */
+enum df_rounding { DF_ROUND_AUTHORS, DF_ROUND_COVER };                        /* "authors|cover" */
+enum df_mask_kind { DF_MASK_GT, DF_MASK_ROI, DF_MASK_GAUSSIAN, DF_MASK_ONE }; /* "gt|roi|gaussian|one" */
+enum df_region { DF_REGION_ALL, DF_REGION_FOREGROUND, DF_REGION_BACKGROUND }; /* weight 1, m, 1 - m */
+
+struct df_mask_options {
+    int kind, level_rule, rounding;
+    double roi_share; /* of an object's best anchor's IoU */
+};
 
 /* clamp(floor(log2(sqrt((x1-x0+1)(y1-y0+1)) / finest_scale + 1e-6)), 0, levels - 1); the authors: finest_scale = 56, levels = 5 */
 size_t df_level_of(struct df_box box, double finest_scale, size_t levels);
 /* Sets to 1 the cells of box in mask [h][w]. authors: int() truncation, end exclusive, a box that is thin in cells marks one cell;
  * cover: floor of the start to ceil of the end. Clipped to the map. */
 void df_mask_box(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding);
+/* Raises the same cells to exp(-((x - cx)/cx)^2 / 2) exp(-((y - cy)/cy)^2 / 2), x = 0 .. cells - 1 from the box's first, cx = half its cells;
+ * a box that is thin in cells raises one to 1. (TADF's mask in the authors' code.) */
+void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding);
+/* Sets to 1 the cells [cells] any of whose anchors overlaps box by more than share * the largest IoU of anchor [cells * per_cell] with box
+ * (Wang et al., CVPR 2019: share 0.5). iou: room for every anchor. */
+void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou);
 /* 56 scaled to the image size: 56 * min(canvas_h, canvas_w) / 800 */
 double df_finest_scale(const struct df_detection_state *state);
-/* Ground-truth mask of one level, [N,h,w,1] as a constant on the tape. */
-df_tensor *df_mask_ground_truth(df_tape *tape, const struct df_detection_state *student, size_t level, enum df_level_rule rule,
-                                enum df_rounding rounding);
-df_tensor *df_mask_ones(df_tape *tape, const struct df_detection_state *student, size_t level);
-df_tensor *df_mask_inverse(df_tape *tape, const df_tensor *mask); /* 1 - m */
+
+/* Object weights of one level, [N,h,w] on the host until the tape's reset. An object marks, by level_rule: the level of its size, those of
+ * the anchors that learn it (none, if there is none), or all. */
+df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student, size_t level, const struct df_mask_options *options);
+/* Object weights [N,h,w] for a backbone map of another size: boxes of all objects on the finest level's map, then nearest: row y of h takes
+ * row floor(y H / h). */
+df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding);
+/* The weights of a region, [N,h,w,1] on the tape, and in cells [N] their sum per image. objects: NULL for DF_REGION_ALL. images: cells that
+ * lie wholly outside of their image's valid region weigh 0; NULL: they are like any other. */
+df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_batch *images,
+                          size_t stride, double *cells);
 #endif

@@ -29,7 +29,7 @@ static void add_data(const struct df_table *table, struct df_text *out)
             df_csv_add_real(out, p ? NAN : d->low, false);
             df_csv_add_real(out, p ? NAN : d->high, false);
             df_csv_add_int(out, line->inside_noise, false);
-            df_csv_add_int(out, l == table->baseline, false);
+            df_csv_add_int(out, l == line->baseline, false);
             df_csv_add(out, line->label, false);
             df_csv_add(out, line->axes, false);
             df_text_add(out, "\n");
@@ -172,9 +172,9 @@ static void add_caption(const struct df_table *table, size_t height, struct df_t
                  "0.012,screen %.5f %s\n",
                  40.0 / (double)height, style);
     df_text_add(out, "set label 3 'Right: difference to '.");
-    df_script_quote(out, table->line[table->baseline].label);
-    df_text_addf(out, ".', paired by seed, with its 95 %% interval; hollow and grey: inside the noise.' at screen 0.012,screen %.5f %s\n",
-                 18.0 / (double)height, style);
+    df_script_quote(out, table->line[table->line[0].baseline].label);
+    df_text_addf(out, ".'%s, paired by seed, with its 95 %% interval; hollow and grey: inside the noise.' at screen 0.012,screen %.5f %s\n",
+                 table->line[0].variant[0] ? " of the same variant" : "", 18.0 / (double)height, style);
 }
 
 df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name, struct df_error *err)

@@ -100,7 +100,7 @@ static void add_panel(const struct df_table_request *request, size_t line, struc
 {
     static const char *const colors[] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00" };
     const char *color = colors[line % (sizeof colors / sizeof *colors)];
-    const bool alone = line == request->baseline;
+    const bool alone = line == request->line[line].baseline;
 
     df_text_add(out, "set title ");
     df_script_quote(out, request->line[line].label);
@@ -110,7 +110,7 @@ static void add_panel(const struct df_table_request *request, size_t line, struc
     }
     df_text_add(out, " font ',11' offset 0,-0.5\nplot ");
     for (int own = alone ? 1 : 0; own < 2; own++) {
-        const size_t l = own ? line : request->baseline;
+        const size_t l = own ? line : request->line[line].baseline;
         const char *c = alone ? "#777777" : own ? color : "#777777";
 
         df_text_addf(out,
@@ -132,7 +132,7 @@ static void add_caption(const struct df_table_request *request, size_t height, s
     df_script_quote(out, request->title);
     df_text_addf(out, " at screen 0.5,screen %.5f center font ',14'\n", 1 - 22.0 / (double)height);
     df_text_add(out, "set label 2 'mAP on the tuning split. Lines: mean over seeds; bands: one standard deviation; grey: '.");
-    df_script_quote(out, request->line[request->baseline].label);
+    df_script_quote(out, request->line[request->line[0].baseline].label);
     df_text_addf(out, ".'.' at screen 0.012,screen %.5f left font ',10' textcolor rgb '#444444'\n", 18.0 / (double)height);
 }
 
@@ -202,7 +202,7 @@ df_status df_plot_curves(const struct df_journal *journal, const struct df_table
     for (size_t l = 0; l < request->lines; l++) {
         fill_curve(journal, request, l, &curves[l]);
         points += curves[l].points;
-        if (!curves[l].points || (l == request->baseline && request->lines > 1))
+        if (!curves[l].points || (l == request->line[l].baseline && request->lines > 1))
             continue;
         if (panels < MOST_PANELS)
             panel[panels++] = l;
@@ -210,7 +210,7 @@ df_status df_plot_curves(const struct df_journal *journal, const struct df_table
             left_out++;
     }
     if (points && !panels)
-        panel[panels++] = request->baseline;
+        panel[panels++] = request->line[0].baseline;
     if (left_out)
         df_warn("curves: %zu of %zu methods are not drawn (at most %d panels); the CSV has them", left_out, request->lines, MOST_PANELS);
     add_data(request, curves, &data);

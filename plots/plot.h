@@ -12,4 +12,6 @@ df_status df_plot_curves(const struct df_journal *journal, const struct df_table
  * left out; fewer than 2x2 cells: DF_ERR_UNSUPPORTED. */
 df_status df_plot_heat(const struct df_table *table, const char *axis_x, const char *axis_y, const char *folder, const char *name,
                        struct df_error *err);
+/* Paired differences over the variants of a spec, a line per method; fewer than two variants, or no difference yet: DF_ERR_UNSUPPORTED. */
+df_status df_plot_gain(const struct df_table *table, const char *folder, const char *name, struct df_error *err);
 #endif

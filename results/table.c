@@ -184,6 +184,8 @@ static void fill_lines(const struct df_journal *journal, const struct df_table_r
 
         line->label = keep(table->memory, request->line[l].label, strlen(request->line[l].label));
         line->axes = keep(table->memory, request->line[l].axes, strlen(request->line[l].axes));
+        line->variant = request->line[l].variant ? keep(table->memory, request->line[l].variant, strlen(request->line[l].variant)) : "";
+        line->baseline = request->line[l].baseline;
         line->expected = request->line[l].runs;
         find_rows(journal, &request->line[l], request->semantics, line, &rows[l]);
         fill_metrics(line, &rows[l], table->memory);
@@ -196,10 +198,10 @@ static void fill_lines(const struct df_journal *journal, const struct df_table_r
         line->classes = classes;
         line->class_name = names;
         fill_classes(line, &rows[l], table->memory);
-        if (l == request->baseline)
+        if (l == line->baseline)
             line->difference = (struct df_interval){ .mean = NAN, .sd = NAN, .low = NAN, .high = NAN };
         else
-            fill_difference(line, &rows[l], &rows[request->baseline]);
+            fill_difference(line, &rows[l], &rows[line->baseline]);
     }
     for (size_t l = 0; l < request->lines; l++)
         free(rows[l].row);
@@ -210,9 +212,12 @@ df_status df_table_build(const struct df_journal *journal, const struct df_table
                          struct df_error *err)
 {
     *out = NULL;
-    if (request->lines == 0 || request->baseline >= request->lines)
-        return df_fail(err, DF_ERR_USAGE, "a table of %zu lines with line %zu as its baseline: expected at least one line", request->lines,
-                       request->baseline);
+    if (request->lines == 0)
+        return df_fail(err, DF_ERR_USAGE, "a table of no lines: expected at least one");
+    for (size_t l = 0; l < request->lines; l++)
+        if (request->line[l].baseline >= request->lines)
+            return df_fail(err, DF_ERR_USAGE, "a table of %zu lines, where line %zu has line %zu as its baseline", request->lines, l,
+                           request->line[l].baseline);
     struct df_table *table = df_calloc(1, sizeof *table);
 
     table->memory = df_calloc(1, sizeof *table->memory);
@@ -222,7 +227,6 @@ df_status df_table_build(const struct df_journal *journal, const struct df_table
     memset(table->line, 0, table->lines * sizeof *table->line);
     table->title = keep(table->memory, request->title ? request->title : "", request->title ? strlen(request->title) : 0);
     table->teacher = keep(table->memory, request->teacher ? request->teacher : "", request->teacher ? strlen(request->teacher) : 0);
-    table->baseline = request->baseline;
     fill_lines(journal, request, table);
     *out = table;
     return DF_OK;

@@ -1,5 +1,5 @@
 /* Tables over the journal. A table has one line per (label, axes) in the order the spec lists them; the baseline is the first line without
- * distillers. A paired difference uses the seeds that both lines have; one whose interval holds 0 is marked as inside the noise ("~"). */
+ * distillers, in every variant of the spec its own. A paired difference uses the seeds that both lines have; one whose interval holds 0 is marked as inside the noise ("~"). */
 #ifndef DF_RESULTS_TABLE_H
 #define DF_RESULTS_TABLE_H
 #include "core/base/text.h"
@@ -14,13 +14,15 @@ struct df_table_request { /* what should be there: the spec's cells, in order */
         size_t runs;
         const char *const *run; /* [runs] ids, one per seed */
         const int64_t *seed;
+        size_t baseline;     /* index of the line that its differences are to */
+        const char *variant; /* the first word of axes; "" or NULL: the spec has no variants */
     } * line;
-    size_t baseline; /* index of the line that differences are to */
     int64_t semantics;
     const char *teacher; /* "" or a line about the teacher: "teacher 45.1 mAP" */
 };
 struct df_table_line {
-    const char *label, *axes;
+    const char *label, *axes, *variant;
+    size_t baseline; /* line */
     size_t expected, failed, stale;
     struct df_interval metric[DF_METRICS]; /* in percent points (x100) */
     struct df_interval difference;         /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
@@ -37,7 +39,6 @@ struct df_table {
     struct df_table_line *line;
     struct df_arena *memory;
     const char *title, *teacher;
-    size_t baseline;
 };
 
 df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out,

@@ -140,8 +140,9 @@ static void add_absent(const struct df_table_line *line, struct df_text *out)
 static void add_notes(const struct df_table *table, bool classes, struct df_text *out)
 {
     df_text_addf(out, "mAP in percent, mean " PLUS_MINUS " half of the 95 %% interval over n seeds (Student t); sd: standard deviation.\n");
-    df_text_addf(out, "difference: to '%s', paired by seed; ~ marks one inside the noise (its interval holds 0, or fewer than 2 pairs).\n",
-                 table->line[table->baseline].label);
+    df_text_addf(out,
+                 "difference: to '%s'%s, paired by seed; ~ marks one inside the noise (its interval holds 0, or fewer than 2 pairs).\n",
+                 table->line[table->line[0].baseline].label, table->line[0].variant[0] ? " of the same variant" : "");
     if (classes && table->line[0].classes)
         df_text_add(out, "Columns after APl: AP of each class.\n");
     for (size_t l = 0; l < table->lines; l++)
@@ -356,7 +357,7 @@ static void print_csv(const struct df_table *table, bool classes, struct df_text
         for (size_t m = 0; m < DF_METRICS; m++)
             add_interval(out, &line->metric[m]);
         add_interval(out, &line->difference);
-        df_text_addf(out, ",%zu,%s", line->difference.n, l == table->baseline ? "" : line->inside_noise ? "1" : "0");
+        df_text_addf(out, ",%zu,%s", line->difference.n, l == line->baseline ? "" : line->inside_noise ? "1" : "0");
         df_csv_add_real(out, line->seconds, false);
         for (size_t k = 0; classes && k < line->classes; k++)
             add_interval(out, &line->class_ap[k]);

@@ -1,6 +1,7 @@
 /* `defeat bench [SPEC]`: how fast a spec's student trains here, plain and distilled, against what this machine can do, and where the time
  * goes. The teacher is untrained (its numbers do not matter to the clock) and the data few; both live in a scratch folder. Plain and
- * distilled steps alternate, so that what else the machine does falls on both; the median is reported. */
+ * distilled steps alternate, so that what else the machine does falls on both; medians are reported. What distilling costs outside
+ * convolutions and matrix products is told by the profiled steps alone: each step's time less its own convolutions. */
 #include <ftw.h>
 #include <math.h>
 #include <stdio.h>
@@ -34,7 +35,8 @@ struct side {
     struct df_trainer *trainer;
     double *seconds;                             /* [steps], sorted */
     double median, fastest, flops, convolutions; /* convolutions: seconds a step, profiled */
-    double profiled;                             /* seconds a step while profiling */
+    double profiled, host;                       /* seconds a step while profiling; of them on the host, outside the device's work */
+    double rest[PROFILED_STEPS];                 /* seconds of the profiled steps outside convolutions and matrix products, sorted */
     struct df_profile_entry profile[DF_PROFILE_MAX];
     size_t entries;
 };
@@ -179,6 +181,19 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
 
 static bool is_convolution(const char *name) { return strncmp(name, "conv_", 5) == 0 || strcmp(name, "matmul") == 0; }
 
+static double convolution_seconds(const struct side *side)
+{
+    const struct df_device *device = side->trainer->model.device;
+    double seconds = 0;
+
+    for (size_t i = 0; i < device->profile_count; i++)
+        if (is_convolution(device->profile[i].name))
+            seconds += device->profile[i].seconds;
+    return seconds;
+}
+
+static bool is_host(const char *name) { return strncmp(name, "host: ", 6) == 0; }
+
 static int slowest_first(const void *a, const void *b)
 {
     const struct df_profile_entry *x = a, *y = b;
@@ -189,14 +204,18 @@ static int slowest_first(const void *a, const void *b)
 static void read_profile(struct side *side)
 {
     struct df_device *device = side->trainer->model.device;
+    double on_device = 0;
 
     for (size_t i = 0; i < device->profile_count; i++) {
         if (!device->profile[i].calls)
             continue;
         side->profile[side->entries++] = device->profile[i];
-        if (is_convolution(device->profile[i].name))
-            side->convolutions += device->profile[i].seconds / PROFILED_STEPS;
+        if (!is_host(device->profile[i].name))
+            on_device += device->profile[i].seconds / PROFILED_STEPS;
     }
+    side->host = side->profiled - on_device;
+    side->convolutions = convolution_seconds(side) / PROFILED_STEPS;
+    qsort(side->rest, PROFILED_STEPS, sizeof *side->rest, rising);
     df_device_profile(device, false);
     qsort(side->profile, side->entries, sizeof *side->profile, slowest_first);
 }
@@ -207,10 +226,14 @@ static df_status profile_steps(struct bench *bench, struct df_error *err)
         df_device_profile(bench->side[k].trainer->model.device, true);
     for (int i = 0; i < PROFILED_STEPS; i++)
         for (size_t k = 0; k < bench->sides; k++) {
-            const double start = df_now();
+            struct side *side = &bench->side[k];
+            const double convolutions = convolution_seconds(side), start = df_now();
 
-            DF_TRY(df_trainer_step(bench->side[k].trainer, err));
-            bench->side[k].profiled += (df_now() - start) / PROFILED_STEPS;
+            DF_TRY(df_trainer_step(side->trainer, err));
+            const double seconds = df_now() - start;
+
+            side->profiled += seconds / PROFILED_STEPS;
+            side->rest[i] = seconds - (convolution_seconds(side) - convolutions);
         }
     for (size_t k = 0; k < bench->sides; k++)
         read_profile(&bench->side[k]);
@@ -219,12 +242,10 @@ static df_status profile_steps(struct bench *bench, struct df_error *err)
 
 static double images_per_second(const struct side *side) { return (double)side->trainer->cell->schedule.batch / side->median; }
 
-/* What distilling costs besides the convolutions of adaptation layers, as a share of a plain step. */
-static double distilling_cost(const struct bench *bench)
+/* What distilling costs besides the convolutions of adaptation layers and the matrix products of RoI heads, in seconds. */
+static double distilling_rest(const struct bench *bench)
 {
-    const struct side *plain = &bench->side[0], *distilled = &bench->side[1];
-
-    return (distilled->median - plain->median - (distilled->convolutions - plain->convolutions)) / plain->median;
+    return bench->side[1].rest[PROFILED_STEPS / 2] - bench->side[0].rest[PROFILED_STEPS / 2];
 }
 
 static void print_side(const struct bench *bench, const struct side *side)
@@ -252,8 +273,10 @@ static void print_profile(const struct side *side)
             printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
         printf("\n");
     }
-    printf("  %-28s %8.3f ms %5.1f %%\n", "outside the device", 1e3 * (side->profiled - inside),
+    printf("  %-28s %8.3f ms %5.1f %%\n", "host: all else", 1e3 * (side->profiled - inside),
            100 * (side->profiled - inside) / side->profiled);
+    printf("  on the host in all %.2f ms, %.1f %% of the step; convolutions and matrix products %.2f ms, %.1f %%\n", 1e3 * side->host,
+           100 * side->host / side->profiled, 1e3 * side->convolutions, 100 * side->convolutions / side->profiled);
 }
 
 static void print_text(const struct bench *bench)
@@ -271,9 +294,9 @@ static void print_text(const struct bench *bench)
     for (size_t k = 0; k < bench->sides; k++)
         print_side(bench, &bench->side[k]);
     if (bench->sides == 2)
-        printf("distilling   %.2f ms more, %.2f of them in convolutions; the rest is %.1f %% of a plain step\n",
-               1e3 * (bench->side[1].median - bench->side[0].median), 1e3 * (bench->side[1].convolutions - bench->side[0].convolutions),
-               100 * distilling_cost(bench));
+        printf("distilling   %.2f ms more; outside convolutions and matrix products %.2f ms more, %.1f %% of a plain step\n",
+               1e3 * (bench->side[1].median - bench->side[0].median), 1e3 * distilling_rest(bench),
+               100 * distilling_rest(bench) / bench->side[0].median);
     printf("memory       %.0f MB anonymous at the peak, both students together\n", (double)df_anonymous_peak_bytes() / 1e6);
     for (size_t k = 0; k < bench->sides; k++)
         print_profile(&bench->side[k]);
@@ -290,6 +313,9 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
     cJSON_AddNumberToObject(object, "flops", side->flops);
     cJSON_AddNumberToObject(object, "gflops", side->flops / side->median / 1e9);
     cJSON_AddNumberToObject(object, "share_of_peak", side->flops / side->median / 1e9 / bench->peak);
+    cJSON_AddNumberToObject(object, "profiled_seconds", side->profiled);
+    cJSON_AddNumberToObject(object, "host_seconds", side->host);
+    cJSON_AddNumberToObject(object, "convolution_seconds", side->convolutions);
     profile = cJSON_AddArrayToObject(object, "profile");
     for (size_t i = 0; i < side->entries; i++) {
         cJSON *row = cJSON_CreateObject();
@@ -305,7 +331,8 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
 
 static void print_json(const struct bench *bench)
 {
-    const struct df_cell *cell = bench->side[0].trainer->cell;
+    const struct df_trainer *trainer = bench->side[0].trainer;
+    const struct df_cell *cell = trainer->cell;
     struct df_text text = DF_TEXT_INIT;
     cJSON *root = cJSON_CreateObject();
     char machine[256];
@@ -318,11 +345,12 @@ static void print_json(const struct bench *bench)
     cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
     cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
     cJSON_AddNumberToObject(root, "steps", (double)bench->steps);
+    cJSON_AddNumberToObject(root, "parameters", (double)df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters));
     cJSON_AddNumberToObject(root, "peak_anonymous_bytes", (double)df_anonymous_peak_bytes());
     cJSON_AddItemToObject(root, "plain", side_json(bench, &bench->side[0]));
     if (bench->sides == 2) {
         cJSON_AddItemToObject(root, "distilled", side_json(bench, &bench->side[1]));
-        cJSON_AddNumberToObject(root, "distilling_share", distilling_cost(bench));
+        cJSON_AddNumberToObject(root, "distilling_share", distilling_rest(bench) / bench->side[0].median);
     }
     df_json_canonical(root, &text);
     puts(df_text_get(&text));

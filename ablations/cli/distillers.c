@@ -28,6 +28,7 @@ static void add_needs(const struct df_distiller_class *class, struct df_text *te
                   { DF_NEEDS_NECK, "neck" },
                   { DF_NEEDS_DENSE_HEAD, "dense head" },
                   { DF_NEEDS_BOX_DELTAS, "box deltas" },
+                  { DF_NEEDS_CLASS_HEAD, "class head" },
                   { DF_NEEDS_ROI_HEAD, "RoI head" } };
     const char *separator = "";
 

@@ -1,4 +1,4 @@
-/* `defeat plot SPEC`: bars, learning curves and, where the spec asks for it, a heat map. */
+/* `defeat plot SPEC`: bars, learning curves and, where the spec has them, a heat map of two axes and the gains over its variants. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +42,11 @@ static df_status plot_all(const struct df_table_source *source, const char *fold
     }
     if (status == DF_OK && spec->heat_x[0] && spec->heat_y[0])
         report(folder, "heat");
+    if (status == DF_OK && spec->variants > 1) {
+        status = df_plot_gain(table, folder, "gain", err);
+        if (status == DF_OK)
+            report(folder, "gain");
+    }
     df_table_free(table);
     return status;
 }
@@ -65,7 +70,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_plot = {
     .name = "plot",
-    .summary = "bars, learning curves and heat map as SVG and PNG",
+    .summary = "bars, learning curves, heat map and gains over variants as SVG and PNG",
     .usage = "defeat plot SPEC [--output FOLDER]",
     .example = "defeat plot ablations/specs/reproduce-table.json",
     .options = options_table,

@@ -2,6 +2,7 @@
  * cache. `defeat sweep` does this by itself. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ablations/cli/running.h"
 #include "ablations/run/teacher.h"
@@ -12,13 +13,12 @@ struct prepare_options {
     char id[DF_STRING_MAX];
 };
 enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE };
-static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct prepare_options, common),
-    { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 2, "what to prepare", .choices = "all|teacher|cache" },
-    { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
-      "the run id that the first cell with a teacher must have, else nothing is prepared; \"\": any", .text = "" },
-    { 0 }
-};
+static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct prepare_options, common),
+                                           { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 2, "what to prepare",
+                                             .choices = "all|teacher|cache" },
+                                           { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
+                                             "only the variant whose first cell with a teacher has this run id; \"\": all", .text = "" },
+                                           { 0 } };
 
 /* A teacher from elsewhere may hold no number to compare with. */
 static df_status print_gate(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
@@ -33,30 +33,28 @@ static df_status print_gate(const struct df_cell *cell, const struct df_run_opti
     return status;
 }
 
-static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, struct df_error *err)
+static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
+                         struct df_error *err)
 {
+    const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
     struct df_run_options run;
     char *path = NULL;
-    const struct df_cell *first = df_spec_taught(spec);
 
-    if (!first)
-        return df_fail(err, DF_ERR_USAGE, "no method of '%s' needs a teacher: there is nothing to prepare", spec->name);
-    DF_TRY(df_running_same(spec, first, options->id, err));
     df_common_run(&options->common, &run);
     if (options->stage != STAGE_CACHE) {
-        if (spec->teacher) {
-            DF_TRY(df_teacher_ensure(spec->teacher, &run, &path, err));
+        if (variant->teacher) {
+            DF_TRY(df_teacher_ensure(variant->teacher, &run, &path, err));
             printf("teacher: %s\n", path);
             free(path);
         }
-        DF_TRY(df_teacher_gate(first, &run, err));
-        DF_TRY(print_gate(first, &run, err));
+        DF_TRY(df_teacher_gate(variant->first, &run, err));
+        DF_TRY(print_gate(variant->first, &run, err));
     }
     /* each set of needs has its own cache */
-    for (size_t i = 0; i < spec->count && options->stage != STAGE_TEACHER; i++) {
+    for (size_t i = begin; i < end && options->stage != STAGE_TEACHER; i++) {
         bool seen = spec->cell[i]->needs == 0;
 
-        for (size_t j = 0; j < i; j++)
+        for (size_t j = begin; j < i; j++)
             seen |= spec->cell[j]->needs == spec->cell[i]->needs;
         if (seen)
             continue;
@@ -64,6 +62,29 @@ static df_status prepare(const struct prepare_options *options, const struct df_
         printf("cache: %s\n", path ? path : "not used: the teacher runs live");
         free(path);
     }
+    return DF_OK;
+}
+
+/* Every variant with a teacher; with an id, the one whose first cell has it. */
+static df_status prepare_all(const struct prepare_options *options, const struct df_spec *spec, struct df_error *err)
+{
+    const struct df_spec_variant *chosen = NULL, *taught = NULL;
+
+    for (size_t v = 0; v < spec->variants; v++) {
+        const struct df_spec_variant *variant = &spec->variant[v];
+
+        if (variant->first && strcmp(variant->first->id, options->id) == 0)
+            chosen = variant;
+        if (variant->first)
+            taught = variant;
+    }
+    if (!taught)
+        return df_fail(err, DF_ERR_USAGE, "no method of '%s' needs a teacher: there is nothing to prepare", spec->name);
+    if (options->id[0] && !chosen)
+        return df_running_same(spec, taught->first, options->id, err);
+    for (size_t v = 0; v < spec->variants; v++)
+        if (spec->variant[v].first && (!chosen || chosen == &spec->variant[v]))
+            DF_TRY(prepare(options, spec, &spec->variant[v], err));
     return DF_OK;
 }
 
@@ -77,7 +98,7 @@ static int run(const void *values, int count, char *const *arguments)
     df_running_catch_signals();
     if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
-    const df_status status = prepare(options, spec, &err);
+    const df_status status = prepare_all(options, spec, &err);
 
     df_spec_free(spec);
     return status == DF_OK ? 0 : df_command_fail(&err);

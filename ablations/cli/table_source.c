@@ -7,24 +7,24 @@
 #include "core/base/file.h"
 #include "core/nn/checkpoint.h"
 
-static char *teacher_path(const struct df_spec *spec, const char *out)
+static char *teacher_path(const struct df_spec_variant *variant, const char *out)
 {
     struct df_text name = DF_TEXT_INIT;
 
-    if (spec->teacher)
-        df_text_addf(&name, "teachers/%s.safetensors", spec->teacher->id);
-    for (size_t i = 0; i < spec->count && !spec->teacher && !name.length; i++)
-        df_text_add(&name, spec->cell[i]->teacher_file);
-    char *path = !name.length ? NULL : spec->teacher ? df_path_join(out, name.data) : df_strdup(name.data);
+    if (!variant->teacher)
+        return variant->first ? df_strdup(variant->first->teacher_file) : NULL;
+    df_text_addf(&name, "teachers/%s.safetensors", variant->teacher->id);
+
+    char *path = df_path_join(out, name.data);
 
     df_text_release(&name);
     return path;
 }
 
 /* No teacher, or none trained yet: no line. */
-static void describe_teacher(const struct df_spec *spec, const char *out, struct df_text *line)
+static void describe_teacher(const struct df_spec_variant *variant, const char *out, struct df_text *line)
 {
-    char *path = teacher_path(spec, out);
+    char *path = teacher_path(variant, out);
     cJSON *metadata = NULL;
     double map;
 
@@ -32,21 +32,28 @@ static void describe_teacher(const struct df_spec *spec, const char *out, struct
         const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "map"));
 
         if (text && df_parse_real(text, &map) && map >= 0)
-            df_text_addf(line, "teacher: %.2f mAP", 100 * map);
+            df_text_addf(line, "%s%s%s%.2f mAP", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "",
+                         100 * map);
     }
     cJSON_Delete(metadata);
     free(path);
 }
 
-/* The first line with that label. */
-static df_status choose_baseline(const char *label, struct df_table_request *request, struct df_error *err)
+/* The first line with that label, of every variant. */
+static df_status choose_baseline(const char *label, const struct df_spec *spec, struct df_table_request *request, struct df_error *err)
 {
-    for (size_t line = 0; *label && line < request->lines; line++)
-        if (strcmp(request->line[line].label, label) == 0) {
-            request->baseline = line;
-            return DF_OK;
-        }
-    return *label ? df_fail(err, DF_ERR_USAGE, "--baseline '%s': no line of the table has this label", label) : DF_OK;
+    for (size_t v = 0; *label && v < spec->variants; v++) {
+        const size_t begin = spec->variant[v].line, end = begin + spec->variant[v].lines;
+        size_t chosen = begin;
+
+        while (chosen < end && strcmp(request->line[chosen].label, label) != 0)
+            chosen++;
+        if (chosen == end)
+            return df_fail(err, DF_ERR_USAGE, "--baseline '%s': no line of the table has this label", label);
+        for (size_t line = begin; line < end; line++)
+            request->line[line].baseline = chosen;
+    }
+    return DF_OK;
 }
 
 df_status df_table_source_open(const struct df_common_options *options, const char *spec, const char *baseline, struct df_table_source *out,
@@ -57,7 +64,7 @@ df_status df_table_source_open(const struct df_common_options *options, const ch
     df_arena_init(&out->memory, NULL, 16 * 1024);
     out->folder = df_path_join(options->out, out->spec->name);
     df_spec_table_request(out->spec, &out->memory, &out->request);
-    df_status status = choose_baseline(baseline, &out->request, err);
+    df_status status = choose_baseline(baseline, out->spec, &out->request, err);
 
     if (status == DF_OK)
         status = df_journal_read(out->folder, &out->journal, err);
@@ -65,7 +72,8 @@ df_status df_table_source_open(const struct df_common_options *options, const ch
         df_table_source_close(out);
         return status;
     }
-    describe_teacher(out->spec, options->out, &out->teacher);
+    for (size_t v = 0; v < out->spec->variants; v++)
+        describe_teacher(&out->spec->variant[v], options->out, &out->teacher);
     out->request.teacher = df_text_get(&out->teacher);
     if (out->journal->runs == 0)
         df_warn("'%s/runs.csv' holds no runs yet ('defeat sweep %s' makes them)", out->folder, spec);

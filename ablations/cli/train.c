@@ -10,13 +10,14 @@ struct train_options {
     struct df_common_options common;
     int network;
     int64_t seed;
-    char output[DF_STRING_MAX];
+    char variant[64], output[DF_STRING_MAX];
     bool json, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct train_options, common),
     { "network", DF_CHOICE_OPTION(struct train_options, network), TRAIN_TEACHER, 0, 1, "what to train", .choices = "teacher|student" },
     { "seed", DF_INT_OPTION(struct train_options, seed), -1, -1, 9e15, "in place of the spec's; -1: the spec's (student: its first)" },
+    { "variant", DF_STRING_OPTION(struct train_options, variant), 0, 0, 0, "of which variant of the spec, by its label", .text = "" },
     { "output", DF_STRING_OPTION(struct train_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
     { "again", DF_BOOL_OPTION(struct train_options, again), 0, 0, 1, "run also a student that a sweep has finished" },
     { "json", DF_BOOL_OPTION(struct train_options, json), 0, 0, 1, "print JSON" },
@@ -44,16 +45,16 @@ static void print_teacher(const char *path, const struct df_teacher_facts *facts
                facts->gate_images);
 }
 
-static df_status train_teacher(const struct df_spec *spec, const struct train_options *options, const struct df_run_options *run,
-                               struct df_error *err)
+static df_status train_teacher(const struct df_spec *spec, const struct df_spec_variant *variant, const struct train_options *options,
+                               const struct df_run_options *run, struct df_error *err)
 {
     struct df_teacher_facts facts;
     char *path;
 
-    if (!spec->teacher)
+    if (!variant->teacher)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train [--network student trains its student]", spec->path);
-    DF_TRY(reseed(spec->teacher, options->seed, err));
-    DF_TRY(df_teacher_ensure(spec->teacher, run, &path, err));
+    DF_TRY(reseed(variant->teacher, options->seed, err));
+    DF_TRY(df_teacher_ensure(variant->teacher, run, &path, err));
 
     df_status status = df_teacher_facts_read(path, &facts, err);
 
@@ -65,10 +66,10 @@ static df_status train_teacher(const struct df_spec *spec, const struct train_op
     return status;
 }
 
-static df_status train_student(const struct df_spec *spec, const struct train_options *options, const struct df_run_options *run,
-                               struct df_error *err)
+static df_status train_student(const struct df_spec *spec, const struct df_spec_variant *variant, const struct train_options *options,
+                               const struct df_run_options *run, struct df_error *err)
 {
-    for (size_t i = 0; i < spec->count; i++) {
+    for (size_t i = variant->line * spec->seeds; i < (variant->line + variant->lines) * spec->seeds; i++) {
         if (spec->cell[i]->needs)
             continue;
         DF_TRY(reseed(spec->cell[i], options->seed, err));
@@ -90,8 +91,12 @@ static int run(const void *values, int count, char *const *arguments)
         return df_command_fail(&err);
     df_common_run(&options->common, &run_with);
 
-    const df_status status =
-        options->network == TRAIN_TEACHER ? train_teacher(spec, options, &run_with, &err) : train_student(spec, options, &run_with, &err);
+    const struct df_spec_variant *variant;
+    df_status status = df_spec_variant_find(spec, options->variant, &variant, &err);
+
+    if (status == DF_OK)
+        status = options->network == TRAIN_TEACHER ? train_teacher(spec, variant, options, &run_with, &err)
+                                                   : train_student(spec, variant, options, &run_with, &err);
 
     df_spec_free(spec);
     return status == DF_OK ? 0 : df_command_fail(&err);
@@ -100,7 +105,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_train = {
     .name = "train",
     .summary = "train a spec's teacher, or its student without distillation",
-    .usage = "defeat train SPEC [--network teacher|student] [--seed N] [--output F.safetensors]",
+    .usage = "defeat train SPEC [--network teacher|student] [--variant LABEL] [--seed N] [--output F.safetensors]",
     .example = "defeat train ablations/specs/reproduce-quick.json --network teacher",
     .options = options_table,
     .options_size = sizeof(struct train_options),

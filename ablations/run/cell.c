@@ -81,6 +81,10 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
     }
     if (!cell->teacher_file[0])
         return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
+    if (cell->teacher_file_later) {
+        snprintf(name, 32, "file:later");
+        return DF_OK;
+    }
     if (strcmp(last_file, cell->teacher_file) != 0) {
         DF_TRY(df_file_read(cell->teacher_file, 0, &data, &bytes, err));
         df_hash_text(last_hash, df_hash(data, bytes));

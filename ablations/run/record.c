@@ -146,9 +146,24 @@ static df_status neck_fits(const struct df_record_layout *teacher, const struct 
     return DF_OK;
 }
 
+static df_status backbone_fits(const struct df_record_layout *teacher, const struct df_record_layout *student, struct df_error *err)
+{
+    for (size_t k = 0; k < DF_STAGES; k++) {
+        const struct df_record_map *t = &teacher->stage[k], *s = &student->stage[k];
+
+        if (t->c && s->c && (t->h != s->h || t->w != s->w))
+            return df_fail(err, DF_ERR_UNSUPPORTED,
+                           "backbone stage %zu: the teacher has %dx%d cells, the student %dx%d (expected the same) [align 'stem']", k + 2,
+                           (int)t->h, (int)t->w, (int)s->h, (int)s->w);
+    }
+    return DF_OK;
+}
+
 df_status df_record_fits(unsigned needs, const struct df_record_layout *teacher, const struct df_record_layout *student,
                          struct df_error *err)
 {
+    if (needs & DF_NEEDS_BACKBONE)
+        DF_TRY(backbone_fits(teacher, student, err));
     if (needs & DF_NEEDS_NECK)
         DF_TRY(neck_fits(teacher, student, err));
     if (!(needs & (DF_NEEDS_DENSE_HEAD | DF_NEEDS_BOX_DELTAS)))

@@ -198,8 +198,11 @@ static df_status distill(struct df_trainer *trainer, const struct df_detection_s
         .terms = &trainer->terms,
     };
 
+    const double begun = df_profile_begin(trainer->model.device);
+
     if (trainer->teacher)
         DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, student, &teacher, err));
+    df_profile_end(trainer->model.device, "host: teacher's records", begun);
     for (size_t i = 0; i < trainer->distillers; i++) {
         context.options = trainer->distiller[i].options;
         context.state = trainer->distiller[i].state;
@@ -285,7 +288,10 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
     const struct df_batch *loaded;
     struct df_batch batch;
 
+    const double begun = df_profile_begin(trainer->model.device);
+
     DF_TRY(df_loader_get(trainer->loader, trainer->step, &loaded, err));
+    df_profile_end(trainer->model.device, "host: batch", begun);
     batch = *loaded;
     batch.seed = (uint64_t)trainer->cell->seed;
     batch.step = trainer->step;

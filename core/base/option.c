@@ -14,7 +14,7 @@ union value { /* any option's value, as it lies in the options struct */
     struct df_list list;
 };
 
-static size_t value_bytes(const df_option *option)
+size_t df_option_bytes(const df_option *option)
 {
     switch (option->type) {
     case DF_OPTION_BOOL:
@@ -39,12 +39,12 @@ static bool is_list(const df_option *option) { return option->type == DF_OPTION_
 /* memcpy: the options struct need not be typed as we know it */
 static void load(const df_option *option, const void *values, union value *out)
 {
-    memcpy(out, (const char *)values + option->offset, value_bytes(option));
+    memcpy(out, (const char *)values + option->offset, df_option_bytes(option));
 }
 
 static void store(const df_option *option, const union value *value, void *values)
 {
-    memcpy((char *)values + option->offset, value, value_bytes(option));
+    memcpy((char *)values + option->offset, value, df_option_bytes(option));
 }
 
 static const df_option *find(const df_option *table, const char *name, size_t length)
@@ -339,19 +339,27 @@ static bool holds(const df_option *table, const char *condition, size_t length, 
     return among != negated && has_effect(table, other, values, depth + 1);
 }
 
-static bool has_effect(const df_option *table, const df_option *option, const void *values, int depth)
+/* All conditions "a=1&b!=2" of the given length. */
+static bool all_hold(const df_option *table, const char *conditions, size_t length, const void *values, int depth)
 {
-    const char *condition = option->when;
-
-    while (condition && *condition) {
-        const size_t n = strcspn(condition, "&");
-
-        if (!holds(table, condition, n, values, depth))
+    for (size_t at = 0, n; at < length; at += n + 1) {
+        n = strcspn(conditions + at, "&");
+        n = n < length - at ? n : length - at;
+        if (!holds(table, conditions + at, n, values, depth))
             return false;
-        condition += n;
-        condition += *condition == '&';
     }
     return true;
+}
+
+static bool has_effect(const df_option *table, const df_option *option, const void *values, int depth)
+{
+    static const char either[] = " or ";
+    const char *at = option->when ? option->when : "";
+
+    for (const char *next; (next = strstr(at, either)); at = next + strlen(either))
+        if (all_hold(table, at, (size_t)(next - at), values, depth))
+            return true;
+    return all_hold(table, at, strlen(at), values, depth);
 }
 
 /* "specs/a.json: /teacher" and "depth" -> "specs/a.json: /teacher/depth" */
@@ -443,8 +451,8 @@ static size_t extent(const df_option *table)
     size_t end = 1;
 
     for (; table->name; table++)
-        if (table->offset + value_bytes(table) > end)
-            end = table->offset + value_bytes(table);
+        if (table->offset + df_option_bytes(table) > end)
+            end = table->offset + df_option_bytes(table);
     return end;
 }
 

@@ -35,10 +35,10 @@ typedef struct df_option {
     const char *help;          /* one line, with the unit */
     const char *text;          /* default of strings and lists */
     const char *choices;       /* "a|b|c" for DF_OPTION_CHOICE */
-    const char *when;          /* NULL: always read. "other=a|b" or "other!=a|b", several joined by '&': the option has an effect only if
-                                * these hold; setting it otherwise is an error. `other` is an option of the same table; a bool
-                                * compares as 0/1, a number as df_format_real prints it, a list as "1,2,3". What depends on an option
-                                * without effect has none either. */
+    const char *when;          /* NULL: always read. "other=a|b" or "other!=a|b", several joined by '&', alternatives by " or ": the
+                                * option has an effect only if these hold; setting it otherwise is an error. `other` is an option of
+                                * the same table; a bool compares as 0/1, a number as df_format_real prints it, a list as "1,2,3".
+                                * What depends on an option without effect has none either. */
 } df_option;                   /* a table ends with a row whose name is NULL */
 
 /* Rows: { "w_fg", DF_REAL_OPTION(struct defeat_options, w_fg), 4, 0, 1e4, "weight of object regions" } */
@@ -50,6 +50,7 @@ typedef struct df_option {
 #define DF_INT_LIST_OPTION(type_, field)  DF_OPTION_INT_LIST, offsetof(type_, field)
 #define DF_REAL_LIST_OPTION(type_, field) DF_OPTION_REAL_LIST, offsetof(type_, field)
 
+size_t df_option_bytes(const df_option *option);                /* of its value in the options struct */
 void df_options_standard(const df_option *table, void *values); /* fills in every default */
 /* Defaults, then the members of object (NULL: none). Unknown, mistyped, out-of-range and ineffective keys are errors that name `where`,
  * the key, what was found, what is legal and the nearest valid key. `others`: keys of the object that are not options (NULL-terminated,

@@ -63,6 +63,16 @@ static void cpu_matmul(struct df_device *device, bool transpose_a, bool transpos
                        (dnnl_dim_t)(transpose_a ? m : k), b, (dnnl_dim_t)(transpose_b ? k : n), add ? 1.0f : 0.0f, c, (dnnl_dim_t)n));
 }
 
+static void cpu_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)
+{
+    if (kernel == DF_K_ROI_ALIGN)
+        df_cpu_roi_align(device, n, args);
+    else if (kernel == DF_K_ROI_ALIGN_BACKWARD)
+        df_cpu_roi_align_backward(device, n, args);
+    else
+        df_loop_launch(device, kernel, n, args);
+}
+
 const struct df_device_ops df_cpu_ops = {
     .name = "cpu",
     .close = cpu_close,
@@ -81,7 +91,7 @@ const struct df_device_ops df_cpu_ops = {
     .batch_norm_backward = df_cpu_batch_norm_backward,
     .max_pool_forward = df_cpu_max_pool_forward,
     .max_pool_backward = df_cpu_max_pool_backward,
-    .launch = df_loop_launch,
+    .launch = cpu_launch,
 };
 #else
 typedef int df_cpu_is_float_only;

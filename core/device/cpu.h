@@ -19,7 +19,7 @@ struct df_cpu {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     struct df_cpu_conv *conv;
-    float *scratch[3]; /* grown when a primitive is made, never while one runs */
+    float *scratch[3]; /* grown when a primitive is made, never while one runs (RoIAlign: by its widest map) */
     size_t scratch_bytes[3];
 };
 enum { DF_SCRATCH_DNNL, DF_SCRATCH_DATA, DF_SCRATCH_WEIGHTS };
@@ -44,4 +44,7 @@ void df_cpu_batch_norm_backward(struct df_device *device, const struct df_batch_
 void df_cpu_channel_sums(const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += over pixels, in double */
 void df_cpu_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_cpu_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
+
+void df_cpu_roi_align(struct df_device *device, size_t rois, const struct df_roi_align_args *a);
+void df_cpu_roi_align_backward(struct df_device *device, size_t map_rows, const struct df_roi_align_backward_args *a);
 #endif

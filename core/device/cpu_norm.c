@@ -366,14 +366,77 @@ void df_cpu_channel_sums(const df_real *x, size_t pixels, size_t channels, df_re
 
 /* ---- max pooling ---- */
 
-/* best, argmax [C] against the row x that starts at flat index `at` */
-static void pool_row(const float *restrict x, size_t channels, uint32_t at, bool first, float *restrict best, uint32_t *restrict argmax)
-{
-    for (size_t c = 0; c < channels; c++) {
-        const bool wins = first || x[c] > best[c] || x[c] != x[c];
+/* The taps of one output pixel: its rows and columns of the image that starts at flat index `image`. */
+struct window {
+    size_t image, line, channels; /* line: floats in a row of pixels */
+    size_t top, bottom, left, right;
+};
 
-        best[c] = wins ? x[c] : best[c];
-        argmax[c] = wins ? at + (uint32_t)c : argmax[c];
+/* Channels from `channel` on, 4 to a vector: values and indices stay in registers while the window passes. A NaN always wins. */
+INLINE void pool_vectors(const struct window *at, const float *x, size_t channel, int vectors, float *y, uint32_t *argmax)
+{
+    const size_t start = at->image + at->top * at->line + at->left * at->channels + channel;
+    f4 best[4];
+    i4 index[4], flat[4];
+
+    for (int k = 0; k < vectors; k++) {
+        best[k] = load4(x + start + LANES * k);
+        flat[k] = (i4){ 0, 1, 2, 3 } + LANES * k;
+        index[k] = flat[k] + (int32_t)(uint32_t)start;
+    }
+    for (size_t h = at->top; h < at->bottom; h++) {
+        size_t from = at->image + h * at->line + at->left * at->channels + channel;
+
+        for (size_t w = at->left; w < at->right; w++, from += at->channels)
+            for (int k = 0; k < vectors; k++) {
+                const f4 v = load4(x + from + LANES * k);
+                const i4 wins = (v > best[k]) | (v != v);
+
+                best[k] = (f4)(((i4)v & wins) | ((i4)best[k] & ~wins));
+                index[k] = ((flat[k] + (int32_t)(uint32_t)from) & wins) | (index[k] & ~wins);
+            }
+    }
+    for (int k = 0; k < vectors; k++) {
+        store4(y + channel + LANES * k, best[k]);
+        memcpy(argmax + channel + LANES * k, &index[k], sizeof index[k]);
+    }
+}
+
+static void pool_rest(const struct window *at, const float *x, size_t channel, size_t width, float *y, uint32_t *argmax)
+{
+    for (size_t c = channel; c < channel + width; c++) {
+        size_t best = at->image + at->top * at->line + at->left * at->channels + c;
+
+        for (size_t h = at->top; h < at->bottom; h++)
+            for (size_t w = at->left; w < at->right; w++) {
+                const size_t from = at->image + h * at->line + w * at->channels + c;
+
+                best = x[from] > x[best] || x[from] != x[from] ? from : best;
+            }
+        y[c] = x[best];
+        argmax[c] = (uint32_t)best;
+    }
+}
+
+/* One output pixel: strips of 16, 8 or 4 channels and a rest. */
+static void pool_pixel(const struct window *at, const float *x, float *y, uint32_t *argmax)
+{
+    for (size_t c = 0; c < at->channels;) {
+        const size_t left = at->channels - c;
+
+        if (left >= 16) {
+            pool_vectors(at, x, c, 4, y, argmax);
+            c += 16;
+        } else if (left >= 8) {
+            pool_vectors(at, x, c, 2, y, argmax);
+            c += 8;
+        } else if (left >= 4) {
+            pool_vectors(at, x, c, 1, y, argmax);
+            c += 4;
+        } else {
+            pool_rest(at, x, c, left, y, argmax);
+            c += left;
+        }
     }
 }
 
@@ -386,15 +449,15 @@ void df_cpu_max_pool_forward(struct df_device *device, const struct df_pool *poo
         const size_t n = p / (out.h * out.w), oh = p / out.w % out.h, ow = p % out.w;
         const ptrdiff_t h0 = (ptrdiff_t)(oh * pool->stride) - (ptrdiff_t)pool->pad,
                         w0 = (ptrdiff_t)(ow * pool->stride) - (ptrdiff_t)pool->pad;
-        bool first = true;
+        const struct window at = { .image = n * in.h * in.w * in.c,
+                                   .line = in.w * in.c,
+                                   .channels = in.c,
+                                   .top = (size_t)(h0 + (ptrdiff_t)df_tap_first(h0)),
+                                   .bottom = (size_t)(h0 + (ptrdiff_t)df_tap_end(h0, pool->kernel, in.h)),
+                                   .left = (size_t)(w0 + (ptrdiff_t)df_tap_first(w0)),
+                                   .right = (size_t)(w0 + (ptrdiff_t)df_tap_end(w0, pool->kernel, in.w)) };
 
-        for (size_t kh = df_tap_first(h0); kh < df_tap_end(h0, pool->kernel, in.h); kh++)
-            for (size_t kw = df_tap_first(w0); kw < df_tap_end(w0, pool->kernel, in.w); kw++) {
-                const size_t h = (size_t)(h0 + (ptrdiff_t)kh), w = (size_t)(w0 + (ptrdiff_t)kw), at = ((n * in.h + h) * in.w + w) * in.c;
-
-                pool_row(x + at, in.c, (uint32_t)at, first, y + p * in.c, argmax + p * in.c);
-                first = false;
-            }
+        pool_pixel(&at, x, y + p * in.c, argmax + p * in.c);
     }
 }
 

@@ -39,7 +39,8 @@ static const char *const primitive_names[PRIMITIVES] = {
     [COPY] = "copy",
     [ZERO] = "zero",
 };
-_Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
+enum { HOST_ENTRIES = 32 }; /* at least */
+_Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT + (int)HOST_ENTRIES <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
 
 static const struct {
     const struct df_device_ops *ops;
@@ -161,6 +162,7 @@ void df_device_profile(struct df_device *device, bool on)
     for (int i = 0; i < (int)DF_KERNEL_COUNT; i++)
         device->profile[PRIMITIVES + i].name = df_kernel_name((enum df_kernel)i);
     device->profile_count = (size_t)PRIMITIVES + (size_t)DF_KERNEL_COUNT;
+    device->profiled = 0;
     device->profiling = on;
 }
 
@@ -179,11 +181,35 @@ static void stop(struct df_device *device, int entry, double started, double flo
         return;
     device->ops->sync(device);
     struct df_profile_entry *e = &device->profile[entry];
+    const double seconds = df_now() - started;
 
-    e->seconds += df_now() - started;
+    device->profiled += seconds;
+    e->seconds += seconds;
     e->flops += flops;
     e->bytes += bytes;
     e->calls++;
+}
+
+/* A clock that stands still while an entry runs. */
+double df_profile_begin(const struct df_device *device) { return device->profiling ? df_now() - device->profiled : 0; }
+
+void df_profile_end(struct df_device *device, const char *name, double begun)
+{
+    size_t i = (size_t)PRIMITIVES + (size_t)DF_KERNEL_COUNT;
+
+    if (!device->profiling)
+        return;
+    while (i < device->profile_count && strcmp(device->profile[i].name, name) != 0)
+        i++;
+    DF_ASSERT(i < DF_PROFILE_MAX);
+    if (i == device->profile_count)
+        device->profile[device->profile_count++].name = name;
+
+    const double seconds = df_now() - device->profiled - begun;
+
+    device->profiled += seconds;
+    device->profile[i].seconds += seconds;
+    device->profile[i].calls++;
 }
 
 df_shape df_conv_shape(const struct df_conv *conv)

@@ -95,7 +95,8 @@ struct df_device {
     bool profiling;
     size_t profile_count;
     struct df_profile_entry profile[DF_PROFILE_MAX];
-    double flops; /* of convolutions and matrix products, since open: always counted */
+    double profiled; /* seconds of all entries */
+    double flops;    /* of convolutions and matrix products, since open: always counted */
 };
 
 /* name: "cpu", "ref" (the double build has "ref" only) or "cuda[:N][+tf32]", N the number of the GPU (default 0), tf32: its tensor cores may
@@ -113,6 +114,10 @@ const char *df_device_names(void); /* of this build: "cpu, ref" */
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
+/* Host work with an entry of its own ("host: proposals"), in seconds without those of the entries inside it. name is kept, not copied.
+ * Nothing unless profiling. */
+double df_profile_begin(const struct df_device *device);
+void df_profile_end(struct df_device *device, const char *name, double begun);
 /* One launch; wraps profiling. The same for all table entries: ops call these, not the table. */
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 /* ... df_conv_forward(), df_conv_backward_data(), ..., df_write(), df_read(), df_zero() etc. with the table's signatures */

@@ -381,8 +381,14 @@ DF_KERNEL void df_k_smooth_l1(size_t i, const struct df_smooth_l1_args *a)
     const double beta = a->beta;
     double sum = 0;
 
+    if (!a->use[i]) { /* most rows */
+        a->partial[i] = 0;
+        for (size_t j = begin; a->d && j < begin + a->width; j++)
+            a->d[j] = 0;
+        return;
+    }
     for (size_t j = begin; j < begin + a->width; j++) {
-        const double x = a->use[i] ? (double)a->x[j] - (double)a->target[j] : 0, size = x < 0 ? -x : x;
+        const double x = (double)a->x[j] - (double)a->target[j], size = x < 0 ? -x : x;
 
         sum += size < beta ? 0.5 * x * x / beta : size - 0.5 * beta;
         if (a->d)

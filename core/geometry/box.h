@@ -15,11 +15,11 @@ struct df_box df_box_decode(struct df_box reference, const float deltas[4], cons
 
 /* Greedy NMS: keeps a box unless its IoU with a kept box of the same group is > threshold. Order: falling score; equal scores by rising
  * index. keep: room for n indices, in that order. scratch: room for n uint32_t. Returns how many are kept; stops at `most` (0: no limit).
- * groups may be NULL (one group). Boxes of different groups are never compared (torchvision's batched_nms). */
+ * threshold in [0,1]. groups may be NULL (one group). Boxes of different groups are never compared (torchvision's batched_nms). */
 size_t df_nms(size_t n, const struct df_box *boxes, const float *scores, const int32_t *groups, float threshold, size_t most,
               uint32_t *keep, uint32_t *scratch);
 
 /* Indices of the k largest values among those > minimum, falling; equal values by rising index. Returns how many (<= k). NaN is never
- * taken. indices: room for k. */
-size_t df_top_k(size_t n, const float *values, size_t k, float minimum, uint32_t *indices);
+ * taken. indices, scratch: room for k each. */
+size_t df_top_k(size_t n, const float *values, size_t k, float minimum, uint32_t *indices, uint32_t *scratch);
 #endif

@@ -11,6 +11,7 @@
 
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/nn/safetensors.h"
 
 #define HEADER_LIMIT 100000000
 #define RANK_LIMIT   8
@@ -27,7 +28,7 @@ static const struct {
 /* ---- what a parameter is in a file ---- */
 
 /* PyTorch's shape; returns its rank */
-static size_t stored_shape(const struct df_parameter *item, size_t shape[4])
+size_t df_stored_shape(const struct df_parameter *item, size_t shape[4])
 {
     const df_shape s = item->shape;
 
@@ -50,7 +51,7 @@ static size_t stored_shape(const struct df_parameter *item, size_t shape[4])
 /* [out,kh,kw,in] <-> [out,in,kh,kw]: rows of kh*kw x in, transposed; the identity for what has no such axes */
 static bool transposed(const struct df_parameter *item) { return item->kind == DF_CONV_WEIGHT || item->kind == DF_FLAT_WEIGHT; }
 
-static void to_stored(const struct df_parameter *item, const df_real *values, float *stored)
+void df_to_stored(const struct df_parameter *item, const df_real *values, float *stored)
 {
     const bool conv = transposed(item);
     const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
@@ -63,7 +64,7 @@ static void to_stored(const struct df_parameter *item, const df_real *values, fl
     }
 }
 
-static void from_stored(const struct df_parameter *item, const float *stored, df_real *values)
+void df_from_stored(const struct df_parameter *item, const float *stored, df_real *values)
 {
     const bool conv = transposed(item);
     const size_t c = conv ? item->shape.c : 1, cells = conv ? item->shape.h * item->shape.w : 1, n = df_count(item->shape) / (c * cells);
@@ -118,11 +119,11 @@ static void set_hash(cJSON *header, const char *data, size_t bytes)
 
 /* ---- writing ---- */
 
-static cJSON *describe(const struct df_parameter *item, size_t begin)
+cJSON *df_stored_describe(const struct df_parameter *item, size_t begin)
 {
     cJSON *tensor = cJSON_CreateObject(), *shape = cJSON_CreateArray(), *offsets = cJSON_CreateArray();
     size_t size[4];
-    const size_t rank = stored_shape(item, size);
+    const size_t rank = df_stored_shape(item, size);
 
     for (size_t i = 0; i < rank; i++)
         cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size[i]));
@@ -158,7 +159,7 @@ static cJSON *describe_all(const struct df_parameters *parameters, size_t count,
         *largest = elements > *largest ? elements : *largest;
         for (enum part part = PART_VALUE; part < PARTS; part++) {
             if (part_exists(item, part, with_optimiser)) {
-                cJSON_AddItemToObject(header, part_name(item, part, name), describe(item, *bytes));
+                cJSON_AddItemToObject(header, part_name(item, part, name), df_stored_describe(item, *bytes));
                 *bytes += elements * sizeof(float);
             }
         }
@@ -167,7 +168,7 @@ static cJSON *describe_all(const struct df_parameters *parameters, size_t count,
 }
 
 /* Length and header */
-static void write_header(const cJSON *header, struct df_text *text)
+void df_safetensors_header(const cJSON *header, struct df_text *text)
 {
     struct df_text json = DF_TEXT_INIT;
     uint64_t length;
@@ -192,7 +193,7 @@ df_status df_checkpoint_write(const char *path, const struct df_parameters *para
         count = parameters->count;
     cJSON *header = describe_all(parameters, count, with_optimiser, metadata, metadata_count, &bytes, &largest);
 
-    write_header(header, &file);
+    df_safetensors_header(header, &file);
     const size_t at = file.length;
     char *data = df_malloc(at + bytes + 1), *to = data + at;
     df_real *values = df_malloc(largest * sizeof *values);
@@ -205,14 +206,14 @@ df_status df_checkpoint_write(const char *path, const struct df_parameters *para
             if (!part_exists(item, part, with_optimiser))
                 continue;
             df_read(parameters->device, values, part_data(parameters, item, part), elements * sizeof *values);
-            to_stored(item, values, (float *)(void *)to); /* at is a multiple of 8 */
+            df_to_stored(item, values, (float *)(void *)to); /* at is a multiple of 8 */
             to += elements * sizeof(float);
         }
     }
     if (with_optimiser) {
         set_hash(header, data + at, bytes);
         df_text_clear(&file);
-        write_header(header, &file); /* as long as before */
+        df_safetensors_header(header, &file); /* as long as before */
     }
     memcpy(data, file.data, at);
     const df_status status = df_file_write(path, data, at + bytes, err);
@@ -225,19 +226,12 @@ df_status df_checkpoint_write(const char *path, const struct df_parameters *para
 
 /* ---- reading ---- */
 
-struct opened {
-    FILE *file;
-    const char *path;
-    cJSON *header;
-    size_t data_at, data_bytes;
-    char *data; /* after read_data */
-};
 struct extent {
     const char *name;
     size_t begin, end;
 };
 
-static void opened_release(struct opened *opened)
+void df_safetensors_close(struct df_safetensors *opened)
 {
     cJSON_Delete(opened->header);
     free(opened->data);
@@ -272,7 +266,7 @@ static bool shape_elements(const cJSON *shape, size_t *out)
     return true;
 }
 
-static df_status check_tensor(const struct opened *opened, const cJSON *tensor, struct extent *extent, struct df_error *err)
+static df_status check_tensor(const struct df_safetensors *opened, const cJSON *tensor, struct extent *extent, struct df_error *err)
 {
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype"), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
     const cJSON *offsets = cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets");
@@ -308,7 +302,7 @@ static int by_begin(const void *a, const void *b)
 }
 
 /* No two tensors share a byte, no byte is left over. */
-static df_status check_extents(const struct opened *opened, struct extent *extents, size_t count, struct df_error *err)
+static df_status check_extents(const struct df_safetensors *opened, struct extent *extents, size_t count, struct df_error *err)
 {
     size_t end = 0;
 
@@ -328,7 +322,7 @@ static df_status check_extents(const struct opened *opened, struct extent *exten
     return DF_OK;
 }
 
-static df_status check_header(const struct opened *opened, struct df_error *err)
+static df_status check_header(const struct df_safetensors *opened, struct df_error *err)
 {
     struct extent *extents = df_malloc(((size_t)cJSON_GetArraySize(opened->header) + 1) * sizeof *extents);
     df_status status = DF_OK;
@@ -346,7 +340,7 @@ static df_status check_header(const struct opened *opened, struct df_error *err)
     return status;
 }
 
-static df_status read_header(struct opened *opened, struct df_error *err)
+static df_status read_header(struct df_safetensors *opened, struct df_error *err)
 {
     const char *path = opened->path;
     uint64_t length = 0;
@@ -377,19 +371,19 @@ static df_status read_header(struct opened *opened, struct df_error *err)
     return check_header(opened, err);
 }
 
-static df_status opened_init(struct opened *opened, const char *path, struct df_error *err)
+df_status df_safetensors_open(struct df_safetensors *opened, const char *path, struct df_error *err)
 {
-    *opened = (struct opened){ .file = fopen(path, "rb"), .path = path };
+    *opened = (struct df_safetensors){ .file = fopen(path, "rb"), .path = path };
     if (!opened->file)
         return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
     const df_status status = read_header(opened, err);
 
     if (status != DF_OK)
-        opened_release(opened);
+        df_safetensors_close(opened);
     return status;
 }
 
-static void shape_text(const cJSON *shape, char *text, size_t bytes)
+void df_stored_shape_text(const cJSON *shape, char *text, size_t bytes)
 {
     struct df_text json = DF_TEXT_INIT;
 
@@ -399,7 +393,7 @@ static void shape_text(const cJSON *shape, char *text, size_t bytes)
 }
 
 /* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the data. */
-static df_status check_wanted(const struct opened *opened, const struct df_parameter *item, enum part part, size_t *at,
+static df_status check_wanted(const struct df_safetensors *opened, const struct df_parameter *item, enum part part, size_t *at,
                               struct df_error *err)
 {
     char name[160], found[128], expected[128];
@@ -409,9 +403,9 @@ static df_status check_wanted(const struct opened *opened, const struct df_param
     if (!tensor)
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing (%s)", opened->path, name,
                        part == PART_VALUE ? "is it a checkpoint of another network?" : "it is an export without the optimiser's state");
-    wanted = describe(item, 0);
-    shape_text(cJSON_GetObjectItemCaseSensitive(tensor, "shape"), found, sizeof found);
-    shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), expected, sizeof expected);
+    wanted = df_stored_describe(item, 0);
+    df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(tensor, "shape"), found, sizeof found);
+    df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), expected, sizeof expected);
     cJSON_Delete(wanted);
     if (strcmp(found, expected))
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has shape %s, expected %s", opened->path, name, found, expected);
@@ -423,7 +417,7 @@ static df_status check_wanted(const struct opened *opened, const struct df_param
     return DF_OK;
 }
 
-static df_status check_nothing_else(const struct opened *opened, const struct df_parameters *parameters, struct df_error *err)
+static df_status check_nothing_else(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
 {
     const cJSON *tensor;
 
@@ -439,7 +433,7 @@ static df_status check_nothing_else(const struct opened *opened, const struct df
 }
 
 /* load = false: checks; true: takes the data into the device */
-static df_status each_tensor(const struct opened *opened, struct df_parameters *parameters, bool with_optimiser, bool load,
+static df_status each_tensor(const struct df_safetensors *opened, struct df_parameters *parameters, bool with_optimiser, bool load,
                              struct df_error *err)
 {
     float *stored = NULL;
@@ -461,7 +455,7 @@ static df_status each_tensor(const struct opened *opened, struct df_parameters *
             stored = df_realloc(stored, elements * sizeof *stored);
             values = df_realloc(values, elements * sizeof *values);
             memcpy(stored, opened->data + at, elements * sizeof *stored); /* an extra tensor may leave it unaligned */
-            from_stored(item, stored, values);
+            df_from_stored(item, stored, values);
             df_write(parameters->device, part_data(parameters, item, part), values, elements * sizeof *values);
         }
     }
@@ -471,7 +465,7 @@ static df_status each_tensor(const struct opened *opened, struct df_parameters *
 }
 
 /* Everything after the header, and with a hash whether it is that of the contents. */
-static df_status read_data(struct opened *opened, bool with_hash, struct df_error *err)
+df_status df_safetensors_load(struct df_safetensors *opened, bool with_hash, struct df_error *err)
 {
     char recorded[17];
 
@@ -498,31 +492,31 @@ static df_status read_data(struct opened *opened, bool with_hash, struct df_erro
 df_status df_checkpoint_read(const char *path, struct df_parameters *parameters, bool with_optimiser, bool allow_extra,
                              struct df_error *err)
 {
-    struct opened opened;
+    struct df_safetensors opened;
 
     DF_ASSERT(parameters->built && (!with_optimiser || parameters->moment1));
-    DF_TRY(opened_init(&opened, path, err));
+    DF_TRY(df_safetensors_open(&opened, path, err));
     df_status status = each_tensor(&opened, parameters, with_optimiser, false, err);
 
     if (status == DF_OK && !allow_extra)
         status = check_nothing_else(&opened, parameters, err);
     if (status == DF_OK)
-        status = read_data(&opened, with_optimiser, err);
+        status = df_safetensors_load(&opened, with_optimiser, err);
     if (status == DF_OK) {
         status = each_tensor(&opened, parameters, with_optimiser, true, err);
         df_parameters_touch(parameters);
     }
-    opened_release(&opened);
+    df_safetensors_close(&opened);
     return status;
 }
 
 df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error *err)
 {
-    struct opened opened;
+    struct df_safetensors opened;
     const cJSON *value;
 
     *out = NULL;
-    DF_TRY(opened_init(&opened, path, err));
+    DF_TRY(df_safetensors_open(&opened, path, err));
     cJSON *metadata = cJSON_DetachItemFromObjectCaseSensitive(opened.header, "__metadata__");
     df_status status = DF_OK;
 
@@ -535,7 +529,7 @@ df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error 
         if (status == DF_OK && !cJSON_IsString(value))
             status = df_fail(err, DF_ERR_FORMAT, "'%s': metadata '%s' is not a string", path, value->string ? value->string : "");
     }
-    opened_release(&opened);
+    df_safetensors_close(&opened);
     if (status == DF_OK)
         *out = metadata;
     else
@@ -545,11 +539,11 @@ df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error 
 
 df_status df_checkpoint_index(const char *path, cJSON **out, struct df_error *err)
 {
-    struct opened opened;
+    struct df_safetensors opened;
     const cJSON *tensor;
 
     *out = NULL;
-    DF_TRY(opened_init(&opened, path, err));
+    DF_TRY(df_safetensors_open(&opened, path, err));
     *out = cJSON_CreateArray();
     cJSON_ArrayForEach(tensor, opened.header)
     {
@@ -566,6 +560,6 @@ df_status df_checkpoint_index(const char *path, cJSON **out, struct df_error *er
         cJSON_AddNumberToObject(row, "bytes", cJSON_GetArrayItem(offsets, 1)->valuedouble - cJSON_GetArrayItem(offsets, 0)->valuedouble);
         cJSON_AddItemToArray(*out, row);
     }
-    opened_release(&opened);
+    df_safetensors_close(&opened);
     return DF_OK;
 }

@@ -45,7 +45,7 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     assert_ok(read_text(GOOD, NULL, &spec, &err));
     assert_int_equal(spec->lines, 1 + 2 * 3);
     assert_int_equal(spec->count, 7 * 2);
-    assert_int_equal(spec->baseline, 0);
+    assert_int_equal(spec->variant[0].baseline, 0);
     assert_string_equal(spec->cell[2]->axes, "w_fg=1 w_bg=4");
     assert_string_equal(spec->cell[5]->axes, "w_fg=1 w_bg=8");
     assert_string_equal(spec->cell[13]->axes, "w_fg=2 w_bg=16");
@@ -53,12 +53,48 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     assert_int_equal(spec->cell[13]->seed, 5);
     assert_int_equal(spec->cell[2]->distillers, 2);
     assert_null(spec->cell[0]->teacher);
-    assert_ptr_equal(spec->cell[2]->teacher, spec->teacher);
+    assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
     assert_int_equal(spec->cell[2]->needs, DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD);
     for (size_t i = 0; i < spec->count; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(spec->cell[i]->id, spec->cell[j]->id);
     df_spec_free(spec);
+}
+
+static void variants_repeat_the_spec_with_their_members(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec, *plain;
+    const struct df_spec_variant *found;
+    char *text = with("\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"context=0\",\"data\":{\"context\":0}},"
+                                           "{\"label\":\"big\",\"teacher\":{\"network\":{\"depth\":101}}}]");
+
+    (void)state;
+    assert_ok(read_text(GOOD, NULL, &plain, &err));
+    assert_ok(read_text(text, NULL, &spec, &err));
+    assert_int_equal(spec->variants, 2);
+    assert_int_equal(spec->lines, 2 * 7);
+    assert_int_equal(spec->count, 2 * 7 * 2);
+    assert_int_equal(spec->variant[1].line, 7);
+    assert_int_equal(spec->variant[1].baseline, 7);
+    assert_ptr_equal(spec->variant[1].first, spec->cell[16]);
+    assert_ptr_equal(spec->cell[16]->teacher, spec->variant[1].teacher);
+    assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
+    assert_ptr_equal(df_spec_variant_of(spec, 13), &spec->variant[0]);
+    assert_ptr_equal(df_spec_variant_of(spec, 14), &spec->variant[1]);
+    assert_string_equal(spec->cell[0]->axes, "context=0");
+    assert_string_equal(spec->cell[2]->axes, "context=0 w_fg=1 w_bg=4");
+    assert_string_equal(spec->cell[16]->axes, "big w_fg=1 w_bg=4");
+    assert_string_not_equal(spec->cell[0]->id, plain->cell[0]->id); /* other data */
+    assert_string_equal(spec->cell[14]->id, plain->cell[0]->id);    /* only the teacher is another: none is the same run */
+    assert_string_not_equal(spec->cell[16]->id, plain->cell[2]->id);
+    assert_ok(df_spec_variant_find(spec, "big", &found, &err));
+    assert_ptr_equal(found, &spec->variant[1]);
+    assert_fails(df_spec_variant_find(spec, "", &found, &err), DF_ERR_USAGE, "expected one of context=0, big");
+    assert_fails(df_spec_variant_find(plain, "big", &found, &err), DF_ERR_USAGE, "the spec has none");
+    df_spec_free(spec);
+    df_spec_free(plain);
+    free(text);
 }
 
 static void the_identity_is_what_decides_the_numbers(void **state)
@@ -108,6 +144,9 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fgg\":[1,2]", "w_fg" },
         { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
         { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" }, /* head=off: no effect */
+        { "\"w_fg\":[1,2]", "\"head\":\"fg\",\"rois\":\"teacher\"",
+          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs a RoI head, which detector 'retinanet' does not have" },
+        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs a RoI head" },
         { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
         { "[3,5]", "[3,3]", "seed 3 stands twice" },
         { "[3,5]", "[]", "at least one seed" },
@@ -130,6 +169,11 @@ static void bad_specs_are_told_where_and_why(void **state)
         { ",\"teacher\":{\"network\":{\"depth\":50}}", "", "needs a teacher, but the spec has none" },
         { ",{\"label\":\"DeFeat\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}]}", "",
           "no method needs a teacher" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[]", "/variants: 0 of them" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a b\"}]", "'a b': expected one word" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\"},{\"label\":\"a\"}]", "/variants/1: " },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"methods\":[]}]", "methods" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"data\":{\"contxt\":0}}]", "did you mean 'context'" },
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
         { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
     };
@@ -172,9 +216,8 @@ static void overrides_replace_seeds_and_device(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
-        cmocka_unit_test(the_identity_is_what_decides_the_numbers),
-        cmocka_unit_test(bad_specs_are_told_where_and_why),
+        cmocka_unit_test(axes_multiply_and_seeds_are_innermost),    cmocka_unit_test(variants_repeat_the_spec_with_their_members),
+        cmocka_unit_test(the_identity_is_what_decides_the_numbers), cmocka_unit_test(bad_specs_are_told_where_and_why),
         cmocka_unit_test(overrides_replace_seeds_and_device),
     };
 

@@ -279,7 +279,7 @@ static void a_worker_without_a_row_is_a_failure(void **state)
 
     (void)state;
     setenv("DEFEAT_FAKE", "exit3", 1);
-    assert_ok(sweep(out, 2, "none", NULL, &summary, &err));
+    assert_ok(sweep(out, 2, "^none", NULL, &summary, &err));
     assert_int_equal(summary.failed, 1);
     assert_int_equal(summary.done, PLAIN - 1);
     free(out);
@@ -309,8 +309,8 @@ static void a_worker_that_wrote_its_row_gets_no_second_one(void **state)
 
     (void)state;
     setenv("DEFEAT_FAKE", "row2", 1);
-    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
-    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
+    assert_ok(sweep(out, 1, "^none", NULL, &summary, &err));
+    assert_ok(sweep(out, 1, "^none", NULL, &summary, &err));
     assert_int_equal(summary.failed, 1);
     all = statuses(out);
     assert_string_equal(all, "ok\nfailed: its own words\nok\nfailed: its own words\n");
@@ -326,7 +326,7 @@ static void a_worker_that_somebody_else_stopped_has_failed(void **state)
 
     (void)state;
     setenv("DEFEAT_FAKE", "term", 1);
-    assert_ok(sweep(out, 1, "none", NULL, &summary, &err));
+    assert_ok(sweep(out, 1, "^none", NULL, &summary, &err));
     assert_int_equal(summary.failed, 1);
     assert_int_equal(summary.left, 0);
     all = statuses(out);
@@ -338,7 +338,7 @@ static void a_worker_that_somebody_else_stopped_has_failed(void **state)
 /* The sweep holds one spec, its workers read another from the same file. */
 static void a_spec_that_changes_under_the_sweep_journals_no_other_cell(void **state)
 {
-    struct df_sweep_options options = { .jobs = 1, .only = "none", .program = "/proc/self/exe" };
+    struct df_sweep_options options = { .jobs = 1, .only = "^none", .program = "/proc/self/exe" };
     struct df_error err = { 0 };
     struct df_sweep_summary summary;
     struct df_text other = DF_TEXT_INIT;
@@ -467,7 +467,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
 
     out = fresh_out();
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
-    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->teacher->id);
+    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->variant[0].teacher->id);
     char *teacher = df_path_join(out, name), *folder = df_path_join(out, "teachers");
 
     assert_ok(df_folder_make(folder, &err));

@@ -1,335 +1,13 @@
-/* Faster R-CNN against torchvision (tests/golden/make_faster_rcnn.py); its RoI head on given proposals, its own and another network's;
- * sampling; fixed rows, repeatability, memory. */
+/* Faster R-CNN: sampling, levels, options, fixed rows, repeatability, memory (test_golden.c compares it with torchvision). */
 #include <math.h>
 #include <stdio.h>
 
-#include "core/nn/checkpoint.h"
+#include "core/geometry/box.h"
 #include "detectors/sampling.h"
 #include "tests/detectors/faster_support.h"
 #include "tests/support/heap.h"
 
-#define GOLDEN_FILE "tests/golden/faster_rcnn.safetensors"
-#include "tests/detectors/golden_support.h"
-
-enum { GOLDEN_ANCHORS = 1536, GOLDEN_ROWS = 80, GOLDEN_SAMPLED = 18 };
-static const char *const golden_network[] = {
-    "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", "fpn_stages=2,3,4,5", "extra=pool",
-    NULL
-};
-static const char *const golden_detector[] = { "anchor_size=12,20,32,48,64",
-                                               "rpn_pre_nms_train=120",
-                                               "rpn_pre_nms_test=100",
-                                               "rpn_post_nms_train=90",
-                                               "rpn_post_nms_test=80",
-                                               "rpn_fg_iou=0.5",
-                                               "rpn_batch=14",
-                                               "rpn_positive=0.15",
-                                               "rpn_nms_iou=0.6",
-                                               "roi_canonical_size=24",
-                                               "fc_width=16",
-                                               "fg_iou=0.35",
-                                               "bg_iou=0.25",
-                                               "roi_batch=18",
-                                               NULL };
-
-/* ---- golden ---- */
-
-/* Boxes to 1e-3 pixels (float sums of other order behind exp). */
-static void assert_boxes(struct test_model *model, const char *name, const struct df_box *found, size_t count)
-{
-    df_real *expected = golden(model->device, name, 4 * count);
-
-    for (size_t i = 0; i < count; i++) {
-        assert_close((double)found[i].x0, (double)expected[4 * i], 0, 1e-3);
-        assert_close((double)found[i].y0, (double)expected[4 * i + 1], 0, 1e-3);
-        assert_close((double)found[i].x1, (double)expected[4 * i + 2], 0, 1e-3);
-        assert_close((double)found[i].y1, (double)expected[4 * i + 3], 0, 1e-3);
-    }
-    free(expected);
-}
-
-static struct test_model golden_model(const char *device, bool gradients)
-{
-    struct test_model model = test_faster_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
-    struct df_error err;
-
-    assert_ok(df_checkpoint_read(GOLDEN_FILE, model.parameters, false, true, &err));
-    return model;
-}
-
-/* One to one, in order; boxes to 5e-5 of the canvas. */
-static void assert_detections(struct test_model *model, df_tape *tape, const struct df_detection_state *s, size_t image,
-                              size_t expected_count)
-{
-    const struct df_category category[GOLDEN_CLASSES] = { { 10, "a" }, { 11, "b" }, { 12, "c" }, { 13, "d" }, { 14, "e" } };
-    const struct df_image_info info = {
-        .id = 77, .file_name = "", .width = (int)s->images->valid_w[image], .height = (int)s->images->valid_h[image]
-    };
-    struct df_detection out[100];
-    char name[32];
-    df_real *boxes, *scores, *labels;
-
-    assert_int_equal(model->detector->class->max_detections(model->detector), 100);
-    assert_int_equal(model->detector->class->predict(model->detector, tape, s, image, &info, category, out), expected_count);
-    snprintf(name, sizeof name, "golden.boxes%zu", image);
-    boxes = golden(model->device, name, expected_count * 4);
-    snprintf(name, sizeof name, "golden.scores%zu", image);
-    scores = golden(model->device, name, expected_count);
-    snprintf(name, sizeof name, "golden.labels%zu", image);
-    labels = golden(model->device, name, expected_count);
-    for (size_t k = 0; k < expected_count; k++) {
-        const df_real *b = boxes + 4 * k;
-
-        assert_int_equal(out[k].image_id, 77);
-        assert_int_equal(out[k].category_id, 10 + (int)labels[k]);
-        assert_close(out[k].score, (double)scores[k], 0, 5e-5); /* a quarter of the smallest gap between two */
-        assert_close(out[k].bbox[0], (double)b[0], 0, 5e-3);
-        assert_close(out[k].bbox[1], (double)b[1], 0, 5e-3);
-        assert_close(out[k].bbox[2], (double)(b[2] - b[0]), 0, 5e-3);
-        assert_close(out[k].bbox[3], (double)(b[3] - b[1]), 0, 5e-3);
-    }
-    free(boxes);
-    free(scores);
-    free(labels);
-}
-
 static bool padding(struct df_box box) { return box.x0 == 0 && box.y0 == 0 && box.x1 == 0 && box.y1 == 0; }
-
-static void eval_case(const char *device, bool fold)
-{
-    static const size_t proposals[2] = { 70, 47 }, detections[2] = { 85, 61 };
-    struct test_model model = golden_model(device, false);
-    struct test_batch *t = golden_batch();
-    df_tape *tape = df_tape_new(model.device, false);
-    struct df_detection_state s;
-    df_real *anchors = golden(model.device, "golden.anchors", GOLDEN_ANCHORS * 4);
-
-    if (fold)
-        model.detector->class->fold(model.detector);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    assert_null(s.label);
-    assert_null(s.proposal_label);
-    assert_int_equal(s.anchors, GOLDEN_ANCHORS);
-    for (size_t a = 0; a < GOLDEN_ANCHORS; a++) {
-        assert_true((df_real)s.anchor[a].x0 == anchors[4 * a] && (df_real)s.anchor[a].y0 == anchors[4 * a + 1]);
-        assert_true((df_real)s.anchor[a].x1 == anchors[4 * a + 2] && (df_real)s.anchor[a].y1 == anchors[4 * a + 3]);
-    }
-    assert_golden(&model, "golden.logits", s.class_logits, 2 * GOLDEN_ANCHORS, 1e-4, 1e-4);
-    assert_golden(&model, "golden.deltas", s.box_deltas, 2 * GOLDEN_ANCHORS * 4, 1e-4, 1e-4);
-    assert_int_equal(s.proposals, 2 * GOLDEN_ROWS);
-    for (size_t n = 0; n < 2; n++) {
-        char name[32];
-
-        snprintf(name, sizeof name, "golden.proposals%zu", n);
-        assert_boxes(&model, name, s.proposal + n * GOLDEN_ROWS, proposals[n]);
-        for (size_t r = 0; r < GOLDEN_ROWS; r++) {
-            assert_int_equal(s.proposal_image[n * GOLDEN_ROWS + r], n);
-            assert_int_equal(padding(s.proposal[n * GOLDEN_ROWS + r]), r >= proposals[n]);
-        }
-        assert_detections(&model, tape, &s, n, detections[n]);
-    }
-    free(anchors);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
-static void test_golden_eval(void **state)
-{
-    (void)state;
-    eval_case("ref", false);
-    eval_case("cpu", false);
-    eval_case("cpu", true);
-}
-
-/* The RoI head on boxes that are not its own; padding rows see zeros, whatever their image. */
-static void test_golden_given(void **state)
-{
-    enum { GIVEN = 12, PADDING = 5, LAST = 11 };
-    const struct df_box box[GIVEN] = { { 8, 10, 46, 42 },
-                                       { 50, 8, 90, 60 },
-                                       { 0, 0, 9, 7 },
-                                       { 11, 13, 41, 44 },
-                                       { 3, 5, 93, 62 },
-                                       { 0, 0, 0, 0 },
-                                       { 28, 18, 71, 55 },
-                                       { 0, 0, 84, 60 },
-                                       { 60, 40, 84, 60 },
-                                       { 33, 22, 66, 50 },
-                                       { 1.5F, 2.25F, 30.75F, 19.5F },
-                                       { 0, 0, 0, 0 } };
-    const uint32_t image[GIVEN] = { 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1 };
-    const size_t columns = GOLDEN_CLASSES + 1;
-    struct test_model model = golden_model("cpu", false);
-    struct test_batch *t = golden_batch();
-    df_tape *tape = df_tape_new(model.device, false);
-    struct df_detection_state s, given;
-    df_real *logits = golden(model.device, "golden.given.logits", 10 * columns);
-    df_real *deltas = golden(model.device, "golden.given.deltas", 10 * 4 * columns),
-            *labels = golden(model.device, "golden.given.labels", 10);
-
-    (void)state;
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    model.detector->class->roi_head(model.detector, tape, &s, GIVEN, box, image, &given);
-    assert_ptr_equal(given.class_logits, s.class_logits);
-    assert_int_equal(given.proposals, GIVEN);
-    assert_int_equal(given.proposal_label[PADDING], -2);
-    assert_int_equal(given.proposal_label[LAST], -2);
-    assert_memory_equal(given.roi_logits->data + PADDING * columns, given.roi_logits->data + LAST * columns, columns * sizeof(df_real));
-    for (size_t r = 0; r < GIVEN; r++) {
-        const size_t g = r - (r > PADDING);
-
-        assert_memory_equal(&given.proposal[r], &box[r], sizeof *box);
-        assert_int_equal(given.proposal_image[r], image[r]);
-        if (r == PADDING || r == LAST)
-            continue;
-        assert_int_equal(given.proposal_label[r], (int)labels[g]);
-        for (size_t k = 0; k < columns; k++)
-            assert_close((double)given.roi_logits->data[r * columns + k], (double)logits[g * columns + k], 1e-4, 1e-4);
-        for (size_t k = 0; k < 4 * columns; k++)
-            assert_close((double)given.roi_deltas->data[r * 4 * columns + k], (double)deltas[g * 4 * columns + k], 1e-4, 1e-4);
-    }
-    free(logits);
-    free(deltas);
-    free(labels);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
-/* Sampled proposals, labels, targets and the four losses, with the backbone's norms in eval or in train mode. */
-static df_tensor *assert_sampled(struct test_model *model, df_tape *tape, const struct df_detection_state *s, const char *mode)
-{
-    static const char *const names[4] = { "loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_reg" };
-    struct df_loss_terms terms = { 0 };
-    char name[64];
-    df_tensor *loss;
-    df_real *losses;
-    size_t positives = 0;
-    double sum = 0;
-
-    for (size_t r = 0; r < 2 * GOLDEN_ANCHORS; r++) {
-        assert_true(s->label[r] == 0 || s->label[r] == -1 || s->label[r] == -2);
-        positives += s->label[r] == 0;
-    }
-    assert_int_equal(positives, 5);
-    assert_int_equal(s->positives, 5);
-    assert_int_equal(s->proposals, 2 * GOLDEN_SAMPLED);
-    for (size_t n = 0; n < 2; n++) {
-        const size_t first = n * GOLDEN_SAMPLED;
-        df_real *labels, *targets;
-
-        snprintf(name, sizeof name, "golden.%s.sampled%zu", mode, n);
-        assert_boxes(model, name, s->proposal + first, GOLDEN_SAMPLED);
-        snprintf(name, sizeof name, "golden.%s.labels%zu", mode, n);
-        labels = golden(model->device, name, GOLDEN_SAMPLED);
-        snprintf(name, sizeof name, "golden.%s.targets%zu", mode, n);
-        targets = golden(model->device, name, GOLDEN_SAMPLED * 4);
-        for (size_t r = 0; r < GOLDEN_SAMPLED; r++) {
-            assert_int_equal(s->proposal_label[first + r], (int)labels[r]);
-            for (size_t k = 0; labels[r] >= 0 && k < 4; k++)
-                assert_close((double)s->proposal_target[4 * (first + r) + k], (double)targets[4 * r + k], 1e-4, 1e-3);
-        }
-        free(labels);
-        free(targets);
-    }
-    snprintf(name, sizeof name, "golden.%s.losses", mode);
-    losses = golden(model->device, name, 4);
-    loss = model->detector->class->loss(model->detector, tape, s, &terms);
-    assert_int_equal(terms.count, 4);
-    for (size_t k = 0; k < 4; k++) {
-        assert_string_equal(terms.term[k].name, names[k]);
-        assert_close(df_item(tape, terms.term[k].value), (double)losses[k], 1e-4, 0);
-        sum += (double)losses[k];
-    }
-    assert_close(df_item(tape, loss), sum, 1e-4, 0);
-    free(losses);
-    return loss;
-}
-
-/* Norm and sum of every gradient, and some gradients whole, to 2e-3 of the norm (float noise through 20 layers of batch norm over as few as 12
- * values). */
-static void assert_gradient(struct test_model *model, const struct df_parameter *p, size_t *whole)
-{
-    static const char *const dozen[] = { "backbone.body.conv1.weight",
-                                         "backbone.body.layer1.0.conv2.weight",
-                                         "backbone.body.layer2.0.bn2.weight",
-                                         "backbone.body.layer4.0.conv3.weight",
-                                         "backbone.fpn.inner_blocks.1.0.weight",
-                                         "backbone.fpn.layer_blocks.0.0.weight",
-                                         "backbone.fpn.layer_blocks.3.0.bias",
-                                         "rpn.head.conv.0.0.weight",
-                                         "rpn.head.cls_logits.weight",
-                                         "rpn.head.bbox_pred.weight",
-                                         "roi_heads.box_head.fc6.weight",
-                                         "roi_heads.box_head.fc7.bias",
-                                         "roi_heads.box_predictor.cls_score.weight",
-                                         "roi_heads.box_predictor.bbox_pred.weight" };
-    const size_t n = df_count(p->shape);
-    df_real *grad = malloc(n * sizeof *grad), *expected;
-    double square = 0, sum = 0, norm;
-    char name[128];
-
-    snprintf(name, sizeof name, "golden.grad.%s", p->name);
-    expected = golden(model->device, name, 2);
-    norm = (double)expected[0];
-    df_read(model->device, grad, p->grad, n * sizeof *grad);
-    for (size_t k = 0; k < n; k++) {
-        square += (double)grad[k] * (double)grad[k];
-        sum += (double)grad[k];
-    }
-    assert_close(sqrt(square), norm, 2e-3, 1e-6);
-    assert_close(sum, (double)expected[1], 0, 2e-3 * norm * sqrt((double)n) + 1e-6);
-    free(expected);
-    for (size_t i = 0; i < sizeof dozen / sizeof *dozen; i++) {
-        if (strcmp(p->name, dozen[i]) != 0)
-            continue;
-        snprintf(name, sizeof name, "golden.full.%s", p->name);
-        expected = golden_of(model->device, name, p->kind, p->shape);
-        for (size_t k = 0; k < n; k++)
-            assert_close((double)grad[k], (double)expected[k], 0, 2e-3 * norm);
-        free(expected);
-        (*whole)++;
-    }
-    free(grad);
-}
-
-static void train_case(const char *device)
-{
-    struct test_model model = golden_model(device, true);
-    struct test_batch *t = golden_batch();
-    df_tape *tape = df_tape_new(model.device, true);
-    struct df_detection_state s;
-    size_t compared = 0, whole = 0;
-
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
-    assert_sampled(&model, tape, &s, "eval");
-    df_tape_reset(tape);
-    model.detector->class->forward(model.detector, tape, &t->batch, true, true, &s);
-    df_backward(tape, assert_sampled(&model, tape, &s, "train"));
-    for (size_t i = 0; i < model.parameters->count; i++) {
-        const struct df_parameter *p = model.parameters->items[i];
-
-        if (p->buffer)
-            continue;
-        assert_gradient(&model, p, &whole);
-        compared++;
-    }
-    assert_int_equal(compared, 90);
-    assert_int_equal(whole, 14);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
-static void test_golden_train(void **state)
-{
-    (void)state;
-    train_case("ref");
-    train_case("cpu");
-}
-
-/* ---- by itself ---- */
 
 /* fasterrcnn_resnet50_fpn, 91 classes with the background: as it trains from scratch, and with frozen norms. */
 static void test_counts(void **state)
@@ -572,6 +250,35 @@ static void test_repeatable_without_heap(void **state)
     test_model_free(&model);
 }
 
+/* A positive anchor's target is the box of the object that it is said to be matched with. */
+static void test_matched(void **state)
+{
+    static const float ones[4] = { 1, 1, 1, 1 };
+    struct test_model model = test_faster_new("cpu", faster_tiny_network, faster_tiny_detector, 3, false);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    size_t positives = 0;
+
+    (void)state;
+    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    for (size_t r = 0; r < 2 * s.anchors; r++) {
+        float deltas[4];
+
+        if (s.label[r] != 0)
+            continue;
+        positives++;
+        df_box_encode(s.anchor[r % s.anchors], t->truth[r / s.anchors].boxes[s.matched[r]], ones, deltas);
+        for (size_t k = 0; k < 4; k++)
+            assert_close((double)s.target[4 * r + k], (double)deltas[k], 0, 0);
+    }
+    assert_true(positives > 0);
+    assert_int_equal(s.positives, positives);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
 /* What one option changes, beside the tiny detector's. */
 static struct test_model model_with(const char *one, const char *two)
 {
@@ -683,10 +390,10 @@ static void test_not_a_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_eval),  cmocka_unit_test(test_golden_given),    cmocka_unit_test(test_golden_train),
-        cmocka_unit_test(test_counts),       cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
-        cmocka_unit_test(test_level_rule),   cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
-        cmocka_unit_test(test_not_a_number), cmocka_unit_test(test_loss_options),    cmocka_unit_test(test_ties_and_width),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_level_rule),     cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_not_a_number),   cmocka_unit_test(test_matched),         cmocka_unit_test(test_loss_options),
+        cmocka_unit_test(test_ties_and_width),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

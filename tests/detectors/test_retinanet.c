@@ -1,168 +1,11 @@
-/* RetinaNet against torchvision (tests/golden/make_retinanet.py), images alone against images in a batch, repeatability, memory. */
+/* RetinaNet: scales, thresholds, images alone against images in a batch, losses, repeatability, memory (test_golden.c compares it with
+ * torchvision). */
 #include <math.h>
 #include <stdio.h>
 
-#include "core/nn/checkpoint.h"
-#include "tests/detectors/detect_support.h"
+#include "core/geometry/box.h"
+#include "tests/detectors/golden_cases.h"
 #include "tests/support/heap.h"
-
-#define GOLDEN_FILE "tests/golden/retinanet.safetensors"
-#include "tests/detectors/golden_support.h"
-
-enum { GOLDEN_ANCHORS = 1161 };
-static const char *const golden_network[] = {
-    "depth=0", "block=bottleneck", "blocks=2,1,1,1", "widths=4,4,6,6", "stem_width=6", "fpn_channels=8", NULL
-};
-static const char *const golden_detector[] = { "candidates=200", NULL };
-
-static struct test_model golden_model(const char *device, bool gradients)
-{
-    struct test_model model = test_model_new(device, golden_network, golden_detector, GOLDEN_CLASSES, gradients);
-    struct df_error err;
-
-    assert_ok(df_checkpoint_read(GOLDEN_FILE, model.parameters, false, true, &err));
-    return model;
-}
-
-static void assert_losses(struct test_model *model, const char *name, df_tape *tape, const struct df_detection_state *s, df_tensor **loss)
-{
-    df_real *expected = golden(model->device, name, 2);
-    struct df_loss_terms terms = { 0 };
-
-    *loss = model->detector->class->loss(model->detector, tape, s, &terms);
-    assert_int_equal(terms.count, 2);
-    assert_string_equal(terms.term[0].name, "classification");
-    assert_string_equal(terms.term[1].name, "bbox_regression");
-    for (size_t k = 0; k < 2; k++)
-        assert_close(df_item(tape, terms.term[k].value), (double)expected[k], 1e-4, 0);
-    assert_close(df_item(tape, *loss), (double)(expected[0] + expected[1]), 1e-4, 0);
-    free(expected);
-}
-
-/* One to one, in order: labels equal, scores to 1e-5, boxes to 1e-3 pixels (float sums of other order behind exp). */
-static void assert_detections(struct test_model *model, df_tape *tape, const struct df_detection_state *s, size_t image,
-                              size_t expected_count)
-{
-    const struct df_category category[GOLDEN_CLASSES] = { { 10, "a" }, { 11, "b" }, { 12, "c" }, { 13, "d" }, { 14, "e" } };
-    const struct df_image_info info = {
-        .id = 77, .file_name = "", .width = (int)s->images->valid_w[image], .height = (int)s->images->valid_h[image]
-    };
-    struct df_detection *out = calloc(model->detector->class->max_detections(model->detector), sizeof *out);
-    const size_t count = model->detector->class->predict(model->detector, tape, s, image, &info, category, out);
-    char name[32];
-    df_real *boxes, *scores, *labels;
-
-    assert_int_equal(count, expected_count);
-    snprintf(name, sizeof name, "golden.boxes%zu", image);
-    boxes = golden(model->device, name, count * 4);
-    snprintf(name, sizeof name, "golden.scores%zu", image);
-    scores = golden(model->device, name, count);
-    snprintf(name, sizeof name, "golden.labels%zu", image);
-    labels = golden(model->device, name, count);
-    for (size_t k = 0; k < count; k++) {
-        const df_real *b = boxes + 4 * k;
-
-        assert_int_equal(out[k].image_id, 77);
-        assert_int_equal(out[k].category_id, 10 + (int)labels[k]);
-        assert_close(out[k].score, (double)scores[k], 1e-5, 0);
-        assert_close(out[k].bbox[0], (double)b[0], 0, 1e-3);
-        assert_close(out[k].bbox[1], (double)b[1], 0, 1e-3);
-        assert_close(out[k].bbox[2], (double)(b[2] - b[0]), 0, 1e-3);
-        assert_close(out[k].bbox[3], (double)(b[3] - b[1]), 0, 1e-3);
-    }
-    free(out);
-    free(boxes);
-    free(scores);
-    free(labels);
-}
-
-static void eval_case(const char *device, bool fold)
-{
-    struct test_model model = golden_model(device, false);
-    struct test_batch *t = golden_batch();
-    df_tape *tape = df_tape_new(model.device, false);
-    struct df_detection_state s;
-    df_real *anchors = golden(model.device, "golden.anchors", GOLDEN_ANCHORS * 4);
-    df_tensor *loss;
-
-    if (fold)
-        model.detector->class->fold(model.detector);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
-    assert_int_equal(s.anchors, GOLDEN_ANCHORS);
-    for (size_t a = 0; a < GOLDEN_ANCHORS; a++) {
-        assert_true((df_real)s.anchor[a].x0 == anchors[4 * a] && (df_real)s.anchor[a].y0 == anchors[4 * a + 1]);
-        assert_true((df_real)s.anchor[a].x1 == anchors[4 * a + 2] && (df_real)s.anchor[a].y1 == anchors[4 * a + 3]);
-    }
-    assert_golden(&model, "golden.logits", s.class_logits, 2 * GOLDEN_ANCHORS * GOLDEN_CLASSES, 1e-4, 1e-5);
-    assert_golden(&model, "golden.deltas", s.box_deltas, 2 * GOLDEN_ANCHORS * 4, 1e-4, 1e-5);
-    assert_losses(&model, "golden.losses", tape, &s, &loss);
-    assert_detections(&model, tape, &s, 0, 77);
-    assert_detections(&model, tape, &s, 1, 60);
-    free(anchors);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
-static void test_golden_eval(void **state)
-{
-    (void)state;
-    eval_case("ref", false);
-    eval_case("cpu", false);
-    eval_case("cpu", true);
-}
-
-/* Train mode: losses, running statistics, and per parameter the norm and the sum of its gradient (float noise through 20 layers of batch norm
- * over as few as 2 values: 2e-3 of the norm). */
-static void train_case(const char *device)
-{
-    struct test_model model = golden_model(device, true);
-    struct test_batch *t = golden_batch();
-    df_tape *tape = df_tape_new(model.device, true);
-    const struct df_parameter *running = df_parameters_find(model.parameters, "backbone.body.layer4.0.bn3.running_var");
-    df_tensor moved = { .shape = running->shape, .data = running->value }, *loss;
-    struct df_detection_state s;
-    size_t compared = 0;
-
-    model.detector->class->forward(model.detector, tape, &t->batch, true, true, &s);
-    assert_losses(&model, "golden.train_losses", tape, &s, &loss);
-    df_backward(tape, loss);
-    assert_golden(&model, "golden.running", &moved, 24, 1e-4, 1e-6);
-    for (size_t i = 0; i < model.parameters->count; i++) {
-        const struct df_parameter *p = model.parameters->items[i];
-        const size_t n = df_count(p->shape);
-        df_real *expected, *grad;
-        double square = 0, sum = 0;
-        char name[128];
-
-        if (p->buffer)
-            continue;
-        snprintf(name, sizeof name, "golden.grad.%s", p->name);
-        expected = golden(model.device, name, 2);
-        grad = malloc(n * sizeof *grad);
-        df_read(model.device, grad, p->grad, n * sizeof *grad);
-        for (size_t k = 0; k < n; k++) {
-            square += (double)grad[k] * (double)grad[k];
-            sum += (double)grad[k];
-        }
-        assert_close(sqrt(square), (double)expected[0], 2e-3, 1e-6);
-        assert_close(sum, (double)expected[1], 0, 2e-3 * (double)expected[0] * sqrt((double)n) + 1e-6);
-        compared++;
-        free(expected);
-        free(grad);
-    }
-    assert_int_equal(compared, 96);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
-static void test_golden_train(void **state)
-{
-    (void)state;
-    train_case("ref");
-    train_case("cpu");
-}
 
 /* Stored pixels = canvas pixels / scale, on each axis. */
 static void test_scale(void **state)
@@ -170,8 +13,8 @@ static void test_scale(void **state)
     const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
     const struct df_image_info whole = { .id = 1, .file_name = "", .width = 96, .height = 64 };
     const struct df_image_info stored = { .id = 1, .file_name = "", .width = 48, .height = 128 };
-    struct test_model model = golden_model("cpu", false);
-    struct test_batch *t = golden_batch();
+    struct test_model model = golden_model(&golden_retinanet, "cpu", false);
+    struct test_batch *t = golden_batch(&golden_retinanet);
     df_tape *tape = df_tape_new(model.device, false);
     struct df_detection a[300], b[300];
     struct df_detection_state s;
@@ -197,7 +40,7 @@ static void test_score_threshold(void **state)
 {
     const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
     const struct df_image_info info = { .id = 1, .file_name = "", .width = 96, .height = 64 };
-    struct test_batch *t = golden_batch();
+    struct test_batch *t = golden_batch(&golden_retinanet);
     struct df_detection out[2][300];
     char threshold[64] = "score_threshold=0.05";
     size_t count[2];
@@ -206,11 +49,11 @@ static void test_score_threshold(void **state)
     (void)state;
     for (int k = 0; k < 2; k++) {
         const char *const detector[] = { threshold, k ? "detections=20" : "detections=300", NULL };
-        struct test_model model = test_model_new("ref", golden_network, detector, GOLDEN_CLASSES, false);
+        struct test_model model = test_model_new("ref", golden_retinanet_network, detector, GOLDEN_CLASSES, false);
         df_tape *tape = df_tape_new(model.device, false);
         struct df_detection_state s;
 
-        assert_ok(df_checkpoint_read(GOLDEN_FILE, model.parameters, false, true, &err));
+        assert_ok(df_state_dict_read(golden_retinanet.state, model.parameters, NULL, &err));
         model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
         assert_int_equal(model.detector->class->max_detections(model.detector), k ? 20 : 300);
         count[k] = model.detector->class->predict(model.detector, tape, &s, 0, &info, category, out[k]);
@@ -300,6 +143,20 @@ static void test_loss_norms(void **state)
     test_batch_free(t);
 }
 
+/* An anchor's class and target are those of the object that it is matched with. */
+static void assert_learns_matched(const struct df_batch *batch, const struct df_detection_state *s, size_t row)
+{
+    static const float weights[4] = { 1, 1, 1, 1 };
+    const struct df_ground_truth *truth = &batch->truth[row / s->anchors];
+    float deltas[4];
+
+    assert_in_range(s->matched[row], 0, truth->count - 1);
+    assert_int_equal(s->label[row], truth->labels[s->matched[row]]);
+    df_box_encode(s->anchor[row % s->anchors], truth->boxes[s->matched[row]], weights, deltas);
+    for (size_t k = 0; k < 4; k++)
+        assert_close((double)s->target[4 * row + k], (double)deltas[k], 0, 0);
+}
+
 /* The total is classification + weight * box, and the box loss is the formula on the state's own deltas and targets. */
 static void loss_case(const char *kind, const char *beta_option, double beta)
 {
@@ -320,6 +177,8 @@ static void loss_case(const char *kind, const char *beta_option, double beta)
 
         if (s.label[i / 4] < 0)
             continue;
+        if (i % 4 == 0)
+            assert_learns_matched(&t->batch, &s, i / 4);
         expected += d < beta ? d * d / (2 * beta) : d - beta / 2;
         linear += d >= beta;
         quadratic += d < beta;
@@ -416,9 +275,13 @@ static void test_repeatable_without_heap(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_eval),     cmocka_unit_test(test_golden_train),    cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_score_threshold), cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),
-        cmocka_unit_test(test_box_losses),      cmocka_unit_test(test_frozen_norm),     cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_scale),
+        cmocka_unit_test(test_score_threshold),
+        cmocka_unit_test(test_batch_is_images),
+        cmocka_unit_test(test_loss_norms),
+        cmocka_unit_test(test_box_losses),
+        cmocka_unit_test(test_frozen_norm),
+        cmocka_unit_test(test_repeatable_without_heap),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* Tests of all distillers, run in float (test_distillers.c) and in double (grad_distillers.c): the conformance checks over the registry, and
- * DeFeat's losses and gradients against PyTorch's autograd (tests/golden/make_distillers.py). */
+ * the losses and gradients of their variants against PyTorch's autograd (tests/golden/make_distillers.py). */
 #include "tests/support/support.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,12 +30,46 @@ static void test_conformance(void **state)
     df_device_close(device);
 }
 
-/* ---- the golden: canvas 40 x 48, strides 8 and 16 ---- */
+/* ---- the golden: canvas 40 x 48, strides 8 and 16, stages 2 and 4, two anchors per cell, five RoIs per image ---- */
 
-enum { LEVELS = 2, CANVAS_H = 40, CANVAS_W = 48, STUDENT = 3, TEACHER = 2, CLASSES = 3, CELLS = 30 + 9, ANCHORS = CELLS };
+enum { IMAGES = 2, LEVELS = 2, CANVAS_H = 40, CANVAS_W = 48, STUDENT = 3, TEACHER = 2, CLASSES = 3, ANCHORS = 2 * (30 + 9), ROIS = 10 };
 static const struct df_box golden_boxes[] = { { 3, 4, 6.5F, 7 }, { 10, 2, 33, 30 }, { 20, 17, 23, 39.5F } };
 static const struct df_ground_truth golden_truth[] = { { 2, golden_boxes, NULL }, { 1, golden_boxes + 2, NULL } };
-static const df_shape level_shapes[LEVELS] = { { 2, 5, 6, STUDENT }, { 2, 3, 3, STUDENT } };
+
+/* A tensor of the student or the teacher; the teacher's shape where it is another */
+static const struct golden_tensor {
+    const char *name;
+    df_shape shape;
+    size_t teacher_channels;
+} golden_tensors[] = {
+    { "neck.0", { IMAGES, 5, 6, STUDENT }, TEACHER },
+    { "neck.1", { IMAGES, 3, 3, STUDENT }, TEACHER },
+    { "stage.2", { IMAGES, 10, 12, 2 }, 3 },
+    { "stage.4", { IMAGES, 3, 3, 3 }, 2 },
+    { "class_logits", { IMAGES, 1, ANCHORS, CLASSES }, 3 },
+    { "roi.student", { ROIS, 1, 1, CLASSES + 1 }, 4 },
+    { "roi.teacher", { ROIS, 1, 1, CLASSES + 1 }, 4 },
+};
+enum { NECK_0, NECK_1, STAGE_2, STAGE_4, CLASS_LOGITS, ROI_STUDENT, ROI_TEACHER, TENSORS };
+
+struct golden_run;
+struct golden_detector { /* whose RoI head says the golden's logits of two sets of RoIs, told apart by the array of boxes */
+    struct df_detector base;
+    const struct golden_run *run;
+    df_tensor *const *leaf;
+};
+struct golden_run {
+    const cJSON *golden;
+    struct df_device *device;
+    df_tape *tape;
+    struct df_parameters *parameters;
+    struct df_detection_state student, teacher;
+    struct golden_detector student_detector, teacher_detector;
+    df_tensor *leaf[TENSORS], *taught[TENSORS];
+    struct df_batch batch;
+    struct df_box anchor[ANCHORS];
+    int32_t label[IMAGES * ANCHORS], matched[IMAGES * ANCHORS], roi_label[2][ROIS];
+};
 
 static df_real *numbers(const cJSON *array, size_t expected)
 {
@@ -46,160 +81,233 @@ static df_real *numbers(const cJSON *array, size_t expected)
     return out;
 }
 
-static df_tensor *golden_leaf(df_tape *tape, const cJSON *golden, const char *key, int index, df_shape shape)
+static void integers(const cJSON *array, size_t expected, int32_t *out)
 {
-    df_real *values = numbers(cJSON_GetArrayItem(cJSON_GetObjectItem(golden, key), index), df_count(shape));
-    df_tensor *leaf = df_leaf(tape, shape, values);
+    const cJSON *node;
+
+    assert_int_equal(cJSON_GetArraySize(array), expected);
+    cJSON_ArrayForEach(node, array) { *out++ = node->valueint; }
+}
+
+static df_tensor *golden_leaf(const struct golden_run *run, const char *key, const char *name, df_shape shape)
+{
+    df_real *values = numbers(cJSON_GetObjectItem(cJSON_GetObjectItem(run->golden, key), name), df_count(shape));
+    df_tensor *leaf = df_leaf(run->tape, shape, values);
 
     free(values);
     return leaf;
 }
 
-static void compare_gradient(struct df_device *device, const cJSON *gradients, int index, const df_real *grad, size_t n)
-{
-    df_real *expected = numbers(cJSON_GetArrayItem(gradients, index), n), *found = df_malloc(n * sizeof *found);
+static const struct df_box student_rois[ROIS], teacher_rois[ROIS]; /* only their addresses are read */
+static const uint32_t roi_image[ROIS] = { 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 };
 
-    assert_non_null(grad);
-    df_read(device, found, grad, n * sizeof *found);
-    for (size_t i = 0; i < n; i++)
-        assert_close((double)found[i], (double)expected[i], is_double ? 1e-9 : 1e-5, is_double ? 1e-10 : 2e-6);
-    free(expected);
-    free(found);
+static void golden_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t rows,
+                            const struct df_box *proposal, const uint32_t *image, struct df_detection_state *out)
+{
+    const struct golden_detector *detector = (const struct golden_detector *)base;
+    const bool own = proposal == student_rois;
+
+    (void)tape;
+    assert_true(!proposal || (rows == ROIS && image == roi_image && (own || proposal == teacher_rois)));
+    *out = *features;
+    out->proposals = ROIS;
+    out->proposal = own ? student_rois : teacher_rois;
+    out->proposal_image = roi_image;
+    out->proposal_label = detector->run->roi_label[own ? 0 : 1];
+    out->roi_logits = detector->leaf[own ? ROI_STUDENT : ROI_TEACHER];
 }
 
-struct golden_run {
-    struct df_device *device;
-    df_tape *tape;
-    struct df_parameters *parameters;
-    struct df_detection_state student, teacher;
-    struct df_batch batch;
-    int32_t label[2 * ANCHORS];
-};
+static const struct df_detector_class golden_one_stage = { .name = "one",
+                                                           .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD };
+static const struct df_detector_class golden_two_stage = { .name = "two",
+                                                           .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_ROI_HEAD,
+                                                           .roi_head = golden_roi_head };
 
-static void golden_states(struct golden_run *run, const cJSON *golden)
+static void golden_constants(struct golden_run *run)
 {
-    const df_shape logits = { 2, 1, ANCHORS, CLASSES };
-    const cJSON *std = cJSON_GetObjectItem(golden, "std"), *label = cJSON_GetObjectItem(golden, "label");
+    static const size_t valid_h[] = { 31, 40 }, valid_w[] = { 48, 30 };
+    df_real *box = NULL;
 
-    run->batch = (struct df_batch){ .n = 2, .height = CANVAS_H, .width = CANVAS_W, .truth = golden_truth };
-    run->student = (struct df_detection_state){ .batch = 2,
+    run->batch = (struct df_batch){
+        .n = IMAGES, .height = CANVAS_H, .width = CANVAS_W, .truth = golden_truth, .valid_h = valid_h, .valid_w = valid_w
+    };
+    integers(cJSON_GetObjectItem(run->golden, "label"), IMAGES * ANCHORS, run->label);
+    integers(cJSON_GetObjectItem(run->golden, "matched"), IMAGES * ANCHORS, run->matched);
+    for (int a = 0; a < ANCHORS; a++) {
+        box = numbers(cJSON_GetArrayItem(cJSON_GetObjectItem(run->golden, "anchors"), a), 4);
+        run->anchor[a] = (struct df_box){ (float)box[0], (float)box[1], (float)box[2], (float)box[3] };
+        free(box);
+    }
+}
+
+/* One network's part of the state, out of its leaves */
+static void golden_state(struct df_detection_state *state, df_tensor *const *leaf, struct df_detector *detector, const cJSON *std)
+{
+    const bool two_stage = detector->class->roi_head;
+
+    for (int l = 0; l < LEVELS; l++)
+        state->neck[l] = (struct df_neck_level){ 8U << l, leaf[NECK_0 + l], std ? cJSON_GetArrayItem(std, l)->valuedouble : 0 };
+    state->stage[0] = (struct df_stage_map){ 4, leaf[STAGE_2] };
+    state->stage[2] = (struct df_stage_map){ 16, leaf[STAGE_4] };
+    state->class_logits = two_stage ? NULL : leaf[CLASS_LOGITS];
+    state->detector = detector;
+}
+
+static void golden_states(struct golden_run *run, const cJSON *test)
+{
+    const bool two_stage = cJSON_IsTrue(cJSON_GetObjectItem(test, "two_stage"));
+    const cJSON *pairs = cJSON_GetObjectItem(run->golden, "roi_labels");
+    const cJSON *pair = cJSON_GetArrayItem(pairs, cJSON_GetObjectItem(test, "labels")->valueint);
+    const struct df_detector_class *class = two_stage ? &golden_two_stage : &golden_one_stage;
+
+    for (int i = 0; i < TENSORS; i++) {
+        const struct golden_tensor *tensor = &golden_tensors[i];
+        df_shape shape = tensor->shape;
+
+        run->leaf[i] = golden_leaf(run, "student", tensor->name, shape);
+        shape.c = tensor->teacher_channels;
+        run->taught[i] = golden_leaf(run, "teacher", tensor->name, shape);
+    }
+    for (int i = 0; i < 2; i++)
+        integers(cJSON_GetArrayItem(pair, i), ROIS, run->roi_label[i]);
+    run->student_detector = (struct golden_detector){ { .class = class }, run, run->leaf };
+    run->teacher_detector = (struct golden_detector){ { .class = class }, run, run->taught };
+    run->student = (struct df_detection_state){ .batch = IMAGES,
                                                 .canvas_h = CANVAS_H,
                                                 .canvas_w = CANVAS_W,
                                                 .classes = CLASSES,
                                                 .images = &run->batch,
                                                 .levels = LEVELS,
                                                 .anchors = ANCHORS,
-                                                .label = run->label };
+                                                .anchor = run->anchor,
+                                                .level_anchors = { 60, 18 } };
     run->teacher = run->student;
-    run->teacher.label = NULL;
-    for (int i = 0; i < 2 * ANCHORS; i++) {
-        run->label[i] = cJSON_GetArrayItem(label, i)->valueint;
-        run->student.positives += run->label[i] >= 0;
-    }
-    for (int l = 0; l < LEVELS; l++) {
-        df_shape shape = level_shapes[l];
-
-        run->student.neck[l] = (struct df_neck_level){ 8U << l, golden_leaf(run->tape, golden, "inputs", l, shape), 0 };
-        shape.c = TEACHER;
-        run->teacher.neck[l] =
-            (struct df_neck_level){ 8U << l, golden_leaf(run->tape, golden, "teacher", l, shape), cJSON_GetArrayItem(std, l)->valuedouble };
-    }
-    run->student.class_logits = golden_leaf(run->tape, golden, "inputs", 6, logits);
-    run->teacher.class_logits = golden_leaf(run->tape, golden, "teacher", LEVELS, logits);
+    run->student.label = run->label;
+    run->student.matched = run->matched;
+    golden_state(&run->student, run->leaf, &run->student_detector.base, NULL);
+    golden_state(&run->teacher, run->taught, &run->teacher_detector.base, cJSON_GetObjectItem(run->golden, "std"));
+    if (!two_stage)
+        return;
+    run->student.proposals = ROIS;
+    run->student.proposal = student_rois;
+    run->student.proposal_image = roi_image;
+    run->student.proposal_label = run->roi_label[0];
+    run->student.roi_logits = run->leaf[ROI_STUDENT];
 }
 
-/* Initialises defeat with the case's options and gives its four parameters the golden's values. */
-static void golden_init(struct golden_run *run, const struct df_distiller_class *class, const void *options, void *memory,
-                        const cJSON *golden)
+/* A parameter gets the golden's values of its name; a 1x1 kernel the centre of the golden's 3x3. */
+static void golden_parameter(const struct golden_run *run, const struct df_parameter *item)
 {
-    static const char *const names[] = { "adapt.0.weight", "adapt.1.weight", "adapt.0.bias", "adapt.1.bias" };
-    struct df_distiller_setup setup = { .options = options, .state = memory, .prefix = "", .levels = LEVELS };
+    const df_shape shape = item->shape;
+    const size_t n = df_count(shape), factor = item->kind == DF_CONV_WEIGHT ? 9 / (shape.h * shape.w) : 1;
+    df_real *all = numbers(cJSON_GetObjectItem(cJSON_GetObjectItem(run->golden, "student"), item->name), n * factor);
+
+    for (size_t o = 0; factor == 9 && o < shape.n; o++)
+        memmove(all + o * shape.c, all + (o * 9 + 4) * shape.c, shape.c * sizeof *all);
+    df_write(run->device, item->value, all, n * sizeof *all);
+    free(all);
+}
+
+static void golden_init(struct golden_run *run, const struct df_distiller_class *class, const void *options, void *memory)
+{
+    const struct df_detector_class *detector = run->student.detector->class;
+    struct df_distiller_setup setup = { .options = options, .state = memory, .prefix = "", .levels = LEVELS, .detector = detector };
     struct df_error err;
 
     run->parameters = df_parameters_new();
     setup.parameters = run->parameters;
     for (size_t l = 0; l < LEVELS; l++)
         setup.student_channels[l] = STUDENT, setup.teacher_channels[l] = TEACHER;
-    assert_ok(class->init(&setup, &err));
-    df_parameters_build(run->parameters, run->device, 0, true);
-    for (int i = 0; i < 4; i++) {
-        const struct df_parameter *item = df_parameters_find(run->parameters, names[i]);
-        const size_t n = df_count(item->shape);
-        df_real *values = numbers(cJSON_GetArrayItem(cJSON_GetObjectItem(golden, "inputs"), LEVELS + i), n);
-
-        df_write(run->device, item->value, values, n * sizeof *values);
-        free(values);
+    for (size_t k = 0; k < 2; k++) {
+        setup.student_stage_channels[2 * k] = golden_tensors[STAGE_2 + k].shape.c;
+        setup.teacher_stage_channels[2 * k] = golden_tensors[STAGE_2 + k].teacher_channels;
     }
+    if (class->init)
+        assert_ok(class->init(&setup, &err));
+    df_parameters_build(run->parameters, run->device, 0, true);
+    for (size_t i = 0; i < run->parameters->count; i++)
+        golden_parameter(run, run->parameters->items[i]);
     df_parameters_touch(run->parameters);
     df_parameters_zero_grad(run->parameters);
 }
 
-static void golden_case(struct golden_run *run, const cJSON *golden, const cJSON *test)
+/* To 1e-5 of the largest element (double: 1e-9, the digits of the file); what the golden does not list is 0. Of a 1x1 kernel the golden has
+ * a 3x3 with zeros around. */
+static void compare_gradient(const struct golden_run *run, const cJSON *gradients, const char *name, df_shape shape, const df_real *grad)
 {
-    static const char *const terms[] = { "defeat.fg", "defeat.bg", "defeat.pos", "defeat.neg" };
-    static const char *const parameters[] = { "adapt.0.weight", "adapt.1.weight", "adapt.0.bias", "adapt.1.bias" };
-    const cJSON *gradients = cJSON_GetObjectItem(test, "gradients");
-    const struct df_distiller_class *class = df_distiller_class_find("defeat", NULL);
-    void *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
+    const cJSON *expected = cJSON_GetObjectItem(gradients, name);
+    const size_t n = df_count(shape), stored = (size_t)cJSON_GetArraySize(expected);
+    df_real *found = df_calloc(n, sizeof *found), *all = numbers(expected, stored);
+    double largest = 0;
+
+    if (grad)
+        df_read(run->device, found, grad, n * sizeof *found);
+    assert_true(stored == 0 || stored == n || stored == 9 * n);
+    for (size_t o = 0; stored == 9 * n && o < shape.n; o++)
+        memmove(all + o * shape.c, all + (o * 9 + 4) * shape.c, shape.c * sizeof *all);
+    for (size_t i = 0; i < n && stored; i++)
+        largest = fabs((double)all[i]) > largest ? fabs((double)all[i]) : largest;
+    for (size_t i = 0; i < n; i++)
+        assert_close((double)found[i], stored ? (double)all[i] : 0, 0, (is_double ? 1e-9 : 1e-5) * largest);
+    free(found);
+    free(all);
+}
+
+static void golden_gradients(const struct golden_run *run, const cJSON *gradients)
+{
+    size_t listed = 0;
+
+    for (int i = 0; i < TENSORS; i++) {
+        const struct golden_tensor *tensor = &golden_tensors[i];
+
+        listed += cJSON_GetObjectItem(gradients, tensor->name) != NULL;
+        compare_gradient(run, gradients, tensor->name, tensor->shape, run->leaf[i]->grad);
+        assert_null(run->taught[i]->grad);
+    }
+    for (size_t i = 0; i < run->parameters->count; i++) {
+        const struct df_parameter *item = run->parameters->items[i];
+
+        listed += cJSON_GetObjectItem(gradients, item->name) != NULL;
+        compare_gradient(run, gradients, item->name, item->shape, item->grad);
+    }
+    assert_int_equal(listed, cJSON_GetArraySize(gradients));
+}
+
+static void golden_case(struct golden_run *run, const cJSON *test)
+{
+    const struct df_distiller_class *class = df_distiller_class_find(cJSON_GetObjectItem(test, "distiller")->valuestring, NULL);
+    const cJSON *steps = cJSON_GetObjectItem(test, "context"), *term;
+    void *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size + 1);
     struct df_loss_terms log = { 0 };
-    struct df_error err;
+    struct df_error err = { 0 };
+    unsigned needs;
+    size_t i = 0;
 
     df_tape_reset(run->tape);
     assert_ok(df_options_read(class->options, cJSON_GetObjectItem(test, "options"), NULL, "golden", options, &err));
-    golden_init(run, class, options, memory, golden);
-    golden_states(run, golden);
-    const struct df_distill_context context = { .tape = run->tape, .options = options, .state = memory, .terms = &log };
+    golden_states(run, test);
+    assert_ok(df_distiller_needs(class, options, run->student.detector->class, &needs, &err));
+    golden_init(run, class, options, memory);
+    const struct df_distill_context context = { .tape = run->tape,
+                                                .options = options,
+                                                .state = memory,
+                                                .step = (size_t)cJSON_GetArrayItem(steps, 0)->valueint,
+                                                .epoch = (size_t)cJSON_GetArrayItem(steps, 1)->valueint,
+                                                .epochs = (size_t)cJSON_GetArrayItem(steps, 2)->valueint,
+                                                .terms = &log };
     df_tensor *loss = class->loss(&context, &run->student, &run->teacher);
+
     df_backward(run->tape, loss);
     assert_close(df_item(run->tape, loss), cJSON_GetObjectItem(test, "loss")->valuedouble, is_double ? 1e-12 : 1e-6, 0);
-    assert_int_equal(log.count, 4);
-    for (int i = 0; i < 4; i++) {
-        assert_string_equal(log.term[i].name, terms[i]);
-        assert_close(df_item(run->tape, log.term[i].value), cJSON_GetArrayItem(cJSON_GetObjectItem(test, "terms"), i)->valuedouble,
-                     is_double ? 1e-12 : 1e-6, 0);
+    assert_int_equal(log.count, cJSON_GetArraySize(cJSON_GetObjectItem(test, "terms")));
+    cJSON_ArrayForEach(term, cJSON_GetObjectItem(test, "terms"))
+    {
+        assert_string_equal(log.term[i].name, term->string);
+        assert_close(df_item(run->tape, log.term[i].value), cJSON_GetArrayItem(term, 0)->valuedouble, is_double ? 1e-12 : 1e-6, 0);
+        assert_close(log.term[i++].weight, cJSON_GetArrayItem(term, 1)->valuedouble, 1e-14, 0);
     }
-    for (int l = 0; l < LEVELS; l++)
-        compare_gradient(run->device, gradients, l, run->student.neck[l].feature->grad, df_count(level_shapes[l]));
-    for (int i = 0; i < 4; i++) {
-        const struct df_parameter *item = df_parameters_find(run->parameters, parameters[i]);
-
-        compare_gradient(run->device, gradients, LEVELS + i, item->grad, df_count(item->shape));
-    }
-    compare_gradient(run->device, gradients, 6, run->student.class_logits->grad, 2 * ANCHORS * CLASSES);
-    assert_null(run->teacher.class_logits->grad);
+    golden_gradients(run, cJSON_GetObjectItem(test, "gradients"));
     df_parameters_free(run->parameters);
-    free(options);
-    free(memory);
-}
-
-/* The distillers with one neck term, at weight 2, with those of the case's options that they have. */
-static void golden_single(struct golden_run *run, const cJSON *golden, const cJSON *test, const cJSON *expected)
-{
-    static const char *const names[] = { "normalise_teacher", "norm", "level_rule" };
-    const struct df_distiller_class *class = df_distiller_class_find(expected->string, NULL);
-    void *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
-    cJSON *given = cJSON_CreateObject();
-    struct df_loss_terms log = { 0 };
-    struct df_error err;
-
-    df_tape_reset(run->tape);
-    cJSON_AddNumberToObject(given, "w", 2);
-    for (size_t i = 0; i < (class == df_distiller_class_find("full_feature", NULL) ? 2U : 3U); i++) {
-        const cJSON *option = cJSON_GetObjectItem(cJSON_GetObjectItem(test, "options"), names[i]);
-
-        if (option)
-            cJSON_AddItemToObject(given, names[i], cJSON_Duplicate(option, true));
-    }
-    assert_ok(df_options_read(class->options, given, NULL, "golden", options, &err));
-    golden_init(run, class, options, memory, golden);
-    golden_states(run, golden);
-    const struct df_distill_context context = { .tape = run->tape, .options = options, .state = memory, .terms = &log };
-    df_tensor *loss = class->loss(&context, &run->student, &run->teacher);
-    assert_close(df_item(run->tape, loss), 2 * expected->valuedouble, is_double ? 1e-12 : 1e-6, 0);
-    assert_int_equal(log.count, 1);
-    assert_close(log.term[0].weight, 2, 0, 0);
-    df_parameters_free(run->parameters);
-    cJSON_Delete(given);
     free(options);
     free(memory);
 }
@@ -209,17 +317,15 @@ static void test_golden(void **state)
     struct golden_run run = { 0 };
     struct df_error err;
     cJSON *golden;
-    const cJSON *test, *single;
+    const cJSON *test;
 
     (void)state;
     assert_ok(df_json_read("tests/golden/distillers.json", &golden, &err));
     assert_ok(df_device_open(is_double ? "ref" : "cpu", &run.device, &err));
+    run.golden = golden;
     run.tape = df_tape_new(run.device, true);
-    cJSON_ArrayForEach(test, cJSON_GetObjectItem(golden, "cases"))
-    {
-        golden_case(&run, golden, test);
-        cJSON_ArrayForEach(single, cJSON_GetObjectItem(test, "neck")) { golden_single(&run, golden, test, single); }
-    }
+    golden_constants(&run);
+    cJSON_ArrayForEach(test, cJSON_GetObjectItem(golden, "cases")) { golden_case(&run, test); }
     df_tape_free(run.tape);
     df_device_close(run.device);
     cJSON_Delete(golden);

@@ -7,6 +7,7 @@
 #include "core/base/hash.h"
 #include "core/nn/losses.h"
 #include "core/nn/ops.h"
+#include "distillers/common.h"
 
 /* ---- the check catches ---- */
 
@@ -157,13 +158,277 @@ static void test_options(void **state)
     assert_null(cJSON_GetObjectItem(written, "w_pos"));
     cJSON_Delete(written);
     assert_ok(read_options("defeat", "{\"head\":\"decoupled\",\"w_pos\":0,\"w_neg\":0}", options, &err)); /* weight 0: still needed */
-    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD);
+    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK | DF_NEEDS_CLASS_HEAD);
+    assert_ok(read_options("defeat", "{\"bb_stages\":[3]}", options, &err));
+    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK | DF_NEEDS_BACKBONE);
     assert_fails(read_options("defeat", "{\"w_pos\":1}", options, &err), DF_ERR_USAGE, "w_pos");
     assert_fails(read_options("defeat", "{\"adapt\":\"none\",\"adapt_std\":1}", options, &err), DF_ERR_USAGE, "adapt_std");
     assert_fails(read_options("full_feature", "{\"level_rule\":\"all\"}", options, &err), DF_ERR_USAGE, "level_rule");
     df_options_markdown(defeat->options, &help);
     assert_non_null(strstr(df_text_get(&help), "w_bg"));
     df_text_release(&help);
+    free(options);
+}
+
+/* What no code path of the chosen options reads. */
+static void test_ineffective(void **state)
+{
+    static const char *const refused[][2] = {
+        { "{\"authors\":true,\"rounding\":\"authors\"}", "rounding" }, /* fixed, even where it agrees */
+        { "{\"authors\":true,\"adapt_std\":0.1}", "adapt_std" },
+        { "{\"authors\":true,\"norm\":\"image\"}", "norm" },
+        { "{\"authors\":true,\"level_rule\":\"all\"}", "level_rule" },
+        { "{\"authors\":true,\"exclude_padding\":true}", "exclude_padding" },
+        { "{\"authors\":true,\"level_reduce\":\"cells\"}", "level_reduce" },
+        { "{\"authors\":true,\"normalise_teacher\":true}", "normalise_teacher" },
+        { "{\"authors\":true,\"bb_stages\":[3],\"bb_adapt\":\"none\"}", "bb_adapt" },
+        { "{\"authors\":true,\"head\":\"decoupled\",\"t_neg\":2}", "t_neg" },
+        { "{\"authors\":true,\"head\":\"decoupled\",\"one_temperature\":false}", "one_temperature" },
+        { "{\"authors\":true,\"head\":\"fg\",\"authors_labels\":false}", "authors_labels" },
+        { "{\"authors\":true,\"head\":\"fg\",\"authors_background\":false}", "authors_background" },
+        { "{\"authors\":true,\"head\":\"fg\",\"head_norm\":\"positives\"}", "head_norm" },
+        { "{\"mask\":\"one\",\"level_rule\":\"all\"}", "level_rule" },
+        { "{\"mask\":\"roi\",\"rounding\":\"cover\"}", "rounding" },
+        { "{\"roi_share\":0.4}", "roi_share" },
+        { "{\"adapt\":\"none\",\"adapt_relu\":true}", "adapt_relu" },
+        { "{\"w_bb_fg\":1}", "w_bb_fg" },
+        { "{\"bb_adapt_relu\":false}", "bb_adapt_relu" },
+        { "{\"bb_stages\":[2],\"bb_adapt\":\"none\",\"bb_adapt_relu\":false}", "bb_adapt_relu" },
+        { "{\"bb_stages\":[2],\"bb_adapt\":\"none\",\"adapt\":\"none\",\"adapt_init\":\"normal\"}", "adapt_init" },
+        { "{\"head\":\"fg\",\"w_neg\":1}", "w_neg" },
+        { "{\"head\":\"bg\",\"w_pos\":1}", "w_pos" },
+        { "{\"head\":\"bg\",\"t_pos\":1}", "t_pos" },
+        { "{\"head\":\"correct\",\"t_neg\":1}", "t_neg" },
+        { "{\"head\":\"decoupled\",\"one_temperature\":true,\"t_neg\":1}", "t_neg" },
+        { "{\"head\":\"decoupled\",\"authors_labels\":true}", "authors_labels" },
+        { "{\"head\":\"all\",\"rois\":\"teacher\",\"authors_labels\":true}", "authors_labels" },
+        { "{\"head\":\"correct\",\"authors_background\":true}", "authors_background" },
+        { "{\"rois\":\"student\"}", "rois" },
+    };
+    static const char *const accepted[] = {
+        "{\"mask\":\"one\",\"bb_stages\":[3],\"rounding\":\"cover\"}",
+        "{\"adapt\":\"1x1\",\"adapt_relu\":true,\"adapt_std\":1}",
+        "{\"bb_stages\":[2],\"adapt\":\"none\",\"adapt_init\":\"normal\"}",
+        "{\"head\":\"bg\",\"one_temperature\":true,\"t_pos\":2}",
+        "{\"authors\":true,\"head\":\"bg\",\"t_pos\":2,\"rois\":\"student\",\"mask\":\"roi\"}",
+        "{\"head\":\"fg\",\"rois\":\"both\",\"authors_labels\":true,\"authors_background\":true}",
+    };
+    char *options = df_calloc(1, df_distiller_class_find("defeat", NULL)->options_size);
+    char expected[64];
+    struct df_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(expected, sizeof expected, "option '%s' has no effect here", refused[i][1]);
+        assert_fails(read_options("defeat", refused[i][0], options, &err), DF_ERR_USAGE, expected);
+    }
+    for (size_t i = 0; i < sizeof accepted / sizeof *accepted; i++)
+        assert_ok(read_options("defeat", accepted[i], options, &err));
+    free(options);
+}
+
+/* What options need of a detector: the head that says the classes, or an error that names the option. */
+static void test_needs(void **state)
+{
+    static const struct {
+        const char *distiller, *options;
+        unsigned one_stage, two_stage; /* 0: refused */
+        const char *option;
+    } cases[] = {
+        { "defeat", "{}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
+        { "defeat", "{\"head\":\"fg\"}", DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, NULL },
+        { "defeat", "{\"head\":\"fg\",\"rois\":\"student\"}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'rois' needs a RoI head" },
+        { "defeat", "{\"head\":\"fg\",\"authors_background\":true}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'authors_background'" },
+        { "defeat", "{\"head\":\"fg\",\"authors\":true}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'authors'" },
+        { "defeat", "{\"authors\":true}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
+        { "defeat", "{\"bb_stages\":4}", DF_NEEDS_NECK | DF_NEEDS_BACKBONE, DF_NEEDS_NECK | DF_NEEDS_BACKBONE, NULL },
+        { "head_kl", "{}", DF_NEEDS_DENSE_HEAD, DF_NEEDS_ROI_HEAD, NULL },
+        { "head_kl", "{\"rois\":\"both\"}", 0, DF_NEEDS_ROI_HEAD, "option 'rois'" },
+        { "full_feature", "{}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
+    };
+    const struct df_detector_class *one = df_detector_class_find("retinanet", NULL), *two = df_detector_class_find("faster_rcnn", NULL);
+    const struct df_detector_class blind = { .name = "blind", .offers = DF_OFFERS_DENSE_HEAD };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct df_distiller_class *class = df_distiller_class_find(cases[i].distiller, NULL);
+        char *options = df_calloc(1, class->options_size);
+        struct df_error err = { 0 };
+        unsigned needs = 0;
+
+        assert_ok(read_options(cases[i].distiller, cases[i].options, options, &err));
+        if (cases[i].one_stage) {
+            assert_ok(df_distiller_needs(class, options, one, &needs, &err));
+            assert_int_equal(needs, cases[i].one_stage);
+        } else {
+            assert_fails(df_distiller_needs(class, options, one, &needs, &err), DF_ERR_UNSUPPORTED, cases[i].option);
+            assert_non_null(strstr(err.text, "detector 'retinanet' does not have"));
+        }
+        assert_ok(df_distiller_needs(class, options, two, &needs, &err));
+        assert_int_equal(needs, cases[i].two_stage);
+        if (class == df_distiller_class_find("full_feature", NULL)) /* no option can help */
+            assert_fails(df_distiller_needs(class, options, &blind, &needs, &err), DF_ERR_UNSUPPORTED,
+                         "distiller 'full_feature' needs a neck, which detector 'blind' does not have");
+        free(options);
+    }
+}
+
+/* What contradicts itself or the networks. */
+static void test_conflicts(void **state)
+{
+    static const char *const cases[][2] = {
+        { "{\"authors\":true,\"mask\":\"gaussian\"}", "authors: mask=gaussian is never called" },
+        { "{\"authors\":true,\"head\":\"fg\",\"rois\":\"both\"}",
+          "authors: rois=both fails in the released code unless head is all or bg" },
+        { "{\"bb_stages\":[3,4,3]}", "bb_stages: stage 3 stands twice" },
+        { "{\"bb_stages\":[5]}", "bb_stages: the student's backbone has no stage 5 (detector 'retinanet')" },
+        { "{\"bb_stages\":[2]}", "bb_stages: the teacher's backbone has no stage 2" },
+        { "{\"bb_stages\":[3],\"bb_adapt\":\"none\"}", "bb_adapt none: backbone stage 3 has 4 channels in the student, 5 in the teacher" },
+    };
+    const struct df_distiller_class *class = df_distiller_class_find("defeat", NULL);
+    struct df_distiller_setup setup = { .prefix = "",
+                                        .levels = 1,
+                                        .student_channels = { 6 },
+                                        .teacher_channels = { 6 },
+                                        .student_stage_channels = { 3, 4, 5, 0 },
+                                        .teacher_stage_channels = { 0, 5, 5, 6 },
+                                        .detector = df_detector_class_find("retinanet", NULL) };
+    char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
+    struct df_error err;
+
+    (void)state;
+    setup.options = options;
+    setup.state = memory;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        setup.parameters = df_parameters_new();
+        assert_ok(read_options("defeat", cases[i][0], options, &err));
+        assert_fails(class->init(&setup, &err), DF_ERR_USAGE, cases[i][1]);
+        df_parameters_free(setup.parameters);
+    }
+    /* parameters are there only where they are asked for */
+    setup.parameters = df_parameters_new();
+    assert_ok(read_options("defeat", "{\"adapt\":\"none\",\"bb_stages\":[3,4]}", options, &err));
+    assert_ok(class->init(&setup, &err));
+    assert_int_equal(setup.parameters->count, 4);
+    assert_non_null(df_parameters_find(setup.parameters, "bb_adapt.3.weight"));
+    assert_non_null(df_parameters_find(setup.parameters, "bb_adapt.4.bias"));
+    df_parameters_free(setup.parameters);
+    free(options);
+    free(memory);
+}
+
+/* ---- the reference's vectors ---- */
+
+/* E = 4 and 12 as printed there; below 4 epochs up_down rises for one epoch. */
+static void test_schedule(void **state)
+{
+    static const struct {
+        enum df_decay decay;
+        size_t epochs;
+        double factor[12];
+    } cases[] = {
+        { DF_DECAY_NONE, 4, { 1, 1, 1, 1 } },
+        { DF_DECAY_LINEAR, 4, { 1, 0.75, 0.5, 0.25 } },
+        { DF_DECAY_COSINE, 4, { 1, 0.8535533905932737, 0.5, 0.1464466094067263 } },
+        { DF_DECAY_UP_DOWN, 12, { 1, 4.0 / 3, 5.0 / 3, 2, 16.0 / 9, 14.0 / 9, 12.0 / 9, 10.0 / 9, 8.0 / 9, 6.0 / 9, 4.0 / 9, 2.0 / 9 } },
+        { DF_DECAY_UP_DOWN, 4, { 1, 2, 4.0 / 3, 2.0 / 3 } },
+        { DF_DECAY_UP_DOWN, 7, { 1, 2, 5.0 / 3, 4.0 / 3, 1, 2.0 / 3, 1.0 / 3 } },
+        { DF_DECAY_UP_DOWN, 3, { 1, 2, 1 } },
+        { DF_DECAY_UP_DOWN, 2, { 1, 2 } },
+        { DF_DECAY_UP_DOWN, 1, { 1 } },
+        { DF_DECAY_LINEAR, 1, { 1 } }
+    };
+    struct df_distill_context context = { .step = 5 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        context.epochs = cases[i].epochs;
+        for (context.epoch = 0; context.epoch < cases[i].epochs; context.epoch++) {
+            const double expected = cases[i].factor[context.epoch];
+
+            assert_close(df_weight_factor(&context, cases[i].decay, 0), expected, 1e-14, 1e-15);
+            assert_close(df_weight_factor(&context, cases[i].decay, 6), expected, 1e-14, 1e-15); /* its last step */
+            assert_close(df_weight_factor(&context, cases[i].decay, 24), expected / 4, 1e-14, 1e-15);
+        }
+    }
+}
+
+/* One level, no adaptation: object and background sums 2 and 12 over divisors 4 and 12, so 4 * 0.5 + 16 * 1 = 18. */
+static void test_vector_neck(void **state)
+{
+    static const df_real s[] = { 1, 0, 2, -1, 3, 2, 4, 1 }, t[] = { 0, 1, 2, 1, 1, 2, 4, -1 }; /* [1,2,2,2] */
+    static const struct df_box box = { 0, 0, 8, 8 };                                           /* the first cell of stride 8 */
+    static const struct df_ground_truth truth = { 1, &box, NULL };
+    const struct df_batch batch = { .n = 1, .truth = &truth };
+    const struct df_distiller_class *class = df_distiller_class_find("defeat", NULL);
+    char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
+    struct df_detection_state student = { .batch = 1, .canvas_h = 16, .canvas_w = 16, .images = &batch, .levels = 1 }, teacher;
+    struct df_loss_terms log = { 0 };
+    struct df_device *device;
+    struct df_error err;
+
+    (void)state;
+    assert_ok(df_device_open("ref", &device, &err));
+    assert_ok(read_options("defeat", "{\"adapt\":\"none\"}", options, &err));
+    df_tape *tape = df_tape_new(device, true);
+    const struct df_distill_context context = { .tape = tape, .options = options, .state = memory, .epochs = 1, .terms = &log };
+
+    teacher = student;
+    student.neck[0] = (struct df_neck_level){ 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, s), 0 };
+    teacher.neck[0] = (struct df_neck_level){ 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, t), 0 };
+    assert_close(df_item(tape, class->loss(&context, &student, &teacher)), 18, 1e-7, 0);
+    assert_close(df_item(tape, log.term[0].value), 0.5, 1e-7, 0);
+    assert_close(df_item(tape, log.term[1].value), 1, 1e-7, 0);
+    df_tape_free(tape);
+    df_device_close(device);
+    free(options);
+    free(memory);
+}
+
+/* KL(t || s) of one RoI, times T^2; the terms of the other groups are 0. */
+static void one_roi(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t rows,
+                    const struct df_box *proposal, const uint32_t *image, struct df_detection_state *out)
+{
+    static const df_real z[] = { 1, 1.5F, -0.5F };
+
+    (void)base, (void)rows, (void)proposal, (void)image;
+    *out = *features;
+    out->roi_logits = df_tensor_from(tape, (df_shape){ 1, 1, 1, 3 }, z);
+}
+
+static void test_vector_head(void **state)
+{
+    static const struct {
+        const char *options;
+        double value;
+    } cases[] = { { "{\"mode\":\"fg\",\"w_pos\":1}", 0.451092 },
+                  { "{\"mode\":\"all\",\"w_pos\":1,\"t_pos\":2}", 0.433669 },
+                  { "{\"mode\":\"correct\",\"w_pos\":1,\"t_pos\":4}", 0.405106 },
+                  { "{\"mode\":\"bg\",\"w_neg\":1}", 0 } };
+    static const df_real z[] = { 2, 0.5F, -1 };
+    static const int32_t label[] = { 0 }; /* column 1: the teacher's largest */
+    const struct df_detector_class two_stage = { .offers = DF_OFFERS_ROI_HEAD, .roi_head = one_roi };
+    struct df_detector detector = { .class = &two_stage };
+    const struct df_distiller_class *class = df_distiller_class_find("head_kl", NULL);
+    char *options = df_calloc(1, class->options_size);
+    struct df_device *device;
+    struct df_error err;
+
+    (void)state;
+    assert_ok(df_device_open("ref", &device, &err));
+    df_tape *tape = df_tape_new(device, true);
+    struct df_detection_state student = { .proposals = 1, .proposal_label = label, .detector = &detector },
+                              teacher = { .detector = &detector };
+
+    student.roi_logits = df_leaf(tape, (df_shape){ 1, 1, 1, 3 }, z);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct df_distill_context context = { .tape = tape, .options = options, .epochs = 1 };
+
+        assert_ok(read_options("head_kl", cases[i].options, options, &err));
+        assert_close(df_item(tape, class->loss(&context, &student, &teacher)), cases[i].value, 2e-6, 0); /* six digits are printed */
+    }
+    df_tape_free(tape);
+    df_device_close(device);
     free(options);
 }
 
@@ -288,9 +553,11 @@ static void test_plugin_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conformance),    cmocka_unit_test(test_golden),   cmocka_unit_test(test_check_catches),
-        cmocka_unit_test(test_check_contract), cmocka_unit_test(test_registry), cmocka_unit_test(test_options),
-        cmocka_unit_test(test_init),           cmocka_unit_test(test_plugin),   cmocka_unit_test(test_plugin_errors),
+        cmocka_unit_test(test_conformance),    cmocka_unit_test(test_golden),      cmocka_unit_test(test_check_catches),
+        cmocka_unit_test(test_check_contract), cmocka_unit_test(test_registry),    cmocka_unit_test(test_options),
+        cmocka_unit_test(test_ineffective),    cmocka_unit_test(test_needs),       cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_vector_neck), cmocka_unit_test(test_vector_head),
+        cmocka_unit_test(test_init),           cmocka_unit_test(test_plugin),      cmocka_unit_test(test_plugin_errors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

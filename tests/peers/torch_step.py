@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """The same training step in PyTorch, for comparison with `defeat bench`.
 
-Builds the student of a spec (small stem, basic blocks, FPN, RetinaNet head with batch norm per level) in PyTorch, with the same losses
-(sigmoid focal, smooth L1), batch and optimiser, on random images and labels, on one thread, and prints images/s. With --defeat PROGRAM it
-also runs `PROGRAM bench SPEC --json` and prints the ratio.
+Builds the student of a spec (small stem, basic blocks, FPN) in PyTorch, with the same batch and optimiser, on random images and objects, on
+one thread, and prints images/s. The detector follows the spec's kind:
+  retinanet    a head with batch norm per level; sigmoid focal loss and smooth L1 on labels that are drawn, not matched
+  faster_rcnn  torchvision's own RegionProposalNetwork, MultiScaleRoIAlign and RoIHeads with the spec's constants: anchors, matching,
+               sampling, suppression and the four losses are in the step
+With --defeat PROGRAM it also runs `PROGRAM bench SPEC --json` and prints the ratio, with the networks' parameters counted on both sides.
 
-usage: torch_step.py [--defeat ./defeat] [--steps 30] [SPEC]
+usage: torch_step.py [--defeat ./defeat] [--steps 30] [--channels-last] [SPEC]
 """
 import argparse
 import json
@@ -34,8 +37,10 @@ class Block(nn.Module):
         return F.relu(y + (x if self.down is None else self.down(x)))
 
 
-class Student(nn.Module):
-    def __init__(self, net, anchors, classes):
+class Body(nn.Module):
+    """Stem, stages and FPN of a spec's network: [N,3,H,W] -> a list of maps, strides 4, 8, ..."""
+
+    def __init__(self, net):
         super().__init__()
         widths, blocks, f = net["widths"], net["blocks"], net["fpn_channels"]
         self.stem = nn.Sequential(conv_bn(3, net["stem_width"], 3, 2, 1), nn.ReLU())
@@ -46,11 +51,6 @@ class Student(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.lateral = nn.ModuleList([nn.Conv2d(w, f, 1) for w in widths])
         self.out = nn.ModuleList([nn.Conv2d(f, f, 3, 1, 1) for _ in widths])
-        n = net["head_convs"]
-        self.branch = nn.ModuleList([nn.ModuleList([nn.Conv2d(f, f, 3, 1, 1) for _ in range(n)]) for _ in range(2)])
-        self.norm = nn.ModuleList([nn.ModuleList([nn.BatchNorm2d(f) for _ in range(n * len(widths))]) for _ in range(2)])
-        self.cls, self.box = nn.Conv2d(f, anchors * classes, 3, 1, 1), nn.Conv2d(f, anchors * 4, 3, 1, 1)
-        self.classes = classes
 
     def forward(self, x):
         x, maps = self.stem(x), []
@@ -60,23 +60,106 @@ class Student(nn.Module):
         maps = [l(m) for l, m in zip(self.lateral, maps)]
         for k in range(len(maps) - 2, -1, -1):
             maps[k] = maps[k] + F.interpolate(maps[k + 1], scale_factor=2.0, mode="nearest")
+        return [o(m) for o, m in zip(self.out, maps)]
+
+
+class NormedConvs(nn.Module):
+    """n times 3x3 convolution, batch norm per level, ReLU"""
+
+    def __init__(self, f, n, levels, bias):
+        super().__init__()
+        self.conv = nn.ModuleList([nn.Conv2d(f, f, 3, 1, 1, bias=bias) for _ in range(n)])
+        self.norm = nn.ModuleList([nn.ModuleList([nn.BatchNorm2d(f) for _ in range(levels)]) for _ in range(n)])
+
+    def forward(self, y, level):
+        for conv, norm in zip(self.conv, self.norm):
+            y = F.relu(norm[level](conv(y)))
+        return y
+
+
+class RetinaNet(nn.Module):
+    def __init__(self, net, det, batch, size, classes):
+        super().__init__()
+        f, levels = net["fpn_channels"], len(net["widths"])
+        anchors = len(det["anchor_ratios"]) * len(det.get("anchor_scales", [1]))
+        self.body, self.classes = Body(net), classes
+        self.branch = nn.ModuleList([NormedConvs(f, net["head_convs"], levels, True) for _ in range(2)])
+        self.last = nn.ModuleList([nn.Conv2d(f, anchors * k, 3, 1, 1) for k in (classes, 4)])
+        rows = sum((size // (4 << l)) ** 2 for l in range(levels)) * anchors
+        self.positive = torch.rand(batch, rows) < 0.01
+        self.target = F.one_hot(torch.randint(0, classes, (batch, rows)), classes).float() * self.positive[..., None]
+        self.valid = torch.rand(batch, rows) < 0.98
+        self.boxes = torch.randn(int(self.positive.sum()), 4)
+
+    def loss(self, x):
         outs = ([], [])
-        for level, m in enumerate(o(m) for o, m in zip(self.out, maps)):
-            for b, last in enumerate((self.cls, self.box)):
-                y = m
-                for k, conv in enumerate(self.branch[b]):
-                    y = F.relu(self.norm[b][k * len(maps) + level](conv(y)))
-                y = last(y)
-                outs[b].append(y.permute(0, 2, 3, 1).reshape(x.shape[0], -1, self.classes if b == 0 else 4))
-        return torch.cat(outs[0], 1), torch.cat(outs[1], 1)
+        for level, m in enumerate(self.body(x)):
+            for b, k in enumerate((self.classes, 4)):
+                y = self.last[b](self.branch[b](m, level))
+                outs[b].append(y.permute(0, 2, 3, 1).reshape(x.shape[0], -1, k))
+        logits, deltas = torch.cat(outs[0], 1), torch.cat(outs[1], 1)
+        p, target = logits.sigmoid(), self.target
+        ce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        pt = p * target + (1 - p) * (1 - target)
+        focal = ((0.25 * target + 0.75 * (1 - target)) * (1 - pt) ** 2 * ce * self.valid[..., None]).sum()
+        box = F.smooth_l1_loss(deltas[self.positive], self.boxes, reduction="sum", beta=1 / 3)
+        return (focal + 0.25 * box) / max(1, len(self.boxes))
 
 
-def loss_of(logits, deltas, target, positive, valid, boxes):
-    p = logits.sigmoid()
-    ce = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    pt = p * target + (1 - p) * (1 - target)
-    focal = ((0.25 * target + 0.75 * (1 - target)) * (1 - pt) ** 2 * ce * valid[..., None]).sum()
-    return (focal + 0.25 * F.smooth_l1_loss(deltas[positive], boxes, reduction="sum", beta=1 / 3)) / max(1, int(positive.sum()))
+class ProposalHead(nn.Module):
+    """torchvision's RPNHead with batch norm per level"""
+
+    def __init__(self, f, convs, levels, anchors):
+        super().__init__()
+        self.convs = NormedConvs(f, convs, levels, False)
+        self.logits, self.deltas = nn.Conv2d(f, anchors, 1), nn.Conv2d(f, 4 * anchors, 1)
+
+    def forward(self, maps):
+        maps = [self.convs(m, level) for level, m in enumerate(maps)]
+        return [self.logits(m) for m in maps], [self.deltas(m) for m in maps]
+
+
+class FasterRCNN(nn.Module):
+    OBJECTS = 4  # per image, about what a rendered scene has
+
+    def __init__(self, net, det, batch, size, classes):
+        from torchvision.models.detection.anchor_utils import AnchorGenerator
+        from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+        from torchvision.models.detection.image_list import ImageList
+        from torchvision.models.detection.roi_heads import RoIHeads
+        from torchvision.models.detection.rpn import RegionProposalNetwork
+        from torchvision.ops import MultiScaleRoIAlign
+
+        super().__init__()
+        f, levels, cells, width = net["fpn_channels"], len(net["widths"]), det.get("roi_size", 7), det.get("fc_width", 1024)
+        scales, ratios = det.get("anchor_scales", [1]), tuple(det["anchor_ratios"])
+        sizes = tuple(tuple(s * k for k in scales) for s in det["anchor_size"])
+        self.body, self.image_list = Body(net), ImageList
+        self.rpn = RegionProposalNetwork(
+            AnchorGenerator(sizes, (ratios,) * levels),
+            ProposalHead(f, det.get("rpn_convs", 1), levels, len(ratios) * len(scales)),
+            det.get("rpn_fg_iou", 0.7), det.get("rpn_bg_iou", 0.3), det.get("rpn_batch", 256), det.get("rpn_positive", 0.5),
+            {"training": det.get("rpn_pre_nms_train", 2000), "testing": det.get("rpn_pre_nms_test", 1000)},
+            {"training": det.get("rpn_post_nms_train", 2000), "testing": det.get("rpn_post_nms_test", 1000)},
+            det.get("rpn_nms_iou", 0.7), det.get("rpn_score_threshold", 0.0))
+        self.names = [str(l) for l in range(levels)]
+        self.roi = RoIHeads(
+            MultiScaleRoIAlign(self.names, cells, det.get("roi_sampling", 2), canonical_scale=det.get("roi_canonical_size", 224),
+                               canonical_level=det.get("roi_canonical_level", 4)),
+            TwoMLPHead(f * cells * cells, width), FastRCNNPredictor(width, classes + 1), det.get("fg_iou", 0.5), det.get("bg_iou", 0.5),
+            det.get("roi_batch", 512), det.get("roi_positive", 0.25), None, det.get("score_threshold", 0.05), det.get("nms_iou", 0.5),
+            det.get("detections", 100))
+        self.truth, self.sizes = [], [(size, size)] * batch
+        for _ in range(batch):
+            centre, half = torch.rand(self.OBJECTS, 2) * size, torch.rand(self.OBJECTS, 2) * size / 6 + size / 20
+            boxes = torch.cat([centre - half, centre + half], 1).clamp(0, size)
+            self.truth.append({"boxes": boxes, "labels": torch.randint(1, classes + 1, (self.OBJECTS,))})
+
+    def loss(self, x):
+        maps = self.body(x)
+        proposals, rpn_losses = self.rpn(self.image_list(x, self.sizes), dict(zip(self.names, maps)), self.truth)
+        roi_losses = self.roi(dict(zip(self.names, maps)), proposals, self.sizes, self.truth)[1]
+        return sum(rpn_losses.values()) + sum(roi_losses.values())
 
 
 def main():
@@ -89,38 +172,34 @@ def main():
     torch.set_num_threads(1)
     spec = json.load(open(args.spec))
     net, det = spec["student"]["network"], spec["detector"]
-    anchors = len(det["anchor_ratios"]) * len(det.get("anchor_scales", [1]))
     batch, size, classes = spec["schedule"]["batch"], spec["data"].get("image_size", 96), 8
     torch.manual_seed(0)
-    model = Student(net, anchors, classes)
+    kinds = {"retinanet": RetinaNet, "faster_rcnn": FasterRCNN}
+    if det["kind"] not in kinds:
+        raise SystemExit(f"{args.spec}: detector.kind '{det['kind']}', expected one of {', '.join(kinds)}")
+    model = kinds[det["kind"]](net, det, batch, size, classes).train()
     x = torch.randn(batch, 3, size, size)
     if args.channels_last:
         model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    a = sum((size // s) ** 2 for s in (4, 8, 16)[: len(net["widths"])]) * anchors
-    label = torch.randint(0, classes, (batch, a))
-    positive = torch.rand(batch, a) < 0.01
-    target = F.one_hot(label, classes).float() * positive[..., None]
-    valid, boxes = torch.rand(batch, a) < 0.98, torch.randn(int(positive.sum()), 4)
     optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
     times = []
     for step in range(args.steps + 5):
         start = time.perf_counter()
         optimiser.zero_grad(set_to_none=True)
-        loss = loss_of(*model(x), target, positive, valid, boxes)
-        loss.backward()
+        model.loss(x).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimiser.step()
         if step >= 5:
             times.append(time.perf_counter() - start)
     times.sort()
     torch_rate = batch / times[len(times) // 2]
-    print(f"PyTorch {torch.__version__}, 1 thread, batch {batch}, {sum(p.numel() for p in model.parameters())} parameters: "
+    print(f"PyTorch {torch.__version__}, {det['kind']}, 1 thread, batch {batch}, {sum(p.numel() for p in model.parameters())} parameters: "
           f"{torch_rate:.1f} images/s (median of {len(times)} steps)")
     if args.defeat:
         env = dict(os.environ, OMP_NUM_THREADS="1")
         out = json.loads(subprocess.run([args.defeat, "bench", args.spec, "--json"], env=env, check=True, capture_output=True).stdout)
         rate = out["plain"]["images_per_second"]
-        print(f"defeat: {rate:.1f} images/s; ratio {rate / torch_rate:.2f}")
+        print(f"defeat: {out['parameters']} parameters: {rate:.1f} images/s; ratio {rate / torch_rate:.2f}")
 
 
 if __name__ == "__main__":

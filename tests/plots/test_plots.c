@@ -209,6 +209,44 @@ static void heat(void **state)
     free(folder);
 }
 
+/* Two methods over three variants; one method has an option besides the variant and is no line. */
+static void gain(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "p=0", "p=0.5", "p=1", "a &amp; b", "full", "Difference to none of the same variant", NULL };
+    static const char *const variant[] = { "p=0", "p=0.5", "p=1" };
+    static const char *const label[] = { "none", "a & b", "full", "axes" };
+    struct df_table_line line[12] = { { 0 } };
+    struct df_table table = { .lines = 12, .line = line, .title = "gain" };
+    size_t bytes;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "gain");
+
+    for (size_t l = 0; l < 12; l++) {
+        const double value[] = { (double)l - 0.5, (double)l + 0.5 };
+
+        line[l] = (struct df_table_line){
+            .label = label[l % 4], .axes = l % 4 == 3 ? "p=0 w=1" : variant[l / 4], .variant = variant[l / 4], .baseline = l - l % 4
+        };
+        if (l % 4)
+            line[l].difference = df_mean_interval(value, 2, 0.95);
+    }
+    assert_ok(df_plot_gain(&table, folder, "gain", &err));
+    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"), 2 * 6 + 2); /* points, each over a white one, and two in the key */
+
+    char *data;
+
+    read_text(folder, "gain.csv", &data, &bytes);
+    assert_non_null(strstr(data, "\n-0.12,0,1,"));
+    assert_non_null(strstr(data, "\n2.12,1,10,"));
+    assert_null(strstr(data, "axes"));
+    free(data);
+    table.lines = 4;
+    assert_fails(df_plot_gain(&table, folder, "gain", &err), DF_ERR_UNSUPPORTED, "1 variants");
+    free(folder);
+}
+
 static void without_gnuplot(void **state)
 {
     (void)state;
@@ -232,7 +270,7 @@ static void without_gnuplot(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bars), cmocka_unit_test(curves), cmocka_unit_test(heat),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bars), cmocka_unit_test(curves), cmocka_unit_test(heat), cmocka_unit_test(gain),
                                         cmocka_unit_test(without_gnuplot) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

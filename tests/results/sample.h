@@ -60,8 +60,9 @@ static inline void sample_fill(struct sample *s)
                 row->metric[m] = m == 3 ? -1 : (sample_map[l][i] + (double)m) / 100;
             s->journal.runs++;
         }
-        s->line[l] =
-            (struct df_table_line_request){ label[l], axes[l], SAMPLE_SEEDS, s->run + l * SAMPLE_SEEDS, s->seed + l * SAMPLE_SEEDS };
+        s->line[l] = (struct df_table_line_request){
+            .label = label[l], .axes = axes[l], .runs = SAMPLE_SEEDS, .run = s->run + l * SAMPLE_SEEDS, .seed = s->seed + l * SAMPLE_SEEDS
+        };
     }
     /* a row of an older version */
     s->row[s->journal.runs] = s->row[0];
@@ -69,7 +70,7 @@ static inline void sample_fill(struct sample *s)
     s->row[s->journal.runs++].semantics = 1;
     s->journal.run = s->row;
     s->request = (struct df_table_request){
-        .title = "A & B: 100%_sure", .lines = SAMPLE_LINES, .line = s->line, .baseline = 0, .semantics = 2, .teacher = "teacher: 45.10 mAP"
+        .title = "A & B: 100%_sure", .lines = SAMPLE_LINES, .line = s->line, .semantics = 2, .teacher = "teacher: 45.10 mAP"
     };
 }
 #endif

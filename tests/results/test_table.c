@@ -94,6 +94,31 @@ static void noise(void **state)
     }
 }
 
+/* Lines 0 and 1 are one variant, 2 to 4 another with line 2 as its baseline. */
+static void variants(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+    struct df_text text = DF_TEXT_INIT;
+
+    sample_fill(&s);
+    for (size_t l = 0; l < SAMPLE_LINES; l++) {
+        s.line[l].variant = l < 2 ? "p=0" : "p=1";
+        s.line[l].baseline = l < 2 ? 0 : 2;
+    }
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    assert_close(t->line[1].difference.mean, 2, 1e-12, 0);
+    assert_int_equal(t->line[2].difference.n, 0);
+    assert_close(t->line[3].difference.mean, 0.5, 1e-12, 0); /* 33 - 30.5, 29 - 30.5 */
+    df_table_print(t, DF_TABLE_TEXT, false, &text);
+    assert_non_null(strstr(text.data, "difference: to 'none' of the same variant"));
+    df_text_release(&text);
+    df_table_free(t);
+    s.line[1].baseline = SAMPLE_LINES;
+    assert_fails(df_table_build(&s.journal, &s.request, &t, &err), DF_ERR_USAGE, "line 1 has line 5");
+}
+
 static void nothing_yet(void **state)
 {
     (void)state;
@@ -111,7 +136,7 @@ static void nothing_yet(void **state)
     df_text_release(&text);
     df_table_free(t);
     s.request.lines = 0;
-    assert_fails(df_table_build(&s.journal, &s.request, &t, &err), DF_ERR_USAGE, "0 lines");
+    assert_fails(df_table_build(&s.journal, &s.request, &t, &err), DF_ERR_USAGE, "no lines");
 }
 
 /* DF_WRITE_GOLDEN=1 writes the files anew; the diff is for a person to read. */
@@ -231,9 +256,9 @@ static void csv_is_readable(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed),
-                                        cmocka_unit_test(noise),           cmocka_unit_test(nothing_yet),
-                                        cmocka_unit_test(golden_forms),    cmocka_unit_test(csv_is_readable) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed), cmocka_unit_test(noise),
+                                        cmocka_unit_test(nothing_yet),     cmocka_unit_test(variants),      cmocka_unit_test(golden_forms),
+                                        cmocka_unit_test(csv_is_readable) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

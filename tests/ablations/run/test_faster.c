@@ -4,29 +4,13 @@
 #include "ablations/run/trainer.h"
 #include "tests/ablations/run/tiny.h"
 
-#define FASTER_DETECTOR                                                                                                                    \
-    "{\"anchor_size\":[13,23,40],\"rpn_fg_iou\":0.5,\"rpn_batch\":40,\"rpn_pre_nms_train\":60,\"rpn_pre_nms_test\":40,"                    \
-    "\"rpn_post_nms_train\":40,\"rpn_post_nms_test\":20,\"roi_size\":3,\"roi_canonical_size\":32,\"fc_width\":20,\"roi_batch\":12}"
-#define FASTER_NETWORK                                                                                                                     \
-    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                      \
-    "\"fpn_channels\":8,\"extra\":\"none\"}"
 enum { ROWS = 5 * 12, COLUMNS = 4 };
 
 static struct df_cell *teacher;
 
-static struct df_cell *faster_cell(int64_t seed)
-{
-    struct df_cell *cell = tiny_cell(FASTER_NETWORK, TINY_SCHEDULE, "cpu", seed);
-
-    free(cell->detector_options);
-    cell->detector = df_detector_class_find("faster_rcnn", NULL);
-    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, FASTER_DETECTOR);
-    return cell;
-}
-
 static struct df_cell *student_of(unsigned needs)
 {
-    struct df_cell *cell = faster_cell(1);
+    struct df_cell *cell = tiny_faster(1);
     struct df_error err = { 0 };
 
     cell->teacher = teacher;
@@ -110,7 +94,7 @@ static void one_stage_detectors_have_none(void **state)
 /* Three epochs, twice: sampling is a function of seed and step. */
 static void runs_repeat(void **state)
 {
-    struct df_cell *cell = faster_cell(4);
+    struct df_cell *cell = tiny_faster(4);
     struct df_run_options first = tiny_run(tiny_out("first")), second = tiny_run(tiny_out("second"));
     struct df_run_result *a, *b;
     struct df_error err = { 0 };
@@ -126,13 +110,54 @@ static void runs_repeat(void **state)
     df_cell_free(cell);
 }
 
+/* One run of a distilled student; its result and the hash of its weights. */
+static struct df_run_result *run_student(const char *options, int cache, const char *out, uint64_t *hash)
+{
+    struct df_cell *cell = tiny_faster(2);
+    struct df_run_options run = tiny_run(out);
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+
+    run.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
+    if (options)
+        tiny_add(cell, "defeat", options, teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &run, &result, &err));
+    *hash = tiny_hash(out, cell);
+    df_cell_free(cell);
+    return result;
+}
+
+/* The head term over both networks' RoIs: cached = live, weights 0 = the plain student, and weights that are not 0 move it. */
+static void head_terms_of_rois(void **state)
+{
+    static const char zero[] = "{\"w_fg\":0,\"w_bg\":0,\"head\":\"decoupled\",\"w_pos\":0,\"w_neg\":0,\"rois\":\"both\"}";
+    static const char both[] = "{\"w_fg\":0,\"w_bg\":0,\"head\":\"decoupled\",\"rois\":\"both\"}";
+    struct df_run_result *result[4];
+    uint64_t hash[4];
+
+    (void)state;
+    result[0] = run_student(NULL, 1, tiny_out("plain"), &hash[0]);
+    result[1] = run_student(zero, 1, tiny_out("zero"), &hash[1]);
+    result[2] = run_student(both, 1, tiny_out("cached"), &hash[2]);
+    result[3] = run_student(both, 0, tiny_out("live"), &hash[3]);
+    assert_memory_equal(result[0]->row.metric, result[1]->row.metric, sizeof result[0]->row.metric);
+    assert_true(hash[0] == hash[1]);
+    tiny_assert_same(result[2], result[3]);
+    assert_true(hash[2] == hash[3] && hash[0] != hash[2]);
+    assert_non_null(strstr(result[2]->curve[0].terms, "defeat.pos.teacher"));
+    for (size_t i = 0; i < 4; i++)
+        df_run_result_free(result[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_roi_head_runs_over_the_cached_neck),
-                                        cmocka_unit_test(one_stage_detectors_have_none), cmocka_unit_test(runs_repeat) };
+                                        cmocka_unit_test(one_stage_detectors_have_none), cmocka_unit_test(runs_repeat),
+                                        cmocka_unit_test(head_terms_of_rois) };
     struct df_error err = { 0 };
 
-    teacher = faster_cell(1000);
+    teacher = tiny_faster(1000);
     teacher->teacher_role = true;
     if (df_cell_seal(teacher, &err) != DF_OK)
         return 1;

@@ -53,11 +53,49 @@ static void distilled_steps_take_nothing(void **state)
     }
 }
 
+/* Every kind of mask, region, reduction and row that takes scratch memory. */
+static void all_options_take_nothing(void **state)
+{
+    static const char *const options[] = {
+        "{\"mask\":\"roi\",\"level_rule\":\"matched\",\"exclude_padding\":true,\"level_reduce\":\"cells\",\"norm\":\"image\","
+        "\"bb_stages\":[2,4],\"head\":\"correct\"}",
+        "{\"mask\":\"gaussian\",\"level_reduce\":\"cells\",\"head\":\"bg\",\"decay\":\"cosine\",\"warmup_steps\":3}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+
+        tiny_add(cell, "defeat", options[i], teacher);
+        count_steps(cell, 1, tiny_out("options"));
+    }
+}
+
+/* The teacher's RoI head on both networks' proposals. */
+static void two_stage_steps_take_nothing(void **state)
+{
+    struct df_cell *faster_teacher = tiny_faster(1000);
+    struct df_error err = { 0 };
+
+    (void)state;
+    faster_teacher->teacher_role = true;
+    assert_ok(df_cell_seal(faster_teacher, &err));
+    for (int cache = 0; cache < 2; cache++) {
+        struct df_cell *cell = tiny_faster(1);
+
+        tiny_add(cell, "defeat", "{\"head\":\"decoupled\",\"rois\":\"both\",\"authors_labels\":true}", faster_teacher);
+        count_steps(cell, cache, tiny_out("two-stage"));
+    }
+    df_cell_free(faster_teacher);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_steps_take_nothing),
         cmocka_unit_test(distilled_steps_take_nothing),
+        cmocka_unit_test(all_options_take_nothing),
+        cmocka_unit_test(two_stage_steps_take_nothing),
     };
     int failed;
 

@@ -20,6 +20,12 @@
 #define TINY_TEACHER                                                                                                                       \
     "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,16,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                     \
     "\"fpn_channels\":16,\"extra\":\"none\",\"head_convs\":1,\"head_norm\":\"batch\"}"
+#define TINY_FASTER_DETECTOR                                                                                                               \
+    "{\"anchor_size\":[13,23,40],\"rpn_fg_iou\":0.5,\"rpn_batch\":40,\"rpn_pre_nms_train\":60,\"rpn_pre_nms_test\":40,"                    \
+    "\"rpn_post_nms_train\":40,\"rpn_post_nms_test\":20,\"roi_size\":3,\"roi_canonical_size\":32,\"fc_width\":20,\"roi_batch\":12}"
+#define TINY_FASTER_NETWORK                                                                                                                \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                      \
+    "\"fpn_channels\":8,\"extra\":\"none\"}"
 #define TINY_SCHEDULE "{\"optimiser\":\"adamw\",\"lr\":0.02,\"batch\":5,\"epochs\":3,\"warmup_steps\":2,\"decay\":\"cosine\",\"clip\":10}"
 
 static inline void *tiny_options(const df_option *table, size_t bytes, const char *text)
@@ -64,6 +70,17 @@ static inline struct df_cell *tiny_cell(const char *network, const char *schedul
     return cell;
 }
 
+/* The same with the two-stage detector. */
+static inline struct df_cell *tiny_faster(int64_t seed)
+{
+    struct df_cell *cell = tiny_cell(TINY_FASTER_NETWORK, TINY_SCHEDULE, "cpu", seed);
+
+    free(cell->detector_options);
+    cell->detector = df_detector_class_find("faster_rcnn", NULL);
+    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, TINY_FASTER_DETECTOR);
+    return cell;
+}
+
 static inline struct df_cell *tiny_teacher(const char *device)
 {
     struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, device, 1000);
@@ -78,10 +95,13 @@ static inline struct df_cell *tiny_teacher(const char *device)
 static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
 {
     struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
+    struct df_error err = { 0 };
+    unsigned needs;
 
     one->class = df_distiller_class_find(distiller, NULL);
     one->options = tiny_options(one->class->options, one->class->options_size, options);
-    cell->needs |= one->class->needs_of ? one->class->needs_of(one->options) : one->class->needs;
+    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, &needs, &err));
+    cell->needs |= needs;
     cell->teacher = teacher;
     snprintf(cell->label, sizeof cell->label, "%s", distiller);
 }

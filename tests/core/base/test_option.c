@@ -10,7 +10,7 @@
 struct options {
     double unlisted; /* not an option: reading must leave it alone */
     bool cache;
-    int64_t jobs, any;
+    int64_t jobs, any, either;
     double w_fg, limit;
     int norm, level;
     char path[DF_STRING_MAX];
@@ -28,6 +28,7 @@ static const df_option table[] = {
     { "path", DF_STRING_OPTION(struct options, path), .help = "folder", .text = "out", .when = "level=one" },
     { "stages", DF_INT_LIST_OPTION(struct options, stages), 0, 1, 9, "blocks per stage", .text = "2,3" },
     { "ratios", DF_REAL_LIST_OPTION(struct options, ratios), 0, 0, 10, "sizes", .text = "", .when = "stages=2,3" },
+    { "either", DF_INT_OPTION(struct options, either), 1, 0, 9, "any of three", .when = "cache=0 or norm=none&jobs!=2|3 or ratios!=" },
     { 0 },
 };
 
@@ -72,6 +73,22 @@ static void members_are_read_over_the_defaults(void **state)
     assert_true(o.stages.count == 2 && o.norm == 1);
 }
 
+/* One alternative of three is enough, wherever it stands. */
+static void alternatives(void **state)
+{
+    static const char *const legal[] = { "{\"cache\":false,\"either\":2}", "{\"norm\":\"none\",\"jobs\":4,\"either\":2}",
+                                         "{\"ratios\":[1],\"either\":2}" };
+    struct options o = { 0 };
+    struct df_error err;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        o.either = 0;
+        assert_ok(read_text(legal[i], &o, &err));
+        assert_int_equal(o.either, 2);
+    }
+}
+
 static void what_is_off_is_said_and_changes_nothing(void **state)
 {
     static const char *const cases[][2] = {
@@ -104,6 +121,10 @@ static void what_is_off_is_said_and_changes_nothing(void **state)
         { "{\"jobs\":1,\"level\":\"all\"}", "/level: option 'level' has no effect" },
         { "{\"jobs\":1,\"path\":\"x\"}", "/path: option 'path' has no effect" }, /* level is 'one', but has no effect itself */
         { "{\"stages\":[3,2],\"ratios\":[1]}", "/ratios: option 'ratios' has no effect" },
+        { "{\"either\":2}", "option 'either' has no effect here: it is read only when cache=0 or norm=none&jobs!=2|3 or ratios!= (" },
+        { "{\"norm\":\"none\",\"either\":2}", "/either: option 'either' has no effect" },
+        { "{\"norm\":\"none\",\"jobs\":3,\"either\":2}", "/either: option 'either' has no effect" },
+        { "{\"jobs\":4,\"either\":2}", "/either: option 'either' has no effect" },
     };
     struct options before, o;
     struct df_error err;
@@ -233,7 +254,7 @@ static void the_canonical_form_has_what_has_an_effect(void **state)
     df_json_canonical(object, &text);
     assert_string_equal(text.data,
                         "{\"cache\":false,\"jobs\":2,\"any\":-3,\"w_fg\":4,\"norm\":\"group\",\"level\":\"all\",\"stages\":[2,3],"
-                        "\"ratios\":[]}");
+                        "\"ratios\":[],\"either\":1}");
     cJSON_Delete(object);
     df_text_release(&text);
 }
@@ -262,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_fill_everything),
         cmocka_unit_test(members_are_read_over_the_defaults),
+        cmocka_unit_test(alternatives),
         cmocka_unit_test(what_is_off_is_said_and_changes_nothing),
         cmocka_unit_test(a_weight_of_zero_is_not_without_effect),
         cmocka_unit_test(text_sets_one_option),

@@ -1,5 +1,6 @@
 /* Opening, memory, matrix products, flop counts and the profile, and what the machine is said to do. */
 #include "core/base/arena.h"
+#include "core/base/file.h"
 #include "tests/core/device/devices.h"
 
 static void test_open(void **state)
@@ -71,13 +72,21 @@ static void test_matmul(void **state)
     assert_all_close(c, (df_real[]){ 17, 22, 27 }, 3, 0, 0, "a^T a");
 }
 
-static const struct df_profile_entry *entry(const struct df_device *device, const char *name)
+static const struct df_profile_entry *find_entry(const struct df_device *device, const char *name)
 {
     for (size_t i = 0; i < device->profile_count; i++)
         if (strcmp(device->profile[i].name, name) == 0)
             return &device->profile[i];
-    fail_msg("no entry '%s'", name);
     return NULL;
+}
+
+static const struct df_profile_entry *entry(const struct df_device *device, const char *name)
+{
+    const struct df_profile_entry *found = find_entry(device, name);
+
+    if (!found)
+        fail_msg("no entry '%s'", name);
+    return found;
 }
 
 static void test_profile(void **state)
@@ -108,6 +117,50 @@ static void test_profile(void **state)
     df_device_free(cpu, y);
 }
 
+static void wait_ms(double ms)
+{
+    for (const double start = df_now(); df_now() < start + 1e-3 * ms;)
+        ;
+}
+
+/* Entries inside a section, and a section inside a section, count once: the seconds of all entries are those of the outer section. */
+static void test_sections(void **state)
+{
+    static const char *const name[] = { "host: outer", "host: inner", "matmul" };
+    enum { N = 64 };
+    df_real *a = filled(N * N, 1, 1), *c = filled(N * N, 2, 1);
+    double whole, sum = 0, begun, inner;
+
+    (void)state;
+    begun = df_profile_begin(cpu);
+    df_profile_end(cpu, name[0], begun);
+    assert_null(find_entry(cpu, name[0])); /* not profiling: no entry */
+    df_device_profile(cpu, true);
+    const double start = df_now();
+    begun = df_profile_begin(cpu);
+    for (int i = 0; i < 2; i++) {
+        inner = df_profile_begin(cpu);
+        df_matmul(cpu, false, false, N, N, N, a, a, c, false);
+        wait_ms(4);
+        df_profile_end(cpu, name[1], inner);
+        wait_ms(1);
+    }
+    df_profile_end(cpu, name[0], begun);
+    whole = df_now() - start;
+    for (size_t i = 0; i < 3; i++)
+        sum += entry(cpu, name[i])->seconds;
+    assert_int_equal(entry(cpu, "host: outer")->calls, 1);
+    assert_int_equal(entry(cpu, "host: inner")->calls, 2);
+    assert_true(entry(cpu, "host: inner")->seconds > 7.9e-3 && entry(cpu, "host: outer")->seconds > 1.9e-3);
+    assert_true(sum <= whole + 1e-9);
+    assert_close(sum, cpu->profiled, 1e-9, 0);
+    df_device_profile(cpu, true);
+    assert_null(find_entry(cpu, name[1]));
+    df_device_profile(cpu, false);
+    df_device_free(cpu, a);
+    df_device_free(cpu, c);
+}
+
 static void test_machine(void **state)
 {
     const double peak = df_device_peak_gflops(cpu);
@@ -120,8 +173,8 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory),  cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_profile), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory),   cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_profile), cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);

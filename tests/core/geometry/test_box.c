@@ -153,13 +153,86 @@ static void nms_ties_threshold_and_groups(void **state)
     assert_int_equal(df_nms(1, boxes, scores, groups, .5f, 0, keep, scratch), 1);
 }
 
+/* The definition in its own words: candidates in falling order, each against all that were kept. */
+static size_t nms_by_definition(size_t n, const struct df_box *boxes, const float *scores, const int32_t *groups, float threshold,
+                                size_t most, uint32_t *keep)
+{
+    bool used[512] = { false };
+    size_t kept = 0;
+
+    for (size_t round = 0; round < n && kept < most; round++) {
+        size_t best = n;
+        bool keeps = true;
+
+        for (size_t i = 0; i < n; i++)
+            if (!used[i] && (best == n || scores[i] > scores[best]))
+                best = i;
+        used[best] = true;
+        for (size_t k = 0; k < kept; k++)
+            keeps = keeps && !(groups[keep[k]] == groups[best] && df_box_iou(boxes[keep[k]], boxes[best]) > threshold);
+        if (keeps)
+            keep[kept++] = (uint32_t)best;
+    }
+    return kept;
+}
+
+/* Crowded and sparse, so that few and that hundreds are kept; corners on a grid, so that IoUs equal thresholds. */
+static void nms_against_definition(void **state)
+{
+    (void)state;
+    enum { N = 470 };
+    const float thresholds[] = { 0, 1.0f / 3, 0.5f, 0.7f, 1 };
+    const uint32_t ranges[] = { 6, 17, 90 };
+    struct df_box boxes[N];
+    float scores[N];
+    int32_t groups[N];
+    uint32_t keep[N], scratch[N], expected[N];
+    size_t largest = 0;
+    struct df_rng rng;
+
+    df_rng_init(&rng, 4, DF_RNG_TEST, 0);
+    for (size_t c = 0; c < 3 * 5; c++) {
+        for (size_t i = 0; i < N; i++) {
+            const float x = (float)df_rng_below(&rng, ranges[c / 5]), y = (float)df_rng_below(&rng, ranges[c / 5]);
+
+            boxes[i] = (struct df_box){ x, y, x + (float)df_rng_below(&rng, 5), y + 1 + (float)df_rng_below(&rng, 7) };
+            scores[i] = c % 2 ? (float)df_rng_below(&rng, 100) : -(float)i;
+            groups[i] = (int32_t)df_rng_below(&rng, 3) - 1;
+        }
+        for (size_t most = 40; most <= N; most += N - 40) {
+            const size_t n = nms_by_definition(N, boxes, scores, groups, thresholds[c % 5], most, expected);
+
+            assert_int_equal(df_nms(N, boxes, scores, groups, thresholds[c % 5], most, keep, scratch), n);
+            assert_memory_equal(keep, expected, n * sizeof *keep);
+            largest = n > largest ? n : largest;
+        }
+    }
+    assert_true(largest > 300);
+}
+
+/* Every float has its place: signs, zeros, infinities, neighbours. */
+static void top_k_of_all_kinds(void **state)
+{
+    (void)state;
+    const float values[] = { 1, -0.0f, INFINITY, 0, -INFINITY, 1 + 0x1p-23f, -1, NAN, -1 - 0x1p-23f, 1e-45f, -1e-45f, 3e38f };
+    const uint32_t expected[] = { 2, 11, 5, 0, 9, 1, 3, 10, 6, 8 };
+    enum { N = sizeof values / sizeof *values, COUNT = sizeof expected / sizeof *expected };
+    uint32_t got[N], scratch[N];
+
+    for (size_t k = 0; k <= N; k++) {
+        assert_int_equal(df_top_k(N, values, k, -INFINITY, got, scratch), k < COUNT ? k : COUNT);
+        assert_memory_equal(got, expected, (k < COUNT ? k : COUNT) * sizeof *got);
+    }
+    assert_int_equal(df_top_k(N, values, N, 0, got, scratch), 5); /* what equals the minimum is not taken */
+}
+
 /* Against the definition: how many values go before this one. Few levels, so that there are many ties. */
 static void top_k_against_definition(void **state)
 {
     (void)state;
     enum { N = 97 };
     float values[N];
-    uint32_t got[N];
+    uint32_t got[N], scratch[N];
     struct df_rng rng;
 
     df_rng_init(&rng, 3, DF_RNG_TEST, 0);
@@ -167,7 +240,7 @@ static void top_k_against_definition(void **state)
         values[i] = i % 11 == 5 ? NAN : (float)df_rng_below(&rng, 9) - 2;
     for (size_t k = 0; k <= N; k++) {
         size_t above = 0;
-        const size_t n = df_top_k(N, values, k, -1, got);
+        const size_t n = df_top_k(N, values, k, -1, got, scratch);
 
         for (size_t i = 0; i < N; i++) {
             size_t before = 0;
@@ -192,7 +265,9 @@ int main(void)
         cmocka_unit_test(golden),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(nms_ties_threshold_and_groups),
+        cmocka_unit_test(nms_against_definition),
         cmocka_unit_test(top_k_against_definition),
+        cmocka_unit_test(top_k_of_all_kinds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,154 @@
+/* `defeat convert SPEC INPUT OUTPUT`: PyTorch's state dicts (safetensors) into checkpoints of a spec's network, and back. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/run/model.h"
+#include "ablations/run/teacher.h"
+#include "ablations/spec.h"
+#include "core/nn/checkpoint.h"
+#include "core/nn/state_dict.h"
+
+enum { CONVERT_STUDENT, CONVERT_TEACHER };
+enum { TO_DEFEAT, TO_TORCH };
+enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
+struct convert_options {
+    int network, to, classes;
+    char variant[64], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
+};
+static const df_option options_table[] = {
+    { "network", DF_CHOICE_OPTION(struct convert_options, network), CONVERT_STUDENT, 0, 1, "whose weights they are",
+      .choices = "student|teacher" },
+    { "to", DF_CHOICE_OPTION(struct convert_options, to), TO_DEFEAT, 0, 1,
+      "a checkpoint for the other commands, or a state dict for load_state_dict(strict=True)", .choices = "defeat|torch" },
+    { "classes", DF_CHOICE_OPTION(struct convert_options, classes), CLASSES_IN_ORDER, 0, 1,
+      "the file has the data's classes in their order, or others, numbered by category id (torchvision's COCO weights)",
+      .choices = "order|id", .when = "to=defeat" },
+    { "variant", DF_STRING_OPTION(struct convert_options, variant), 0, 0, 0, "of which variant of the spec, by its label", .text = "" },
+    { "data_path", DF_STRING_OPTION(struct convert_options, data_path), 0, 0, 0, "folder that the dataset's paths are relative to",
+      .text = "" },
+    { "plugin", DF_STRING_OPTION(struct convert_options, plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" },
+    { 0 },
+};
+
+static df_status choose(const struct df_spec *spec, int network, const char *variant, struct df_cell *storage, const struct df_cell **cell,
+                        struct df_error *err)
+{
+    const struct df_spec_variant *found;
+
+    DF_TRY(df_spec_variant_find(spec, variant, &found, err));
+    *cell = spec->cell[found->line * spec->seeds];
+    if (network == CONVERT_STUDENT)
+        return DF_OK;
+    if (!found->first)
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--network student for its student]", spec->path);
+    *cell = df_teacher_cell(found->first, storage);
+    return DF_OK;
+}
+
+/* The file's number of every class of the data. */
+static df_status read_by_id(const char *path, const struct df_cell *cell, const struct df_dataset *dataset, struct df_model *model,
+                            struct df_error *err)
+{
+    struct df_class_choice choice = { .rows = cell->detector->class_rows, .classes = dataset->categories };
+    int64_t *number;
+
+    if (!choice.rows)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "detector '%s' does not say which of its weights belong to classes [--classes order]",
+                       cell->detector->name);
+    number = df_calloc(dataset->categories, sizeof *number);
+    for (size_t k = 0; k < dataset->categories; k++)
+        number[k] = dataset->category[k].id;
+    choice.number = number;
+
+    const df_status status = df_state_dict_read(path, model->parameters, &choice, err);
+
+    free(number);
+    return status;
+}
+
+static df_status read_weights(const char *path, const struct convert_options *options, const struct df_cell *cell,
+                              const struct df_dataset *dataset, struct df_model *model, struct df_error *err)
+{
+    const struct df_class_choice in_order = { .rows = cell->detector->class_rows, .classes = dataset->categories };
+
+    if (options->to == TO_TORCH)
+        return df_checkpoint_read(path, model->parameters, false, false, err);
+    if (options->classes == CLASSES_BY_ID)
+        return read_by_id(path, cell, dataset, model, err);
+    return df_state_dict_read(path, model->parameters, &in_order, err);
+}
+
+static df_status write_weights(const char *path, int to, const struct df_model *model, struct df_error *err)
+{
+    const struct df_metadata metadata[] = { { "format", "defeat weights" } };
+
+    if (to == TO_TORCH)
+        return df_state_dict_write(path, model->parameters, err);
+    return df_checkpoint_write(path, model->parameters, 0, false, metadata, 1, err);
+}
+
+static df_status convert(const struct df_cell *cell, const struct convert_options *options, const char *input, const char *output,
+                         struct df_error *err)
+{
+    struct df_dataset *dataset = NULL;
+    struct df_model model = { 0 };
+    df_status status = df_cell_open_data(cell, DF_VALIDATION, &dataset, err);
+
+    if (status == DF_OK)
+        status = df_model_create(cell, dataset->categories, &model, err);
+    if (status == DF_OK) {
+        df_parameters_build(model.parameters, model.device, 0, false);
+        status = read_weights(input, options, cell, dataset, &model, err);
+    }
+    if (status == DF_OK)
+        status = write_weights(output, options->to, &model, err);
+    if (status == DF_OK) {
+        size_t numbers = 0;
+
+        for (size_t i = 0; i < model.parameters->count; i++)
+            numbers += df_count(model.parameters->items[i]->shape);
+        printf("%s: %zu tensors, %zu numbers, of the %s (%s, %zu classes)\n", output, model.parameters->count, numbers,
+               options->network == CONVERT_TEACHER ? "teacher" : "student", cell->detector->name, dataset->categories);
+    }
+    df_model_release(&model);
+    df_dataset_close(dataset);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct convert_options *options = values;
+    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL,
+                                                 .teacher_file_later = true };
+    const struct df_distiller_class *plugin;
+    const struct df_cell *cell;
+    struct df_cell storage;
+    struct df_error err = { 0 };
+    struct df_spec *spec = NULL;
+    df_status status = DF_OK;
+
+    (void)count;
+    if (options->plugin[0])
+        status = df_distiller_load_plugin(options->plugin, &plugin, &err);
+    if (status == DF_OK)
+        status = df_spec_read(arguments[0], &overrides, &spec, &err);
+    if (status == DF_OK)
+        status = choose(spec, options->network, options->variant, &storage, &cell, &err);
+    if (status == DF_OK)
+        status = convert(cell, options, arguments[1], arguments[2], &err);
+    df_spec_free(spec);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_convert = {
+    .name = "convert",
+    .summary = "PyTorch's state dicts into checkpoints, and back",
+    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--to defeat|torch] [--classes order|id]",
+    .example = "defeat convert ablations/specs/tiny.json state_dict.safetensors teacher.safetensors --network teacher",
+    .options = options_table,
+    .options_size = sizeof(struct convert_options),
+    .arguments_min = 3,
+    .arguments_max = 3,
+    .run = run,
+};

@@ -1,0 +1,417 @@
+/* State dicts of PyTorch. Older names: torchvision's own _load_from_state_dict (models/detection/retinanet.py, rpn.py,
+ * ops/feature_pyramid_network.py) renames the same ones. */
+#include "core/nn/state_dict.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/file.h"
+#include "core/nn/safetensors.h"
+
+#define TRACKED  ".num_batches_tracked"
+#define VARIANCE ".running_var"
+
+/* ---- names ---- */
+
+/* "<before><number><after><rest>" is "<before><times x number>.<rest>" in files of older versions; times 0: the number is part of `before` */
+static const struct {
+    const char *before, *after;
+    size_t times;
+} renamed[] = {
+    { "backbone.fpn.inner_blocks.", ".0.", 1 },     { "backbone.fpn.layer_blocks.", ".0.", 1 }, { "rpn.head.conv.", ".0.", 0 },
+    { "head.classification_head.conv.", ".0.", 2 }, { "head.regression_head.conv.", ".0.", 2 },
+};
+
+/* false: the name was always what it is */
+static bool older_name(const char *name, char older[128])
+{
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+        const size_t before = strlen(renamed[i].before);
+        char *rest;
+
+        if (strncmp(name, renamed[i].before, before) != 0)
+            continue;
+        const size_t number = strtoul(name + before, &rest, 10);
+
+        if (rest == name + before || strncmp(rest, renamed[i].after, strlen(renamed[i].after)) != 0)
+            return false;
+        rest += strlen(renamed[i].after);
+        if (renamed[i].times)
+            snprintf(older, 128, "%s%zu.%s", renamed[i].before, renamed[i].times * number, rest);
+        else
+            snprintf(older, 128, "%s%s", renamed[i].before, rest);
+        return renamed[i].times || number == 0;
+    }
+    return false;
+}
+
+static const cJSON *find_tensor(const struct df_safetensors *opened, const char *name)
+{
+    const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(opened->header, name);
+    char older[128];
+
+    if (!tensor && older_name(name, older))
+        tensor = cJSON_GetObjectItemCaseSensitive(opened->header, older);
+    return tensor;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    const size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+static df_status missing(const struct df_safetensors *opened, const struct df_parameter *item, size_t others, struct df_error *err)
+{
+    const size_t count = (size_t)cJSON_GetArraySize(opened->header);
+    const char **names = df_calloc(count + 1, sizeof *names), *near;
+    cJSON *wanted = df_stored_describe(item, 0);
+    char shape[128], more[64] = "", nearest[192] = "";
+    const cJSON *tensor;
+    size_t n = 0;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        if (strcmp(tensor->string, "__metadata__") != 0)
+            names[n++] = tensor->string;
+    }
+    near = df_nearest(item->name, names);
+    if (near)
+        snprintf(nearest, sizeof nearest, "; the nearest name in the file is '%.96s'", near);
+    if (others)
+        snprintf(more, sizeof more, ", and so are %zu more", others);
+    df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), shape, sizeof shape);
+    cJSON_Delete(wanted);
+    free(names);
+    return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing, expected with shape %s%s%s [is it a state dict of this network?]",
+                   opened->path, item->name, shape, more, nearest);
+}
+
+static df_status check_names(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
+{
+    const struct df_parameter *first = NULL;
+    size_t absent = 0;
+
+    for (size_t i = 0; i < parameters->count; i++)
+        if (!find_tensor(opened, parameters->items[i]->name)) {
+            first = first ? first : parameters->items[i];
+            absent++;
+        }
+    return first ? missing(opened, first, absent - 1, err) : DF_OK;
+}
+
+/* Whether a tensor of the file is a parameter's, under either name. */
+static bool is_known(const char *const *older, const struct df_parameters *parameters, const char *name)
+{
+    for (size_t i = 0; i < parameters->count; i++)
+        if (strcmp(parameters->items[i]->name, name) == 0 || (older[i] && strcmp(older[i], name) == 0))
+            return true;
+    return false;
+}
+
+/* The same tensor under both its names is one too many as well. */
+static df_status check_extra(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
+{
+    const char **names = df_calloc(parameters->count + 1, sizeof *names);
+    char **older = df_calloc(parameters->count + 1, sizeof *older), word[128];
+    const cJSON *tensor;
+    df_status status = DF_OK;
+
+    for (size_t i = 0; i < parameters->count; i++) {
+        names[i] = parameters->items[i]->name;
+        if (older_name(names[i], word) && !cJSON_GetObjectItemCaseSensitive(opened->header, names[i]))
+            older[i] = df_strdup(word);
+    }
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        const char *name = tensor->string, *near;
+
+        if (status != DF_OK || strcmp(name, "__metadata__") == 0 || ends_with(name, TRACKED) ||
+            is_known((const char *const *)older, parameters, name))
+            continue;
+        near = df_nearest(name, names);
+        if (near)
+            status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's (its nearest is '%s')", opened->path, name,
+                             near);
+        else
+            status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's", opened->path, name);
+    }
+    for (size_t i = 0; i < parameters->count; i++)
+        free(older[i]);
+    free(older);
+    free(names);
+    return status;
+}
+
+/* ---- rows ---- */
+
+static const struct df_class_rows *rows_of(const struct df_class_choice *choice, const char *name)
+{
+    const struct df_class_rows *rows = choice ? choice->rows : NULL;
+
+    for (; rows && rows->layer; rows++) {
+        const size_t n = strlen(rows->layer);
+
+        if (strncmp(name, rows->layer, n) == 0 && (strcmp(name + n, ".weight") == 0 || strcmp(name + n, ".bias") == 0))
+            return rows;
+    }
+    return NULL;
+}
+
+/* Where row r of a parameter is in the file's tensor of `total` rows a group; SIZE_MAX: it is not. */
+static size_t file_row(const struct df_class_rows *rows, const struct df_class_choice *choice, size_t total, size_t r)
+{
+    const size_t column = r % rows->columns, slot = r / rows->columns % (rows->lead + choice->classes);
+    const size_t group = r / rows->columns / (rows->lead + choice->classes);
+    int64_t from = (int64_t)slot;
+
+    if (slot >= rows->lead) {
+        from = choice->number[slot - rows->lead];
+        if (from < (int64_t)rows->lead || from >= (int64_t)total)
+            return SIZE_MAX;
+    }
+    return (group * total + (size_t)from) * rows->columns + column;
+}
+
+/* The file's rows that belong to a parameter's, whose other axes agree: index [rows], free it. NULL: as they are. */
+static df_status choose_rows(const struct df_safetensors *opened, const struct df_parameter *item, const cJSON *shape,
+                             const struct df_class_choice *choice, size_t **index, struct df_error *err)
+{
+    const struct df_class_rows *rows = choice && choice->number ? rows_of(choice, item->name) : NULL;
+    const size_t count = item->kind == DF_VECTOR ? df_count(item->shape) : item->shape.n;
+    size_t size[4];
+
+    *index = NULL;
+    if (!rows || cJSON_GetArraySize(shape) != (int)df_stored_shape(item, size))
+        return DF_OK;
+
+    const size_t groups = count / rows->columns / (rows->lead + choice->classes), unit = groups * rows->columns;
+    const size_t found = (size_t)cJSON_GetArrayItem(shape, 0)->valuedouble, total = found / unit;
+
+    if (!found || total * unit != found)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has %zu rows, expected a multiple of %zu (%zu for every class)", opened->path,
+                       item->name, found, unit, unit);
+    *index = df_malloc(count * sizeof **index);
+    for (size_t r = 0; r < count; r++) {
+        (*index)[r] = file_row(rows, choice, total, r);
+        if ((*index)[r] == SIZE_MAX) {
+            const int64_t number = choice->number[r / rows->columns % (rows->lead + choice->classes) - rows->lead];
+
+            free(*index);
+            *index = NULL;
+            return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has classes %zu to %zu, but class %lld is asked for", opened->path,
+                           item->name, rows->lead, total - 1, (long long)number);
+        }
+    }
+    return DF_OK;
+}
+
+/* The file's shape is the parameter's; the first axis may differ where rows are chosen. */
+static df_status check_shape(const struct df_safetensors *opened, const struct df_parameter *item, const cJSON *shape,
+                             const struct df_class_choice *choice, bool chosen, struct df_error *err)
+{
+    char found[128], expected[128];
+    cJSON *wanted = df_stored_describe(item, 0);
+    cJSON *wanted_shape = cJSON_GetObjectItemCaseSensitive(wanted, "shape");
+
+    if (chosen && cJSON_GetArraySize(shape) > 0)
+        cJSON_SetNumberValue(cJSON_GetArrayItem(wanted_shape, 0), cJSON_GetArrayItem(shape, 0)->valuedouble);
+    df_stored_shape_text(shape, found, sizeof found);
+    df_stored_shape_text(wanted_shape, expected, sizeof expected);
+    cJSON_Delete(wanted);
+    if (strcmp(found, expected) == 0)
+        return DF_OK;
+    return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has shape %s, expected %s%s", opened->path, item->name, found, expected,
+                   rows_of(choice, item->name) && !choice->number ? " [other classes? they can be chosen by category id]" : "");
+}
+
+/* ---- elements ---- */
+
+/* IEEE binary16 */
+static float half(uint16_t bits)
+{
+    const int exponent = bits >> 10 & 31;
+    const float fraction = (float)(bits & 1023), sign = bits >> 15 ? -1 : 1;
+
+    if (exponent == 31)
+        return fraction > 0 ? NAN : sign * INFINITY;
+    return sign * (exponent ? ldexpf(1024 + fraction, exponent - 25) : ldexpf(fraction, -24));
+}
+
+static float brain(uint16_t bits)
+{
+    const uint32_t wide = (uint32_t)bits << 16;
+    float value;
+
+    memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+static size_t element_bytes(const char *dtype)
+{
+    return strcmp(dtype, "F64") == 0 ? 8 : strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F16") && strcmp(dtype, "BF16") ? 0 : 2;
+}
+
+static float element(const char *dtype, const char *at)
+{
+    double wide;
+    float single;
+    uint16_t bits;
+
+    if (strcmp(dtype, "F64") == 0)
+        return (float)(memcpy(&wide, at, sizeof wide), wide);
+    if (strcmp(dtype, "F32") == 0)
+        return (memcpy(&single, at, sizeof single), single);
+    memcpy(&bits, at, sizeof bits);
+    return dtype[0] == 'B' ? brain(bits) : half(bits);
+}
+
+/* One parameter's elements in PyTorch's order. */
+static df_status take(const struct df_safetensors *opened, const struct df_parameter *item, const struct df_class_choice *choice,
+                      float *stored, struct df_error *err)
+{
+    const cJSON *tensor = find_tensor(opened, item->name), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
+    const char *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring;
+    const size_t bytes = element_bytes(dtype), rows = item->kind == DF_VECTOR ? df_count(item->shape) : item->shape.n;
+    const size_t row = df_count(item->shape) / rows;
+    const char *data = opened->data + (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
+    size_t *index;
+
+    if (!bytes)
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has dtype %s, expected F32, F64, F16 or BF16", opened->path, item->name,
+                       dtype);
+    DF_TRY(choose_rows(opened, item, shape, choice, &index, err));
+
+    df_status status = check_shape(opened, item, shape, choice, index != NULL, err);
+
+    for (size_t r = 0; r < rows && status == DF_OK; r++)
+        for (size_t k = 0; k < row && status == DF_OK; k++) {
+            const float value = element(dtype, data + ((index ? index[r] : r) * row + k) * bytes);
+
+            if (!isfinite(value))
+                status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' holds %g, expected numbers that float can hold", opened->path,
+                                 item->name, (double)value);
+            stored[r * row + k] = value;
+        }
+    free(index);
+    return status;
+}
+
+/* All of them into one vector first: nothing is written before everything fits. */
+static df_status take_all(const struct df_safetensors *opened, struct df_parameters *parameters, const struct df_class_choice *choice,
+                          struct df_error *err)
+{
+    size_t elements = 0, largest = 1;
+    df_status status = DF_OK;
+
+    for (size_t i = 0; i < parameters->count; i++) {
+        const size_t n = df_count(parameters->items[i]->shape);
+
+        elements += n;
+        largest = n > largest ? n : largest;
+    }
+    float *stored = df_malloc((elements + 1) * sizeof *stored), *at = stored;
+    df_real *values = df_malloc(largest * sizeof *values);
+
+    for (size_t i = 0; i < parameters->count && status == DF_OK; i++) {
+        status = take(opened, parameters->items[i], choice, at, err);
+        at += df_count(parameters->items[i]->shape);
+    }
+    at = stored;
+    for (size_t i = 0; i < parameters->count && status == DF_OK; i++) {
+        const struct df_parameter *item = parameters->items[i];
+        const size_t n = df_count(item->shape);
+
+        df_from_stored(item, at, values);
+        df_write(parameters->device, item->value, values, n * sizeof *values);
+        at += n;
+    }
+    free(stored);
+    free(values);
+    return status;
+}
+
+df_status df_state_dict_read(const char *path, struct df_parameters *parameters, const struct df_class_choice *choice, struct df_error *err)
+{
+    struct df_safetensors opened;
+
+    DF_ASSERT(parameters->built);
+    DF_TRY(df_safetensors_open(&opened, path, err));
+    df_status status = check_names(&opened, parameters, err);
+
+    if (status == DF_OK)
+        status = check_extra(&opened, parameters, err);
+    if (status == DF_OK)
+        status = df_safetensors_load(&opened, false, err);
+    if (status == DF_OK)
+        status = take_all(&opened, parameters, choice, err);
+    if (status == DF_OK)
+        df_parameters_touch(parameters);
+    df_safetensors_close(&opened);
+    return status;
+}
+
+/* ---- writing ---- */
+
+/* int64 scalar */
+static void describe_tracked(cJSON *header, const char *variance, size_t begin)
+{
+    cJSON *tensor = cJSON_CreateObject(), *offsets = cJSON_CreateArray();
+    char name[160];
+
+    snprintf(name, sizeof name, "%.*s%s", (int)(strlen(variance) - strlen(VARIANCE)), variance, TRACKED);
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin));
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + sizeof(int64_t))));
+    cJSON_AddStringToObject(tensor, "dtype", "I64");
+    cJSON_AddItemToObject(tensor, "shape", cJSON_CreateArray());
+    cJSON_AddItemToObject(tensor, "data_offsets", offsets);
+    cJSON_AddItemToObject(header, name, tensor);
+}
+
+df_status df_state_dict_write(const char *path, const struct df_parameters *parameters, struct df_error *err)
+{
+    cJSON *header = cJSON_CreateObject();
+    struct df_text file = DF_TEXT_INIT;
+    size_t bytes = 0, largest = 1;
+
+    DF_ASSERT(parameters->built);
+    cJSON_AddStringToObject(cJSON_AddObjectToObject(header, "__metadata__"), "format", "pt");
+    for (size_t i = 0; i < parameters->count; i++) /* the widest elements first: all are aligned */
+        if (ends_with(parameters->items[i]->name, VARIANCE)) {
+            describe_tracked(header, parameters->items[i]->name, bytes);
+            bytes += sizeof(int64_t);
+        }
+    const size_t floats_at = bytes;
+
+    for (size_t i = 0; i < parameters->count; i++) {
+        const size_t n = df_count(parameters->items[i]->shape);
+
+        cJSON_AddItemToObject(header, parameters->items[i]->name, df_stored_describe(parameters->items[i], bytes));
+        bytes += n * sizeof(float);
+        largest = n > largest ? n : largest;
+    }
+    df_safetensors_header(header, &file);
+    cJSON_Delete(header);
+
+    const size_t at = file.length;
+    char *data = df_calloc(at + bytes + 1, 1);
+    float *to = (float *)(void *)(data + at + floats_at);
+    df_real *values = df_malloc(largest * sizeof *values);
+
+    memcpy(data, file.data, at);
+    for (size_t i = 0; i < parameters->count; i++) {
+        const size_t n = df_count(parameters->items[i]->shape);
+
+        df_read(parameters->device, values, parameters->items[i]->value, n * sizeof *values);
+        df_to_stored(parameters->items[i], values, to);
+        to += n;
+    }
+    const df_status status = df_file_write(path, data, at + bytes, err);
+
+    free(values);
+    free(data);
+    df_text_release(&file);
+    return status;
+}

@@ -1,0 +1,191 @@
+/* Imitation of class probabilities: proposals of two-stage detectors, anchors of one-stage ones; formulas: common.h. Sources: Hinton et al.
+ * 2015; groups, normaliser and weights of the DeFeat authors' code, whose head term exists for two-stage detectors only: the sigmoid form over
+ * anchors is ours. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/nn/losses.h"
+#include "distillers/common.h"
+
+enum { BACKGROUND = -1, NO_PART = -2 };
+enum group { ALL, FG, BG, CORRECT, CORRECT_FG };
+
+static const struct part {
+    enum group group;
+    bool negative; /* reads w_neg, t_neg */
+    const char *name;
+} parts[][2] = {
+    [DF_HEAD_ALL] = { { ALL, false, "all" } },
+    [DF_HEAD_FG] = { { FG, false, "pos" } },
+    [DF_HEAD_BG] = { { BG, true, "neg" } },
+    [DF_HEAD_DECOUPLED] = { { FG, false, "pos" }, { BG, true, "neg" } },
+    [DF_HEAD_CORRECT] = { { CORRECT, false, "correct" } },
+    [DF_HEAD_CORRECT_FG] = { { CORRECT_FG, false, "correct_fg" } },
+};
+
+struct rows {
+    df_tensor *s;
+    const df_tensor *t;
+    const int32_t *label; /* class >= 0, -1 background, -2 takes no part */
+    bool roi;
+    const char *suffix; /* of the terms' names */
+};
+
+unsigned df_head_needs(const struct df_head_options *options)
+{
+    const bool roi_only = options->rois != DF_ROIS_AUTO || options->authors_labels || options->authors_background;
+
+    if (options->mode == DF_HEAD_OFF)
+        return 0;
+    return roi_only ? DF_NEEDS_ROI_HEAD : DF_NEEDS_CLASS_HEAD;
+}
+
+/* The teacher's class of every row, or -1. */
+static int32_t *teacher_classes(df_tape *tape, const struct rows *rows)
+{
+    const size_t count = df_pixels(rows->t->shape), columns = rows->t->shape.c;
+    df_real *logit = df_tape_host(tape, count * columns * sizeof *logit);
+    int32_t *class = df_tape_host(tape, count * sizeof *class);
+
+    df_read(df_tape_device(tape), logit, rows->t->data, count * columns * sizeof *logit);
+    for (size_t r = 0; r < count; r++) {
+        const df_real *z = logit + r * columns;
+        size_t best = 0;
+
+        for (size_t c = 1; c < columns; c++)
+            best = z[c] > z[best] ? c : best;
+        if (rows->roi)
+            class[r] = (int32_t)best - 1; /* column 0 is background */
+        else
+            class[r] = z[best] > 0 ? (int32_t)best : BACKGROUND;
+    }
+    return class;
+}
+
+/* The label that means background: -1; authors_background: the highest class of a batch without background rows. */
+static int32_t background_label(const struct df_head_options *options, const struct rows *rows, size_t count)
+{
+    int32_t highest = BACKGROUND;
+
+    for (size_t r = 0; options->authors_background && r < count; r++) {
+        if (rows->label[r] == BACKGROUND)
+            return BACKGROUND;
+        highest = rows->label[r] > highest ? rows->label[r] : highest;
+    }
+    return highest;
+}
+
+static bool in_group(enum group group, int32_t label, int32_t background, const int32_t *taught)
+{
+    const bool correct = taught && *taught == label;
+
+    switch (group) {
+    case ALL:
+        return true;
+    case FG:
+        return label != background;
+    case BG:
+        return label == background;
+    case CORRECT:
+        return correct;
+    case CORRECT_FG:
+        break;
+    }
+    return correct && label != background;
+}
+
+static df_tensor *group_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+{
+    const size_t count = df_pixels(rows->s->shape);
+    const bool needs_class = part->group == CORRECT || part->group == CORRECT_FG;
+    const int32_t *taught = needs_class ? teacher_classes(tape, rows) : NULL, background = background_label(options, rows, count);
+    const double temperature = part->negative && !options->one_temperature ? options->t_neg : options->t_pos;
+    const bool by_group = options->norm == DF_HEAD_NORM_GROUP || (options->norm == DF_HEAD_NORM_AUTO && rows->roi);
+    uint8_t *use = df_tape_host(tape, count);
+    size_t used = 0, positives = 0;
+
+    for (size_t r = 0; r < count; r++) {
+        const int32_t label = rows->label[r];
+
+        use[r] = label != NO_PART && in_group(part->group, label, background, taught ? &taught[r] : NULL);
+        used += use[r];
+        positives += label >= 0 && label != background;
+    }
+    const size_t n = by_group ? used : positives;
+
+    return (rows->roi ? df_softmax_kl : df_sigmoid_kl)(tape, rows->s, rows->t, use, temperature, n ? (double)n : 1);
+}
+
+static df_tensor *rows_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name,
+                            double factor, const struct rows *rows, df_tensor *total)
+{
+    for (size_t i = 0; i < 2 && parts[options->mode][i].name; i++) {
+        const struct part *part = &parts[options->mode][i];
+        char full[40];
+
+        snprintf(full, sizeof full, "%s.%s%s", name, part->name, rows->suffix);
+        total = df_term_add(context, total, full, group_loss(context->tape, options, rows, part),
+                            factor * (part->negative ? options->w_neg : options->w_pos));
+    }
+    return total;
+}
+
+/* ---- which rows ---- */
+
+static struct rows student_rois(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
+{
+    struct df_detector *other = teacher->detector;
+    struct df_detection_state taught;
+
+    other->class->roi_head(other, tape, teacher, student->proposals, student->proposal, student->proposal_image, &taught);
+    return (struct rows){ student->roi_logits, taught.roi_logits, student->proposal_label, true, "" };
+}
+
+/* authors_labels: row r gets the label of the student's r-th RoI; the images have the same rows in both. */
+static const int32_t *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
+{
+    int32_t *label = df_tape_host(tape, taught->proposals * sizeof *label);
+
+    DF_ASSERT(student->proposals == taught->proposals);
+    for (size_t r = 0; r < taught->proposals; r++)
+        label[r] = taught->proposal_label[r] == NO_PART ? NO_PART : student->proposal_label[r];
+    return label;
+}
+
+static struct rows teacher_rois(df_tape *tape, const struct df_head_options *options, const struct df_detection_state *student,
+                                const struct df_detection_state *teacher)
+{
+    struct df_detector *own = student->detector, *other = teacher->detector;
+    struct df_detection_state taught, asked;
+
+    other->class->roi_head(other, tape, teacher, 0, NULL, NULL, &taught);
+    own->class->roi_head(own, tape, student, taught.proposals, taught.proposal, taught.proposal_image, &asked);
+    return (struct rows){ .s = asked.roi_logits,
+                          .t = taught.roi_logits,
+                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : asked.proposal_label,
+                          .roi = true,
+                          .suffix = options->rois == DF_ROIS_BOTH ? ".teacher" : "" };
+}
+
+df_tensor *df_head_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name, double factor,
+                        const struct df_detection_state *student, const struct df_detection_state *teacher)
+{
+    df_tensor *total = NULL;
+    struct rows rows;
+
+    if (!student->detector || !student->detector->class->roi_head) {
+        rows = (struct rows){ student->class_logits, teacher->class_logits, student->label, false, "" };
+        DF_ASSERT(student->label);
+        return rows_loss(context, options, name, factor, &rows, NULL);
+    }
+    DF_ASSERT(teacher->detector && student->proposal_label);
+    if (options->rois != DF_ROIS_TEACHER) {
+        rows = student_rois(context->tape, student, teacher);
+        total = rows_loss(context, options, name, factor, &rows, total);
+    }
+    if (options->rois == DF_ROIS_TEACHER || options->rois == DF_ROIS_BOTH) {
+        rows = teacher_rois(context->tape, options, student, teacher);
+        total = rows_loss(context, options, name, factor, &rows, total);
+    }
+    return total;
+}

@@ -1,0 +1,52 @@
+/* Imitation of the neck, level by level; formulas: common.h. */
+#include <stdio.h>
+
+#include "distillers/common.h"
+
+df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_options *options, struct df_neck_state *state,
+                       struct df_error *err)
+{
+    for (size_t l = 0; l < setup->levels; l++) {
+        char name[32], what[32];
+
+        if (options->normalise_teacher && setup->teacher_std && !(setup->teacher_std[l] > 0))
+            return df_fail(err, DF_ERR_USAGE,
+                           "normalise_teacher: the standard deviation of the teacher's neck level %zu was not measured "
+                           "[train the teacher with this program, or set normalise_teacher to false]",
+                           l);
+        snprintf(name, sizeof name, "adapt.%zu", l);
+        snprintf(what, sizeof what, "neck level %zu", l);
+        DF_TRY(df_adapt_add(setup, &options->adapt, "adapt", name, what, setup->student_channels[l], setup->teacher_channels[l],
+                            &state->layer[l], err));
+    }
+    return DF_OK;
+}
+
+df_tensor *df_neck_loss(const struct df_distill_context *context, const struct df_neck_options *options, const struct df_neck_state *state,
+                        const struct df_detection_state *student, const struct df_detection_state *teacher,
+                        const struct df_feature_term *terms, size_t count)
+{
+    struct df_feature_map map[DF_LEVELS];
+    df_tensor *total = NULL;
+    bool masked = false;
+
+    DF_ASSERT(student->levels == teacher->levels);
+    for (size_t i = 0; i < count; i++)
+        masked = masked || terms[i].region != DF_REGION_ALL;
+    for (size_t l = 0; l < student->levels; l++) {
+        const struct df_neck_level *t = &teacher->neck[l];
+
+        DF_ASSERT(!options->normalise_teacher || t->feature_std > 0);
+        map[l] = (struct df_feature_map){ .s = df_adapt_apply(context->tape, &options->adapt, &state->layer[l], student->neck[l].feature),
+                                          .t = t->feature,
+                                          .teacher_scale = options->normalise_teacher ? 1 / t->feature_std : 1,
+                                          .stride = student->neck[l].stride,
+                                          .objects = masked ? df_mask_objects(context->tape, student, l, &options->mask) : NULL };
+    }
+    for (size_t i = 0; i < count; i++) {
+        df_tensor *term = df_feature_loss(context->tape, map, student->levels, terms[i].region, &options->feature, student->images);
+
+        total = df_term_add(context, total, terms[i].name, term, terms[i].weight);
+    }
+    return total;
+}

@@ -1,0 +1,122 @@
+/* RoIAlign of `cpu`, which sums axis by axis, against `ref`, which sums pixel by pixel. Samples per cell from few (kept as taps) to many (not
+ * kept) and by size; boxes inside, across and beyond the border, without area, thinner than a pixel, wider than the map. */
+#include "tests/core/device/devices.h"
+
+enum { ROIS = 60, IMAGES = 3, LEVELS = 2, CHANNELS = 19 };
+static const size_t height[LEVELS] = { 11, 6 }, width[LEVELS] = { 13, 7 };
+static const df_real scale[LEVELS] = { 0.125F, 0.0625F };
+
+struct rois {
+    struct df_box box[ROIS];
+    uint32_t image[ROIS];
+    int32_t level[ROIS];
+};
+
+static void draw(struct rois *rois, uint64_t seed)
+{
+    struct df_rng rng;
+
+    df_rng_init(&rng, seed, DF_RNG_TEST, 0);
+    for (size_t r = 0; r < ROIS; r++) {
+        const float most = r % 3 == 0 ? 4 : r % 3 == 1 ? 40 : 200;
+        const float x0 = (float)df_rng_range(&rng, -40, 120), y0 = (float)df_rng_range(&rng, -40, 100);
+
+        rois->box[r] =
+            (struct df_box){ x0, y0, x0 + (float)df_rng_range(&rng, 0, (double)most), y0 + (float)df_rng_range(&rng, 0, (double)most) };
+        rois->image[r] = df_rng_below(&rng, IMAGES);
+        rois->level[r] = (int32_t)df_rng_below(&rng, LEVELS + 1) - 1;
+    }
+    rois->box[4] = (struct df_box){ 17, 9, 17, 9 };
+    rois->box[5] = (struct df_box){ 400, 9, 500, 30 }; /* beyond the map */
+    rois->level[4] = rois->level[5] = 0;
+}
+
+static void forward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, df_real *const x[LEVELS],
+                    df_real *y)
+{
+    struct df_roi_align_args args = { .box = rois->box,
+                                      .image = rois->image,
+                                      .level = rois->level,
+                                      .y = y,
+                                      .size = size,
+                                      .sampling = sampling,
+                                      .channels = CHANNELS,
+                                      .aligned = aligned };
+
+    for (size_t l = 0; l < LEVELS; l++) {
+        args.x[l] = x[l];
+        args.height[l] = height[l];
+        args.width[l] = width[l];
+        args.scale[l] = scale[l];
+    }
+    df_launch(device, DF_K_ROI_ALIGN, ROIS, &args);
+}
+
+static void backward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, const df_real *dy,
+                     size_t level, bool add, df_real *dx)
+{
+    const struct df_roi_align_backward_args args = { .dy = dy,
+                                                     .dx = dx,
+                                                     .box = rois->box,
+                                                     .image = rois->image,
+                                                     .level = rois->level,
+                                                     .rois = ROIS,
+                                                     .size = size,
+                                                     .sampling = sampling,
+                                                     .channels = CHANNELS,
+                                                     .height = height[level],
+                                                     .width = width[level],
+                                                     .this_level = (int32_t)level,
+                                                     .scale = scale[level],
+                                                     .aligned = aligned,
+                                                     .add = add };
+
+    df_launch(device, DF_K_ROI_ALIGN_BACKWARD, IMAGES * height[level], &args);
+}
+
+/* Sums of at most a few hundred float products of size 1, in two orders. */
+static void compare(size_t size, size_t sampling, bool aligned)
+{
+    const size_t ny = ROIS * size * size * CHANNELS;
+    df_real *x[LEVELS], *dy = filled(ny, 3, 1), *a = filled(ny, 4, 1), *b = filled(ny, 5, 1);
+    struct rois rois;
+
+    draw(&rois, 10 * size + sampling);
+    for (size_t l = 0; l < LEVELS; l++)
+        x[l] = filled(IMAGES * height[l] * width[l] * CHANNELS, 20 + l, 1);
+    forward(cpu, &rois, size, sampling, aligned, x, a);
+    forward(ref, &rois, size, sampling, aligned, x, b);
+    assert_all_close(a, b, ny, 1e-5, 2e-6, "y");
+    for (size_t l = 0; l < LEVELS; l++) {
+        const size_t nx = IMAGES * height[l] * width[l] * CHANNELS;
+        df_real *da = filled(nx, 30 + l, 1), *db = copied(da, nx);
+
+        backward(cpu, &rois, size, sampling, aligned, dy, l, l == 0, da);
+        backward(ref, &rois, size, sampling, aligned, dy, l, l == 0, db);
+        assert_all_close(da, db, nx, 1e-5, 1e-5, "dx");
+        df_device_free(cpu, da);
+        df_device_free(cpu, db);
+        df_device_free(cpu, x[l]);
+    }
+    df_device_free(cpu, dy);
+    df_device_free(cpu, a);
+    df_device_free(cpu, b);
+}
+
+static void test_against_ref(void **state)
+{
+    const size_t size[] = { 1, 5, 7 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof size / sizeof *size; k++)
+        for (size_t sampling = 0; sampling <= 6; sampling++)
+            for (int aligned = 0; aligned < 2; aligned++)
+                compare(size[k], sampling, aligned);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_against_ref) };
+
+    return cmocka_run_group_tests(tests, open_devices, close_devices);
+}
