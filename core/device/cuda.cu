@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifndef DF_CUDA_OLDEST
+#define DF_CUDA_OLDEST 80 /* compute capability of the oldest code in the build */
+#endif
 enum { BLAS_WORKSPACE = 32 << 20 /* bytes; what cuBLAS recommends for sm_90 */ };
 
 void df_cuda_bug(const char *file, int line, const char *who, const char *call, const char *status)
@@ -40,23 +43,37 @@ static df_status unusable(cudaError_t status, struct df_error *err)
                    cudaGetErrorString(status), cudaGetErrorName(status), CUDART_VERSION / 1000);
 }
 
-/* Whether the GPU is there; takes nothing from it. */
-static df_status look_for(const struct df_cuda *cuda, struct df_error *err)
+/* Whether the GPU is there and what it is; takes nothing from it. Asked once: sweeps ask for every cell. */
+static df_status look_for(const struct df_cuda *cuda, const struct cudaDeviceProp **out, struct df_error *err)
 {
-    int count = 0;
-    const cudaError_t status = cudaGetDeviceCount(&count);
+    static struct cudaDeviceProp properties;
+    static int count, known = -1;
+    cudaError_t status = cudaSuccess;
 
-    if (status != cudaSuccess)
-        return unusable(status, err);
-    if (cuda->index >= count)
+    if (!count)
+        status = cudaGetDeviceCount(&count);
+    if (status == cudaSuccess && cuda->index >= count)
         return df_fail(err, DF_ERR_UNSUPPORTED, "there is no device 'cuda:%d': this machine has %d GPU%s [use a number below %d, or 'cpu']",
                        cuda->index, count, count == 1 ? "" : "s", count);
+    if (status == cudaSuccess && known != cuda->index)
+        status = cudaGetDeviceProperties(&properties, cuda->index);
+    if (status != cudaSuccess)
+        return unusable(status, err);
+    known = cuda->index;
+    *out = &properties;
+    if (properties.major * 10 + properties.minor < DF_CUDA_OLDEST)
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "device 'cuda:%d' is a %s (sm_%d%d), but this build's code begins at sm_%d [use 'cpu', or build with CUDA_ARCHS=%d%d]",
+            cuda->index, properties.name, properties.major, properties.minor, DF_CUDA_OLDEST, properties.major, properties.minor);
     return DF_OK;
 }
 
 static df_status choose(struct df_cuda *cuda, struct df_error *err)
 {
-    DF_TRY(look_for(cuda, err));
+    const struct cudaDeviceProp *properties;
+
+    DF_TRY(look_for(cuda, &properties, err));
     cudaError_t status = cudaSetDevice(cuda->index);
 
     if (status == cudaSuccess)
@@ -66,21 +83,13 @@ static df_status choose(struct df_cuda *cuda, struct df_error *err)
 
 extern "C" df_status df_cuda_check(const char *options, struct df_device_identity *identity, struct df_error *err)
 {
-    static struct cudaDeviceProp properties;
-    static int asked = -1;
+    const struct cudaDeviceProp *properties;
     struct df_cuda cuda = {};
 
     DF_TRY(parse(options, &cuda, err));
     snprintf(identity->kind, sizeof identity->kind, "cuda%s", cuda.tf32 ? "+tf32" : "");
-    DF_TRY(look_for(&cuda, err));
-    if (asked != cuda.index) {
-        const cudaError_t status = cudaGetDeviceProperties(&properties, cuda.index);
-
-        if (status != cudaSuccess)
-            return unusable(status, err);
-        asked = cuda.index;
-    }
-    snprintf(identity->isa, sizeof identity->isa, "sm_%d%d", properties.major, properties.minor);
+    DF_TRY(look_for(&cuda, &properties, err));
+    snprintf(identity->isa, sizeof identity->isa, "sm_%d%d", properties->major, properties->minor);
     return DF_OK;
 }
 

@@ -60,7 +60,7 @@ static __global__ void __launch_bounds__(ACROSS *DOWN) sum_chunks(const __grid_c
 }
 
 /* What becomes of the sums. PLAIN: out1 += sum. MOMENTS: statistics = mean, 1 / sqrt(var + eps); running buffers move.
- * SLOPES: statistics = the sums; out1 += sum, out2 += dot. */
+ * SLOPES: statistics = the sums / rows; out1 += sum, out2 += dot. */
 struct finish {
     struct sums sums;
     double *statistics; /* [2,channels] */
@@ -108,8 +108,8 @@ static __global__ void __launch_bounds__(ACROSS *DOWN) finish_sums(const __grid_
         return;
     }
     if (f.statistics) {
-        f.statistics[c] = s;
-        f.statistics[f.sums.channels + c] = t;
+        f.statistics[c] = s / (double)f.sums.rows;
+        f.statistics[f.sums.channels + c] = t / (double)f.sums.rows;
     }
     if (f.out1)
         f.out1[c] = (float)((double)f.out1[c] + s);
@@ -237,10 +237,10 @@ void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_
     df_cuda_run(cuda, normalise, dim3(df_cuda_blocks(pixels, block.y)), block, apply);
 }
 
-/* dx (+)= gamma inv_std (g - sum g / n - xhat (sum g xhat) / n); not training: the sums take no part */
+/* dx (+)= gamma inv_std (g - mean g - xhat mean(g xhat)); not training: the means take no part */
 struct normalise_backward {
     const float *x, *y, *dy, *gamma, *mean, *inv_std;
-    const double *sums;
+    const double *means;
     float *dx;
     size_t pixels, channels;
     bool relu, training, overwrite;
@@ -248,7 +248,6 @@ struct normalise_backward {
 static __global__ void DF_CUDA_BOUNDS normalise_backward(const __grid_constant__ struct normalise_backward a)
 {
     const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
-    const double n = (double)a.pixels;
 
     if (i >= a.pixels)
         return;
@@ -256,7 +255,7 @@ static __global__ void DF_CUDA_BOUNDS normalise_backward(const __grid_constant__
         const size_t at = i * a.channels + c;
         const double scale = (double)a.inv_std[c], xhat = ((double)a.x[at] - (double)a.mean[c]) * scale;
         const double g = a.relu && !(a.y[at] > 0) ? 0 : (double)a.dy[at];
-        const double centred = a.training ? g - a.sums[c] / n - xhat * a.sums[a.channels + c] / n : g;
+        const double centred = a.training ? g - a.means[c] - xhat * a.means[a.channels + c] : g;
 
         a.dx[at] = (float)((a.overwrite ? 0 : (double)a.dx[at]) + (double)a.gamma[c] * scale * centred);
     }
