@@ -140,6 +140,14 @@ $(double)/test_double: $(double)/tests/hostcuda/test_double.cc.o $(double_cc)
 $(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
+# the pool with slabs that hold many pieces, as on a GPU
+$(double)/pool/cuda_memory.cu.o: core/device/cuda_memory.cu
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 $(ACCESS) -MMD -MP -c -o $@ $<
+$(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
+        $(double)/device.o $(double)/pool/cuda_memory.cu.o $(filter-out %/cuda_memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
 $(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
 	@echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
@@ -149,11 +157,12 @@ test-hostcuda:
 	$(Q)$(MAKE) --no-print-directory deps HOSTCUDA=1
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) hostcuda
 	$(Q)sh tests/hostcuda/run.sh $(BUILD)
-hostcuda: $(double)/test_double $(double_tests) $(double)/defeat $(BUILD)/defeat
+hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test_device_pool $(double)/defeat $(BUILD)/defeat
 
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
-.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o)) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o
+.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o)) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o \
+            $(double)/pool/cuda_memory.cu.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 peers := $(wildcard tests/peers/*.c)

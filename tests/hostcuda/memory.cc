@@ -66,10 +66,16 @@ bool device_side(uintptr_t address) { return address - uintptr_t(memory().region
 uint64_t hash_of(const void *data, size_t bytes)
 {
     const unsigned char *p = static_cast<const unsigned char *>(data);
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = 0xcbf29ce484222325u, word = 0;
 
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ p[i]) * 0x100000001b3u;
+    for (; bytes; p += sizeof word) {
+        const size_t part = bytes < sizeof word ? bytes : sizeof word;
+
+        __builtin_memcpy(&word, p, part);
+        hash = (hash ^ word) * 0x100000001b3u;
+        hash ^= hash >> 29;
+        bytes -= part;
+    }
     return hash;
 }
 

@@ -38,12 +38,12 @@ says() {
     report $status "says: $text"
     [ $status = 0 ] && passed=$((passed + 1))
 }
-defeat=$build/hostcuda/defeat spec=tests/hostcuda/retinanet.json
-says "device 'cuda' cannot be used: CUDA driver version is insufficient" env HOSTCUDA_DEVICES=none "$defeat" status $spec --device cuda
-says "device 'cuda' cannot be used: no CUDA-capable device is detected" env HOSTCUDA_DEVICES=0 "$defeat" status $spec --device cuda
-says "there is no device 'cuda:3': this machine has 1 GPU" "$defeat" status $spec --device cuda:3
+defeat=$build/hostcuda/defeat small=tests/hostcuda/retinanet.json
+says "device 'cuda' cannot be used: CUDA driver version is insufficient" env HOSTCUDA_DEVICES=none "$defeat" status $small --device cuda
+says "device 'cuda' cannot be used: no CUDA-capable device is detected" env HOSTCUDA_DEVICES=0 "$defeat" status $small --device cuda
+says "there is no device 'cuda:3': this machine has 1 GPU" "$defeat" status $small --device cuda:3
 says "out of memory on device 'cuda:0': asked for 32.0 MiB, free 28.6 MiB of 28.6 MiB" \
-    env HOSTCUDA_MEMORY=30000000 "$defeat" run $spec --cell 0 --device cuda --out "$work/none"
+    env HOSTCUDA_MEMORY=30000000 "$defeat" run $small --cell 0 --device cuda --out "$work/none"
 for call in cudaMallocHost cudaMemcpyAsync cudaEventRecord cublasSgemm cudaLaunchKernelEx cudnnCreate; do
     says "' to $call(" env HOSTCUDA_FAIL=$call DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv"
 done
@@ -82,10 +82,16 @@ for kind in retinanet faster_rcnn; do
     report $status "training: $kind ($(tail -n 1 "$work/log"))"
     [ $status = 0 ] && passed=$((passed + 1))
 done
-HOSTCUDA_BACKWARDS=1 "$defeat" sweep $spec --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&
+HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&
     cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors >>"$work/log" 2>&1
 status=$?
 report $status "training: the same bits with blocks and threads the other way round"
+[ $status = 0 ] && passed=$((passed + 1))
+student=$(find "$work/cuda/double-retinanet" -name student.safetensors)
+predict() { "$defeat" predict $small --cell 0 --limit 2 --checkpoint "$student" --output "$work/$1.json" --device "$1"; }
+{ predict cpu && predict cuda; } >"$work/log" 2>&1
+status=$?
+report $status "a checkpoint of cuda on both devices"
 [ $status = 0 ] && passed=$((passed + 1))
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -1,4 +1,6 @@
 /* Opening, memory, matrix products, flop counts and the profile, and what the machine is said to do. */
+#include <stdlib.h>
+
 #include "core/base/arena.h"
 #include "core/base/file.h"
 #include "tests/core/device/devices.h"
@@ -48,6 +50,60 @@ static void test_memory(void **state)
         assert_true(back[3] == 0 && back[4] == 'n');
         df_arena_release(&arena);
     }
+}
+
+/* Pieces of many sizes come and go: each keeps its own bytes. */
+static void test_pieces(void **state)
+{
+    enum { SLOTS = 24, MOST = 70001 };
+    unsigned char *memory[SLOTS] = { NULL }, *bytes = df_malloc(MOST);
+    size_t size[SLOTS] = { 0 }, value[SLOTS] = { 0 };
+    struct df_rng rng;
+
+    (void)state;
+    df_rng_init(&rng, 3, DF_RNG_TEST, 0);
+    for (size_t turn = 1; turn <= 400 + SLOTS; turn++) {
+        const size_t slot = turn > 400 ? turn - 401 : df_rng_below(&rng, SLOTS);
+
+        if (memory[slot]) {
+            df_read(tested, bytes, memory[slot], size[slot]);
+            for (size_t i = 0; i < size[slot]; i++)
+                assert_int_equal(bytes[i], (unsigned char)(value[slot] + i % 13));
+        }
+        df_device_free(tested, memory[slot]);
+        memory[slot] = NULL;
+        if (turn > 400)
+            continue;
+        size[slot] = 1 + df_rng_below(&rng, turn % 5 ? 3000 : MOST - 1);
+        value[slot] = turn;
+        memory[slot] = df_device_alloc(tested, size[slot]);
+        for (size_t i = 0; i < size[slot]; i++)
+            bytes[i] = (unsigned char)(turn + i % 13);
+        df_write(tested, memory[slot], bytes, size[slot]);
+    }
+    free(bytes);
+}
+
+/* More in one go than a device may stage: 19 MB, written in parts, read as a whole. */
+static void test_much(void **state)
+{
+    const size_t count = 19000003 / sizeof(uint32_t), part = 700001;
+    uint32_t *values = df_malloc(count * sizeof *values), *memory = df_device_alloc(tested, count * sizeof *memory);
+
+    (void)state;
+    for (size_t first = 0; first < count; first += part) {
+        const size_t n = count - first < part ? count - first : part;
+
+        for (size_t i = 0; i < n; i++)
+            values[i] = (uint32_t)((first + i) * 2654435761u);
+        df_write(tested, memory + first, values, n * sizeof *values); /* values are free again when it returns */
+    }
+    df_read(tested, values, memory, count * sizeof *values);
+    for (size_t i = 0; i < count; i++)
+        if (values[i] != (uint32_t)(i * 2654435761u))
+            fail_msg("value %zu of %zu is %u", i, count, values[i]);
+    df_device_free(tested, memory);
+    free(values);
 }
 
 static void test_matmul(void **state)
@@ -177,8 +233,8 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory),   cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_profile), cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_open),   cmocka_unit_test(test_memory),  cmocka_unit_test(test_pieces),   cmocka_unit_test(test_much),
+        cmocka_unit_test(test_matmul), cmocka_unit_test(test_profile), cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
