@@ -307,10 +307,12 @@ static void test_conflicts(void **state)
     }
     /* parameters are there only where they are asked for */
     setup.parameters = df_parameters_new();
-    assert_ok(read_options("defeat", "{\"adapt\":\"none\",\"bb_stages\":[3,4]}", options, &err));
+    assert_ok(
+        read_options("defeat", "{\"adapt\":\"none\",\"bb_stages\":[3,4],\"adapt_init\":\"normal\",\"adapt_std\":0.5}", options, &err));
     assert_ok(class->init(&setup, &err));
     assert_int_equal(setup.parameters->count, 4);
-    assert_non_null(df_parameters_find(setup.parameters, "bb_adapt.3.weight"));
+    const struct df_parameter *weight = df_parameters_find(setup.parameters, "bb_adapt.3.weight");
+    assert_true(weight->init.kind == DF_INIT_NORMAL && weight->init.a == 0.5); /* the neck's options */
     assert_non_null(df_parameters_find(setup.parameters, "bb_adapt.4.bias"));
     df_parameters_free(setup.parameters);
     free(options);

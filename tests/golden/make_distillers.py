@@ -44,8 +44,8 @@ TOTAL = sum(2 * len(level) for level in ANCHORS)
 LABEL = [i % K if i % 9 == 2 else -2 if i % 7 == 5 else -1 for i in range(IMAGES * TOTAL)]
 MATCHED = [(i // 9) % len(BOXES[i // TOTAL]) if LABEL[i] >= 0 else LABEL[i] for i in range(IMAGES * TOTAL)]
 # Labels of the student's and the teacher's RoIs; the second pair has no background row.
-ROI_LABELS = [([2, 0, -1, -1, -2, 1, -1, 2, -2, -2], [0, -1, 2, -1, -1, -1, 1, -1, 0, -2]),
-              ([2, 0, 1, 1, -2, 1, 0, 2, -2, -2], [0, 1, 2, 0, 0, 2, 1, 1, 0, -2])]  # fmt: skip
+ROI_LABELS = [([2, 0, -1, -1, -2, 1, -1, 2, -2, -2], [0, -1, 2, -2, -1, -1, 1, -1, 0, -2]),
+              ([2, 0, 1, 1, -2, 1, 0, 2, -2, -2], [0, 1, 2, -2, 0, 2, 1, 1, 0, -2])]  # fmt: skip
 ROWS = len(ROI_LABELS[0][0])
 
 leaves, teacher = {}, {}
