@@ -1,5 +1,6 @@
 # DeFeat Bench. `make help` lists the targets.
-# Variables: ARCH (instruction set for -march, default native), SAN=1 (ASan + UBSan), CUDA=auto|0|1, SEEDS, JOBS, V=1 (show commands),
+# Variables: ARCH (instruction set for -march, default native), SAN=1 (ASan + UBSan), SEEDS, JOBS, V=1 (show commands),
+#            CUDA=1 (the GPU device too; auto and 0: the CPU program), with it NVCC, CUDA_HOME, CUDA_ARCHS ("80 90"),
 #            ROOMS (build only these rooms: for work on one room), BUILD (folder of the objects), WERROR=1.
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -21,34 +22,45 @@ ROOMS     ?= $(ALL_ROOMS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
             $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
-CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)
+CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)$(if $(filter 1,$(CUDA)),-cuda)
 BUILD    ?= build/$(CONFIG)
 comma    := ,
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 # No -ffast-math, no contraction: the same source gives the same bits with and without FMA units.
 DF_CFLAGS := -std=c11 -D_GNU_SOURCE -O3 -g -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(WARNINGS) $(SANFLAGS) $(CFLAGS)
 
-# The GPU is not part of this version: CUDA=1 says so instead of building something else; auto and 0 build the CPU program.
-ifeq ($(CUDA),1)
-  $(error CUDA=1 was asked for, but this version has no GPU device yet [use CUDA=0 or leave it out])
-else ifeq ($(filter $(CUDA),auto 0),)
+# CUDA=1: the GPU device too (CUDA 13, cuDNN 9). auto and 0 build the CPU program: nothing is guessed from what happens to be installed.
+ifeq ($(filter $(CUDA),auto 0 1),)
   $(error CUDA='$(CUDA)': expected auto, 0 or 1)
+endif
+ifeq ($(CUDA),1)
+NVCC       ?= $(or $(shell command -v nvcc 2>/dev/null),/usr/local/cuda/bin/nvcc)
+CUDA_HOME  ?= $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_ARCHS ?= 80 90
+cuda_ptx   := $(lastword $(CUDA_ARCHS))
+# no contraction, IEEE division and roots (nvcc's default): our kernels give the bits that their C source gives on the CPU
+NVCCFLAGS  := -std=c++20 -O3 -lineinfo -fmad=false -I. -DDF_WITH_CUDA=1 -DDF_CUDA_OLDEST=$(firstword $(CUDA_ARCHS)) -Werror all-warnings -Xcompiler -Wall,-Wextra,-Werror,-ffp-contract=off \
+              $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) -gencode arch=compute_$(cuda_ptx),code=compute_$(cuda_ptx) \
+              -Xptxas -v $(if $(SANFLAGS),-Xcompiler "$(SANFLAGS)")
+CUDA_LIBS  := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcudnn -lcublas -lcudart -lstdc++
+DF_CFLAGS  += -DDF_WITH_CUDA=1
 endif
 
 PKGS    := libcjson yajl libpcre2-8 libturbojpeg libpng libxxhash
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread
+LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
 sources  := $(filter-out ablations/cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
-float_o  := $(sources:%.c=$(BUILD)/float/%.o)
+cuda_o   := $(if $(filter 1,$(CUDA)),$(patsubst %.cu,$(BUILD)/cuda/%.o,$(foreach r,$(ROOMS),$(wildcard $(r)/*.cu))))
+float_o  := $(sources:%.c=$(BUILD)/float/%.o) $(cuda_o)
 double_o := $(sources:%.c=$(BUILD)/double/%.o)
 # tests/<room>/test_*.c link the float build, tests/<room>/grad_*.c the double build; tests/support/*.c goes into both.
 support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests test-cuda lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -68,6 +80,22 @@ $(BUILD)/float/%.o: %.c
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $< (double)"
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REAL=double -DDF_REAL_IS_DOUBLE -MMD -MP -c -o $@ $<
+# ptxas -v says what every kernel uses: it is summed up here, and spilled registers are an error.
+$(BUILD)/cuda/%.o: %.cu $(BUILD)/cuda/found
+	@mkdir -p $(@D); echo "  NVCC  $<"
+	$(Q)$(NVCC) $(NVCCFLAGS) -MMD -MP -MF $(@:.o=.d) -c -o $@ $< 2>$@.log || { cat $@.log >&2; exit 1; }
+	@awk '/Compiling entry/ { split($$0, part, "\047"); name = part[2]; arch[part[4]] = 1; kernels++ } \
+	      / spill stores/ { spilled += $$5 + $$9; if ($$5 + $$9) print "        spills: " name ":" $$0 } \
+	      / Used / { for (i = 1; i < NF; i++) if ($$(i + 1) ~ /^registers/ && $$i > most) most = $$i } \
+	      END { for (a in arch) list = list " " a; \
+	            if (kernels) printf "  PTXAS %d kernels,%s: at most %d registers, %d bytes spilled\n", kernels, list, most, spilled; \
+	            exit spilled > 0 }' $@.log || { rm -f $@; exit 1; }
+$(BUILD)/cuda/found:
+	@mkdir -p $(@D)
+	@printf '#include <cudnn.h>\n#include <cublas_v2.h>\n#if CUDNN_MAJOR < 9 || CUDART_VERSION < 13000\n#error needs CUDA 13 and cuDNN 9\n#endif\nint main() { return cudnnGetVersion() == 0; }\n' >$@.cu; \
+	$(NVCC) -o $@.out $@.cu $(filter-out -Wl%,$(CUDA_LIBS)) 2>$@.log || { cat $@.log >&2; \
+	    echo "CUDA=1 was asked for, but '$(NVCC)' cannot build a program with CUDA 13 and cuDNN 9 [install them, or set NVCC= and CUDA_HOME=]" >&2; exit 1; }; \
+	touch $@
 
 # The revision goes into two files only, built again whenever it changes.
 revised := ablations/cli/version ablations/run/result
@@ -86,9 +114,55 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
+# The GPU device on a double of CUDA, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
+# access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
+CXX       ?= g++
+double    := $(BUILD)/hostcuda
+HOSTFLAGS := -std=c++20 -O2 -g -march=$(ARCH) -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
+             -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
+ACCESS    := $(or $(SANFLAGS),-fsanitize=thread)
+double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/*.cu))
+double_cc := $(patsubst %,$(double)/%.o,$(filter-out tests/hostcuda/test_%,$(wildcard tests/hostcuda/*.cc)))
+double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c)
+double_tests := $(double_on:%.c=$(double)/%)
+$(double)/%.cu.o: %.cu
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) -x c++ $(HOSTFLAGS) $(ACCESS) -MMD -MP -c -o $@ $<
+$(double)/%.cc.o: %.cc
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) $(HOSTFLAGS) $(if $(findstring /test_,$<),$(ACCESS),$(SANFLAGS)) -MMD -MP -c -o $@ $<
+$(double)/device.o: core/device/device.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_WITH_CUDA=1 -MMD -MP -c -o $@ $<
+$(double)/test_double: $(double)/tests/hostcuda/test_double.cc.o $(double_cc)
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -o $@ $^
+$(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
+# the pool with slabs that hold many pieces, as on a GPU
+$(double)/pool/cuda_memory.cu.o: core/device/cuda_memory.cu
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 $(ACCESS) -MMD -MP -c -o $@ $<
+$(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
+        $(double)/device.o $(double)/pool/cuda_memory.cu.o $(filter-out %/cuda_memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
+$(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+	@echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+## test-hostcuda: the GPU device without a GPU: conformance tests, planted faults and two short trainings on a double of CUDA
+.PHONY: test-hostcuda hostcuda
+test-hostcuda:
+	$(Q)$(MAKE) --no-print-directory deps HOSTCUDA=1
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) hostcuda
+	$(Q)sh tests/hostcuda/run.sh $(BUILD)
+hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test_device_pool $(double)/defeat $(BUILD)/defeat
+
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
-.SECONDARY: $(float_o) $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
+.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o)) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o \
+            $(double)/pool/cuda_memory.cu.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 peers := $(wildcard tests/peers/*.c)
@@ -111,6 +185,7 @@ deps:
 	            libxxhash:libxxhash-dev cmocka:libcmocka-dev; do \
 	    pkg-config --exists $${pair%%:*} 2>/dev/null || need $${pair##*:}; done; \
 	$(call probe,csv.h,-lcsv) || need libcsv-dev; $(call probe,dnnl.h,-ldnnl) || need libdnnl-dev; \
+	$(if $(HOSTCUDA),command -v $(CXX) >/dev/null || need g++;) \
 	$(if $(LINT),command -v clang >/dev/null || need clang; command -v clang-format >/dev/null || need clang-format;) \
 	[ -z "$$missing" ] && exit 0; \
 	echo "missing:$$missing"; \
@@ -127,13 +202,21 @@ test: deps
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
 lint:
 	$(Q)$(MAKE) --no-print-directory deps LINT=1
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h')
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
 compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o)
 
+
+## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far
+REPORT      ?= cuda-report.txt
+CUDA_DEVICE ?= cuda
+test-cuda:
+	$(if $(filter 1,$(CUDA)),,$(error test-cuda needs the GPU device [make CUDA=1 test-cuda]))
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
+	sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
 
 ## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes, of both detectors (SPEC=... for one spec)
 BENCH_SPECS = $(if $(filter file default,$(origin SPEC)),$(wildcard ablations/specs/reproduce-table.json ablations/specs/reproduce-faster.json),$(SPEC))

@@ -625,11 +625,10 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
     DF_TRY(df_json_string(r->root, "device", false, file, &device, err));
     DF_TRY(copy_text(r->common.device, sizeof r->common.device, override ? override : device, file, err));
     DF_TRY(df_json_int(r->root, "threads", false, file, &r->common.threads, err));
-    struct df_device *opened;
+    const df_status found = df_device_check(r->common.device, err);
 
-    if (df_device_open(r->common.device, &opened, err) != DF_OK)
-        return df_fail_in(err, DF_ERR_USAGE, "%s/device", file);
-    df_device_close(opened);
+    if (found != DF_OK)
+        return override ? found : df_fail_in(err, found, "%s/device", file);
     if (r->common.threads < 1 || r->common.threads > 256)
         return df_fail(err, DF_ERR_USAGE, "%s/threads: %lld (expected 1..256)", file, (long long)r->common.threads);
     return DF_OK;
@@ -653,11 +652,11 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     *r->variant = (struct df_spec_variant){ .line = spec->lines };
     forget_common(r);
     snprintf(r->common.spec, sizeof r->common.spec, "%s", spec->name);
+    r->common.unread = overrides && overrides->unread;
     DF_TRY(read_variant_label(r, file, err));
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
     DF_TRY(read_data(r, file, err));
     DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
-    r->common.teacher_file_later = overrides && overrides->teacher_file_later;
     DF_TRY(read_detector(r, file, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_teacher(r, file, err));

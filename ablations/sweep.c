@@ -317,7 +317,9 @@ static void reason_of(int wait_status, const char *log, char *out, size_t room)
     char tail[1280];
 
     log_tail(log, tail, sizeof tail);
-    if (WIFSIGNALED(wait_status))
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGABRT) /* it said why: out of memory, a bug */
+        snprintf(out, room, "aborted: %s", tail);
+    else if (WIFSIGNALED(wait_status))
         snprintf(out, room, "killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
     else if (WEXITSTATUS(wait_status) == 127)
         snprintf(out, room, "the worker program could not be started");
@@ -331,6 +333,7 @@ df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cel
                                    struct df_error *err)
 {
     struct df_text status = DF_TEXT_INIT;
+    const struct df_device_identity device = df_device_identity(cell->device);
     char finished[24];
     struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
                               .semantics = DF_SEMANTICS,
@@ -345,8 +348,8 @@ df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cel
                               .eval_seconds = NAN,
                               .images_per_second = NAN,
                               .revision = df_run_revision(),
-                              .device = cell->device,
-                              .isa = df_device_isa(),
+                              .device = device.kind,
+                              .isa = device.isa,
                               .started = started,
                               .finished = finished };
 

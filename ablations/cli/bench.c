@@ -18,12 +18,14 @@
 #define PROFILED_STEPS 20
 
 struct bench_options {
+    char device[DF_STRING_MAX];
     int64_t cell, steps;
     bool json;
 };
 static const df_option options_table[] = {
     { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last" },
     { "steps", DF_INT_OPTION(struct bench_options, steps), 30, 3, 1e5, "timed steps of each kind" },
+    { "device", DF_STRING_OPTION(struct bench_options, device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },
     { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON" },
     { 0 },
 };
@@ -163,6 +165,7 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
             const double flops = side->trainer->model.device->flops, start = df_now();
 
             DF_TRY(df_trainer_step(side->trainer, err));
+            df_sync(side->trainer->model.device);
             side->seconds[i] = df_now() - start;
             side->flops = side->trainer->model.device->flops - flops;
         }
@@ -280,7 +283,10 @@ static void print_text(const struct bench *bench)
 {
     const struct df_trainer *trainer = bench->side[0].trainer;
 
-    printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, df_device_isa(),
+    char machine[256];
+
+    df_device_describe(trainer->model.device, machine, sizeof machine);
+    printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, machine,
            (long long)trainer->cell->threads, trainer->cell->threads == 1 ? "" : "s", bench->peak);
     printf("student      %zu parameters, batch %lld, %.2f GFLOP a step\n",
            df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters), (long long)trainer->cell->schedule.batch,
@@ -329,9 +335,12 @@ static void print_json(const struct bench *bench)
     const struct df_cell *cell = trainer->cell;
     struct df_text text = DF_TEXT_INIT;
     cJSON *root = cJSON_CreateObject();
+    char machine[256];
 
+    df_device_describe(bench->side[0].trainer->model.device, machine, sizeof machine);
     cJSON_AddStringToObject(root, "device", cell->device);
-    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddStringToObject(root, "isa", df_device_identity(cell->device).isa);
+    cJSON_AddStringToObject(root, "machine", machine);
     cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
     cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
     cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
@@ -368,7 +377,8 @@ static int run(const void *values, int count, char *const *arguments)
     struct bench *bench = df_calloc(1, sizeof *bench);
     struct df_error err = { 0 };
     struct df_spec *spec = NULL;
-    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", NULL, &spec, &err);
+    const struct df_spec_overrides overrides = { .device = df_common_device(options->device) };
+    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", &overrides, &spec, &err);
 
     bench->steps = (size_t)options->steps;
     if (status == DF_OK)
@@ -387,7 +397,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_bench = {
     .name = "bench",
     .summary = "images/s, GFLOP/s, share of the machine's peak, the cost of distilling, where the time goes",
-    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--json]",
+    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--device D] [--json]",
     .example = "defeat bench ablations/specs/reproduce-table.json --steps 100",
     .options = options_table,
     .options_size = sizeof(struct bench_options),

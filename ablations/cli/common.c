@@ -1,12 +1,20 @@
 #include "ablations/cli/common.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+const char *df_common_device(const char *asked)
+{
+    const char *device = asked[0] ? asked : getenv("DEFEAT_DEVICE");
+
+    return device && *device ? device : NULL;
+}
 
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
                                                  .data_path = options->data_path[0] ? options->data_path : NULL,
-                                                 .device = options->device[0] ? options->device : NULL };
+                                                 .device = df_common_device(options->device) };
     const struct df_distiller_class *plugin;
 
     *out = NULL;
@@ -47,10 +55,10 @@ void df_common_pass(const struct df_common_options *options, const char *words[D
     if (options->prefetch)
         words[n++] = "--prefetch";
     const char *const name[] = { "--seeds", "--data-path", "--plugin", "--device" };
-    const char *const value[] = { options->seeds, options->data_path, options->plugin, options->device };
+    const char *const value[] = { options->seeds, options->data_path, options->plugin, df_common_device(options->device) };
 
     for (size_t i = 0; i < 4; i++)
-        if (value[i][0]) {
+        if (value[i] && value[i][0]) {
             words[n++] = name[i];
             words[n++] = value[i];
         }
@@ -61,9 +69,11 @@ void df_common_repeat(const struct df_common_options *options, struct df_text *o
 {
     const char *const name[] = { "out", "seeds", "data-path", "plugin", "device" };
     const char *const value[] = { strcmp(options->out, "out") == 0 ? "" : options->out, options->seeds, options->data_path, options->plugin,
-                                  options->device };
+                                  df_common_device(options->device) };
 
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        if (!value[i])
+            continue;
         const char *quote = strpbrk(value[i], " \t\"$&();*?<>|`\\#~") ? "'" : "";
 
         if (value[i][0])

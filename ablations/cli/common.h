@@ -19,10 +19,10 @@ struct df_common_options {
     { "seeds", DF_STRING_OPTION(type_, member.seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",   \
       .text = "" },                                                                                                                       \
     { "data_path", DF_STRING_OPTION(type_, member.data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },   \
-    { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's device: cpu, ref", .text = "" },                  \
+    { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },                  \
     { "cache", DF_CHOICE_OPTION(type_, member.cache), 0, 0, 2, "teacher cache; auto: unless larger than cache-limit",                     \
       .choices = "auto|on|off" },                                                                                                         \
-    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), 4, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
+    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), DF_CACHE_LIMIT_GIB, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
       .when = "cache=auto" },                                                                                                             \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), 0, 0, 1, "an image that cannot be read stops the run, or is counted", \
       .choices = "stop|skip" },                                                                                                           \
@@ -32,6 +32,8 @@ struct df_common_options {
 
 #define DF_COMMON_PASS_MAX 24
 /* Loads the plugin if one is named, reads the spec with the overrides. */
+/* The device that the command line asks for, else the environment's DEFEAT_DEVICE, else NULL: the spec's. */
+const char *df_common_device(const char *asked);
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
 /* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */

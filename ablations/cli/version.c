@@ -62,12 +62,14 @@ static int run(const void *values, int count, char *const *arguments)
     cJSON_AddStringToObject(root, "revision", DF_REVISION);
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "compiler", COMPILER);
+    cJSON_AddStringToObject(root, "devices", df_device_names());
     cJSON_AddItemToObject(root, "libraries", used);
     if (options->json) {
         df_json_canonical(root, &text);
         df_text_add(&text, "\n");
     } else {
-        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\nlibraries", DF_REVISION, DF_SEMANTICS, COMPILER);
+        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\ndevices %s\nlibraries", DF_REVISION, DF_SEMANTICS, COMPILER,
+                     df_device_names());
         cJSON_ArrayForEach(library, used)
             df_text_addf(&text, "%s %s %s", library == used->child ? "" : ",", library->string, library->valuestring);
         df_text_add(&text, "\n");

@@ -81,8 +81,8 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
     }
     if (!cell->teacher_file[0])
         return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
-    if (cell->teacher_file_later) {
-        snprintf(name, 32, "file:later");
+    if (cell->unread) {
+        snprintf(name, 32, "file:");
         return DF_OK;
     }
     if (strcmp(last_file, cell->teacher_file) != 0) {
@@ -101,7 +101,7 @@ static df_status add_data(struct df_cell *cell, cJSON *root, struct df_error *er
 
     cJSON_AddItemToObject(root, "data", data);
     cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
-    if (strcmp(cell->dataset->name, "scenes") == 0) /* decided by their options */
+    if (cell->unread || strcmp(cell->dataset->name, "scenes") == 0) /* the latter are decided by their options */
         return DF_OK;
     if (!cell->data_hash[0])
         DF_TRY(find_data_hash(cell, data, err));
@@ -124,6 +124,8 @@ static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_
 
 static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
 {
+    const struct df_device_identity device = df_device_identity(cell->device);
+
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
     DF_TRY(add_data(cell, root, err));
@@ -142,8 +144,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
             distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options, one->options));
     }
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
-    cJSON_AddStringToObject(root, "device", cell->device);
-    cJSON_AddStringToObject(root, "isa", df_device_isa());
+    cJSON_AddStringToObject(root, "device", device.kind);
+    cJSON_AddStringToObject(root, "isa", device.isa);
     cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
     return DF_OK;
 }

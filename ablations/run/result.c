@@ -112,6 +112,7 @@ static df_status evaluate_export(const struct df_cell *cell, const struct df_run
 
 static void start_row(const struct df_cell *cell, struct df_run_result *result)
 {
+    const struct df_device_identity device = df_device_identity(cell->device);
     char utc[24];
 
     df_utc(utc);
@@ -127,8 +128,8 @@ static void start_row(const struct df_cell *cell, struct df_run_result *result)
         .status = "ok",
         .class_ap = "",
         .revision = df_run_revision(),
-        .device = keep(result->memory, cell->device),
-        .isa = df_device_isa(),
+        .device = keep(result->memory, device.kind),
+        .isa = keep(result->memory, device.isa),
         .started = keep(result->memory, utc),
         .finished = "",
     };

@@ -142,6 +142,7 @@ static df_status measure(const struct df_cell *cell, struct df_model *model, boo
 df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
                            struct df_error *err)
 {
+    const struct df_device_identity device = df_device_identity(cell->device);
     struct df_teacher_facts facts = { 0 };
     struct df_text neck = DF_TEXT_INIT;
     char hash[17], map_text[32], gate_text[32], images_text[32];
@@ -159,8 +160,8 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
         { "gate_images", images_text },
         { "neck_std", df_text_get(&neck) },
         { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
-        { "device", cell->device },
-        { "isa", df_device_isa() },
+        { "device", device.kind },
+        { "isa", device.isa },
     };
     const df_status status = df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
 
@@ -296,7 +297,8 @@ df_status df_teacher_ensure(const struct df_cell *cell, const struct df_run_opti
 /* The recorded number against the measured one. */
 static df_status compare(const char *path, const struct df_teacher_facts *facts, const char *device, double map, struct df_error *err)
 {
-    const bool same_machine = strcmp(facts->device, device) == 0 && strcmp(facts->isa, df_device_isa()) == 0;
+    const struct df_device_identity here = df_device_identity(device);
+    const bool same_machine = strcmp(facts->device, here.kind) == 0 && strcmp(facts->isa, here.isa) == 0;
     const double allowed = same_machine ? 0 : 0.005;
     char found[32], expected[32];
 

@@ -13,7 +13,7 @@
 
 #include "core/base/real.h"
 
-static inline uint64_t df_bits(double x)
+DF_KERNEL uint64_t df_bits(double x)
 {
     uint64_t bits;
 
@@ -21,7 +21,7 @@ static inline uint64_t df_bits(double x)
     return bits;
 }
 
-static inline double df_from_bits(uint64_t bits)
+DF_KERNEL double df_from_bits(uint64_t bits)
 {
     double x;
 
@@ -29,7 +29,7 @@ static inline double df_from_bits(uint64_t bits)
     return x;
 }
 
-static inline uint32_t df_bitsf(float x)
+DF_KERNEL uint32_t df_bitsf(float x)
 {
     uint32_t bits;
 
@@ -37,7 +37,7 @@ static inline uint32_t df_bitsf(float x)
     return bits;
 }
 
-static inline float df_from_bitsf(uint32_t bits)
+DF_KERNEL float df_from_bitsf(uint32_t bits)
 {
     float x;
 
@@ -50,7 +50,7 @@ static inline float df_from_bitsf(uint32_t bits)
 #define DF_ROUNDERF 0x1.8p+23f
 
 /* e^x = 2^k e^r, k = round(x / ln 2), |r| <= ln(2) / 2. 2^k is applied as two factors, so that k may reach beyond the exponent range. */
-static inline double df_exp(double x)
+DF_KERNEL double df_exp(double x)
 {
     const double high = 710 < x ? 710 : x, clamped = -746 > high ? -746 : high; /* NaN stays */
     const double sum = clamped * 0x1.71547652b82fep+0 + DF_ROUNDER, k = sum - DF_ROUNDER;
@@ -74,7 +74,7 @@ static inline double df_exp(double x)
 }
 
 /* log x = k ln 2 + log m, m in [sqrt(1/2), sqrt(2)). With f = m - 1, s = f / (2 + f): log m = 2 atanh s = f - s (f - R(s^2)). */
-static inline double df_log(double x)
+DF_KERNEL double df_log(double x)
 {
     const double small = x < 0x1p-1022 ? x * 0x1p54 : x; /* subnormals */
     const uint64_t shifted = df_bits(small) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
@@ -159,9 +159,9 @@ static inline double df_atan2(double y, double x)
     return copysign(angle, y);
 }
 
-static inline double df_pow(double base, double exponent) { return df_exp(exponent * df_log(base)); }
+DF_KERNEL double df_pow(double base, double exponent) { return df_exp(exponent * df_log(base)); }
 
-static inline float df_expf(float x)
+DF_KERNEL float df_expf(float x)
 {
     const float high = 89 < x ? 89 : x, clamped = -104 > high ? -104 : high; /* NaN stays */
     const float sum = clamped * 0x1.715476p+0f + DF_ROUNDERF, k = sum - DF_ROUNDERF;
@@ -178,7 +178,7 @@ static inline float df_expf(float x)
     return p * df_from_bitsf((half - 256 + 127) << 23) * df_from_bitsf((n - half - 256 + 127) << 23);
 }
 
-static inline float df_logf(float x)
+DF_KERNEL float df_logf(float x)
 {
     const float small = x < 0x1p-126f ? x * 0x1p23f : x; /* subnormals */
     const uint32_t shifted = df_bitsf(small) + (0x3f800000u - 0x3f3504f3u);
@@ -197,10 +197,10 @@ static inline float df_logf(float x)
 }
 
 #ifdef DF_REAL_IS_DOUBLE
-static inline df_real df_rexp(df_real x) { return df_exp(x); }
-static inline df_real df_rlog(df_real x) { return df_log(x); }
+DF_KERNEL df_real df_rexp(df_real x) { return df_exp(x); }
+DF_KERNEL df_real df_rlog(df_real x) { return df_log(x); }
 #else
-static inline df_real df_rexp(df_real x) { return df_expf(x); }
-static inline df_real df_rlog(df_real x) { return df_logf(x); }
+DF_KERNEL df_real df_rexp(df_real x) { return df_expf(x); }
+DF_KERNEL df_real df_rlog(df_real x) { return df_logf(x); }
 #endif
 #endif

@@ -10,14 +10,26 @@
 #endif
 typedef DF_REAL df_real;
 
+/* What a GPU runs too. It gives these macros its own values before it includes a header: functions for both sides, and a loop of independent
+ * turns that are dealt out to the lanes that work on one index together (here there is one). */
+#ifndef DF_KERNEL
+#define DF_KERNEL static inline
+#endif
+#ifndef DF_LANES
+#define DF_LANES(i, n) for (size_t i = 0; i < (n); i++)
+#endif
+#ifndef DF_REGISTERS
+#define DF_REGISTERS 16 /* neighbouring channels of which one lane keeps a sum each */
+#endif
+
 /* NHWC, c fastest. A matrix is n x 1 x 1 x c; a scalar is 1 x 1 x 1 x 1. */
 typedef struct {
     size_t n, h, w, c;
 } df_shape;
 
-static inline size_t df_count(df_shape s) { return s.n * s.h * s.w * s.c; } /* elements */
-static inline size_t df_pixels(df_shape s) { return s.n * s.h * s.w; }      /* rows of c values */
-static inline bool df_same_shape(df_shape a, df_shape b) { return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c; }
+DF_KERNEL size_t df_count(df_shape s) { return s.n * s.h * s.w * s.c; } /* elements */
+DF_KERNEL size_t df_pixels(df_shape s) { return s.n * s.h * s.w; }      /* rows of c values */
+DF_KERNEL bool df_same_shape(df_shape a, df_shape b) { return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c; }
 
 /* [x0,y0,x1,y1] in pixels, continuous coordinates: the pixel (0,0) covers [0,1] x [0,1]. */
 struct df_box {

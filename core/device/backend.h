@@ -4,15 +4,24 @@
 #include "core/device/device.h"
 
 extern const struct df_device_ops df_ref_ops;
-df_status df_ref_open(struct df_device *device, struct df_error *err);
+df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err);
 #ifndef DF_REAL_IS_DOUBLE
 extern const struct df_device_ops df_cpu_ops;
-df_status df_cpu_open(struct df_device *device, struct df_error *err);
+df_status df_cpu_open(struct df_device *device, const char *options, struct df_error *err);
+#ifdef DF_WITH_CUDA
+#define DF_HAS_CUDA 1
+extern const struct df_device_ops df_cuda_ops;
+df_status df_cuda_open(struct df_device *device, const char *options /* "[:N][+tf32]" */, struct df_error *err);
+df_status df_cuda_check(const char *options, struct df_device_identity *identity, struct df_error *err);
+#endif
 #endif
 
 /* loops.c: every kernel as a loop over its index. */
 void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 const char *df_kernel_name(enum df_kernel kernel);
+
+/* kernel_bytes.c: what a launch reads and writes, every operand once. */
+double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args);
 
 /* host.c: memory of a device that is the host itself. */
 void *df_host_alloc(struct df_device *device, size_t bytes);
@@ -23,8 +32,8 @@ void df_host_zero(struct df_device *device, void *memory, size_t bytes);
 void df_host_sync(struct df_device *device);
 
 /* First and one-past-last kernel tap whose input lies inside [0, size) when the window starts at `start` (which may be negative). */
-static inline size_t df_tap_first(ptrdiff_t start) { return start < 0 ? (size_t)-start : 0; }
-static inline size_t df_tap_end(ptrdiff_t start, size_t kernel, size_t size)
+DF_KERNEL size_t df_tap_first(ptrdiff_t start) { return start < 0 ? (size_t)-start : 0; }
+DF_KERNEL size_t df_tap_end(ptrdiff_t start, size_t kernel, size_t size)
 {
     const ptrdiff_t room = (ptrdiff_t)size - start;
 

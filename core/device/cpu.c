@@ -22,10 +22,11 @@ float *df_cpu_scratch(struct df_cpu *cpu, int which, size_t bytes)
     return cpu->scratch[which];
 }
 
-df_status df_cpu_open(struct df_device *device, struct df_error *err)
+df_status df_cpu_open(struct df_device *device, const char *options, struct df_error *err)
 {
     struct df_cpu *cpu = df_calloc(1, sizeof *cpu);
 
+    (void)options;
     (void)err;
     DF_DNNL(dnnl_engine_create(&cpu->engine, dnnl_cpu, 0));
     DF_DNNL(dnnl_stream_create(&cpu->stream, cpu->engine, dnnl_stream_in_order));

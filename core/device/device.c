@@ -2,6 +2,7 @@
  * Bytes are those of the operands, each once: what a perfect implementation would move. */
 #include "core/device/device.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,42 +42,103 @@ static const char *const primitive_names[PRIMITIVES] = {
 enum { HOST_ENTRIES = 32 }; /* at least */
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT + (int)HOST_ENTRIES <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
 
-df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
-{
-    static const struct {
-        const struct df_device_ops *ops;
-        df_status (*open)(struct df_device *device, struct df_error *err);
-    } devices[] = {
+static const struct {
+    const struct df_device_ops *ops;
+    df_status (*open)(struct df_device *device, const char *options, struct df_error *err);
+    /* Devices that take options (what follows the name, from ':' or '+' on): whether they are there, and what decides their numbers. */
+    df_status (*check)(const char *options, struct df_device_identity *identity, struct df_error *err);
+} devices[] = {
 #ifndef DF_REAL_IS_DOUBLE
-        { &df_cpu_ops, df_cpu_open },
+    { &df_cpu_ops, df_cpu_open, NULL },
 #endif
-        { &df_ref_ops, df_ref_open },
-    };
+#ifdef DF_HAS_CUDA
+    { &df_cuda_ops, df_cuda_open, df_cuda_check },
+#endif
+    { &df_ref_ops, df_ref_open, NULL },
+};
+enum { DEVICES = sizeof devices / sizeof devices[0] };
+
+static df_status unknown_device(const char *name, const char *base, struct df_error *err)
+{
     static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+    const char *near = df_nearest(base, names);
 
-    *out = NULL;
-    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
-        if (strcmp(name, devices[i].ops->name) != 0)
-            continue;
-        struct df_device *device = df_calloc(1, sizeof *device);
-
-        device->ops = devices[i].ops;
-        const df_status status = devices[i].open(device, err);
-        if (status != DF_OK) {
-            free(device);
-            return status;
-        }
-        *out = device;
-        return DF_OK;
-    }
-    if (strcmp(name, "cuda") == 0)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' is not in this build (use 'cpu')");
+    if (strcmp(base, "cuda") == 0)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device '%s' is not in this build [use 'cpu', or build with 'make CUDA=1']", name);
     if (strcmp(name, "cpu") == 0)
         return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
-    const char *near = df_nearest(name, names);
+    if (near && strcmp(near, base) == 0)
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s': '%s' takes no options [use '%s']", name, near, near);
     if (near)
-        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (did you mean '%s'?)", name, near);
-    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu' or 'ref' (use 'cpu')", name);
+        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (did you mean '%s'?)", name, near);
+    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (use 'cpu')", name);
+}
+
+/* The row of `devices` that the name means; DEVICES if there is none. */
+static size_t find_device(const char *name, char base[16])
+{
+    const size_t length = strcspn(name, ":+");
+    size_t i = 0;
+
+    snprintf(base, 16, "%.*s", length < 16 ? (int)length : 15, name);
+    while (i < DEVICES && (strcmp(base, devices[i].ops->name) != 0 || (name[length] && !devices[i].check)))
+        i++;
+    return i;
+}
+
+df_status df_device_open(const char *name, struct df_device **out, struct df_error *err)
+{
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    *out = NULL;
+    if (i == DEVICES)
+        return unknown_device(name, base, err);
+    struct df_device *device = df_calloc(1, sizeof *device);
+
+    device->ops = devices[i].ops;
+    const df_status status = devices[i].open(device, name + strlen(base), err);
+
+    if (status != DF_OK) {
+        free(device);
+        return status;
+    }
+    *out = device;
+    return DF_OK;
+}
+
+df_status df_device_check(const char *name, struct df_error *err)
+{
+    struct df_device_identity identity;
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    if (i == DEVICES)
+        return unknown_device(name, base, err);
+    return devices[i].check ? devices[i].check(name + strlen(base), &identity, err) : DF_OK;
+}
+
+struct df_device_identity df_device_identity(const char *name)
+{
+    struct df_device_identity identity;
+    char base[16];
+    const size_t i = find_device(name, base);
+
+    snprintf(identity.kind, sizeof identity.kind, "%s", base);
+    snprintf(identity.isa, sizeof identity.isa, "%s", i < DEVICES && devices[i].check ? "none" : df_device_isa());
+    if (i < DEVICES && devices[i].check)
+        (void)devices[i].check(name + strlen(base), &identity, NULL);
+    return identity;
+}
+
+const char *df_device_names(void)
+{
+    static char names[64];
+    size_t used = 0;
+
+    for (size_t i = 0; i < DEVICES && used < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", devices[i].ops->name);
+    return names;
 }
 
 void df_device_close(struct df_device *device)
@@ -171,10 +233,14 @@ df_shape df_pool_shape(const struct df_pool *pool)
 
 static double reals(double count) { return count * (double)sizeof(df_real); }
 
+static double weight_bytes(const struct df_conv *conv)
+{
+    return reals((double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
+}
+
 static double conv_bytes(const struct df_conv *conv)
 {
-    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv)) +
-                 (double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
+    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv))) + weight_bytes(conv);
 }
 
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)
@@ -182,7 +248,7 @@ void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const 
     const double t = start(device);
 
     device->ops->launch(device, kernel, n, args);
-    stop(device, PRIMITIVES + (int)kernel, t, 0, 0);
+    stop(device, PRIMITIVES + (int)kernel, t, 0, device->profiling ? df_kernel_bytes(kernel, n, args) : 0);
 }
 
 void *df_device_alloc(struct df_device *device, size_t bytes) { return device->ops->alloc(device, bytes); }
@@ -220,6 +286,8 @@ void df_zero(struct df_device *device, void *memory, size_t bytes)
     stop(device, ZERO, t, 0, (double)bytes);
 }
 
+void df_sync(struct df_device *device) { device->ops->sync(device); }
+
 void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
                      df_real *y)
 {
@@ -244,7 +312,7 @@ void df_conv_backward_weights(struct df_device *device, const struct df_conv *co
     const double t = start(device);
 
     device->ops->conv_backward_weights(device, conv, x, dy, dw, dbias);
-    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv));
+    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv) + weight_bytes(conv)); /* dw is read too */
 }
 
 void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
@@ -253,7 +321,7 @@ void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, siz
     const double t = start(device);
 
     device->ops->matmul(device, transpose_a, transpose_b, m, n, k, a, b, c, add);
-    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n)));
+    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n * (add ? 2 : 1))));
 }
 
 void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
@@ -265,13 +333,21 @@ void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm 
     stop(device, NORM_FORWARD, t, 0, reals((bn->training ? 3.0 : 2.0) * (double)df_count(bn->x)));
 }
 
+/* Arrays of x's size: dy, and y for a fused ReLU; x for dgamma; dx. Batch statistics ask for two passes over what is read. */
+static double norm_backward_streams(const struct df_batch_norm *bn, const df_real *dgamma)
+{
+    const double read = (bn->relu ? 2 : 1) + (bn->training || dgamma ? 1 : 0);
+
+    return (bn->training ? 2 * read : read) + (bn->overwrite ? 1 : 2);
+}
+
 void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
                             const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma, df_real *dbeta)
 {
     const double t = start(device);
 
     device->ops->batch_norm_backward(device, bn, x, y, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
-    stop(device, NORM_BACKWARD, t, 0, reals((bn->relu ? 8.0 : 6.0) * (double)df_count(bn->x)));
+    stop(device, NORM_BACKWARD, t, 0, reals(norm_backward_streams(bn, dgamma) * (double)df_count(bn->x)));
 }
 
 void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)

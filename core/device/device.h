@@ -77,6 +77,9 @@ struct df_device_ops {
     void (*max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
     void (*max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
     void (*launch)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+    /* Both may be NULL: the host's own are meant then. */
+    double (*peak_gflops)(struct df_device *device);
+    void (*describe)(struct df_device *device, char *text, size_t size);
 };
 
 /* Where the time went, by kind of work; filled when df_device_profile(device, true) was called. Unused kinds have calls = 0. */
@@ -96,8 +99,20 @@ struct df_device {
     double flops;    /* of convolutions and matrix products, since open: always counted */
 };
 
-/* name: "cpu" or "ref" (the double build has "ref" only). An unknown one, or "cuda" in a build without it, fails and says what to do. */
+/* name: "cpu", "ref" (the double build has "ref" only) or "cuda[:N][+tf32]", N the number of the GPU (default 0), tf32: its tensor cores may
+ * round the factors of convolutions and matrix products to 10 bits. An unknown one, "cuda" in a build without it or on a machine without a
+ * GPU or driver fails and says what to do. `check` says the same without taking anything. */
 df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
+df_status df_device_check(const char *name, struct df_error *err);
+/* What a device's numbers depend on. kind: the name without the GPU's number; isa: "avx2", "avx512", ...: the effective instruction set of
+ * this build and machine, "sm_90", ...: of the GPU; "none" when it is not there. */
+struct df_device_identity {
+    char kind[16], isa[16];
+};
+struct df_device_identity df_device_identity(const char *name);
+const char *df_device_names(void); /* of this build: "cpu, ref" */
+/* Counts what it is asked (flops, the profile) and does nothing; what is read from it is zeros. For costs on paper: no name opens it. */
+struct df_device *df_device_dry(void);
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
@@ -114,6 +129,7 @@ void df_write(struct df_device *device, void *to, const void *from_host, size_t 
 void df_read(struct df_device *device, void *to_host, const void *from, size_t bytes);
 void df_copy(struct df_device *device, void *to, const void *from, size_t bytes);
 void df_zero(struct df_device *device, void *memory, size_t bytes);
+void df_sync(struct df_device *device); /* waits until all that was asked is done; only clocks need it */
 void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
                      df_real *y);
 void df_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
@@ -130,6 +146,8 @@ void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm
 void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
 
-const char *df_device_isa(void);                        /* "avx2", "avx512", ...: the effective instruction set of this build and machine */
-double df_device_peak_gflops(struct df_device *device); /* measured: the best single-thread float GFLOP/s that this binary reaches here */
+const char *df_device_isa(void); /* of the host */
+/* measured: the best float GFLOP/s that this binary reaches here, on one thread of the host or on the whole GPU */
+double df_device_peak_gflops(struct df_device *device);
+void df_device_describe(struct df_device *device, char *text, size_t size); /* "NVIDIA H100 80GB HBM3, sm_90, ..." */
 #endif

@@ -1,6 +1,8 @@
 /* All kernels: enum df_kernel, one struct of arguments and one inline function each. Written once, looped by the CPU and launched by a GPU.
- * A kernel is `static inline void df_k_<name>(size_t i, const struct df_<name>_args *a)`, does the work of index i (an element, pixel or
- * row), writes nothing that another index of the same launch reads or writes, and allocates nothing. The lists are X(ENUM, name):
+ * A kernel is `DF_KERNEL void df_k_<name>(size_t i, const struct df_<name>_args *a)`, does the work of index i (an element, pixel or
+ * row), writes nothing that another index of the same launch reads or writes, and allocates nothing. Several lanes of a GPU may share an
+ * index: they split the turns of a DF_LANES loop, and turn c of one such loop may use what turn c of another wrote, no other turn's. The
+ * lists are X(ENUM, name):
  *   X(ADD, add) -> DF_K_ADD, df_k_add, struct df_add_args
  * Reductions write one double per row; a second launch (or df_k with n = 1) adds the partials in index order. */
 #ifndef DF_CORE_DEVICE_KERNELS_H

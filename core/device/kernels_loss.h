@@ -23,28 +23,31 @@
 
 #define DF_LOSS_TILE  256
 #define DF_LOSS_LANES 8
+#ifndef DF_LOSS_WIDTH
+#define DF_LOSS_WIDTH DF_LOSS_TILE /* elements that one call of a df_..._tile handles: a lane of a GPU takes one */
+#endif
 
-static inline size_t df_loss_tiles(size_t elements) { return (elements + DF_LOSS_TILE - 1) / DF_LOSS_TILE; }
-static inline size_t df_loss_min(size_t a, size_t b) { return a < b ? a : b; }
+DF_KERNEL size_t df_loss_tiles(size_t elements) { return (elements + DF_LOSS_TILE - 1) / DF_LOSS_TILE; }
+DF_KERNEL size_t df_loss_min(size_t a, size_t b) { return a < b ? a : b; }
 
-static inline double df_loss_lanes(const double lane[DF_LOSS_LANES])
+DF_KERNEL double df_loss_lanes(const double lane[DF_LOSS_LANES])
 {
     return ((lane[0] + lane[4]) + (lane[2] + lane[6])) + ((lane[1] + lane[5]) + (lane[3] + lane[7]));
 }
 
-static inline double df_loss_tile_sum(const df_real v[DF_LOSS_TILE])
+DF_KERNEL double df_loss_tile_sum(const df_real v[DF_LOSS_WIDTH])
 {
     double lane[DF_LOSS_LANES] = { 0 };
 
-    for (size_t j = 0; j < DF_LOSS_TILE; j += DF_LOSS_LANES) {
-        for (size_t l = 0; l < DF_LOSS_LANES; l++)
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j += DF_LOSS_LANES) {
+        for (size_t l = 0; l < DF_LOSS_LANES && l < DF_LOSS_WIDTH; l++)
             lane[l] += (double)v[j + l];
     }
     return df_loss_lanes(lane);
 }
 
 /* 2 atanh(s) for |s| <= 1/3 to full relative precision, as its series */
-static inline df_real df_loss_two_atanh(df_real s)
+DF_KERNEL df_real df_loss_two_atanh(df_real s)
 {
     const int terms = sizeof(df_real) > sizeof(float) ? 17 : 7;
     const df_real s2 = s * s;
@@ -54,7 +57,7 @@ static inline df_real df_loss_two_atanh(df_real s)
         sum = (sum + 1 / (df_real)(2 * k + 1)) * s2;
     return 2 * s * (1 + sum);
 }
-static inline df_real df_loss_log1p(df_real e) { return df_loss_two_atanh(e / (2 + e)); } /* e in [0, 1] */
+DF_KERNEL df_real df_loss_log1p(df_real e) { return df_loss_two_atanh(e / (2 + e)); } /* e in [0, 1] */
 
 /* *out = sum of partials / norm; one index */
 struct df_loss_total_args {
@@ -63,7 +66,7 @@ struct df_loss_total_args {
     double norm;
     df_real *out;
 };
-static inline void df_k_loss_total(size_t i, const struct df_loss_total_args *a)
+DF_KERNEL void df_k_loss_total(size_t i, const struct df_loss_total_args *a)
 {
     double sum = 0;
 
@@ -81,17 +84,17 @@ struct df_loss_spread_args {
     double norm;
     bool fresh;
 };
-static inline void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
+DF_KERNEL void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
 {
     const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
     const df_real k = (df_real)((double)*a->dy / a->norm), *restrict d = a->d + begin;
     df_real *restrict dx = a->dx + begin;
 
     if (a->fresh) {
-        for (size_t j = 0; j < n; j++)
+        DF_LANES(j, n)
             dx[j] = k * d[j];
     } else {
-        for (size_t j = 0; j < n; j++)
+        DF_LANES(j, n)
             dx[j] += k * d[j];
     }
 }
@@ -106,8 +109,7 @@ struct df_sigmoid_focal_args {
     df_real *d;
 };
 /* u: the logit, negated at the label; w: the weight, negated at the label, 0 where ignored and beyond the end */
-static inline void df_loss_focal_tile(size_t begin, size_t n, const struct df_sigmoid_focal_args *a, df_real *restrict u,
-                                      df_real *restrict w)
+DF_KERNEL void df_loss_focal_tile(size_t begin, size_t n, const struct df_sigmoid_focal_args *a, df_real *restrict u, df_real *restrict w)
 {
     const df_real negative = (df_real)a->weight_negative, positive = (df_real)a->weight_positive;
 
@@ -115,7 +117,7 @@ static inline void df_loss_focal_tile(size_t begin, size_t n, const struct df_si
         u[j] = a->z[begin + j];
         w[j] = negative;
     }
-    for (size_t j = n; j < DF_LOSS_TILE; j++)
+    for (size_t j = n; j < DF_LOSS_WIDTH; j++)
         u[j] = w[j] = 0;
     for (size_t row = begin / a->classes; row * a->classes < begin + n; row++) {
         const size_t first = row * a->classes;
@@ -136,14 +138,13 @@ static inline void df_loss_focal_tile(size_t begin, size_t n, const struct df_si
     }
 }
 /* value |w| s^gamma softplus(u), derivative in z  w s^gamma (gamma (1 - s) softplus(u) + s),  s = sigmoid(u) = 1 - p_t */
-static inline void df_k_sigmoid_focal(size_t i, const struct df_sigmoid_focal_args *a)
+DF_KERNEL double df_sigmoid_focal_tile(size_t begin, size_t n, const struct df_sigmoid_focal_args *a)
 {
-    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
     const df_real gamma = (df_real)a->gamma;
-    df_real u[DF_LOSS_TILE], w[DF_LOSS_TILE], power[DF_LOSS_TILE], s[DF_LOSS_TILE], soft[DF_LOSS_TILE], v[DF_LOSS_TILE];
+    df_real u[DF_LOSS_WIDTH], w[DF_LOSS_WIDTH], power[DF_LOSS_WIDTH], s[DF_LOSS_WIDTH], soft[DF_LOSS_WIDTH], v[DF_LOSS_WIDTH];
 
     df_loss_focal_tile(begin, n, a, u, w);
-    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
         const df_real e = df_rexp(u[j] < 0 ? u[j] : -u[j]), r = 1 / (1 + e), l = df_loss_log1p(e);
 
         s[j] = u[j] < 0 ? e * r : r;
@@ -151,21 +152,27 @@ static inline void df_k_sigmoid_focal(size_t i, const struct df_sigmoid_focal_ar
         power[j] = gamma * ((u[j] < 0 ? u[j] : 0) - l); /* gamma log s */
     }
     if (gamma == 2) {
-        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
             power[j] = s[j] * s[j];
     } else {
-        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
             power[j] = df_rexp(power[j]);
     }
-    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
         v[j] = (w[j] < 0 ? -w[j] : w[j]) * power[j] * soft[j];
         u[j] = w[j] * power[j] * (gamma * (1 - s[j]) * soft[j] + s[j]);
     }
-    a->partial[i] = df_loss_tile_sum(v);
     if (a->d) {
         for (size_t j = 0; j < n; j++)
             a->d[begin + j] = u[j];
     }
+    return df_loss_tile_sum(v);
+}
+DF_KERNEL void df_k_sigmoid_focal(size_t i, const struct df_sigmoid_focal_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE;
+
+    a->partial[i] = df_sigmoid_focal_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
 }
 
 /* tile i; w may be NULL */
@@ -175,30 +182,35 @@ struct df_bce_logits_args {
     double *partial;
     df_real *d;
 };
-static inline void df_k_bce_logits(size_t i, const struct df_bce_logits_args *a)
+DF_KERNEL double df_bce_logits_tile(size_t begin, size_t n, const struct df_bce_logits_args *a)
 {
-    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
-    df_real z[DF_LOSS_TILE] = { 0 }, t[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE] = { 0 };
-    df_real v[DF_LOSS_TILE], e[DF_LOSS_TILE], ramp[DF_LOSS_TILE];
+    df_real z[DF_LOSS_WIDTH] = { 0 }, t[DF_LOSS_WIDTH] = { 0 }, w[DF_LOSS_WIDTH] = { 0 };
+    df_real v[DF_LOSS_WIDTH], e[DF_LOSS_WIDTH], ramp[DF_LOSS_WIDTH];
 
     for (size_t j = 0; j < n; j++) {
         z[j] = a->z[begin + j];
         t[j] = a->t[begin + j];
         w[j] = a->w ? a->w[begin + j] : 1;
     }
-    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
         ramp[j] = z[j] < 0 ? 0 : z[j];
-    for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
         e[j] = df_rexp(z[j] - 2 * ramp[j]); /* exp(-|z|) */
         v[j] = w[j] * (ramp[j] - z[j] * t[j] + df_loss_log1p(e[j]));
     }
-    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
         z[j] = w[j] * ((z[j] < 0 ? e[j] : 1) / (1 + e[j]) - t[j]);
-    a->partial[i] = df_loss_tile_sum(v);
     if (a->d) {
         for (size_t j = 0; j < n; j++)
             a->d[begin + j] = z[j];
     }
+    return df_loss_tile_sum(v);
+}
+DF_KERNEL void df_k_bce_logits(size_t i, const struct df_bce_logits_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE;
+
+    a->partial[i] = df_bce_logits_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
 }
 
 /* tile i of [rows, classes]: rows with use = 0 give 0 */
@@ -211,11 +223,11 @@ struct df_sigmoid_kl_args {
     df_real *d;
 };
 /* weights of the tile's elements, 0 beyond the end; returns how many are not 0 */
-static inline size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, const uint8_t *use, df_real *restrict w)
+DF_KERNEL size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, const uint8_t *use, df_real *restrict w)
 {
     size_t used = 0;
 
-    for (size_t j = 0; j < DF_LOSS_TILE; j++)
+    for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
         w[j] = 0;
     for (size_t row = begin / classes; row * classes < begin + n; row++) {
         const size_t first = row * classes > begin ? row * classes - begin : 0, end = df_loss_min((row + 1) * classes - begin, n);
@@ -231,25 +243,24 @@ static inline size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, co
 /* With x = s/T, y = t/T:  KL = softplus(x) - softplus(y) + sigmoid(y) (y - x),  d/dx = sigmoid(x) - sigmoid(y).  KL does not change when
  * both signs do: they are turned so that y <= 0, where nothing large cancels;
  * with P = exp(-|x|), Q = exp(-|y|) the two softplus differ by max(x, 0) + log((1 + P) / (1 + Q)). */
-static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
+DF_KERNEL double df_sigmoid_kl_tile(size_t begin, size_t n, const struct df_sigmoid_kl_args *a)
 {
-    const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
     const df_real cold = (df_real)(1 / a->temperature), hot = (df_real)a->temperature;
-    df_real x[DF_LOSS_TILE] = { 0 }, y[DF_LOSS_TILE] = { 0 }, w[DF_LOSS_TILE], v[DF_LOSS_TILE], e[DF_LOSS_TILE], sign[DF_LOSS_TILE];
+    df_real x[DF_LOSS_WIDTH] = { 0 }, y[DF_LOSS_WIDTH] = { 0 }, w[DF_LOSS_WIDTH], v[DF_LOSS_WIDTH], e[DF_LOSS_WIDTH], sign[DF_LOSS_WIDTH];
+    double sum = 0;
 
-    a->partial[i] = 0;
     if (df_loss_use_tile(begin, n, a->classes, a->use, w)) {
         for (size_t j = 0; j < n; j++) {
             x[j] = a->s[begin + j] * cold;
             y[j] = a->t[begin + j] * cold;
         }
-        for (size_t j = 0; j < DF_LOSS_TILE; j++)
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++)
             sign[j] = y[j] > 0 ? -1 : 1;
-        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
             x[j] *= sign[j];
             y[j] *= sign[j];
         }
-        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
             const df_real ramp = x[j] < 0 ? 0 : x[j], ep = df_rexp(x[j] - 2 * ramp), eq = df_rexp(y[j]); /* x - 2 ramp = -|x| */
             const df_real sq = eq / (1 + eq), kl = ramp + df_loss_two_atanh((ep - eq) / (2 + ep + eq)) + sq * (y[j] - x[j]);
 
@@ -257,16 +268,23 @@ static inline void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
             e[j] = ep;
             y[j] = sq;
         }
-        for (size_t j = 0; j < DF_LOSS_TILE; j++) {
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
             v[j] = v[j] < 0 ? 0 : v[j];
             w[j] *= hot * sign[j] * ((x[j] < 0 ? e[j] : 1) / (1 + e[j]) - y[j]);
         }
-        a->partial[i] = df_loss_tile_sum(v);
+        sum = df_loss_tile_sum(v);
     }
     if (a->d) {
         for (size_t j = 0; j < n; j++)
             a->d[begin + j] = w[j];
     }
+    return sum;
+}
+DF_KERNEL void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
+{
+    const size_t begin = i * DF_LOSS_TILE;
+
+    a->partial[i] = df_sigmoid_kl_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
 }
 
 /* row i */
@@ -277,7 +295,7 @@ struct df_cross_entropy_args {
     double *partial;
     df_real *d;
 };
-static inline double df_loss_row_max(const df_real *x, size_t n)
+DF_KERNEL double df_loss_row_max(const df_real *x, size_t n)
 {
     df_real largest = x[0];
 
@@ -286,7 +304,7 @@ static inline double df_loss_row_max(const df_real *x, size_t n)
     return (double)largest;
 }
 /* log of the sum of exp((x - largest) / T) */
-static inline double df_loss_row_log_sum(const df_real *x, size_t n, double largest, double cold)
+DF_KERNEL double df_loss_row_log_sum(const df_real *x, size_t n, double largest, double cold)
 {
     double sum = 0;
 
@@ -294,7 +312,7 @@ static inline double df_loss_row_log_sum(const df_real *x, size_t n, double larg
         sum += df_exp(((double)x[j] - largest) * cold);
     return df_log(sum);
 }
-static inline void df_k_cross_entropy(size_t i, const struct df_cross_entropy_args *a)
+DF_KERNEL void df_k_cross_entropy(size_t i, const struct df_cross_entropy_args *a)
 {
     const df_real *z = a->z + i * a->classes;
     const int32_t label = a->label[i];
@@ -322,7 +340,7 @@ struct df_softmax_kl_args {
     double *partial;
     df_real *d;
 };
-static inline void df_k_softmax_kl(size_t i, const struct df_softmax_kl_args *a)
+DF_KERNEL void df_k_softmax_kl(size_t i, const struct df_softmax_kl_args *a)
 {
     const df_real *s = a->s + i * a->classes, *t = a->t + i * a->classes;
     const double hot = a->temperature, cold = 1 / hot;
@@ -357,7 +375,7 @@ struct df_smooth_l1_args {
     double *partial;
     df_real *d;
 };
-static inline void df_k_smooth_l1(size_t i, const struct df_smooth_l1_args *a)
+DF_KERNEL void df_k_smooth_l1(size_t i, const struct df_smooth_l1_args *a)
 {
     const size_t begin = i * a->width;
     const double beta = a->beta;
@@ -386,7 +404,7 @@ struct df_masked_mse_args {
     double teacher_scale;
     double *partial;
 };
-static inline void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
+DF_KERNEL void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
 {
     const size_t n = a->channels;
     const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, k = (df_real)a->teacher_scale, m = a->m[i];
@@ -418,7 +436,7 @@ struct df_masked_mse_group_args {
     size_t pixels, channels;
     double *norm, *value;
 };
-static inline void df_k_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a)
+DF_KERNEL void df_k_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a)
 {
     double sum = 0, cells = 0;
 
@@ -441,7 +459,7 @@ struct df_masked_mse_backward_args {
     double teacher_scale;
     bool fresh;
 };
-static inline void df_k_masked_mse_backward(size_t i, const struct df_masked_mse_backward_args *a)
+DF_KERNEL void df_k_masked_mse_backward(size_t i, const struct df_masked_mse_backward_args *a)
 {
     const size_t n = a->channels;
     const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, k = (df_real)a->teacher_scale, m = a->m[i];
@@ -449,13 +467,13 @@ static inline void df_k_masked_mse_backward(size_t i, const struct df_masked_mse
     df_real *restrict ds = a->ds + i * n;
 
     if (m == 0) {
-        for (size_t c = 0; a->fresh && c < n; c++)
+        DF_LANES(c, a->fresh ? n : 0)
             ds[c] = 0;
     } else if (a->fresh) {
-        for (size_t c = 0; c < n; c++)
+        DF_LANES(c, n)
             ds[c] = g * (s[c] - k * t[c]);
     } else {
-        for (size_t c = 0; c < n; c++)
+        DF_LANES(c, n)
             ds[c] += g * (s[c] - k * t[c]);
     }
 }

@@ -30,7 +30,7 @@ struct df_fill_args {
     df_real *y;
     double value;
 };
-static inline void df_k_fill(size_t i, const struct df_fill_args *a) { a->y[i] = (df_real)a->value; }
+DF_KERNEL void df_k_fill(size_t i, const struct df_fill_args *a) { a->y[i] = (df_real)a->value; }
 
 /* y (+)= factor x */
 struct df_scale_args {
@@ -39,7 +39,7 @@ struct df_scale_args {
     double factor;
     bool add;
 };
-static inline void df_k_scale(size_t i, const struct df_scale_args *a) { a->y[i] = (a->add ? a->y[i] : 0) + (df_real)a->factor * a->x[i]; }
+DF_KERNEL void df_k_scale(size_t i, const struct df_scale_args *a) { a->y[i] = (a->add ? a->y[i] : 0) + (df_real)a->factor * a->x[i]; }
 
 /* y (+)= *scalar x */
 struct df_scale_by_args {
@@ -47,9 +47,9 @@ struct df_scale_by_args {
     df_real *y;
     bool add;
 };
-static inline void df_k_scale_by(size_t i, const struct df_scale_by_args *a) { a->y[i] = (a->add ? a->y[i] : 0) + *a->scalar * a->x[i]; }
+DF_KERNEL void df_k_scale_by(size_t i, const struct df_scale_by_args *a) { a->y[i] = (a->add ? a->y[i] : 0) + *a->scalar * a->x[i]; }
 
-static inline df_real df_square_root(df_real x)
+DF_KERNEL df_real df_square_root(df_real x)
 {
 #ifdef DF_REAL_IS_DOUBLE
     return sqrt(x);
@@ -80,13 +80,13 @@ struct df_unary_backward_args {
 #define df_sqrt_backward_args    df_unary_backward_args
 
 #define DF_UNARY_KERNEL(name, value)                                                                                                       \
-    static inline void df_k_##name(size_t i, const struct df_unary_args *a)                                                                \
+    DF_KERNEL void df_k_##name(size_t i, const struct df_unary_args *a)                                                                    \
     {                                                                                                                                      \
         const df_real x = a->x[i];                                                                                                         \
         a->y[i] = (value);                                                                                                                 \
     }
 #define DF_UNARY_BACKWARD_KERNEL(name, value)                                                                                              \
-    static inline void df_k_##name(size_t i, const struct df_unary_backward_args *a)                                                       \
+    DF_KERNEL void df_k_##name(size_t i, const struct df_unary_backward_args *a)                                                           \
     {                                                                                                                                      \
         const df_real v = a->v[i], dy = a->dy[i];                                                                                          \
         a->dx[i] = (a->add ? a->dx[i] : 0) + (value);                                                                                      \
@@ -108,7 +108,7 @@ struct df_add_relu_args {
     const df_real *a, *b;
     df_real *y;
 };
-static inline void df_k_add_relu(size_t i, const struct df_add_relu_args *a)
+DF_KERNEL void df_k_add_relu(size_t i, const struct df_add_relu_args *a)
 {
     const df_real sum = a->a[i] + a->b[i];
 
@@ -121,7 +121,7 @@ struct df_add_relu_backward_args {
     df_real *da, *db;
     bool add_a, add_b;
 };
-static inline void df_k_add_relu_backward(size_t i, const struct df_add_relu_backward_args *a)
+DF_KERNEL void df_k_add_relu_backward(size_t i, const struct df_add_relu_backward_args *a)
 {
     const df_real g = a->y[i] > 0 ? a->dy[i] : 0;
 
@@ -143,7 +143,7 @@ struct df_binary_args {
 };
 
 #define DF_BINARY_LOOP(A, B, value)                                                                                                        \
-    for (size_t c = 0; c < n; c++) {                                                                                                       \
+    DF_LANES(c, n) {                                                                                                                       \
         const df_real u = (A), v = (B);                                                                                                    \
         (void)v;                                                                                                                           \
         y[c] = (g->add ? y[c] : 0) + factor * (value);                                                                                     \
@@ -162,7 +162,7 @@ struct df_binary_args {
     case DF_BINARY_FIRST:                                                                                                                  \
         DF_BINARY_LOOP(A, B, u);                                                                                                           \
     }
-static inline void df_k_binary(size_t i, const struct df_binary_args *g)
+DF_KERNEL void df_k_binary(size_t i, const struct df_binary_args *g)
 {
     const size_t i2 = i % g->size[2], i1 = i / g->size[2] % g->size[1], i0 = i / g->size[2] / g->size[1];
     const df_real *restrict a = g->a + i0 * g->step_a[0] + i1 * g->step_a[1] + i2 * g->step_a[2];
@@ -190,16 +190,20 @@ struct df_rows_args {
 };
 #define df_copy_rows_args df_rows_args
 #define df_add_rows_args  df_rows_args
-static inline void df_k_copy_rows(size_t i, const struct df_rows_args *a)
-{
-    memcpy(a->y + i * a->y_step, a->x + i * a->x_step, a->row * sizeof(df_real));
-}
-static inline void df_k_add_rows(size_t i, const struct df_rows_args *a)
+DF_KERNEL void df_k_copy_rows(size_t i, const struct df_rows_args *a)
 {
     const df_real *restrict x = a->x + i * a->x_step;
     df_real *restrict y = a->y + i * a->y_step;
 
-    for (size_t c = 0; c < a->row; c++)
+    DF_LANES(c, a->row)
+        y[c] = x[c];
+}
+DF_KERNEL void df_k_add_rows(size_t i, const struct df_rows_args *a)
+{
+    const df_real *restrict x = a->x + i * a->x_step;
+    df_real *restrict y = a->y + i * a->y_step;
+
+    DF_LANES(c, a->row)
         y[c] += x[c];
 }
 
@@ -207,7 +211,7 @@ static inline void df_k_add_rows(size_t i, const struct df_rows_args *a)
  * Neighbouring axes of one kind are merged, so at most two kept and two reduced ones remain, alternating. */
 
 /* Sum of n values: eight interleaved sums, added in order. */
-static inline double df_run_sum(const df_real *restrict x, size_t n)
+DF_KERNEL double df_run_sum(const df_real *restrict x, size_t n)
 {
     double lane[8] = { 0 }, sum = 0;
     size_t c = 0;
@@ -228,7 +232,7 @@ struct df_reduce_runs_args {
     double *partial;
     size_t keep[2], keep_step[2], outer, outer_step, run, chunk, chunks;
 };
-static inline void df_k_reduce_runs(size_t i, const struct df_reduce_runs_args *a)
+DF_KERNEL void df_k_reduce_runs(size_t i, const struct df_reduce_runs_args *a)
 {
     const size_t begin = i % a->chunks * a->chunk, outer = i / a->chunks % a->outer, o = i / a->chunks / a->outer;
     const size_t end = begin + a->chunk < a->run ? begin + a->chunk : a->run;
@@ -243,7 +247,7 @@ struct df_reduce_rows_args {
     double *partial;
     size_t keep_step, size[2], step[2], width, chunk, chunks;
 };
-static inline void df_k_reduce_rows(size_t i, const struct df_reduce_rows_args *a)
+DF_KERNEL void df_k_reduce_rows(size_t i, const struct df_reduce_rows_args *a)
 {
     const size_t begin = i % a->chunks * a->chunk, rows = a->size[0] * a->size[1];
     const size_t end = begin + a->chunk < rows ? begin + a->chunk : rows;
@@ -268,7 +272,7 @@ struct df_reduce_final_args {
     double factor;
     bool add;
 };
-static inline void df_k_reduce_final(size_t i, const struct df_reduce_final_args *a)
+DF_KERNEL void df_k_reduce_final(size_t i, const struct df_reduce_final_args *a)
 {
     const double *partial = a->partial + i / a->width * a->count * a->width + i % a->width;
     double sum = 0;
@@ -285,7 +289,7 @@ struct df_max_args {
     uint32_t *index;
     df_shape shape, kept;
 };
-static inline void df_k_max(size_t i, const struct df_max_args *a)
+DF_KERNEL void df_k_max(size_t i, const struct df_max_args *a)
 {
     const df_shape s = a->shape, k = a->kept;
     const size_t c = i % k.c, w = i / k.c % k.w, h = i / k.c / k.w % k.h, n = i / k.c / k.w / k.h;
@@ -311,7 +315,7 @@ struct df_max_backward_args {
     const uint32_t *index;
     df_real *dx;
 };
-static inline void df_k_max_backward(size_t i, const struct df_max_backward_args *a) { a->dx[a->index[i]] += a->dy[i]; }
+DF_KERNEL void df_k_max_backward(size_t i, const struct df_max_backward_args *a) { a->dx[a->index[i]] += a->dy[i]; }
 
 /* ---- normalisation ---- */
 
@@ -320,10 +324,7 @@ struct df_inv_std_args {
     df_real *inv_std;
     double eps;
 };
-static inline void df_k_inv_std(size_t i, const struct df_inv_std_args *a)
-{
-    a->inv_std[i] = (df_real)(1 / sqrt((double)a->var[i] + a->eps));
-}
+DF_KERNEL void df_k_inv_std(size_t i, const struct df_inv_std_args *a) { a->inv_std[i] = (df_real)(1 / sqrt((double)a->var[i] + a->eps)); }
 
 /* Chunk i of the rows, per channel: sums of u - mean (or, square, of its square; mean NULL: 0) into sum_u; if v, of u v into sum_uv. */
 struct df_channel_sums_args {
@@ -333,7 +334,7 @@ struct df_channel_sums_args {
     size_t rows, channels, chunk;
     bool square;
 };
-static inline void df_k_channel_sums(size_t i, const struct df_channel_sums_args *a)
+DF_KERNEL void df_k_channel_sums(size_t i, const struct df_channel_sums_args *a)
 {
     const size_t end = (i + 1) * a->chunk < a->rows ? (i + 1) * a->chunk : a->rows, channels = a->channels;
     double *restrict sum_u = a->sum_u + i * channels;
@@ -372,7 +373,7 @@ struct df_standardise_stats_args {
     double divisor;
     bool root;
 };
-static inline void df_k_standardise_stats(size_t i, const struct df_standardise_stats_args *a)
+DF_KERNEL void df_k_standardise_stats(size_t i, const struct df_standardise_stats_args *a)
 {
     double sum = 0;
 
@@ -389,12 +390,12 @@ struct df_standardise_args {
     size_t channels;
     double eps;
 };
-static inline void df_k_standardise(size_t i, const struct df_standardise_args *a)
+DF_KERNEL void df_k_standardise(size_t i, const struct df_standardise_args *a)
 {
     const df_real *restrict x = a->x + i * a->channels;
     df_real *restrict y = a->y + i * a->channels;
 
-    for (size_t c = 0; c < a->channels; c++)
+    DF_LANES(c, a->channels)
         y[c] = (df_real)(((double)x[c] - a->mean[c]) / (a->std[c] + a->eps));
 }
 
@@ -407,12 +408,12 @@ struct df_standardise_backward_args {
     double eps;
     bool add;
 };
-static inline void df_k_standardise_backward(size_t i, const struct df_standardise_backward_args *a)
+DF_KERNEL void df_k_standardise_backward(size_t i, const struct df_standardise_backward_args *a)
 {
     const df_real *restrict y = a->y + i * a->channels, *restrict dy = a->dy + i * a->channels;
     df_real *restrict dx = a->dx + i * a->channels;
 
-    for (size_t c = 0; c < a->channels; c++) {
+    DF_LANES(c, a->channels) {
         const double through_std = a->std[c] > 0 ? (double)y[c] * a->dot[c] / a->std[c] : 0;
         const double g = ((double)dy[c] - a->mean_dy[c]) / (a->std[c] + a->eps) - through_std;
 
@@ -428,7 +429,7 @@ struct df_nearest_args {
     df_real *y;
     df_shape from, to;
 };
-static inline void df_k_nearest(size_t i, const struct df_nearest_args *a)
+DF_KERNEL void df_k_nearest(size_t i, const struct df_nearest_args *a)
 {
     const size_t ix = i % a->to.w, iy = i / a->to.w % a->to.h, n = i / a->to.w / a->to.h, channels = a->to.c;
     const size_t row = (n * a->from.h + iy * a->from.h / a->to.h) * a->from.w + ix * a->from.w / a->to.w;
@@ -438,14 +439,15 @@ static inline void df_k_nearest(size_t i, const struct df_nearest_args *a)
     if (a->fine) {
         const df_real *restrict fine = a->fine + i * channels;
 
-        for (size_t c = 0; c < channels; c++)
+        DF_LANES(c, channels)
             y[c] = x[c] + fine[c];
     } else {
-        memcpy(y, x, channels * sizeof *y);
+        DF_LANES(c, channels)
+            y[c] = x[c];
     }
 }
 
-static inline size_t df_ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
+DF_KERNEL size_t df_ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
 /* Pixel i of `from`: dx (+)= sum of dy over the pixels it was copied to, in scan order */
 struct df_nearest_backward_args {
@@ -454,7 +456,7 @@ struct df_nearest_backward_args {
     df_shape from, to;
     bool add;
 };
-static inline void df_k_nearest_backward(size_t i, const struct df_nearest_backward_args *a)
+DF_KERNEL void df_k_nearest_backward(size_t i, const struct df_nearest_backward_args *a)
 {
     const size_t ix = i % a->from.w, iy = i / a->from.w % a->from.h, n = i / a->from.w / a->from.h, channels = a->to.c;
     const size_t y0 = df_ceil_div(iy * a->to.h, a->from.h), y1 = df_ceil_div((iy + 1) * a->to.h, a->from.h);
@@ -462,18 +464,19 @@ static inline void df_k_nearest_backward(size_t i, const struct df_nearest_backw
     df_real *restrict dx = a->dx + i * channels;
 
     if (!a->add)
-        memset(dx, 0, channels * sizeof *dx);
+        DF_LANES(c, channels)
+            dx[c] = 0;
     for (size_t y = y0; y < y1; y++)
         for (size_t x = x0; x < x1; x++) {
             const df_real *restrict dy = a->dy + ((n * a->to.h + y) * a->to.w + x) * channels;
 
-            for (size_t c = 0; c < channels; c++)
+            DF_LANES(c, channels)
                 dx[c] += dy[c];
         }
 }
 
 /* Where position `to_at` of `to` samples of `from`: first, the weight of first + 1 (0 at the border) */
-static inline size_t df_bilinear_tap(size_t to_at, size_t to, size_t from, double *weight)
+DF_KERNEL size_t df_bilinear_tap(size_t to_at, size_t to, size_t from, double *weight)
 {
     const double source = ((double)to_at + 0.5) * (double)from / (double)to - 0.5;
     const double at = source > 0 ? source : 0;
@@ -488,7 +491,7 @@ struct df_bilinear_args {
     df_real *y;
     df_shape from, to;
 };
-static inline void df_k_bilinear(size_t i, const struct df_bilinear_args *a)
+DF_KERNEL void df_k_bilinear(size_t i, const struct df_bilinear_args *a)
 {
     const size_t ix = i % a->to.w, iy = i / a->to.w % a->to.h, n = i / a->to.w / a->to.h, channels = a->to.c;
     double wy, wx;
@@ -499,12 +502,12 @@ static inline void df_k_bilinear(size_t i, const struct df_bilinear_args *a)
     const df_real w00 = (df_real)((1 - wy) * (1 - wx)), w01 = (df_real)((1 - wy) * wx);
     const df_real w10 = (df_real)(wy * (1 - wx)), w11 = (df_real)(wy * wx);
 
-    for (size_t c = 0; c < channels; c++)
+    DF_LANES(c, channels)
         y[c] = w00 * x[c] + w01 * x[right + c] + w10 * x[below + c] + w11 * x[below + right + c];
 }
 
 /* [begin, end): the positions of `to` that may sample position `at` of `from` (a superset: others get weight 0) */
-static inline void df_bilinear_reach(size_t at, size_t to, size_t from, size_t *begin, size_t *end)
+DF_KERNEL void df_bilinear_reach(size_t at, size_t to, size_t from, size_t *begin, size_t *end)
 {
     const double scale = (double)to / (double)from;
     const double low = ((double)at - 0.5) * scale - 1.5, high = ((double)at + 1.5) * scale + 1.5;
@@ -513,7 +516,7 @@ static inline void df_bilinear_reach(size_t at, size_t to, size_t from, size_t *
     *end = at + 1 == from || high > (double)to ? to : (size_t)high;
 }
 
-static inline double df_bilinear_weight(size_t to_at, size_t at, size_t to, size_t from)
+DF_KERNEL double df_bilinear_weight(size_t to_at, size_t at, size_t to, size_t from)
 {
     double next;
     const size_t first = df_bilinear_tap(to_at, to, from, &next);
@@ -528,7 +531,7 @@ struct df_bilinear_backward_args {
     df_shape from, to;
     bool add;
 };
-static inline void df_k_bilinear_backward(size_t i, const struct df_bilinear_backward_args *a)
+DF_KERNEL void df_k_bilinear_backward(size_t i, const struct df_bilinear_backward_args *a)
 {
     const size_t ix = i % a->from.w, iy = i / a->from.w % a->from.h, n = i / a->from.w / a->from.h, channels = a->to.c;
     df_real *restrict dx = a->dx + i * channels;
@@ -537,7 +540,8 @@ static inline void df_k_bilinear_backward(size_t i, const struct df_bilinear_bac
     df_bilinear_reach(iy, a->to.h, a->from.h, &y0, &y1);
     df_bilinear_reach(ix, a->to.w, a->from.w, &x0, &x1);
     if (!a->add)
-        memset(dx, 0, channels * sizeof *dx);
+        DF_LANES(c, channels)
+            dx[c] = 0;
     for (size_t y = y0; y < y1; y++) {
         const double wy = df_bilinear_weight(y, iy, a->to.h, a->from.h);
 
@@ -548,28 +552,28 @@ static inline void df_k_bilinear_backward(size_t i, const struct df_bilinear_bac
             const df_real *restrict dy = a->dy + ((n * a->to.h + y) * a->to.w + x) * channels;
 
             if (weight > 0)
-                for (size_t c = 0; c < channels; c++)
+                DF_LANES(c, channels)
                     dx[c] += weight * dy[c];
         }
     }
 }
 
-/* Pixel i of `to`: the mean of x over rows [floor(iy H / h), ceil((iy + 1) H / h)) and the like columns; in double, 16 channels at a time */
+/* Pixel i of `to`: the mean of x over rows [floor(iy H / h), ceil((iy + 1) H / h)) and the like columns; in double */
 struct df_adaptive_args {
     const df_real *x;
     df_real *y;
     df_shape from, to;
 };
-static inline void df_k_adaptive(size_t i, const struct df_adaptive_args *a)
+DF_KERNEL void df_k_adaptive(size_t i, const struct df_adaptive_args *a)
 {
     const size_t ix = i % a->to.w, iy = i / a->to.w % a->to.h, n = i / a->to.w / a->to.h, channels = a->to.c;
     const size_t y0 = iy * a->from.h / a->to.h, y1 = df_ceil_div((iy + 1) * a->from.h, a->to.h);
     const size_t x0 = ix * a->from.w / a->to.w, x1 = df_ceil_div((ix + 1) * a->from.w, a->to.w);
     const double count = (double)((y1 - y0) * (x1 - x0));
 
-    for (size_t first = 0; first < channels; first += 16) {
-        const size_t some = channels - first < 16 ? channels - first : 16;
-        double sum[16] = { 0 };
+    DF_LANES(block, df_ceil_div(channels, DF_REGISTERS)) {
+        const size_t first = block * DF_REGISTERS, some = channels - first < DF_REGISTERS ? channels - first : DF_REGISTERS;
+        double sum[DF_REGISTERS] = { 0 };
 
         for (size_t y = y0; y < y1; y++)
             for (size_t x = x0; x < x1; x++)
@@ -587,21 +591,22 @@ struct df_adaptive_backward_args {
     df_shape from, to;
     bool add;
 };
-static inline void df_k_adaptive_backward(size_t i, const struct df_adaptive_backward_args *a)
+DF_KERNEL void df_k_adaptive_backward(size_t i, const struct df_adaptive_backward_args *a)
 {
     const df_shape f = a->from, t = a->to;
     const size_t ix = i % f.w, iy = i / f.w % f.h, n = i / f.w / f.h;
     df_real *restrict dx = a->dx + i * t.c;
 
     if (!a->add)
-        memset(dx, 0, t.c * sizeof *dx);
+        DF_LANES(c, t.c)
+            dx[c] = 0;
     for (size_t y = iy * t.h / f.h; y < df_ceil_div((iy + 1) * t.h, f.h); y++)
         for (size_t x = ix * t.w / f.w; x < df_ceil_div((ix + 1) * t.w, f.w); x++) {
             const size_t high = df_ceil_div((y + 1) * f.h, t.h) - y * f.h / t.h, wide = df_ceil_div((x + 1) * f.w, t.w) - x * f.w / t.w;
             const df_real share = (df_real)(1 / (double)(high * wide));
             const df_real *restrict dy = a->dy + ((n * t.h + y) * t.w + x) * t.c;
 
-            for (size_t c = 0; c < t.c; c++)
+            DF_LANES(c, t.c)
                 dx[c] += share * dy[c];
         }
 }
@@ -612,7 +617,7 @@ struct df_softmax_args {
     df_real *y;
     size_t channels;
 };
-static inline void df_k_softmax(size_t i, const struct df_softmax_args *a)
+DF_KERNEL void df_k_softmax(size_t i, const struct df_softmax_args *a)
 {
     const df_real *restrict x = a->x + i * a->channels;
     df_real *restrict y = a->y + i * a->channels;
@@ -636,7 +641,7 @@ struct df_softmax_backward_args {
     size_t channels;
     bool add;
 };
-static inline void df_k_softmax_backward(size_t i, const struct df_softmax_backward_args *a)
+DF_KERNEL void df_k_softmax_backward(size_t i, const struct df_softmax_backward_args *a)
 {
     const df_real *restrict y = a->y + i * a->channels, *restrict dy = a->dy + i * a->channels;
     df_real *restrict dx = a->dx + i * a->channels;

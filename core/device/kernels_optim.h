@@ -14,9 +14,9 @@
 
 #define DF_OPTIM_TILE  1024
 #define DF_OPTIM_LANES 8
-static inline size_t df_optim_tiles(size_t elements) { return (elements + DF_OPTIM_TILE - 1) / DF_OPTIM_TILE; }
+DF_KERNEL size_t df_optim_tiles(size_t elements) { return (elements + DF_OPTIM_TILE - 1) / DF_OPTIM_TILE; }
 
-static inline df_real df_optim_root(df_real x)
+DF_KERNEL df_real df_optim_root(df_real x)
 {
 #ifdef DF_REAL_IS_DOUBLE
     return sqrt(x);
@@ -31,7 +31,7 @@ struct df_optim_squares_args {
     size_t count;
     double *partial;
 };
-static inline void df_k_optim_squares(size_t i, const struct df_optim_squares_args *a)
+DF_KERNEL void df_k_optim_squares(size_t i, const struct df_optim_squares_args *a)
 {
     const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
     const df_real *g = a->grad + begin;
@@ -55,7 +55,7 @@ struct df_optim_sum_args {
     size_t count;
     double *out;
 };
-static inline void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
+DF_KERNEL void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
 {
     double sum = 0;
 
@@ -72,14 +72,14 @@ struct df_optim_sgd_args {
     size_t count;
     double lr, momentum, decay, grad_scale;
 };
-static inline void df_k_optim_sgd(size_t i, const struct df_optim_sgd_args *a)
+DF_KERNEL void df_k_optim_sgd(size_t i, const struct df_optim_sgd_args *a)
 {
     const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
     const df_real lr = (df_real)a->lr, momentum = (df_real)a->momentum, decay = (df_real)a->decay, scale = (df_real)a->grad_scale;
     const df_real *restrict grad = a->grad + begin;
     df_real *restrict x = a->value + begin, *restrict b = a->moment + begin;
 
-    for (size_t j = 0; j < n; j++) {
+    DF_LANES(j, n) {
         b[j] = momentum * b[j] + (scale * grad[j] + decay * x[j]);
         x[j] -= lr * b[j];
     }
@@ -93,7 +93,7 @@ struct df_optim_adamw_args {
     size_t count;
     double keep, beta1, beta2, step, root, eps, grad_scale;
 };
-static inline void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
+DF_KERNEL void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
 {
     const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
     const df_real keep = (df_real)a->keep, new1 = (df_real)(1 - a->beta1), beta2 = (df_real)a->beta2, new2 = (df_real)(1 - a->beta2);
@@ -101,7 +101,7 @@ static inline void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *
     const df_real *restrict grad = a->grad + begin;
     df_real *restrict x = a->value + begin, *restrict m = a->moment1 + begin, *restrict v = a->moment2 + begin;
 
-    for (size_t j = 0; j < n; j++) {
+    DF_LANES(j, n) {
         const df_real g = scale * grad[j];
 
         m[j] += new1 * (g - m[j]);

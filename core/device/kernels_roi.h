@@ -10,7 +10,7 @@
 #include "core/base/real.h"
 
 #define DF_KERNELS_ROI(X) X(ROI_ALIGN, roi_align) X(ROI_ALIGN_BACKWARD, roi_align_backward)
-enum { DF_ROI_LEVELS = 8, DF_ROI_SIZE = 32, DF_ROI_SAMPLES = 4, DF_ROI_TAPS = 2 * DF_ROI_SAMPLES, DF_ROI_BLOCK = 16 };
+enum { DF_ROI_LEVELS = 8, DF_ROI_SIZE = 32, DF_ROI_SAMPLES = 4, DF_ROI_TAPS = 2 * DF_ROI_SAMPLES };
 
 /* One axis of a RoI on its map: cell c covers [start + c bin, start + (c + 1) bin), sampled at `grid` places. */
 struct df_roi_axis {
@@ -18,12 +18,11 @@ struct df_roi_axis {
     size_t grid, extent;     /* extent: of the map */
 };
 /* A RoI's own arithmetic has the elements' precision, as in torchvision: the number of samples depends on its rounding. */
-static inline struct df_roi_axis df_roi_axis_of(float low, float high, df_real scale, size_t extent, size_t size, size_t sampling,
-                                                bool aligned)
+DF_KERNEL struct df_roi_axis df_roi_axis_of(float low, float high, df_real scale, size_t extent, size_t size, size_t sampling, bool aligned)
 {
     const df_real offset = aligned ? (df_real)0.5 : 0, start = low * scale - offset, length = high * scale - offset - start;
     const df_real used = aligned || length > 1 ? length : 1, bin = used / (df_real)size;
-    struct df_roi_axis axis = { .start = (double)start, .bin = (double)bin, .grid = sampling, .extent = extent };
+    struct df_roi_axis axis = { (double)start, (double)bin, 0, sampling, extent };
 
     if (!sampling)
         axis.grid = bin > 0 ? (size_t)ceil((double)bin) : 0;
@@ -35,7 +34,7 @@ struct df_roi_tap {
     size_t at;
     df_real weight;
 };
-static inline size_t df_roi_add_tap(struct df_roi_tap tap[DF_ROI_TAPS], size_t count, size_t at, double weight)
+DF_KERNEL size_t df_roi_add_tap(struct df_roi_tap tap[DF_ROI_TAPS], size_t count, size_t at, double weight)
 {
     size_t k = 0;
 
@@ -43,14 +42,17 @@ static inline size_t df_roi_add_tap(struct df_roi_tap tap[DF_ROI_TAPS], size_t c
         return count;
     while (k < count && tap[k].at != at)
         k++;
-    if (k == count)
-        tap[count++] = (struct df_roi_tap){ at, 0 };
+    if (k == count) {
+        tap[k].at = at;
+        tap[k].weight = 0;
+        count++;
+    }
     tap[k].weight += (df_real)weight;
     return count;
 }
 
 /* Samples first, first + 1, ... (at most DF_ROI_SAMPLES) of a cell as weights of map positions. Returns how many positions. */
-static inline size_t df_roi_taps(const struct df_roi_axis *axis, size_t cell, size_t first, struct df_roi_tap tap[DF_ROI_TAPS])
+DF_KERNEL size_t df_roi_taps(const struct df_roi_axis *axis, size_t cell, size_t first, struct df_roi_tap tap[DF_ROI_TAPS])
 {
     const size_t end = first + DF_ROI_SAMPLES < axis->grid ? first + DF_ROI_SAMPLES : axis->grid;
     const double share = 1 / (double)axis->grid;
@@ -75,13 +77,14 @@ static inline size_t df_roi_taps(const struct df_roi_axis *axis, size_t cell, si
 }
 
 /* y[c] += sum over the taps of weight * x[at][c] */
-static inline void df_roi_gather(const df_real *x, size_t width, size_t channels, const struct df_roi_tap *rows, size_t row_count,
-                                 const struct df_roi_tap *columns, size_t column_count, df_real *restrict y)
+DF_KERNEL void df_roi_gather(const df_real *x, size_t width, size_t channels, const struct df_roi_tap *rows, size_t row_count,
+                             const struct df_roi_tap *columns, size_t column_count, df_real *restrict y)
 {
-    size_t first = 0;
+    const size_t rest = channels / DF_REGISTERS * DF_REGISTERS;
 
-    for (; first + DF_ROI_BLOCK <= channels; first += DF_ROI_BLOCK) {
-        df_real sum[DF_ROI_BLOCK];
+    DF_LANES(block, channels / DF_REGISTERS) {
+        const size_t first = block * DF_REGISTERS;
+        df_real sum[DF_REGISTERS];
 
         memcpy(sum, y + first, sizeof sum);
         for (size_t i = 0; i < row_count; i++)
@@ -89,7 +92,7 @@ static inline void df_roi_gather(const df_real *x, size_t width, size_t channels
                 const df_real *restrict from = x + (rows[i].at * width + columns[j].at) * channels + first;
                 const df_real weight = rows[i].weight * columns[j].weight;
 
-                for (size_t c = 0; c < DF_ROI_BLOCK; c++)
+                for (size_t c = 0; c < DF_REGISTERS; c++)
                     sum[c] += weight * from[c];
             }
         memcpy(y + first, sum, sizeof sum);
@@ -99,7 +102,7 @@ static inline void df_roi_gather(const df_real *x, size_t width, size_t channels
             const df_real *restrict from = x + (rows[i].at * width + columns[j].at) * channels;
             const df_real weight = rows[i].weight * columns[j].weight;
 
-            for (size_t c = first; c < channels; c++)
+            for (size_t c = rest; c < channels; c++)
                 y[c] += weight * from[c];
         }
 }
@@ -116,7 +119,7 @@ struct df_roi_align_args {
     size_t size, sampling, channels;
     bool aligned;
 };
-static inline void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
+DF_KERNEL void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
 {
     const size_t size = a->size, channels = a->channels;
     df_real *y = a->y + i * size * size * channels;
@@ -146,10 +149,10 @@ static inline void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
 }
 
 /* x between 0 and the centre of the last pixel */
-static inline double df_roi_inside(double x, size_t extent) { return x > 0 ? fmin(x, (double)(extent - 1)) : 0; }
+DF_KERNEL double df_roi_inside(double x, size_t extent) { return x > 0 ? fmin(x, (double)(extent - 1)) : 0; }
 
 /* Whether a sample of these cells can touch a map row: it reaches the rows less than 1 away. */
-static inline bool df_roi_reaches(const struct df_roi_axis *axis, size_t cell, size_t cells, size_t row)
+DF_KERNEL bool df_roi_reaches(const struct df_roi_axis *axis, size_t cell, size_t cells, size_t row)
 {
     const double first = axis->start + (double)cell * axis->bin, last = first + (double)cells * axis->bin;
 
@@ -158,7 +161,7 @@ static inline bool df_roi_reaches(const struct df_roi_axis *axis, size_t cell, s
 }
 
 /* u_cell(row): the weight of a map row in a row of cells */
-static inline df_real df_roi_row_weight(const struct df_roi_axis *axis, size_t cell, size_t row)
+DF_KERNEL df_real df_roi_row_weight(const struct df_roi_axis *axis, size_t cell, size_t row)
 {
     struct df_roi_tap tap[DF_ROI_TAPS];
     df_real weight = 0;
@@ -186,7 +189,7 @@ struct df_roi_align_backward_args {
     df_real scale;
     bool aligned, add;
 };
-static inline void df_roi_scatter_row(const struct df_roi_align_backward_args *a, size_t r, size_t row, df_real *restrict dx)
+DF_KERNEL void df_roi_scatter_row(const struct df_roi_align_backward_args *a, size_t r, size_t row, df_real *restrict dx)
 {
     const struct df_box box = a->box[r];
     const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, a->size, a->sampling, a->aligned);
@@ -211,18 +214,19 @@ static inline void df_roi_scatter_row(const struct df_roi_align_backward_args *a
                     const df_real share = weight[cell] * columns[k].weight;
                     df_real *restrict to = dx + columns[k].at * a->channels;
 
-                    for (size_t c = 0; c < a->channels; c++)
+                    DF_LANES(c, a->channels)
                         to[c] += share * from[c];
                 }
         }
 }
-static inline void df_k_roi_align_backward(size_t i, const struct df_roi_align_backward_args *a)
+DF_KERNEL void df_k_roi_align_backward(size_t i, const struct df_roi_align_backward_args *a)
 {
     const size_t n = i / a->height, row = i % a->height;
     df_real *dx = a->dx + i * a->width * a->channels;
 
-    if (!a->add)
-        memset(dx, 0, a->width * a->channels * sizeof *dx);
+    for (size_t x = 0; x < (a->add ? 0 : a->width); x++)
+        DF_LANES(c, a->channels)
+            dx[x * a->channels + c] = 0;
     for (size_t r = 0; r < a->rois; r++)
         if (a->level[r] == a->this_level && a->image[r] == n)
             df_roi_scatter_row(a, r, row, dx);

@@ -1,5 +1,6 @@
 /* What this machine and this build can do: the instruction set in use, and the best float GFLOP/s of one thread, measured on chains of
  * fused multiply-adds (multiply and add where there is no FMA unit) that never leave the registers. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/file.h"
@@ -75,7 +76,8 @@ static double measure(work_fn *work, double lanes)
 
 double df_device_peak_gflops(struct df_device *device)
 {
-    (void)device;
+    if (device->ops->peak_gflops)
+        return device->ops->peak_gflops(device);
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f"))
@@ -84,6 +86,14 @@ double df_device_peak_gflops(struct df_device *device)
         return measure(work_avx2, 8);
 #endif
     return measure(work_plain, 4);
+}
+
+void df_device_describe(struct df_device *device, char *text, size_t size)
+{
+    if (device->ops->describe)
+        device->ops->describe(device, text, size);
+    else
+        snprintf(text, size, "%s", df_device_isa());
 }
 
 const char *df_device_isa(void)

@@ -242,9 +242,10 @@ static void max_pool_backward(struct df_device *device, const struct df_pool *po
 
 static void ref_close(struct df_device *device) { (void)device; }
 
-df_status df_ref_open(struct df_device *device, struct df_error *err)
+df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err)
 {
     (void)device;
+    (void)options;
     (void)err;
     return DF_OK;
 }

@@ -1,0 +1,209 @@
+/* `cuda`: one GPU, one stream. cuDNN for convolutions, cuBLAS for matrix products, our own kernels for the rest. The host runs ahead of the
+ * device; only df_read and df_device_ops.sync wait for it. Devices of one name share all that: a teacher's and its student's tensors meet in
+ * one stream and one pool. Not for several threads at once. */
+#include "core/device/cuda.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#ifndef DF_CUDA_OLDEST
+#define DF_CUDA_OLDEST 80 /* compute capability of the oldest code in the build */
+#endif
+enum { BLAS_WORKSPACE = 32 << 20 /* bytes; what cuBLAS recommends for sm_90 */ };
+
+void df_cuda_bug(const char *file, int line, const char *who, const char *call, const char *status)
+{
+    fprintf(stderr, "defeat: %s:%d: %s says '%s' to %s\n", file, line, who, status, call);
+    abort();
+}
+
+/* "[:N][+tf32]", what follows the device's name */
+static df_status parse(const char *options, struct df_cuda *cuda, struct df_error *err)
+{
+    const char *rest = options;
+
+    if (*rest == ':' && rest[1] >= '0' && rest[1] <= '9') {
+        char *end;
+        const long index = strtol(rest + 1, &end, 10);
+
+        cuda->index = index < INT32_MAX ? (int)index : INT32_MAX;
+        rest = end;
+    }
+    cuda->tf32 = strcmp(rest, "+tf32") == 0;
+    if (*rest && !cuda->tf32)
+        return df_fail(err, DF_ERR_USAGE, "unknown device 'cuda%s', expected cuda[:N][+tf32], such as 'cuda', 'cuda:1', 'cuda+tf32'",
+                       options);
+    return DF_OK;
+}
+
+static df_status unusable(cudaError_t status, struct df_error *err)
+{
+    (void)cudaGetLastError(); /* forget it: it is told here */
+    return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' cannot be used: %s (%s) [use 'cpu', or install NVIDIA's driver for CUDA %d]",
+                   cudaGetErrorString(status), cudaGetErrorName(status), CUDART_VERSION / 1000);
+}
+
+/* Whether the GPU is there and what it is; takes nothing from it. Asked once: sweeps ask for every cell. */
+static df_status look_for(const struct df_cuda *cuda, const struct cudaDeviceProp **out, struct df_error *err)
+{
+    static struct cudaDeviceProp properties;
+    static int count, known = -1;
+    cudaError_t status = cudaSuccess;
+
+    if (!count)
+        status = cudaGetDeviceCount(&count);
+    if (status == cudaSuccess && cuda->index >= count)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "there is no device 'cuda:%d': this machine has %d GPU%s [use a number below %d, or 'cpu']",
+                       cuda->index, count, count == 1 ? "" : "s", count);
+    if (status == cudaSuccess && known != cuda->index)
+        status = cudaGetDeviceProperties(&properties, cuda->index);
+    if (status != cudaSuccess)
+        return unusable(status, err);
+    known = cuda->index;
+    *out = &properties;
+    if (properties.major * 10 + properties.minor < DF_CUDA_OLDEST)
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "device 'cuda:%d' is a %s (sm_%d%d), but this build's code begins at sm_%d [use 'cpu', or build with CUDA_ARCHS=%d%d]",
+            cuda->index, properties.name, properties.major, properties.minor, DF_CUDA_OLDEST, properties.major, properties.minor);
+    return DF_OK;
+}
+
+static df_status choose(struct df_cuda *cuda, struct df_error *err)
+{
+    const struct cudaDeviceProp *properties;
+
+    DF_TRY(look_for(cuda, &properties, err));
+    cudaError_t status = cudaSetDevice(cuda->index);
+
+    if (status == cudaSuccess)
+        status = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking);
+    return status == cudaSuccess ? DF_OK : unusable(status, err);
+}
+
+extern "C" df_status df_cuda_check(const char *options, struct df_device_identity *identity, struct df_error *err)
+{
+    const struct cudaDeviceProp *properties;
+    struct df_cuda cuda = {};
+
+    DF_TRY(parse(options, &cuda, err));
+    snprintf(identity->kind, sizeof identity->kind, "cuda%s", cuda.tf32 ? "+tf32" : "");
+    DF_TRY(look_for(&cuda, &properties, err));
+    snprintf(identity->isa, sizeof identity->isa, "sm_%d%d", properties->major, properties->minor);
+    return DF_OK;
+}
+
+static struct df_cuda *all_open;
+
+static void set_up(struct df_cuda *cuda)
+{
+    df_cuda_memory_open(cuda);
+    cuda->blas_workspace = df_cuda_take(cuda, BLAS_WORKSPACE);
+    DF_CUBLAS(cublasCreate(&cuda->blas));
+    DF_CUBLAS(cublasSetStream(cuda->blas, cuda->stream));
+    DF_CUBLAS(cublasSetWorkspace(cuda->blas, cuda->blas_workspace, BLAS_WORKSPACE));
+    DF_CUBLAS(cublasSetMathMode(cuda->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
+    DF_CUDNN(cudnnCreate(&cuda->dnn));
+    DF_CUDNN(cudnnSetStream(cuda->dnn, cuda->stream));
+    cuda->next = all_open;
+    all_open = cuda;
+}
+
+static void tear_down(struct df_cuda *cuda)
+{
+    struct df_cuda **link = &all_open;
+
+    while (*link != cuda)
+        link = &(*link)->next;
+    *link = cuda->next;
+    DF_CUDA(cudaStreamSynchronize(cuda->stream));
+    df_cuda_conv_close(cuda);
+    DF_CUDNN(cudnnDestroy(cuda->dnn));
+    DF_CUBLAS(cublasDestroy(cuda->blas));
+    df_cuda_give(cuda, cuda->blas_workspace);
+    df_cuda_memory_close(cuda);
+    DF_CUDA(cudaStreamDestroy(cuda->stream));
+    free(cuda);
+}
+
+extern "C" df_status df_cuda_open(struct df_device *device, const char *options, struct df_error *err)
+{
+    struct df_cuda wanted = {}, *cuda = all_open;
+
+    DF_TRY(parse(options, &wanted, err));
+    if (cuda && cuda->index != wanted.index)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda%s' cannot be opened beside 'cuda:%d' [one GPU in a process]", options,
+                       cuda->index);
+    while (cuda && cuda->tf32 != wanted.tf32)
+        cuda = cuda->next;
+    if (!cuda) {
+        DF_TRY(choose(&wanted, err));
+        cuda = (struct df_cuda *)df_calloc(1, sizeof *cuda);
+        *cuda = wanted;
+        set_up(cuda);
+    }
+    cuda->users++;
+    device->state = cuda;
+    return DF_OK;
+}
+
+static void cuda_close(struct df_device *device)
+{
+    struct df_cuda *cuda = df_cuda_of(device);
+
+    if (--cuda->users == 0)
+        tear_down(cuda);
+}
+
+static void *cuda_alloc(struct df_device *device, size_t bytes) { return df_cuda_take(df_cuda_of(device), bytes); }
+static void cuda_free(struct df_device *device, void *memory) { df_cuda_give(df_cuda_of(device), memory); }
+static void cuda_sync(struct df_device *device) { DF_CUDA(cudaStreamSynchronize(df_cuda_of(device)->stream)); }
+
+static void cuda_copy(struct df_device *device, void *to, const void *from, size_t bytes)
+{
+    if (bytes)
+        DF_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, df_cuda_of(device)->stream));
+}
+
+static void cuda_zero(struct df_device *device, void *memory, size_t bytes)
+{
+    if (bytes)
+        DF_CUDA(cudaMemsetAsync(memory, 0, bytes, df_cuda_of(device)->stream));
+}
+
+static void cuda_describe(struct df_device *device, char *text, size_t size)
+{
+    const struct df_cuda *cuda = df_cuda_of(device);
+    struct cudaDeviceProp properties;
+    int driver = 0;
+
+    DF_CUDA(cudaGetDeviceProperties(&properties, cuda->index));
+    DF_CUDA(cudaDriverGetVersion(&driver));
+    snprintf(text, size, "%s, %.0f GiB, sm_%d%d, %d multiprocessors, %s, CUDA %d.%d, driver for CUDA %d.%d, cuDNN %zu", properties.name,
+             (double)properties.totalGlobalMem / (1 << 30), properties.major, properties.minor, properties.multiProcessorCount,
+             cuda->tf32 ? "TF32" : "float32", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, driver / 1000, driver % 1000 / 10,
+             cudnnGetVersion());
+}
+
+extern "C" const struct df_device_ops df_cuda_ops = {
+    .name = "cuda",
+    .close = cuda_close,
+    .alloc = cuda_alloc,
+    .free = cuda_free,
+    .write = df_cuda_write,
+    .read = df_cuda_read,
+    .copy = cuda_copy,
+    .zero = cuda_zero,
+    .sync = cuda_sync,
+    .conv_forward = df_cuda_conv_forward,
+    .conv_backward_data = df_cuda_conv_backward_data,
+    .conv_backward_weights = df_cuda_conv_backward_weights,
+    .matmul = df_cuda_matmul,
+    .batch_norm_forward = df_cuda_batch_norm_forward,
+    .batch_norm_backward = df_cuda_batch_norm_backward,
+    .max_pool_forward = df_cuda_max_pool_forward,
+    .max_pool_backward = df_cuda_max_pool_backward,
+    .launch = df_cuda_launch,
+    .peak_gflops = df_cuda_peak_gflops,
+    .describe = cuda_describe,
+};

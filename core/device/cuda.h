@@ -1,0 +1,149 @@
+/* Inside `cuda`: the state that its files share, and the C headers of this room as C++ for nvcc. Float only.
+ * Our kernels are compiled without contraction (nvcc -fmad=false) and with IEEE division and roots, their sums have a fixed order, and none
+ * uses atomics: their bits are the same on every GPU. */
+#ifndef DF_CORE_DEVICE_CUDA_H
+#define DF_CORE_DEVICE_CUDA_H
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+#include <cudnn.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define DF_KERNEL      __host__ __device__ static inline
+#define DF_LANES(i, n) for (size_t i = threadIdx.x; i < (n); i += blockDim.x)
+#define DF_REGISTERS   1
+#define DF_LOSS_WIDTH  1
+#define restrict __restrict__
+#define _Noreturn [[noreturn]]
+extern "C" {
+#include "core/base/file.h"
+#include "core/base/hash.h"
+#include "core/device/backend.h"
+}
+
+/* These calls can only fail through a bug of ours or a broken machine: say which call and why, and stop. */
+#define DF_CUDA(call)                                                                                                                      \
+    do {                                                                                                                                   \
+        const cudaError_t cuda_ = (call);                                                                                                  \
+        if (cuda_ != cudaSuccess)                                                                                                          \
+            df_cuda_bug(__FILE__, __LINE__, "CUDA", #call, cudaGetErrorString(cuda_));                                                     \
+    } while (0)
+#define DF_CUBLAS(call)                                                                                                                    \
+    do {                                                                                                                                   \
+        const cublasStatus_t cublas_ = (call);                                                                                             \
+        if (cublas_ != CUBLAS_STATUS_SUCCESS)                                                                                              \
+            df_cuda_bug(__FILE__, __LINE__, "cuBLAS", #call, cublasGetStatusString(cublas_));                                              \
+    } while (0)
+#define DF_CUDNN(call)                                                                                                                     \
+    do {                                                                                                                                   \
+        const cudnnStatus_t cudnn_ = (call);                                                                                               \
+        if (cudnn_ != CUDNN_STATUS_SUCCESS)                                                                                                \
+            df_cuda_bug(__FILE__, __LINE__, "cuDNN", #call, cudnnGetErrorString(cudnn_));                                                  \
+    } while (0)
+[[noreturn]] void df_cuda_bug(const char *file, int line, const char *who, const char *call, const char *status);
+
+struct df_cuda_block; /* cuda_memory.cu: a piece of a slab */
+struct df_cuda_plan;  /* cuda_conv.cu: descriptors and algorithm per shape */
+
+enum { DF_CUDA_HALVES = 2, DF_CUDA_PLANS = 256 /* buckets */ };
+enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SCRATCHES };
+struct df_cuda {
+    struct df_cuda *next; /* of those that are open */
+    int index;            /* of the GPU */
+    size_t users;
+    bool tf32;
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    cudnnHandle_t dnn;
+    void *blas_workspace;
+    struct df_cuda_block *blocks;
+    /* what goes to the device is copied to pinned memory first: two halves, one is filled while the other is under way */
+    char *half[DF_CUDA_HALVES];
+    cudaEvent_t sent[DF_CUDA_HALVES];
+    bool under_way[DF_CUDA_HALVES];
+    size_t current, used;
+    char *arrivals; /* pinned memory for what comes from the device */
+    void *scratch[DF_CUDA_SCRATCHES];
+    size_t scratch_bytes[DF_CUDA_SCRATCHES];
+    struct df_cuda_plan *plans[DF_CUDA_PLANS];
+};
+static inline struct df_cuda *df_cuda_of(struct df_device *device) { return (struct df_cuda *)device->state; }
+
+/* cuda_memory.cu: one pool. Memory that is given back may be handed out at once: all its users stand in the same stream. */
+void df_cuda_memory_open(struct df_cuda *cuda);
+void df_cuda_memory_close(struct df_cuda *cuda);
+void *df_cuda_take(struct df_cuda *cuda, size_t bytes); /* 256-byte aligned; prints the sizes and stops when there is none */
+void df_cuda_give(struct df_cuda *cuda, void *memory);
+void *df_cuda_scratch(struct df_cuda *cuda, enum df_cuda_scratch which, size_t bytes); /* grows; its contents last for one call */
+void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes);
+void df_cuda_read(struct df_device *device, void *to_host, const void *from, size_t bytes);
+
+/* cuda_conv.cu */
+void df_cuda_conv_close(struct df_cuda *cuda);
+void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
+                          df_real *y);
+void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
+                                bool add);
+void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
+                                   df_real *dbias);
+void df_cuda_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
+                    const df_real *b, df_real *c, bool add);
+
+/* cuda_norm.cu */
+void df_cuda_bias(struct df_cuda *cuda, size_t pixels, size_t channels, const df_real *bias /* or NULL */, bool relu, df_real *y);
+void df_cuda_channel_sums(struct df_cuda *cuda, const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += */
+void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
+                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
+                                df_real *y);
+void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
+                                 const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
+                                 df_real *dgamma, df_real *dbeta);
+void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
+void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
+                               df_real *dx);
+
+/* cuda_peak.cu: of fused multiply-adds on all multiprocessors */
+double df_cuda_peak_gflops(struct df_device *device);
+
+/* cuda_kernels.cu */
+void df_cuda_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+
+/* ---- launching ---- */
+
+enum { DF_CUDA_THREADS = 256 };
+#define DF_CUDA_BOUNDS __launch_bounds__(DF_CUDA_THREADS, 1) /* one block per multiprocessor is enough: do not spill for more */
+
+static inline unsigned df_cuda_blocks(size_t n, size_t per_block)
+{
+    const size_t blocks = (n + per_block - 1) / per_block;
+
+    DF_ASSERT(blocks <= INT32_MAX);
+    return (unsigned)blocks;
+}
+
+/* Indices whose work is `width` wide: blockDim = (lanes that share an index, indices of the block) */
+static inline dim3 df_cuda_lanes(size_t width)
+{
+    unsigned lanes = 1;
+
+    while (lanes < width && lanes < DF_CUDA_THREADS)
+        lanes *= 2;
+    return dim3(lanes, DF_CUDA_THREADS / lanes);
+}
+
+template <class... Formal, class... Actual>
+static void df_cuda_run(struct df_cuda *cuda, void (*kernel)(Formal...), dim3 grid, dim3 block, Actual &&...args)
+{
+    cudaLaunchConfig_t config = {};
+
+    if (!grid.x)
+        return;
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.stream = cuda->stream;
+    DF_CUDA(cudaLaunchKernelEx(&config, kernel, static_cast<Actual &&>(args)...));
+}
+#endif
