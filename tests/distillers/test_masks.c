@@ -237,6 +237,32 @@ static void test_batch(void **state)
     scene_release(&scene);
 }
 
+/* Image 0's object is learnt on level 0, image 1's on level 1: neither marks where the other one's is. */
+static void test_matches_of_each_image(void **state)
+{
+    static const struct df_box box = { 16, 0, 48, 32 };
+    static const struct df_ground_truth truth[] = { { 1, &box, NULL }, { 1, &box, NULL } };
+    const struct df_mask_options matched = { DF_MASK_GT, DF_LEVEL_MATCHED, DF_ROUND_AUTHORS, 0 };
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene);
+    scene.batch.truth = truth;
+    for (size_t a = 0; a < 2 * ANCHORS; a++)
+        scene.label[a] = scene.matched[a] = -1;
+    scene.label[7] = 1, scene.matched[7] = 0;
+    scene.label[ANCHORS + 65] = 1, scene.matched[ANCHORS + 65] = 0;
+    assert_marks(df_mask_objects(scene.tape, &scene.student, 0, &matched), "001111001111001111001111000000");
+
+    const df_real *mask = df_mask_objects(scene.tape, &scene.student, 1, &matched);
+
+    for (size_t p = 0; p < 9; p++)
+        assert_true(mask[p] == 0);
+    for (size_t p = 0; p < 9; p++)
+        assert_true(mask[9 + p] == ("011011000"[p] == '1' ? 1 : 0));
+    scene_release(&scene);
+}
+
 /* Of a backbone map: all boxes on the finest level's 5 x 6 cells, nearest. */
 static void test_stage(void **state)
 {
@@ -296,9 +322,15 @@ static void test_regions(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels),   cmocka_unit_test(test_boxes),  cmocka_unit_test(test_outside),
-                                        cmocka_unit_test(test_gaussian), cmocka_unit_test(test_roi),    cmocka_unit_test(test_batch),
-                                        cmocka_unit_test(test_stage),    cmocka_unit_test(test_regions) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_levels),
+                                        cmocka_unit_test(test_boxes),
+                                        cmocka_unit_test(test_outside),
+                                        cmocka_unit_test(test_gaussian),
+                                        cmocka_unit_test(test_roi),
+                                        cmocka_unit_test(test_batch),
+                                        cmocka_unit_test(test_matches_of_each_image),
+                                        cmocka_unit_test(test_stage),
+                                        cmocka_unit_test(test_regions) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
