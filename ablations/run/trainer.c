@@ -298,11 +298,12 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 
-    const double asked = df_profile_begin(trainer->model.device);
+    if (trainer->teacher) {
+        const double asked = df_profile_begin(trainer->model.device);
 
-    if (trainer->teacher)
         DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, &state, &teacher, err));
-    df_profile_end(trainer->model.device, "host: teacher's records", asked);
+        df_profile_end(trainer->model.device, "host: teacher's records", asked);
+    }
     loss = df_trainer_distill(trainer, &state, &teacher, loss);
     df_backward(trainer->tape, loss); /* before the loss is read: a GPU has work while the host waits for it */
     DF_TRY(note_terms(trainer, loss, err));

@@ -120,7 +120,7 @@ class ProposalHead(nn.Module):
 
 
 class FasterRCNN(nn.Module):
-    OBJECTS = 4  # per image, about what a rendered scene has
+    OBJECTS = 4  # most per image, as in a rendered scene; their number is drawn
 
     def __init__(self, net, det, batch, size, classes):
         from torchvision.models.detection.anchor_utils import AnchorGenerator
@@ -151,9 +151,10 @@ class FasterRCNN(nn.Module):
             det.get("detections", 100))
         self.truth, self.sizes = [], [(size, size)] * batch
         for _ in range(batch):
-            centre, half = torch.rand(self.OBJECTS, 2) * size, torch.rand(self.OBJECTS, 2) * size / 6 + size / 20
+            count = int(torch.randint(1, self.OBJECTS + 1, ()))
+            centre, half = torch.rand(count, 2) * size, torch.rand(count, 2) * size / 6 + size / 20
             boxes = torch.cat([centre - half, centre + half], 1).clamp(0, size)
-            self.truth.append({"boxes": boxes, "labels": torch.randint(1, classes + 1, (self.OBJECTS,))})
+            self.truth.append({"boxes": boxes, "labels": torch.randint(1, classes + 1, (count,))})
 
     def loss(self, x):
         maps = self.body(x)

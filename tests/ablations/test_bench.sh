@@ -1,0 +1,29 @@
+#!/bin/sh
+# `defeat bench` on the two-stage detector: the shares that --json tells fit together, the host's work is told by name, the text ends each
+# profile with the host's share; nothing is left in the scratch folder. ~2 s.
+set -eu
+defeat=${DEFEAT_BUILD:?}/defeat
+[ -x "$defeat" ] || { echo "no program '$defeat' [make all]"; exit 77; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "test_bench: $*" >&2; exit 1; }
+
+mkdir "$work/scratch"
+TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 --json >"$work/json"
+[ -z "$(ls "$work/scratch")" ] || fail "left behind: $(ls "$work/scratch")"
+field() { grep -o "\"$1\":[-+.0-9e]*" "$work/json" | sed -n "${2}s/.*://p"; } # NAME, which (1: distilled comes first in canonical JSON)
+
+for side in 1 2; do
+    host=$(field host_seconds $side) products=$(field convolution_seconds $side) step=$(field profiled_seconds $side)
+    echo "$host $products $step" | awk '{ exit !($1 > 0 && $2 > 0 && $1 + $2 < $3) }' ||
+        fail "side $side: $host s on the host and $products s in convolutions, of $step s"
+done
+[ "$(field parameters 1)" -gt 1000 ] || fail "parameters: $(field parameters 1)"
+for name in batch "anchor labels" proposals sampling "proposal labels" "teacher's records"; do
+    grep -q "\"name\":\"host: $name\"" "$work/json" || fail "no entry 'host: $name'"
+done
+[ "$(grep -o '"name":"host: teacher' "$work/json" | wc -l)" = 1 ] || fail "only the distilled step reads the teacher's records"
+
+TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 >"$work/text"
+[ "$(grep -c 'on the host in all .* of the step' "$work/text")" = 2 ] || fail "$(cat "$work/text")"
+grep -q '^distilling .* outside convolutions and matrix products .* of a plain step$' "$work/text" || fail "$(cat "$work/text")"
