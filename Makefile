@@ -114,9 +114,46 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
+# The GPU device on a double of CUDA, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
+# access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
+CXX       ?= g++
+double    := $(BUILD)/hostcuda
+HOSTFLAGS := -std=c++20 -O2 -g -march=$(ARCH) -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
+             -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
+ACCESS    := $(or $(SANFLAGS),-fsanitize=thread)
+double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/*.cu))
+double_cc := $(patsubst %,$(double)/%.o,$(filter-out tests/hostcuda/test_%,$(wildcard tests/hostcuda/*.cc)))
+double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c)
+double_tests := $(double_on:%.c=$(double)/%)
+$(double)/%.cu.o: %.cu
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) -x c++ $(HOSTFLAGS) $(ACCESS) -MMD -MP -c -o $@ $<
+$(double)/%.cc.o: %.cc
+	@mkdir -p $(@D); echo "  CXX   $<"
+	$(Q)$(CXX) $(HOSTFLAGS) $(if $(findstring /test_,$<),$(ACCESS),$(SANFLAGS)) -MMD -MP -c -o $@ $<
+$(double)/device.o: core/device/device.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_WITH_CUDA=1 -MMD -MP -c -o $@ $<
+$(double)/test_double: $(double)/tests/hostcuda/test_double.cc.o $(double_cc)
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -o $@ $^
+$(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
+$(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+	@echo "  LINK  $@"
+	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
+## test-hostcuda: the GPU device without a GPU: conformance tests, planted faults and two short trainings on a double of CUDA
+.PHONY: test-hostcuda hostcuda
+test-hostcuda:
+	$(Q)$(MAKE) --no-print-directory deps HOSTCUDA=1
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) hostcuda
+	$(Q)sh tests/hostcuda/run.sh $(BUILD)
+hostcuda: $(double)/test_double $(double_tests) $(double)/defeat $(BUILD)/defeat
+
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
-.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o))
+.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o)) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 peers := $(wildcard tests/peers/*.c)
@@ -139,6 +176,7 @@ deps:
 	            libxxhash:libxxhash-dev cmocka:libcmocka-dev; do \
 	    pkg-config --exists $${pair%%:*} 2>/dev/null || need $${pair##*:}; done; \
 	$(call probe,csv.h,-lcsv) || need libcsv-dev; $(call probe,dnnl.h,-ldnnl) || need libdnnl-dev; \
+	$(if $(HOSTCUDA),command -v $(CXX) >/dev/null || need g++;) \
 	$(if $(LINT),command -v clang >/dev/null || need clang; command -v clang-format >/dev/null || need clang-format;) \
 	[ -z "$$missing" ] && exit 0; \
 	echo "missing:$$missing"; \
@@ -155,7 +193,7 @@ test: deps
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
 lint:
 	$(Q)$(MAKE) --no-print-directory deps LINT=1
-	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu')
+	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile

@@ -652,11 +652,11 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     *r->variant = (struct df_spec_variant){ .line = spec->lines };
     forget_common(r);
     snprintf(r->common.spec, sizeof r->common.spec, "%s", spec->name);
+    r->common.unread = overrides && overrides->unread;
     DF_TRY(read_variant_label(r, file, err));
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
     DF_TRY(read_data(r, file, err));
     DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
-    r->common.teacher_file_later = overrides && overrides->teacher_file_later;
     DF_TRY(read_detector(r, file, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_teacher(r, file, err));

@@ -50,7 +50,7 @@ struct df_spec_overrides {
     const char *seeds;     /* "5" = 0..4, or "0,3,7"; NULL */
     const char *data_path; /* replaces base; NULL */
     const char *device;
-    bool teacher_file_later; /* the teacher's file need not be there: nothing may be run, only networks are asked for */
+    bool unread; /* no file but the spec is looked at: the cells describe runs that cannot be run */
 };
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err);
 const struct df_spec_variant *df_spec_variant_of(const struct df_spec *spec, size_t cell);

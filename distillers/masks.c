@@ -189,7 +189,7 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
 
 df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding)
 {
-    const struct df_mask_options every = { .kind = DF_MASK_GT, .level_rule = DF_LEVEL_ALL, .rounding = rounding };
+    const struct df_mask_options every = { .kind = DF_MASK_GT, .level_rule = DF_LEVEL_ALL, .rounding = (int)rounding };
     const df_shape finest = student->neck[0].feature->shape;
     const df_real *from = df_mask_objects(tape, student, 0, &every);
     df_real *mask = zeros(tape, df_pixels(map)), *to = mask;

@@ -247,6 +247,8 @@ void df_command_help_text(const struct df_command *command, bool color, struct d
         heading("example:", color, out);
         df_text_addf(out, " %s\n", command->example);
     }
+    if (command->notes)
+        df_text_addf(out, "\n%s\n", command->notes);
 }
 
 static int print(struct df_text *text)

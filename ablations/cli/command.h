@@ -7,6 +7,7 @@ struct df_command {
     const char *name, *summary; /* one line each */
     const char *usage;          /* "defeat sweep SPEC [--jobs N]" */
     const char *example;        /* a line that works */
+    const char *notes;          /* paragraphs at the end of the help; NULL: none */
     const df_option *options;   /* parsed into a struct of options_size; "--jobs 4", "--jobs=4", "--dry-run" (bools), '_' written '-' */
     size_t options_size;
     int arguments_min, arguments_max;

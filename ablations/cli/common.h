@@ -22,7 +22,7 @@ struct df_common_options {
     { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },                  \
     { "cache", DF_CHOICE_OPTION(type_, member.cache), 0, 0, 2, "teacher cache; auto: unless larger than cache-limit",                     \
       .choices = "auto|on|off" },                                                                                                         \
-    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), 4, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
+    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), DF_CACHE_LIMIT_GIB, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
       .when = "cache=auto" },                                                                                                             \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), 0, 0, 1, "an image that cannot be read stops the run, or is counted", \
       .choices = "stop|skip" },                                                                                                           \

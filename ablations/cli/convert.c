@@ -14,7 +14,7 @@ enum { TO_DEFEAT, TO_TORCH };
 enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
 struct convert_options {
     int network, to, classes;
-    char variant[64], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
+    char variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
 };
 static const df_option options_table[] = {
     { "network", DF_CHOICE_OPTION(struct convert_options, network), CONVERT_STUDENT, 0, 1, "whose weights they are",
@@ -31,18 +31,18 @@ static const df_option options_table[] = {
     { 0 },
 };
 
-static df_status choose(const struct df_spec *spec, int network, const char *variant, struct df_cell *storage, const struct df_cell **cell,
-                        struct df_error *err)
+static df_status choose(const struct df_spec *spec, const struct convert_options *options, struct df_cell *storage,
+                        const struct df_cell **cell, struct df_error *err)
 {
-    const struct df_spec_variant *found;
+    const struct df_spec_variant *variant;
 
-    DF_TRY(df_spec_variant_find(spec, variant, &found, err));
-    *cell = spec->cell[found->line * spec->seeds];
-    if (network == CONVERT_STUDENT)
+    DF_TRY(df_spec_variant_find(spec, options->variant, &variant, err));
+    *cell = spec->cell[variant->line * spec->seeds];
+    if (options->network == CONVERT_STUDENT)
         return DF_OK;
-    if (!found->first)
+    if (!variant->first)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--network student for its student]", spec->path);
-    *cell = df_teacher_cell(found->first, storage);
+    *cell = df_teacher_cell(variant->first, storage);
     return DF_OK;
 }
 
@@ -119,8 +119,7 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct convert_options *options = values;
-    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL,
-                                                 .teacher_file_later = true };
+    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL, .unread = true };
     const struct df_distiller_class *plugin;
     const struct df_cell *cell;
     struct df_cell storage;
@@ -134,7 +133,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK)
         status = df_spec_read(arguments[0], &overrides, &spec, &err);
     if (status == DF_OK)
-        status = choose(spec, options->network, options->variant, &storage, &cell, &err);
+        status = choose(spec, options, &storage, &cell, &err);
     if (status == DF_OK)
         status = convert(cell, options, arguments[1], arguments[2], &err);
     df_spec_free(spec);
@@ -144,7 +143,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_convert = {
     .name = "convert",
     .summary = "PyTorch's state dicts into checkpoints, and back",
-    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--to defeat|torch] [--classes order|id]",
+    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--variant LABEL] [--to defeat|torch] [--classes order|id]",
     .example = "defeat convert ablations/specs/tiny.json state_dict.safetensors teacher.safetensors --network teacher",
     .options = options_table,
     .options_size = sizeof(struct convert_options),

@@ -24,12 +24,9 @@ static void add_needs(const struct df_distiller_class *class, struct df_text *te
     static const struct {
         unsigned bit;
         const char *name;
-    } names[] = { { DF_NEEDS_BACKBONE, "backbone" },
-                  { DF_NEEDS_NECK, "neck" },
-                  { DF_NEEDS_DENSE_HEAD, "dense head" },
-                  { DF_NEEDS_BOX_DELTAS, "box deltas" },
-                  { DF_NEEDS_CLASS_HEAD, "class head" },
-                  { DF_NEEDS_ROI_HEAD, "RoI head" } };
+    } names[] = { { DF_NEEDS_BACKBONE, "backbone" },     { DF_NEEDS_NECK, "neck" },
+                  { DF_NEEDS_DENSE_HEAD, "dense head" }, { DF_NEEDS_BOX_DELTAS, "box deltas" },
+                  { DF_NEEDS_CLASS_HEAD, "class head" }, { DF_NEEDS_ROI_HEAD, "RoI head" } };
     const char *separator = "";
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

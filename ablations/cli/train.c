@@ -10,7 +10,7 @@ struct train_options {
     struct df_common_options common;
     int network;
     int64_t seed;
-    char variant[64], output[DF_STRING_MAX];
+    char variant[DF_STRING_MAX], output[DF_STRING_MAX];
     bool json, again;
 };
 static const df_option options_table[] = {

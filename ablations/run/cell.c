@@ -81,8 +81,8 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
     }
     if (!cell->teacher_file[0])
         return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
-    if (cell->teacher_file_later) {
-        snprintf(name, 32, "file:later");
+    if (cell->unread) {
+        snprintf(name, 32, "file:");
         return DF_OK;
     }
     if (strcmp(last_file, cell->teacher_file) != 0) {
@@ -101,7 +101,7 @@ static df_status add_data(struct df_cell *cell, cJSON *root, struct df_error *er
 
     cJSON_AddItemToObject(root, "data", data);
     cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
-    if (strcmp(cell->dataset->name, "scenes") == 0) /* decided by their options */
+    if (cell->unread || strcmp(cell->dataset->name, "scenes") == 0) /* the latter are decided by their options */
         return DF_OK;
     if (!cell->data_hash[0])
         DF_TRY(find_data_hash(cell, data, err));

@@ -38,13 +38,13 @@ struct df_cell {
     unsigned needs;                            /* of all distillers; 0: no teacher */
     struct df_cell *teacher;                   /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
     char teacher_file[DF_STRING_MAX];          /* "" or a checkpoint that the spec names instead of training one */
-    bool teacher_file_later;                   /* the identity leaves the file's hash out: this cell cannot run */
     struct df_network_options teacher_network; /* of teacher_file */
     int64_t seed;
     char device[16];
     int64_t threads;
     const char *base; /* folder of the spec: relative data paths */
     /* not part of the identity */
+    bool unread; /* files (data, teacher) were not looked at: nothing can be run, and the id is nobody's */
     char spec[128], label[128], axes[256];
     char id[17];         /* after df_cell_seal */
     struct df_text json; /* after df_cell_seal */

@@ -13,6 +13,8 @@
 #include "ablations/run/cell.h"
 #include "results/journal.h"
 
+#define DF_CACHE_LIMIT_GIB 4 /* what an automatic teacher cache may take, unless told otherwise */
+
 struct df_run_options {
     const char *out;
     enum { DF_CACHE_AUTO, DF_CACHE_ON, DF_CACHE_OFF } cache;

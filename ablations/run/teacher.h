@@ -29,6 +29,10 @@ df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model
 /* df_lock that waits, but not for a user who wants to stop. */
 df_status df_lock_wait(const char *path, int *fd, struct df_error *err);
 
+/* What is recorded of an image for this student, and which part of it its distillers are given. */
+unsigned df_teacher_recorded_needs(const struct df_cell *student);
+unsigned df_teacher_given_needs(const struct df_cell *student);
+
 struct df_teacher;
 /* Trains the teacher and builds the cache first if they are missing. */
 df_status df_teacher_open(const struct df_cell *student, const struct df_run_options *options, struct df_dataset *train,

@@ -48,19 +48,19 @@ static df_status other_canvas(size_t index, struct df_error *err)
 static size_t copies(const struct df_teacher *teacher) { return teacher->student->schedule.flip ? 2 : 1; }
 
 /* A RoI head says something else of each student's proposals: it is not recorded but runs when it is asked, over the recorded neck. */
-static unsigned given_needs(const struct df_teacher *teacher)
+unsigned df_teacher_given_needs(const struct df_cell *student)
 {
-    const unsigned needs = teacher->student->needs;
+    const unsigned needs = student->needs;
 
     return needs & DF_NEEDS_ROI_HEAD ? (needs & ~(unsigned)DF_NEEDS_ROI_HEAD) | DF_NEEDS_NECK : needs;
 }
 
 /* Neck and dense head are recorded together wherever either is wanted: the methods of a sweep then share one cache. */
-static unsigned recorded_needs(const struct df_teacher *teacher)
+unsigned df_teacher_recorded_needs(const struct df_cell *student)
 {
-    const unsigned common = DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, needs = given_needs(teacher);
+    const unsigned common = DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, needs = df_teacher_given_needs(student);
 
-    return needs & common ? needs | (common & teacher->student->detector->offers) : needs;
+    return needs & common ? needs | (common & student->detector->offers) : needs;
 }
 
 /* What decides a cache's contents, as a hash. */
@@ -77,7 +77,7 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     df_json_canonical(network, &text);
     df_text_addf(&text, " detector %s data %s canvas ", cell->detector->name, df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
-    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", recorded_needs(teacher), copies(teacher), device.kind,
+    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", df_teacher_recorded_needs(cell), copies(teacher), device.kind,
                  device.isa, (long long)cell->threads);
     df_hash_text(key, df_hash(text.data, text.length));
     df_text_release(&text);
@@ -231,7 +231,7 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
 
     if (status == DF_OK) {
         forward(teacher, batch, &state);
-        df_record_layout_of(&state, recorded_needs(teacher), &teacher->layout);
+        df_record_layout_of(&state, df_teacher_recorded_needs(teacher->student), &teacher->layout);
         teacher->record = df_calloc(teacher->batch, sizeof *teacher->record);
         teacher->live = df_malloc(teacher->batch * teacher->layout.bytes + 64);
         status = choose_cache(teacher, options, loader, train, err);
@@ -343,7 +343,7 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     DF_ASSERT(student->batch <= teacher->batch);
     for (size_t i = 0; i < student->batch; i++)
         DF_TRY(find_record(teacher, student->images, i, err));
-    df_record_state(&teacher->layout, given_needs(teacher), teacher->record, student, teacher->neck_std, tape, out);
+    df_record_state(&teacher->layout, df_teacher_given_needs(teacher->student), teacher->record, student, teacher->neck_std, tape, out);
     if (teacher->student->needs & DF_NEEDS_ROI_HEAD)
         out->detector = teacher->model.detector;
     return DF_OK;

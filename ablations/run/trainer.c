@@ -85,16 +85,15 @@ static void setup_shapes(const struct df_record_layout *student, const struct df
     }
 }
 
-static df_status add_distillers(struct df_trainer *trainer, struct df_error *err)
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_record_layout *student,
+                                    const struct df_record_layout *teacher, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
     struct df_distiller_setup setup = { .parameters = trainer->model.parameters, .detector = cell->detector };
-    struct df_record_layout student = { 0 };
 
-    if (trainer->teacher) {
-        DF_TRY(student_layout(trainer, &student, err));
-        DF_TRY(df_record_fits(cell->needs, df_teacher_layout(trainer->teacher), &student, err));
-        setup_shapes(&student, df_teacher_layout(trainer->teacher), &setup);
+    if (teacher) {
+        DF_TRY(df_record_fits(cell->needs, teacher, student, err));
+        setup_shapes(student, teacher, &setup);
     }
     for (size_t i = 0; i < cell->distillers; i++) {
         struct df_stacked *one = &trainer->distiller[i];
@@ -117,6 +116,7 @@ static df_status add_distillers(struct df_trainer *trainer, struct df_error *err
 static df_status set_up(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
+    struct df_record_layout student = { 0 };
 
     if (cell->needs & ~cell->detector->offers)
         return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs parts that detector '%s' does not offer (bits %#x)", cell->label,
@@ -126,7 +126,9 @@ static df_status set_up(struct df_trainer *trainer, struct df_error *err)
         DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
     DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
-    DF_TRY(add_distillers(trainer, err));
+    if (trainer->teacher)
+        DF_TRY(student_layout(trainer, &student, err));
+    DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_layout(trainer->teacher) : NULL, err));
     df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
     if (!trainer->tune->size)
@@ -182,10 +184,9 @@ static void tell_apart(struct df_loss_terms *terms, size_t before, size_t distil
             }
 }
 
-/* The distillers' losses added to the detector's. */
-static df_status distill(struct df_trainer *trainer, const struct df_detection_state *student, df_tensor **loss, struct df_error *err)
+df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detection_state *student,
+                              const struct df_detection_state *teacher, df_tensor *loss)
 {
-    struct df_detection_state teacher = { 0 };
     const double epochs = trainer->cell->schedule.epochs;
     struct df_distill_context context = {
         .tape = trainer->tape,
@@ -198,24 +199,19 @@ static df_status distill(struct df_trainer *trainer, const struct df_detection_s
         .terms = &trainer->terms,
     };
 
-    const double begun = df_profile_begin(trainer->model.device);
-
-    if (trainer->teacher)
-        DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, student, &teacher, err));
-    df_profile_end(trainer->model.device, "host: teacher's records", begun);
     for (size_t i = 0; i < trainer->distillers; i++) {
         context.options = trainer->distiller[i].options;
         context.state = trainer->distiller[i].state;
 
         const size_t before = trainer->terms.count;
-        df_tensor *one = trainer->distiller[i].class->loss(&context, student, &teacher);
+        df_tensor *one = trainer->distiller[i].class->loss(&context, student, teacher);
 
         tell_apart(&trainer->terms, before, i);
 
         if (one)
-            *loss = df_add(trainer->tape, *loss, one);
+            loss = df_add(trainer->tape, loss, one);
     }
-    return DF_OK;
+    return loss;
 }
 
 static void add_to_mean(struct df_trainer *trainer, const char *name, double value)
@@ -284,7 +280,7 @@ static df_status update(struct df_trainer *trainer, struct df_error *err)
 df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 {
     struct df_detector *detector = trainer->model.detector;
-    struct df_detection_state state = { 0 };
+    struct df_detection_state state = { 0 }, teacher = { 0 };
     const struct df_batch *loaded;
     struct df_batch batch;
 
@@ -302,8 +298,12 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 
-    if (trainer->distillers)
-        DF_TRY(distill(trainer, &state, &loss, err));
+    const double asked = df_profile_begin(trainer->model.device);
+
+    if (trainer->teacher)
+        DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, &state, &teacher, err));
+    df_profile_end(trainer->model.device, "host: teacher's records", asked);
+    loss = df_trainer_distill(trainer, &state, &teacher, loss);
     df_backward(trainer->tape, loss); /* before the loss is read: a GPU has work while the host waits for it */
     DF_TRY(note_terms(trainer, loss, err));
     DF_TRY(update(trainer, err));

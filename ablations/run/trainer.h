@@ -43,6 +43,14 @@ void df_trainer_free(struct df_trainer *trainer);
 df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err);
 void df_trainer_clear_means(struct df_trainer *trainer);
 
+/* Two parts of the above, for who brings the images and the teacher's state from elsewhere. */
+/* The cell's distillers, before the parameters are built: they may add theirs. Layouts of both networks; teacher NULL: there is none. */
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_record_layout *student,
+                                    const struct df_record_layout *teacher, struct df_error *err);
+/* loss with the distillers' losses added. */
+df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detection_state *student,
+                              const struct df_detection_state *teacher, df_tensor *loss);
+
 /* Learning curve: the rows' strings live in memory. */
 struct df_curve {
     size_t count;

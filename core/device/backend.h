@@ -20,6 +20,9 @@ df_status df_cuda_check(const char *options, struct df_device_identity *identity
 void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 const char *df_kernel_name(enum df_kernel kernel);
 
+/* kernel_bytes.c: what a launch reads and writes, every operand once. */
+double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args);
+
 /* host.c: memory of a device that is the host itself. */
 void *df_host_alloc(struct df_device *device, size_t bytes);
 void df_host_free(struct df_device *device, void *memory);

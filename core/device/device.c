@@ -233,10 +233,14 @@ df_shape df_pool_shape(const struct df_pool *pool)
 
 static double reals(double count) { return count * (double)sizeof(df_real); }
 
+static double weight_bytes(const struct df_conv *conv)
+{
+    return reals((double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
+}
+
 static double conv_bytes(const struct df_conv *conv)
 {
-    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv)) +
-                 (double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
+    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv))) + weight_bytes(conv);
 }
 
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)
@@ -244,7 +248,7 @@ void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const 
     const double t = start(device);
 
     device->ops->launch(device, kernel, n, args);
-    stop(device, PRIMITIVES + (int)kernel, t, 0, 0);
+    stop(device, PRIMITIVES + (int)kernel, t, 0, device->profiling ? df_kernel_bytes(kernel, n, args) : 0);
 }
 
 void *df_device_alloc(struct df_device *device, size_t bytes) { return device->ops->alloc(device, bytes); }
@@ -308,7 +312,7 @@ void df_conv_backward_weights(struct df_device *device, const struct df_conv *co
     const double t = start(device);
 
     device->ops->conv_backward_weights(device, conv, x, dy, dw, dbias);
-    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv));
+    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv) + weight_bytes(conv)); /* dw is read too */
 }
 
 void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
@@ -317,7 +321,7 @@ void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, siz
     const double t = start(device);
 
     device->ops->matmul(device, transpose_a, transpose_b, m, n, k, a, b, c, add);
-    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n)));
+    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n * (add ? 2 : 1))));
 }
 
 void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
@@ -329,13 +333,21 @@ void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm 
     stop(device, NORM_FORWARD, t, 0, reals((bn->training ? 3.0 : 2.0) * (double)df_count(bn->x)));
 }
 
+/* Arrays of x's size: dy, and y for a fused ReLU; x for dgamma; dx. Batch statistics ask for two passes over what is read. */
+static double norm_backward_streams(const struct df_batch_norm *bn, const df_real *dgamma)
+{
+    const double read = (bn->relu ? 2 : 1) + (bn->training || dgamma ? 1 : 0);
+
+    return (bn->training ? 2 * read : read) + (bn->overwrite ? 1 : 2);
+}
+
 void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
                             const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma, df_real *dbeta)
 {
     const double t = start(device);
 
     device->ops->batch_norm_backward(device, bn, x, y, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
-    stop(device, NORM_BACKWARD, t, 0, reals((bn->relu ? 8.0 : 6.0) * (double)df_count(bn->x)));
+    stop(device, NORM_BACKWARD, t, 0, reals(norm_backward_streams(bn, dgamma) * (double)df_count(bn->x)));
 }
 
 void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)

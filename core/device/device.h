@@ -111,6 +111,8 @@ struct df_device_identity {
 };
 struct df_device_identity df_device_identity(const char *name);
 const char *df_device_names(void); /* of this build: "cpu, ref" */
+/* Counts what it is asked (flops, the profile) and does nothing; what is read from it is zeros. For costs on paper: no name opens it. */
+struct df_device *df_device_dry(void);
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */

@@ -66,6 +66,8 @@ bool df_tape_recording(const df_tape *tape) { return tape->recording; }
 
 size_t df_tape_bytes(const df_tape *tape) { return tape->memory.taken_bytes; }
 
+size_t df_tape_used(const df_tape *tape) { return tape->memory.used_bytes; }
+
 void *df_tape_host(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->host, bytes); }
 
 void *df_tape_device_memory(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->memory, bytes); }

@@ -272,6 +272,29 @@ static void test_repeatable_without_heap(void **state)
     test_model_free(&model);
 }
 
+/* A new classifier gives every class the probability `prior`, and boxes stay anchors: output biases log(p / (1 - p)) and 0. */
+static void test_prior(void **state)
+{
+    static const char *const name[2] = { "head.classification_head.cls_logits.bias", "head.regression_head.bbox_reg.bias" };
+    struct test_model model =
+        test_model_new("ref", test_tiny_network, (const char *[]){ "anchor_size=13,23,40", "prior=0.2", NULL }, 3, false);
+
+    (void)state;
+    for (size_t k = 0; k < 2; k++) {
+        const struct df_parameter *bias = df_parameters_find(model.parameters, name[k]);
+        const double expected = k ? 0 : log(0.25); /* 0.2 / 0.8 */
+
+        assert_non_null(bias);
+        for (size_t i = 0; i < df_count(bias->shape); i++) {
+            df_real value;
+
+            df_read(model.device, &value, bias->value + i, sizeof value);
+            assert_close((double)value, expected, 1e-6, 0); /* a float */
+        }
+    }
+    test_model_free(&model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_box_losses),
         cmocka_unit_test(test_frozen_norm),
         cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_prior),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,7 @@ def main():
     torch.set_num_threads(1)
     x = reference.pixels(HEIGHT, WIDTH, VALID)
     targets = [{"boxes": torch.tensor(b, dtype=torch.float64), "labels": torch.tensor(l) + 1} for b, l in TRUTH]
-    for seed in range(18, 400):
+    for seed in range(18, 400):  # the first of all that will do is 18
         net = model(seed, x)
         state = reference.state_dict(net, torch.float16)
         file, proposals, detections = reference.faster_says(net, x, VALID, targets, GIVEN)

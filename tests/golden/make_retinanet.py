@@ -39,7 +39,7 @@ def main():
     torch.set_num_threads(1)
     x = reference.pixels(HEIGHT, WIDTH, VALID)
     targets = [{"boxes": torch.tensor(b, dtype=torch.float64), "labels": torch.tensor(l)} for b, l in TRUTH]
-    for seed in range(15, 400):
+    for seed in range(15, 400):  # the first of all that will do is 15
         net = model(seed, x)
         state = reference.state_dict(net, torch.float16)
         file, detections = reference.retinanet_says(net, x, VALID, targets, 12)

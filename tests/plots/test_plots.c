@@ -233,7 +233,8 @@ static void gain(void **state)
             line[l].difference = df_mean_interval(value, 2, 0.95);
     }
     assert_ok(df_plot_gain(&table, folder, "gain", &err));
-    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"), 2 * 6 + 2); /* points, each over a white one, and two in the key */
+    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"),
+                     2 * 6 + 2); /* points, each over a white one, and two in the key */
 
     char *data;
 

@@ -55,3 +55,10 @@ const char *df_test_shared(const char *relative)
     snprintf(path, sizeof path, "%s/%s", base ? base : "../shared", relative);
     return access(path, R_OK) == 0 ? path : NULL;
 }
+
+const char *df_test_device(void)
+{
+    const char *name = getenv("DEFEAT_TEST_DEVICE");
+
+    return name && *name ? name : "cpu";
+}

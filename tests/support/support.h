@@ -36,5 +36,7 @@ void df_test_fill(df_real *values, size_t n, uint64_t seed, double scale);
 const char *df_test_folder(void);
 /* The folder with shared data, or NULL when it is not there ($DEFEAT_SHARED, else ../shared): tests that need it call skip(). */
 const char *df_test_shared(const char *relative);
+/* The device that the float tests check against `ref`: $DEFEAT_TEST_DEVICE, else "cpu". */
+const char *df_test_device(void);
 /* Runs tests' fixture files: path of tests/golden/<name> from the repository root (tests run from there). */
 #endif

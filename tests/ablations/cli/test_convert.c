@@ -134,6 +134,7 @@ static void student_case(const char *from, const char *name)
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--to", "torch", "--classes", "id", NULL }), 2);
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--network", "teacher", NULL }), 1);
     assert_int_equal(command((const char *[]){ "convert", spec_path, path("none"), converted, NULL }), 1);
+    assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, "--variant", "none", NULL }), 2);
     df_spec_free(spec);
 }
 
@@ -149,7 +150,7 @@ static void a_teacher_that_the_spec_waits_for(void **state)
 {
     const char *teacher = path("teacher.safetensors"), *spec_path = write_spec("ablations/specs/tiny.json", "teacher.json", teacher);
     const char *state_dict = path("teacher.pt"), *results = path("results.json");
-    const struct df_spec_overrides later = { .teacher_file_later = true };
+    const struct df_spec_overrides later = { .unread = true };
     const struct df_cell *taught;
     struct df_spec *spec;
     uint64_t hash;
@@ -158,13 +159,13 @@ static void a_teacher_that_the_spec_waits_for(void **state)
     assert_fails(df_spec_read(spec_path, NULL, &spec, &err), DF_ERR_NOT_FOUND, "teacher.safetensors");
     assert_ok(df_spec_read(spec_path, &later, &spec, &err));
     taught = spec->variant[0].first;
-    assert_non_null(strstr(df_text_get(&taught->json), "file:later"));
+    assert_non_null(strstr(df_text_get(&taught->json), "\"teacher\":\"file:\""));
     hash = make_weights(taught, &taught->teacher_network, path("unused.safetensors"), state_dict);
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, teacher, "--network", "teacher", NULL }), 0);
     assert_true(hash_of(taught, &taught->teacher_network, teacher) == hash);
     df_spec_free(spec);
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
-    assert_null(strstr(df_text_get(&spec->variant[0].first->json), "file:later"));
+    assert_null(strstr(df_text_get(&spec->variant[0].first->json), "\"teacher\":\"file:\""));
     df_spec_free(spec);
     assert_int_equal(command((const char *[]){ "predict", spec_path, "--teacher", "--limit", "2", "--output", results, NULL }), 0);
     assert_true(df_file_exists(results));

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ablations/run/cache.h"
+#include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
 #include "ablations/run/teacher.h"
 #include "ablations/run/trainer.h"
@@ -254,6 +255,56 @@ static void cached_is_live(void **state)
     assert_true(hash == tiny_hash(options.out, cell));
     df_run_result_free(cached);
     df_run_result_free(live);
+    df_cell_free(cell);
+}
+
+/* Row i of the teacher's state is what the network says of image i alone, flipped as the student sees it. */
+static void each_image_has_its_own_teacher(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("once"));
+    struct df_detection_state seen, taught, alone;
+    const struct df_batch *batch, *one;
+    struct df_trainer *trainer;
+    struct df_loader *loader;
+    struct df_model model;
+    struct df_error err = { 0 };
+    size_t flipped = 0;
+
+    (void)state;
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
+    trainer->model.detector->class->forward(trainer->model.detector, trainer->tape, batch, false, false, &seen);
+    assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &seen, &taught, &err));
+
+    const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
+    char *path = df_teacher_path(cell, &options);
+
+    assert_ok(df_loader_new(&config, &loader, &err));
+    assert_ok(df_model_open(teacher, trainer->train->categories, path, &model, &err));
+
+    df_tape *tape = df_tape_new(model.device, false);
+
+    assert_int_equal(batch->n, 5);
+    for (size_t i = 0; i < batch->n; i++) {
+        assert_ok(df_loader_one(loader, batch->index[i], batch->flipped[i], &one, &err));
+        df_tape_reset(tape);
+        model.detector->class->forward(model.detector, tape, one, false, false, &alone);
+        for (size_t l = 0; l < 3; l++) {
+            const size_t each = df_count(alone.neck[l].feature->shape);
+
+            assert_int_equal(df_count(taught.neck[l].feature->shape), 5 * each);
+            assert_memory_equal(taught.neck[l].feature->data + i * each, alone.neck[l].feature->data, each * sizeof(df_real));
+        }
+        flipped += batch->flipped[i];
+    }
+    assert_true(flipped > 0 && flipped < 5);
+    df_tape_free(tape);
+    df_model_release(&model);
+    df_loader_free(loader);
+    df_trainer_free(trainer);
+    free(path);
     df_cell_free(cell);
 }
 
@@ -519,6 +570,25 @@ static void necks_that_do_not_fit_are_refused(void **state)
     df_cell_free(cell);
 }
 
+/* Backbone maps must agree where both networks have them, if they are needed. */
+static void stages_must_fit(void **state)
+{
+    struct df_record_layout one = { .stage = {
+                                        [1] = { .stride = 8, .h = 6, .w = 8, .c = 3 }, [3] = { .stride = 32, .h = 2, .w = 2, .c = 9 } } };
+    struct df_record_layout other = one;
+    struct df_error err = { 0 };
+
+    (void)state;
+    other.stage[1].c = 5; /* widths may differ */
+    other.stage[3].c = 0; /* a stage that is not there */
+    other.stage[3].h = 7;
+    assert_ok(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err));
+    other.stage[1].w = 9;
+    assert_fails(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "backbone stage 3: the teacher has 6x8 cells, the student 6x9");
+    assert_ok(df_record_fits(DF_NEEDS_NECK, &one, &other, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -528,6 +598,7 @@ int main(void)
         cmocka_unit_test(who_waited_does_not_train_again),
         cmocka_unit_test(each_teacher_has_its_own_cache),
         cmocka_unit_test(cached_is_live),
+        cmocka_unit_test(each_image_has_its_own_teacher),
         cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),
@@ -535,6 +606,7 @@ int main(void)
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
         cmocka_unit_test(a_foreign_file_serves),
+        cmocka_unit_test(stages_must_fit),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };
     int failed;

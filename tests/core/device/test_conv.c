@@ -1,4 +1,6 @@
 /* Convolutions: `cpu` against `ref` on odd geometries, `ref` against values by hand, repeatability, the cache of reordered weights. */
+#include <stdlib.h>
+
 #include "core/device/cpu.h"
 #include "tests/core/device/devices.h"
 
@@ -32,12 +34,12 @@ static void test_forward(void **state)
             df_real *a = filled(ny, 4, 1), *b = filled(ny, 5, 1);
             const struct df_weights weights = { w, 7 };
 
-            df_conv_forward(ref, conv, x, weights, biased ? bias : NULL, b);
-            df_conv_forward(cpu, conv, x, weights, biased ? bias : NULL, a);
+            on_conv_forward(ref, conv, x, weights, biased ? bias : NULL, b);
+            on_conv_forward(tested, conv, x, weights, biased ? bias : NULL, a);
             assert_all_close(a, b, ny, 1e-6, tolerance(taps(conv)), "y");
             df_real *const all[] = { x, w, bias, a, b };
             for (int i = 0; i < 5; i++)
-                df_device_free(cpu, all[i]);
+                release(all[i]);
         }
 }
 
@@ -51,12 +53,12 @@ static void test_backward_data(void **state)
             df_real *dy = filled(df_count(df_conv_shape(conv)), 1, 1), *w = filled(conv->filters * taps(conv), 2, 1);
             df_real *a = filled(nx, 3, 9), *b = copied(a, nx);
 
-            df_conv_backward_data(ref, conv, dy, (struct df_weights){ w, 7 }, b, add);
-            df_conv_backward_data(cpu, conv, dy, (struct df_weights){ w, 7 }, a, add);
+            on_conv_backward_data(ref, conv, dy, (struct df_weights){ w, 7 }, b, add);
+            on_conv_backward_data(tested, conv, dy, (struct df_weights){ w, 7 }, a, add);
             assert_all_close(a, b, nx, 1e-6, tolerance(conv->kernel_h * conv->kernel_w * conv->filters), "dx");
             df_real *const all[] = { dy, w, a, b };
             for (int i = 0; i < 4; i++)
-                df_device_free(cpu, all[i]);
+                release(all[i]);
         }
 }
 
@@ -71,13 +73,13 @@ static void test_backward_weights(void **state)
             df_real *x = filled(df_count(conv->x), 1, 1), *dy = filled(df_count(y), 2, 1);
             df_real *a = filled(nw, 3, 9), *b = copied(a, nw), *abias = filled(conv->filters, 4, 9), *bbias = copied(abias, conv->filters);
 
-            df_conv_backward_weights(ref, conv, x, dy, b, biased ? bbias : NULL);
-            df_conv_backward_weights(cpu, conv, x, dy, a, biased ? abias : NULL);
+            on_conv_backward_weights(ref, conv, x, dy, b, biased ? bbias : NULL);
+            on_conv_backward_weights(tested, conv, x, dy, a, biased ? abias : NULL);
             assert_all_close(a, b, nw, 1e-6, tolerance(df_pixels(y)), "dw");
             assert_all_close(abias, bbias, conv->filters, 1e-6, 1e-6, "dbias");
             df_real *const all[] = { x, dy, a, b, abias, bbias };
             for (int i = 0; i < 6; i++)
-                df_device_free(cpu, all[i]);
+                release(all[i]);
         }
 }
 
@@ -90,11 +92,11 @@ static void test_by_hand(void **state)
     const df_real x[] = { 1, 2, 3, 4, 5, 6 }, w[] = { 1, 10, 100, 1000, 0, 0, -1, 0 }, bias[] = { 0.5f, 4.5f };
     const df_real expected[] = { 5421.5f, 0.5f, 6532.5f, 0 }; /* 1 + 20 + 400 + 5000; 4.5 - 4; ...; max(0, 4.5 - 5) */
     df_real y[4];
-    struct df_device *const devices[] = { ref, cpu };
+    struct df_device *const devices[] = { ref, tested };
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        df_conv_forward(devices[i], &conv, x, (struct df_weights){ w, 1 }, bias, y);
+        on_conv_forward(devices[i], &conv, x, (struct df_weights){ w, 1 }, bias, y);
         assert_all_close(y, expected, 4, 0, 1e-3, "y");
     }
     assert_close(df_conv_flops(&conv), 2 * 4 * 4, 0, 0);
@@ -108,23 +110,25 @@ static size_t run_count(const struct df_conv *conv)
 /* All three directions of a geometry into out; `shift` moves every operand by so many elements from its 64-byte boundary. */
 static void run_all(struct df_device *device, const struct df_conv *conv, size_t shift, df_real *out)
 {
-    const size_t nx = df_count(conv->x), ny = df_count(df_conv_shape(conv)), nw = conv->filters * taps(conv);
-    df_real *memory = df_device_alloc(device, (2 * nx + 2 * ny + 2 * nw + 3 * conv->filters + shift) * sizeof *memory);
+    const size_t nx = df_count(conv->x), ny = df_count(df_conv_shape(conv)), nw = conv->filters * taps(conv), nb = conv->filters;
+    const size_t all = 2 * nx + 2 * ny + 2 * nw + 2 * nb;
+    df_real *host = df_calloc(all, sizeof *host), *memory = df_device_alloc(device, (all + shift) * sizeof *memory);
     df_real *x = memory + shift, *dx = x + nx, *y = dx + nx, *dy = y + ny, *w = dy + ny, *dw = w + nw, *bias = dw + nw;
 
-    df_test_fill(x, nx, 1, 1);
-    df_test_fill(dy, ny, 2, 1);
-    df_test_fill(w, nw, 3, 1);
-    df_test_fill(bias, 2 * conv->filters, 4, 1);
-    df_zero(device, dw, nw * sizeof *dw);
+    df_test_fill(host, nx, 1, 1);
+    df_test_fill(host + (dy - x), ny, 2, 1);
+    df_test_fill(host + (w - x), nw, 3, 1);
+    df_test_fill(host + (bias - x), 2 * nb, 4, 1);
+    df_write(device, x, host, all * sizeof *host);
     df_conv_forward(device, conv, x, (struct df_weights){ w, 1 }, bias, y);
     df_conv_backward_data(device, conv, dy, (struct df_weights){ w, 1 }, dx, false);
-    df_conv_backward_weights(device, conv, x, dy, dw, bias + conv->filters);
-    df_copy(device, out, y, ny * sizeof *out);
-    df_copy(device, out + ny, dx, nx * sizeof *out);
-    df_copy(device, out + ny + nx, dw, nw * sizeof *out);
-    df_copy(device, out + ny + nx + nw, bias, 2 * conv->filters * sizeof *out);
+    df_conv_backward_weights(device, conv, x, dy, dw, bias + nb);
+    df_read(device, out, y, ny * sizeof *out);
+    df_read(device, out + ny, dx, nx * sizeof *out);
+    df_read(device, out + ny + nx, dw, nw * sizeof *out);
+    df_read(device, out + ny + nx + nw, bias, 2 * nb * sizeof *out);
     df_device_free(device, memory);
+    free(host);
 }
 
 /* oneDNN must stay inside the scratchpad that it is given: nobody else's memory may lie behind it. */
@@ -137,6 +141,8 @@ static void test_scratchpad_is_large_enough(void **state)
     };
 
     (void)state;
+    if (strcmp(df_test_device(), "cpu") != 0)
+        skip();
     for (size_t g = 0; g < sizeof strided / sizeof *strided; g++) {
         const size_t count = run_count(&strided[g]);
         df_real *first = filled(count, 1, 1), *again = filled(count, 2, 1);
@@ -158,8 +164,8 @@ static void test_scratchpad_is_large_enough(void **state)
             assert_int_equal(guarded[i], 0xa5);
         assert_memory_equal(first, again, count * sizeof *first);
         df_device_close(device);
-        df_device_free(cpu, first);
-        df_device_free(cpu, again);
+        release(first);
+        release(again);
     }
 }
 
@@ -173,12 +179,12 @@ static void test_repeatable(void **state)
     struct df_error err;
 
     (void)state;
-    assert_ok(df_device_open("cpu", &other, &err));
+    assert_ok(df_device_open(df_test_device(), &other, &err));
     for (int g = 0; g < GEOMETRIES; g++)
-        run_all(cpu, &geometries[g], 0, first[g]);
+        run_all(tested, &geometries[g], 0, first[g]);
     for (int g = GEOMETRIES - 1; g >= 0; g--)
         for (size_t shift = 0; shift < 8; shift++) {
-            run_all(shift % 2 ? cpu : other, &geometries[g], 3 * shift, again);
+            run_all(shift % 2 ? tested : other, &geometries[g], 3 * shift, again);
             assert_memory_equal(again, first[g], run_count(&geometries[g]) * sizeof(df_real));
         }
     df_device_close(other);
@@ -206,10 +212,10 @@ static void test_every_field_counts(void **state)
         df_real *a = filled(count, 1, 1), *b = filled(count, 2, 1);
 
         run_all(ref, conv, 0, b);
-        run_all(cpu, conv, 0, a);
+        run_all(tested, conv, 0, a);
         assert_all_close(a, b, count, 1e-6, tolerance(200), "y, dx, dw, biases");
-        df_device_free(cpu, a);
-        df_device_free(cpu, b);
+        release(a);
+        release(b);
     }
 }
 
@@ -223,13 +229,13 @@ static void test_many_shapes(void **state)
         for (size_t h = 3; h < 400; h++) {
             const struct df_conv conv = { .x = { 1, h, 1, 3 }, .filters = 2, .kernel_h = 3, .kernel_w = 1, .stride_h = 1, .stride_w = 1 };
 
-            df_conv_forward(ref, &conv, x, (struct df_weights){ w, 1 }, NULL, b);
-            df_conv_forward(cpu, &conv, x, (struct df_weights){ w, 1 }, NULL, a);
+            on_conv_forward(ref, &conv, x, (struct df_weights){ w, 1 }, NULL, b);
+            on_conv_forward(tested, &conv, x, (struct df_weights){ w, 1 }, NULL, a);
             assert_all_close(a, b, df_count(df_conv_shape(&conv)), 1e-6, tolerance(9), "y");
         }
     df_real *const all[] = { x, w, a, b };
     for (int i = 0; i < 4; i++)
-        df_device_free(cpu, all[i]);
+        release(all[i]);
 }
 
 static void check_forward(const struct df_conv *conv, const df_real *x, struct df_weights w)
@@ -237,15 +243,15 @@ static void check_forward(const struct df_conv *conv, const df_real *x, struct d
     const size_t ny = df_count(df_conv_shape(conv)), nx = df_count(conv->x);
     df_real *a = filled(ny, 8, 1), *b = filled(ny, 9, 1), *da = filled(nx, 8, 1), *db = filled(nx, 9, 1);
 
-    df_conv_forward(ref, conv, x, w, NULL, b);
-    df_conv_forward(cpu, conv, x, w, NULL, a);
+    on_conv_forward(ref, conv, x, w, NULL, b);
+    on_conv_forward(tested, conv, x, w, NULL, a);
     assert_all_close(a, b, ny, 1e-6, tolerance(taps(conv)), "y");
-    df_conv_backward_data(ref, conv, b, w, db, false);
-    df_conv_backward_data(cpu, conv, b, w, da, false);
+    on_conv_backward_data(ref, conv, b, w, db, false);
+    on_conv_backward_data(tested, conv, b, w, da, false);
     assert_all_close(da, db, nx, 1e-5, 1e-2, "dx"); /* dy is of size sqrt(taps); a stale weight is off by tens */
     df_real *const all[] = { a, b, da, db };
     for (int i = 0; i < 4; i++)
-        df_device_free(cpu, all[i]);
+        release(all[i]);
 }
 
 /* New values under a new version are seen, also by a second shape that shares the layout; freeing forgets. */
@@ -261,7 +267,7 @@ static void test_weight_versions(void **state)
     (void)state;
     large.x = (df_shape){ 2, 9, 7, 16 };
     for (uint64_t life = 0; life < 3; life++) {
-        df_real *w = df_device_alloc(cpu, 2 * nw * sizeof *w);
+        df_real *w = filled(2 * nw, 0, 1);
 
         for (uint64_t step = 0; step < 4; step++) { /* versions 3 1 2 3: a new life starts with the version that the last one ended with */
             const uint64_t version = step ? step : 3;
@@ -273,9 +279,9 @@ static void test_weight_versions(void **state)
                     check_forward(step % 2 ? &large : &small, x, (struct df_weights){ w + offset, version });
                 }
         }
-        df_device_free(cpu, w);
+        release(w);
     }
-    df_device_free(cpu, x);
+    release(x);
 }
 
 int main(void)

@@ -9,7 +9,7 @@ static void hand_forward(struct df_device *device)
     const df_real expected[] = { -1, -6, 1 / 3.0f, -6, 5 / 3.0f, -6, 3, -6 }, rectified[] = { 0, 0, 1 / 3.0f, 0, 5 / 3.0f, 0, 3, 0 };
     df_real running_mean[] = { 0, 10 }, running_var[] = { 1, 2 }, mean[2], inv_std[2], y[8];
 
-    df_batch_norm_forward(device, &bn, x, gamma, beta, running_mean, running_var, mean, inv_std, y);
+    on_batch_norm_forward(device, &bn, x, gamma, beta, running_mean, running_var, mean, inv_std, y);
     assert_all_close(y, expected, 8, 0, 1e-6, "y");
     assert_all_close(mean, (df_real[]){ 4, 5 }, 2, 0, 0, "mean");
     assert_all_close(inv_std, (df_real[]){ 1 / 3.0f, 0.5f }, 2, 1e-7, 0, "inv_std");
@@ -18,12 +18,12 @@ static void hand_forward(struct df_device *device)
 
     struct df_batch_norm rectifying = bn;
     rectifying.relu = true;
-    df_batch_norm_forward(device, &rectifying, x, gamma, beta, running_mean, running_var, NULL, NULL, y);
+    on_batch_norm_forward(device, &rectifying, x, gamma, beta, running_mean, running_var, NULL, NULL, y);
     assert_all_close(y, rectified, 8, 0, 1e-6, "rectified y");
 
     const struct df_batch_norm eval = { .x = { 1, 1, 2, 1 }, .eps = 1, .momentum = 0.1 };
     df_real three = 3, eight = 8; /* y = (x - 3) / 3 * 6 + 1 */
-    df_batch_norm_forward(device, &eval, x, (df_real[]){ 6 }, (df_real[]){ 1 }, &three, &eight, mean, inv_std, y);
+    on_batch_norm_forward(device, &eval, x, (df_real[]){ 6 }, (df_real[]){ 1 }, &three, &eight, mean, inv_std, y);
     assert_all_close(y, (df_real[]){ -3, 5 }, 2, 0, 1e-6, "eval y");
     assert_all_close((df_real[]){ mean[0], inv_std[0], three, eight }, (df_real[]){ 3, 1 / 3.0f, 3, 8 }, 4, 1e-7, 0, "statistics");
 }
@@ -36,19 +36,19 @@ static void hand_backward(struct df_device *device)
     const df_real expected[] = { 1 / 3.0f, -2 / 9.0f, -1 / 9.0f, 0 };
     df_real dx[] = { 10, 20, 30, 40 }, dgamma = 5, dbeta = 6;
 
-    df_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
+    on_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
     for (int i = 0; i < 4; i++)
         assert_close((double)dx[i] - 10.0 * (i + 1), (double)expected[i], 0, 4e-6);
     assert_close((double)dgamma, 4, 0, 1e-6);
     assert_close((double)dbeta, 7, 0, 1e-6);
 
     bn.overwrite = true;
-    df_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, NULL, NULL);
+    on_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, NULL, NULL);
     assert_all_close(dx, expected, 4, 0, 1e-6, "overwritten dx");
 
     bn.training = false;
     bn.relu = true; /* y > 0 at 0 and 2 */
-    df_batch_norm_backward(device, &bn, x, y, (df_real[]){ 3, 6, 9, 12 }, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
+    on_batch_norm_backward(device, &bn, x, y, (df_real[]){ 3, 6, 9, 12 }, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
     assert_all_close(dx, (df_real[]){ 2, 0, 6, 0 }, 4, 0, 1e-6, "eval dx");
     assert_close((double)dgamma, 4 - 3 + 9 / 3.0, 0, 1e-6);
     assert_close((double)dbeta, 7 + 12, 0, 1e-6);
@@ -58,9 +58,9 @@ static void test_by_hand(void **state)
 {
     (void)state;
     hand_forward(ref);
-    hand_forward(cpu);
+    hand_forward(tested);
     hand_backward(ref);
-    hand_backward(cpu);
+    hand_backward(tested);
 }
 
 static void compare(df_shape shape, bool training, bool relu, bool overwrite, double centre)
@@ -71,7 +71,7 @@ static void compare(df_shape shape, bool training, bool relu, bool overwrite, do
     const size_t n = df_count(shape), c = shape.c;
     df_real *x = filled(n, 1, 2), *dy = filled(n, 2, 1), *gamma = filled(c, 3, 1), *beta = filled(c, 4, 1);
     df_real *statistics[2], *gradients[2], *y[2], *dx[2];
-    struct df_device *const devices[] = { ref, cpu };
+    struct df_device *const devices[] = { ref, tested };
 
     for (size_t i = 0; i < n; i++)
         x[i] += (df_real)(centre * (double)(1 + i % c % 3));
@@ -82,8 +82,8 @@ static void compare(df_shape shape, bool training, bool relu, bool overwrite, do
             s[i] = s[i] * s[i] + 1; /* running variance */
         y[d] = filled(n, 7, 1);
         dx[d] = filled(n, 8, 1);
-        df_batch_norm_forward(devices[d], &bn, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d]);
-        df_batch_norm_backward(devices[d], &bn, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c);
+        on_batch_norm_forward(devices[d], &bn, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d]);
+        on_batch_norm_backward(devices[d], &bn, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c);
     }
     /* y, dx: a few float roundings of values up to about 10, and the float mean's rounding (2^-24 |mean|) times gamma inv_std */
     assert_all_close(statistics[1], statistics[0], 4 * c, 1e-6, 1e-6, "statistics");
@@ -92,7 +92,7 @@ static void compare(df_shape shape, bool training, bool relu, bool overwrite, do
     assert_all_close(dx[1], dx[0], n, 1e-5, 1e-5, "dx");
     df_real *const all[] = { x, dy, gamma, beta, statistics[0], statistics[1], gradients[0], gradients[1], y[0], y[1], dx[0], dx[1] };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        df_device_free(cpu, all[i]);
+        release(all[i]);
 }
 
 static void test_widths(void **state)

@@ -1,4 +1,4 @@
-/* Max pooling: by hand with padding, ties and NaN; `cpu` gives the same bits as `ref`. */
+/* Max pooling: by hand with padding, ties and NaN; `cpu` (or another device) gives the same bits as `ref`. */
 #include "tests/core/device/devices.h"
 
 /* 3x4, kernel 3, stride 2, padding 1: windows are rows 0-1 and 1-2, columns 0-1 and 1-3. All negative: a padded 0 would win. */
@@ -11,12 +11,12 @@ static void hand(struct df_device *device)
     uint32_t argmax[4];
 
     assert_true(df_same_shape(df_pool_shape(&pool), (df_shape){ 1, 2, 2, 1 }));
-    df_max_pool_forward(device, &pool, x, y, argmax);
+    on_max_pool_forward(device, &pool, x, y, argmax);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(argmax[i], expected[i]);
         assert_true(y[i] == x[expected[i]]);
     }
-    df_max_pool_backward(device, &pool, (df_real[]){ 10, 20, 30, 40 }, argmax, dx);
+    on_max_pool_backward(device, &pool, (df_real[]){ 10, 20, 30, 40 }, argmax, dx);
     assert_all_close(dx, (df_real[]){ 11, 0, 0, 0, 0, 32, 20, 0, 0, 0, 0, 40 }, 12, 0, 0, "dx");
 }
 
@@ -24,7 +24,7 @@ static void test_by_hand(void **state)
 {
     (void)state;
     hand(ref);
-    hand(cpu);
+    hand(tested);
 }
 
 static void test_against_ref(void **state)
@@ -39,20 +39,20 @@ static void test_against_ref(void **state)
         const size_t nx = df_count(pools[i].x), ny = df_count(df_pool_shape(&pools[i]));
         df_real *x = filled(nx, 1, 2), *dy = filled(ny, 2, 1), *a = filled(ny, 3, 1), *b = filled(ny, 4, 1), *da = filled(nx, 5, 1);
         df_real *db = copied(da, nx);
-        uint32_t *arg_a = df_device_alloc(cpu, ny * sizeof *arg_a), *arg_b = df_device_alloc(ref, ny * sizeof *arg_b);
+        uint32_t *arg_a = df_device_alloc(ref, ny * sizeof *arg_a), *arg_b = df_device_alloc(ref, ny * sizeof *arg_b);
 
         for (size_t k = 0; k < nx; k++)
             x[k] = k % 97 == 5 ? (df_real)NAN : k % 89 == 7 ? (df_real)-INFINITY : rintf(x[k]); /* whole numbers: many ties */
-        df_max_pool_forward(ref, &pools[i], x, b, arg_b);
-        df_max_pool_forward(cpu, &pools[i], x, a, arg_a);
+        on_max_pool_forward(ref, &pools[i], x, b, arg_b);
+        on_max_pool_forward(tested, &pools[i], x, a, arg_a);
         assert_memory_equal(a, b, ny * sizeof *a);
         assert_memory_equal(arg_a, arg_b, ny * sizeof *arg_a);
-        df_max_pool_backward(ref, &pools[i], dy, arg_b, db);
-        df_max_pool_backward(cpu, &pools[i], dy, arg_a, da);
+        on_max_pool_backward(ref, &pools[i], dy, arg_b, db);
+        on_max_pool_backward(tested, &pools[i], dy, arg_a, da);
         assert_memory_equal(da, db, nx * sizeof *da);
         void *const all[] = { x, dy, a, b, da, db, arg_a, arg_b };
         for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)
-            df_device_free(cpu, all[k]);
+            release(all[k]);
     }
 }
 

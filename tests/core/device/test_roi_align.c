@@ -1,10 +1,12 @@
-/* RoIAlign of `cpu`, which sums axis by axis, against `ref`, which sums pixel by pixel. Samples per cell from few (kept as taps) to many (not
+/* RoIAlign of `cpu` (or another device), which sums axis by axis, against `ref`, which sums pixel by pixel. Samples per cell from few (kept as taps) to many (not
  * kept) and by size; boxes inside, across and beyond the border, without area, thinner than a pixel, wider than the map. */
 #include "tests/core/device/devices.h"
 
 enum { ROIS = 60, IMAGES = 3, LEVELS = 2, CHANNELS = 19 };
 static const size_t height[LEVELS] = { 11, 6 }, width[LEVELS] = { 13, 7 };
 static const df_real scale[LEVELS] = { 0.125F, 0.0625F };
+
+static size_t map_values(size_t level) { return IMAGES * height[level] * width[level] * CHANNELS; }
 
 struct rois {
     struct df_box box[ROIS];
@@ -34,32 +36,35 @@ static void draw(struct rois *rois, uint64_t seed)
 static void forward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, df_real *const x[LEVELS],
                     df_real *y)
 {
-    struct df_roi_align_args args = { .box = rois->box,
-                                      .image = rois->image,
-                                      .level = rois->level,
-                                      .y = y,
+    struct loan loan = { .device = device };
+    struct df_roi_align_args args = { .box = lend(&loan, rois->box, sizeof rois->box, false),
+                                      .image = lend(&loan, rois->image, sizeof rois->image, false),
+                                      .level = lend(&loan, rois->level, sizeof rois->level, false),
+                                      .y = lend(&loan, y, ROIS * size * size * CHANNELS * sizeof *y, true),
                                       .size = size,
                                       .sampling = sampling,
                                       .channels = CHANNELS,
                                       .aligned = aligned };
 
     for (size_t l = 0; l < LEVELS; l++) {
-        args.x[l] = x[l];
+        args.x[l] = lend(&loan, x[l], map_values(l) * sizeof *x[l], false);
         args.height[l] = height[l];
         args.width[l] = width[l];
         args.scale[l] = scale[l];
     }
     df_launch(device, DF_K_ROI_ALIGN, ROIS, &args);
+    take_back(&loan);
 }
 
 static void backward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, const df_real *dy,
                      size_t level, bool add, df_real *dx)
 {
-    const struct df_roi_align_backward_args args = { .dy = dy,
-                                                     .dx = dx,
-                                                     .box = rois->box,
-                                                     .image = rois->image,
-                                                     .level = rois->level,
+    struct loan loan = { .device = device };
+    const struct df_roi_align_backward_args args = { .dy = lend(&loan, dy, ROIS * size * size * CHANNELS * sizeof *dy, false),
+                                                     .dx = lend(&loan, dx, map_values(level) * sizeof *dx, true),
+                                                     .box = lend(&loan, rois->box, sizeof rois->box, false),
+                                                     .image = lend(&loan, rois->image, sizeof rois->image, false),
+                                                     .level = lend(&loan, rois->level, sizeof rois->level, false),
                                                      .rois = ROIS,
                                                      .size = size,
                                                      .sampling = sampling,
@@ -72,6 +77,7 @@ static void backward(struct df_device *device, const struct rois *rois, size_t s
                                                      .add = add };
 
     df_launch(device, DF_K_ROI_ALIGN_BACKWARD, IMAGES * height[level], &args);
+    take_back(&loan);
 }
 
 /* Sums of at most a few hundred float products of size 1, in two orders. */
@@ -83,24 +89,24 @@ static void compare(size_t size, size_t sampling, bool aligned)
 
     draw(&rois, 10 * size + sampling);
     for (size_t l = 0; l < LEVELS; l++)
-        x[l] = filled(IMAGES * height[l] * width[l] * CHANNELS, 20 + l, 1);
-    forward(cpu, &rois, size, sampling, aligned, x, a);
+        x[l] = filled(map_values(l), 20 + l, 1);
+    forward(tested, &rois, size, sampling, aligned, x, a);
     forward(ref, &rois, size, sampling, aligned, x, b);
     assert_all_close(a, b, ny, 1e-5, 2e-6, "y");
     for (size_t l = 0; l < LEVELS; l++) {
-        const size_t nx = IMAGES * height[l] * width[l] * CHANNELS;
+        const size_t nx = map_values(l);
         df_real *da = filled(nx, 30 + l, 1), *db = copied(da, nx);
 
-        backward(cpu, &rois, size, sampling, aligned, dy, l, l == 0, da);
+        backward(tested, &rois, size, sampling, aligned, dy, l, l == 0, da);
         backward(ref, &rois, size, sampling, aligned, dy, l, l == 0, db);
         assert_all_close(da, db, nx, 1e-5, 1e-5, "dx");
-        df_device_free(cpu, da);
-        df_device_free(cpu, db);
-        df_device_free(cpu, x[l]);
+        release(da);
+        release(db);
+        release(x[l]);
     }
-    df_device_free(cpu, dy);
-    df_device_free(cpu, a);
-    df_device_free(cpu, b);
+    release(dy);
+    release(a);
+    release(b);
 }
 
 static void test_against_ref(void **state)

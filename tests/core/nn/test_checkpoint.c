@@ -15,7 +15,7 @@ static struct df_error err;
 static int setup(void **state)
 {
     (void)state;
-    assert_ok(df_device_open("cpu", &device, &err));
+    assert_ok(df_device_open(df_test_device(), &device, &err));
     return 0;
 }
 static int teardown(void **state)

@@ -27,7 +27,20 @@ static int setup(void **state)
     return 0;
 }
 
-enum loss { FOCAL, FOCAL_GAMMA, BCE, CROSS_ENTROPY, SOFTMAX_KL, SIGMOID_KL, LOSSES };
+enum loss {
+    FOCAL,
+    FOCAL_GAMMA,
+    BCE,
+    CROSS_ENTROPY,
+    SOFTMAX_KL,
+    SIGMOID_KL,
+    LOSSES,
+    SMOOTH_L1 = LOSSES,
+    L1,
+    MASKED_MSE,
+    MASKED_MSE_PER_IMAGE,
+    ALL_LOSSES
+};
 static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const float *teacher)
 {
     const df_tensor *q = df_tensor_from(tape, shape, teacher);
@@ -74,6 +87,7 @@ static void check_device(const char *name)
 {
     struct df_device *device;
     struct df_error err;
+    float grad[ROWS * CLASSES];
 
     assert_ok(df_device_open(name, &device, &err));
     df_tape *tape = df_tape_new(device, true);
@@ -86,9 +100,10 @@ static void check_device(const char *name)
         df_tape_reset(tape);
         df_tensor *z = df_leaf(tape, shape, x), *y = loss_of(loss, tape, z, t);
         df_backward(tape, y);
+        df_read(device, grad, z->grad, sizeof grad);
         for (size_t i = 0; i < ROWS * CLASSES; i++) {
             sum += element(loss, i, &slope);
-            assert_close((double)z->grad[i], slope, 2e-6, 2e-7); /* a handful of float roundings */
+            assert_close((double)grad[i], slope, 2e-6, 2e-7); /* a handful of float roundings */
         }
         assert_close(df_item(tape, y), sum, 1e-6, 0);
     }
@@ -100,7 +115,7 @@ static void test_precision(void **state)
 {
     (void)state;
     check_device("ref");
-    check_device("cpu");
+    check_device(df_test_device());
 }
 
 static void test_finite_and_repeatable(void **state)
@@ -108,14 +123,14 @@ static void test_finite_and_repeatable(void **state)
     static const float extreme[] = { 1e4f, -1e4f, 0, 1e-30f, -1e-30f, 88, -88, 104, -104, 17 };
     struct df_device *device;
     struct df_error err;
-    float z[ROWS * CLASSES], q[ROWS * CLASSES], first[ROWS * CLASSES];
+    float z[ROWS * CLASSES], q[ROWS * CLASSES], first[ROWS * CLASSES], grad[ROWS * CLASSES];
 
     (void)state;
     for (size_t i = 0; i < ROWS * CLASSES; i++) {
         z[i] = extreme[i % 10];
         q[i] = extreme[(i / 10 + i) % 10];
     }
-    assert_ok(df_device_open("cpu", &device, &err));
+    assert_ok(df_device_open(df_test_device(), &device, &err));
     df_tape *tape = df_tape_new(device, true);
     for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
         double value = 0;
@@ -124,19 +139,66 @@ static void test_finite_and_repeatable(void **state)
             df_tape_reset(tape);
             df_tensor *leaf = df_leaf(tape, shape, z), *y = loss_of(loss, tape, leaf, q);
             df_backward(tape, y);
+            df_read(device, grad, leaf->grad, sizeof grad);
             for (size_t i = 0; i < ROWS * CLASSES; i++)
-                assert_true(isfinite(leaf->grad[i]));
+                assert_true(isfinite(grad[i]));
             assert_true(isfinite(df_item(tape, y)) && df_item(tape, y) >= 0);
             if (again) {
-                assert_memory_equal(first, leaf->grad, sizeof first);
+                assert_memory_equal(first, grad, sizeof first);
                 assert_true(value == df_item(tape, y));
             }
-            memcpy(first, leaf->grad, sizeof first);
+            memcpy(first, grad, sizeof first);
             value = df_item(tape, y);
         }
     }
     df_tape_free(tape);
     df_device_close(device);
+}
+
+/* Every loss, masked_mse and smooth_l1 too: value, then the gradients of x, on one device. */
+static double loss_on(const char *name, enum loss loss, float *grad)
+{
+    struct df_device *device;
+    struct df_error err;
+
+    assert_ok(df_device_open(name, &device, &err));
+    df_tape *tape = df_tape_new(device, true);
+    const bool boxes = loss == SMOOTH_L1 || loss == L1, masked = loss == MASKED_MSE || loss == MASKED_MSE_PER_IMAGE;
+    const df_shape box_shape = { 1, 1, 512, 4 }, map_shape = { 3, 10, 7, 10 }; /* 2048 and 2100 of 2103 values */
+    df_tensor *leaf = df_leaf(tape, boxes ? box_shape : masked ? map_shape : shape, x), *y;
+
+    if (boxes) {
+        y = df_smooth_l1(tape, leaf, t, use, loss == L1 ? 0 : 0.5, 7);
+    } else if (masked) {
+        float mask[3 * 10 * 7];
+
+        for (size_t i = 0; i < 3 * 10 * 7; i++)
+            mask[i] = i < 70 || i % 3 == 0 ? 0 : (float)(i % 5) / 4; /* the first image's is empty */
+        y = df_masked_mse(tape, leaf, df_tensor_from(tape, map_shape, t), df_tensor_from(tape, (df_shape){ 3, 10, 7, 1 }, mask), 0.75,
+                          loss == MASKED_MSE_PER_IMAGE);
+    } else {
+        y = loss_of(loss, tape, leaf, t);
+    }
+    df_backward(tape, df_scale(tape, y, 3));
+    df_read(device, grad, leaf->grad, df_count(leaf->shape) * sizeof *grad);
+    const double value = df_item(tape, y);
+
+    df_tape_free(tape);
+    df_device_close(device);
+    return value;
+}
+
+static void test_against_ref(void **state)
+{
+    (void)state;
+    for (enum loss loss = FOCAL; loss < ALL_LOSSES; loss++) {
+        float grad[ROWS * CLASSES] = { 0 }, expected[ROWS * CLASSES] = { 0 };
+        const double value = loss_on(df_test_device(), loss, grad);
+
+        assert_close(value, loss_on("ref", loss, expected), 1e-6, 0); /* sums in double, in another order: one float rounding */
+        for (size_t i = 0; i < ROWS * CLASSES; i++)
+            assert_close((double)grad[i], (double)expected[i], 1e-6, 1e-7);
+    }
 }
 
 /* A tape that does not record computes the same values. */
@@ -146,7 +208,7 @@ static void test_without_gradient(void **state)
     struct df_error err;
 
     (void)state;
-    assert_ok(df_device_open("cpu", &device, &err));
+    assert_ok(df_device_open(df_test_device(), &device, &err));
     df_tape *tape = df_tape_new(device, true), *still = df_tape_new(device, false);
     for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
         df_tensor *frozen = df_tensor_from(tape, shape, x);
@@ -164,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_precision),
+        cmocka_unit_test(test_against_ref),
         cmocka_unit_test(test_finite_and_repeatable),
         cmocka_unit_test(test_without_gradient),
     };

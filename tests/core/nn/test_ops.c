@@ -1,4 +1,4 @@
-/* Every op in float on `cpu` against `ref`, values and gradients; reductions of shapes that need many partials against plain sums;
+/* Every op in float on the tested device against `ref`, values and gradients; reductions of shapes that need many partials against plain sums;
  * what an op does with NaN and with ties. */
 #include <math.h>
 #include <stdlib.h>
@@ -53,24 +53,24 @@ static struct outcome run(const char *device_name, const struct op_case *op)
     return outcome;
 }
 
-static void test_cpu_against_ref(void **state)
+static void test_against_ref(void **state)
 {
     (void)state;
     for (size_t i = 0; i < OP_CASES; i++) {
-        struct outcome cpu = run("cpu", &op_cases[i]), ref = run("ref", &op_cases[i]);
+        struct outcome tested = run(df_test_device(), &op_cases[i]), ref = run("ref", &op_cases[i]);
 
         for (size_t k = 0; k < 6; k++) {
             double difference = 0, size = 0;
 
-            assert_int_equal(cpu.count[k], ref.count[k]);
-            for (size_t j = 0; j < cpu.count[k]; j++) {
-                difference += pow((double)cpu.value[k][j] - (double)ref.value[k][j], 2);
+            assert_int_equal(tested.count[k], ref.count[k]);
+            for (size_t j = 0; j < tested.count[k]; j++) {
+                difference += pow((double)tested.value[k][j] - (double)ref.value[k][j], 2);
                 size += pow((double)ref.value[k][j], 2);
             }
             /* sums of at most a few hundred floats: some units of 6e-8 */
             if (!(sqrt(difference) <= 1e-6 * (1e-3 + sqrt(size))))
-                fail_msg("%s, tensor %zu: cpu and ref differ by %g of %g", op_cases[i].name, k, sqrt(difference), sqrt(size));
-            free(cpu.value[k]);
+                fail_msg("%s, tensor %zu: the device and ref differ by %g of %g", op_cases[i].name, k, sqrt(difference), sqrt(size));
+            free(tested.value[k]);
             free(ref.value[k]);
         }
     }
@@ -82,7 +82,7 @@ static df_tape *tape;
 static int setup(void **state)
 {
     (void)state;
-    if (df_device_open("cpu", &device, NULL) != DF_OK)
+    if (df_device_open(df_test_device(), &device, NULL) != DF_OK)
         return -1;
     tape = df_tape_new(device, true);
     return 0;
@@ -218,7 +218,7 @@ static void test_weights_that_change(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpu_against_ref),      cmocka_unit_test(test_reductions),          cmocka_unit_test(test_ties_and_nan),
+        cmocka_unit_test(test_against_ref),          cmocka_unit_test(test_reductions),          cmocka_unit_test(test_ties_and_nan),
         cmocka_unit_test(test_standardise_constant), cmocka_unit_test(test_weights_that_change),
     };
 

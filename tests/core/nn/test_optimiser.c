@@ -30,7 +30,7 @@ static int setup(void **state)
     struct df_error err;
 
     (void)state;
-    assert_ok(df_device_open("cpu", &device, &err));
+    assert_ok(df_device_open(df_test_device(), &device, &err));
     assert_ok(df_json_read("tests/golden/optimiser.json", &golden, &err));
     parameters = df_parameters_new();
     df_parameters_add(parameters, "frozen", DF_VECTOR, (df_shape){ 1, 1, 1, 5 }, init, DF_RNG_INIT)->trainable = false;

@@ -11,7 +11,7 @@ static struct df_device *device;
 static int setup(void **state)
 {
     (void)state;
-    return df_device_open("cpu", &device, NULL) == DF_OK ? 0 : -1;
+    return df_device_open(df_test_device(), &device, NULL) == DF_OK ? 0 : -1;
 }
 
 static int teardown(void **state)

@@ -16,7 +16,7 @@ static const df_shape row = { 1, 1, 1, 3 };
 static int setup(void **state)
 {
     (void)state;
-    if (df_device_open("cpu", &device, NULL) != DF_OK)
+    if (df_device_open(df_test_device(), &device, NULL) != DF_OK)
         return -1;
     tape = df_tape_new(device, true);
     return 0;
@@ -258,7 +258,8 @@ static void test_steps_take_nothing(void **state)
 #if COUNT_HEAP
         assert_int_equal(heap_ours - ours_before, 0);
         library[step] = heap_others - others_before;
-        assert_int_equal(library[step], library[1]);
+        if (strcmp(df_test_device(), "cpu") == 0) /* what CUDA's libraries keep is theirs to know */
+            assert_int_equal(library[step], library[1]);
 #endif
         assert_int_equal(df_tape_bytes(tape), bytes);
         assert_true(loss[step] == loss[0]); /* the same step: the same bits */

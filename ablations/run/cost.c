@@ -1,0 +1,494 @@
+/* Counting a step. The networks are those of a run; their weights are not there, for counts do not depend on values. What does depend on the
+ * images a little is fixed: how many objects one has. */
+#include "ablations/run/cost.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/cache.h"
+#include "ablations/run/model.h"
+
+#define OBJECTS 7 /* as an image of COCO has, about */
+
+const char *const df_cost_part_names[DF_COST_PARTS] = {
+    [DF_COST_BODY] = "student: backbone and neck",
+    [DF_COST_HEADS] = "student: heads",
+    [DF_COST_LOSS] = "detector losses",
+    [DF_COST_BACKWARD] = "student: backward",
+    [DF_COST_TEACHER] = "teacher",
+    [DF_COST_DISTILL] = "distillers",
+    [DF_COST_DISTILL_BACKWARD] = "distillers: backward",
+    [DF_COST_UPDATE] = "optimiser",
+};
+
+/* ---- a batch that nobody photographed ---- */
+
+struct made {
+    struct df_batch batch;
+    struct df_ground_truth *truth;
+    struct df_box *box; /* [n][OBJECTS] */
+    int32_t label[OBJECTS];
+    size_t *index, *valid_h, *valid_w;
+    bool *flipped;
+    double *scale;
+};
+
+static struct df_box made_box(struct df_rng *rng, size_t height, size_t width)
+{
+    const double h = (double)height * df_rng_range(rng, 0.05, 0.6), w = (double)width * df_rng_range(rng, 0.05, 0.6);
+    const double y = df_rng_range(rng, 0, (double)height - h), x = df_rng_range(rng, 0, (double)width - w);
+
+    return (struct df_box){ (float)x, (float)y, (float)(x + w), (float)(y + h) };
+}
+
+/* look: whether anybody looks at the pixels. */
+static void made_init(struct made *made, size_t n, size_t height, size_t width, size_t classes, bool look)
+{
+    const size_t pixels = n * height * width * 3;
+    df_real *pixel = df_calloc(pixels, sizeof *pixel);
+    struct df_rng rng;
+
+    *made = (struct made){ .truth = df_calloc(n, sizeof *made->truth),
+                           .box = df_calloc(n * OBJECTS, sizeof *made->box),
+                           .index = df_calloc(n, sizeof *made->index),
+                           .valid_h = df_calloc(n, sizeof *made->valid_h),
+                           .valid_w = df_calloc(n, sizeof *made->valid_w),
+                           .flipped = df_calloc(n, sizeof *made->flipped),
+                           .scale = df_calloc(n, sizeof *made->scale) };
+    df_rng_init(&rng, 0, DF_RNG_SCENE, 0);
+    for (size_t i = 0; look && i < pixels; i++)
+        pixel[i] = (df_real)df_rng_range(&rng, -2, 2); /* as normalised pixels are */
+    for (size_t k = 0; k < OBJECTS; k++)
+        made->label[k] = (int32_t)(k % classes);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < OBJECTS; k++)
+            made->box[i * OBJECTS + k] = made_box(&rng, height, width);
+        made->truth[i] = (struct df_ground_truth){ OBJECTS, made->box + i * OBJECTS, made->label };
+        made->index[i] = i;
+        made->valid_h[i] = height;
+        made->valid_w[i] = width;
+        made->scale[i] = 1;
+    }
+    made->batch = (struct df_batch){ .n = n,
+                                     .height = height,
+                                     .width = width,
+                                     .pixels = pixel,
+                                     .truth = made->truth,
+                                     .index = made->index,
+                                     .flipped = made->flipped,
+                                     .valid_h = made->valid_h,
+                                     .valid_w = made->valid_w,
+                                     .scale_x = made->scale,
+                                     .scale_y = made->scale };
+}
+
+static void made_release(struct made *made)
+{
+    free(made->batch.pixels);
+    free(made->truth);
+    free(made->box);
+    free(made->index);
+    free(made->valid_h);
+    free(made->valid_w);
+    free(made->flipped);
+    free(made->scale);
+}
+
+/* Image i alone. */
+static struct df_batch made_one(const struct made *made, size_t i)
+{
+    struct df_batch one = made->batch;
+
+    one.n = 1;
+    one.pixels += i * one.height * one.width * 3;
+    one.truth += i;
+    one.index += i;
+    return one;
+}
+
+/* ---- the networks ---- */
+
+struct subject {
+    struct df_trainer trainer; /* without data: what a step needs of it */
+    struct df_model teacher;   /* device NULL: none needed */
+    df_tape *teacher_tape;
+    size_t height, width;
+    bool compute;
+};
+
+/* As df_model_create, on the device that counts. */
+static df_status create(const struct subject *s, const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
+{
+    struct df_model model = { 0 };
+
+    if (s->compute)
+        return df_model_create(cell, classes, out, err);
+    model.device = df_device_dry();
+    model.parameters = df_parameters_new();
+
+    const df_status status =
+        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+
+    if (status == DF_OK)
+        *out = model;
+    else
+        df_model_release(&model);
+    return status;
+}
+
+/* Weights that nobody looks at are not drawn. */
+static void build(const struct subject *s, const struct df_model *model, uint64_t seed, bool gradients)
+{
+    for (size_t i = 0; !s->compute && i < model->parameters->count; i++)
+        model->parameters->items[i]->init = (struct df_initialiser){ DF_INIT_ZERO, 0 };
+    df_parameters_build(model->parameters, model->device, seed, gradients);
+}
+
+/* The record of an image through a network. */
+static void look(const struct subject *s, const struct df_model *model, df_tape *tape, struct df_record_layout *out)
+{
+    struct df_detection_state state = { 0 };
+    struct made made;
+
+    made_init(&made, 1, s->height, s->width, model->detector->classes, s->compute);
+    df_tape_reset(tape);
+    model->detector->class->forward(model->detector, tape, &made.batch, false, false, &state);
+    df_record_layout_of(&state, s->trainer.cell->needs, out);
+    made_release(&made);
+}
+
+static df_status open_teacher(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
+{
+    struct df_cell storage;
+
+    DF_TRY(create(s, df_teacher_cell(cell, &storage), classes, &s->teacher, err));
+    build(s, &s->teacher, 0, false);
+    s->teacher.detector->class->fold(s->teacher.detector);
+    s->teacher_tape = df_tape_new(s->teacher.device, false);
+    return DF_OK;
+}
+
+/* The shapes of both networks, for the distillers; the student is a throw-away one. */
+static df_status layouts(struct subject *s, struct df_record_layout *student, struct df_record_layout *teacher, struct df_error *err)
+{
+    const struct df_cell *cell = s->trainer.cell;
+    struct df_model model;
+
+    look(s, &s->teacher, s->teacher_tape, teacher);
+    DF_TRY(create(s, cell, s->trainer.model.detector->classes, &model, err));
+    build(s, &model, 0, false);
+
+    df_tape *tape = df_tape_new(model.device, false);
+
+    look(s, &model, tape, student);
+    df_tape_free(tape);
+    df_model_release(&model);
+    return DF_OK;
+}
+
+static df_status open_subject(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
+{
+    struct df_record_layout student = { 0 }, teacher = { 0 };
+    struct df_trainer *trainer = &s->trainer;
+
+    trainer->cell = cell;
+    trainer->steps = trainer->steps_per_epoch = 1;
+    DF_TRY(create(s, cell, classes, &trainer->model, err));
+    trainer->own_parameters = trainer->model.parameters->count;
+    if (cell->needs) {
+        DF_TRY(open_teacher(s, cell, classes, err));
+        DF_TRY(layouts(s, &student, &teacher, err));
+    }
+    DF_TRY(df_trainer_add_distillers(trainer, &student, cell->needs ? &teacher : NULL, err));
+    build(s, &trainer->model, (uint64_t)cell->seed, true);
+    trainer->tape = df_tape_new(trainer->model.device, true);
+    return DF_OK;
+}
+
+static void close_subject(struct subject *s)
+{
+    df_tape_free(s->trainer.tape);
+    df_model_release(&s->trainer.model);
+    for (size_t i = 0; i < s->trainer.distillers; i++)
+        free(s->trainer.distiller[i].state);
+    df_tape_free(s->teacher_tape);
+    df_model_release(&s->teacher);
+}
+
+/* ---- counting ---- */
+
+static struct df_cost_amount plus(struct df_cost_amount a, double sign, struct df_cost_amount b)
+{
+    return (struct df_cost_amount){ a.flops + sign * b.flops, a.bytes + sign * b.bytes, a.copied + sign * b.copied };
+}
+
+static struct df_cost_amount times(double factor, struct df_cost_amount a)
+{
+    return (struct df_cost_amount){ factor * a.flops, factor * a.bytes, factor * a.copied };
+}
+
+/* What the device has done since it was last asked. The profile counts a copy on both sides. */
+static struct df_cost_amount taken(struct df_device *device)
+{
+    struct df_cost_amount sum = { 0 };
+
+    for (size_t i = 0; i < device->profile_count; i++) {
+        const struct df_profile_entry *entry = &device->profile[i];
+        const bool copy = strcmp(entry->name, "write") == 0 || strcmp(entry->name, "read") == 0;
+
+        sum.flops += entry->flops;
+        sum.bytes += copy ? entry->bytes / 2 : entry->bytes;
+        sum.copied += copy ? entry->bytes / 2 : 0;
+    }
+    df_device_profile(device, true);
+    return sum;
+}
+
+/* One pass over a batch, and what it took. */
+struct counts {
+    struct df_cost_amount part[DF_COST_PARTS];
+    double tape, teacher_tape;
+};
+
+static void count_body(struct subject *s, const struct made *made, struct counts *counts)
+{
+    const struct df_batch *batch = &made->batch;
+    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
+    df_tape *tape = s->trainer.tape;
+
+    df_tape_reset(tape);
+    (void)taken(df_tape_device(tape));
+    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
+
+    df_network_forward(s->trainer.model.detector->network, tape, x, true, stage, level);
+    counts->part[DF_COST_BODY] = taken(df_tape_device(tape));
+}
+
+/* The plain student: forward, losses. */
+static df_tensor *plain_loss(struct subject *s, const struct made *made, struct df_detection_state *state, struct counts *counts)
+{
+    struct df_trainer *trainer = &s->trainer;
+    struct df_detector *detector = trainer->model.detector;
+
+    df_tape_reset(trainer->tape);
+    trainer->terms.count = 0;
+    detector->class->forward(detector, trainer->tape, &made->batch, true, true, state);
+    counts->part[DF_COST_HEADS] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BODY]);
+
+    df_tensor *loss = detector->class->loss(detector, trainer->tape, state, &trainer->terms);
+
+    counts->part[DF_COST_LOSS] = taken(trainer->model.device);
+    return loss;
+}
+
+static void count_plain(struct subject *s, const struct made *made, struct counts *counts)
+{
+    struct df_detection_state state = { 0 };
+    df_tensor *loss = plain_loss(s, made, &state, counts);
+
+    df_backward(s->trainer.tape, loss);
+    counts->part[DF_COST_BACKWARD] = taken(s->trainer.model.device);
+    counts->tape = (double)df_tape_used(s->trainer.tape);
+}
+
+/* The teacher's records of all images, image by image. */
+static void count_teacher(struct subject *s, const struct made *made, struct df_record_layout *layout, void ***records,
+                          struct counts *counts)
+{
+    struct df_detector *detector = s->teacher.detector;
+
+    *records = df_calloc(made->batch.n, sizeof **records);
+    (void)taken(s->teacher.device);
+    for (size_t i = 0; i < made->batch.n; i++) {
+        const struct df_batch one = made_one(made, i);
+        struct df_detection_state state = { 0 };
+
+        df_tape_reset(s->teacher_tape);
+        detector->class->forward(detector, s->teacher_tape, &one, false, false, &state);
+        if (i == 0)
+            df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), layout);
+        (*records)[i] = df_malloc(layout->bytes + 1);
+        (void)df_record_take(layout, &state, s->teacher.device, (*records)[i]); /* all images have one canvas */
+    }
+    counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
+    counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
+}
+
+static void count_distilled(struct subject *s, const struct made *made, struct df_record_layout *layout, struct counts *counts)
+{
+    struct df_trainer *trainer = &s->trainer;
+    const unsigned needs = trainer->cell->needs;
+    struct df_detection_state state = { 0 }, teacher = { 0 };
+    double neck_std[DF_LEVELS];
+    void **records = NULL;
+
+    for (size_t l = 0; l < DF_LEVELS; l++)
+        neck_std[l] = 1;
+    if (needs)
+        count_teacher(s, made, layout, &records, counts);
+
+    df_tensor *loss = plain_loss(s, made, &state, counts);
+
+    if (needs)
+        df_record_state(layout, df_teacher_given_needs(trainer->cell), (const void *const *)records, &state, neck_std, trainer->tape,
+                        &teacher);
+    if (needs & DF_NEEDS_ROI_HEAD)
+        teacher.detector = s->teacher.detector;
+    loss = df_trainer_distill(trainer, &state, &teacher, loss);
+    counts->part[DF_COST_DISTILL] = taken(trainer->model.device);
+    df_backward(trainer->tape, loss);
+    counts->part[DF_COST_DISTILL_BACKWARD] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BACKWARD]);
+    counts->tape = (double)df_tape_used(trainer->tape);
+    for (size_t i = 0; records && i < made->batch.n; i++)
+        free(records[i]);
+    free(records);
+}
+
+static void count_pass(struct subject *s, size_t n, struct df_record_layout *layout, struct counts *counts)
+{
+    struct made made;
+
+    *counts = (struct counts){ 0 };
+    made_init(&made, n, s->height, s->width, s->trainer.model.detector->classes, s->compute);
+    count_body(s, &made, counts);
+    count_plain(s, &made, counts);
+    if (s->trainer.distillers)
+        count_distilled(s, &made, layout, counts);
+    made_release(&made);
+}
+
+/* Not scaled by anything; last, for made-up gradients make no good weights. */
+static struct df_cost_amount count_update(struct subject *s)
+{
+    struct df_parameters *parameters = s->trainer.model.parameters;
+
+    (void)taken(s->trainer.model.device);
+    df_parameters_zero_grad(parameters);
+    (void)df_gradient_norm(parameters);
+    df_optimiser_step(parameters, &s->trainer.cell->schedule, 0, 1, 1);
+    return taken(s->trainer.model.device);
+}
+
+static struct df_cost_amount not_negative(struct df_cost_amount a)
+{
+    return (struct df_cost_amount){ fmax(0, a.flops), fmax(0, a.bytes), fmax(0, a.copied) };
+}
+
+/* step = 2 f(1) - f(2), image = f(1) - step */
+static void tell_apart(const struct counts *one, const struct counts *two, struct df_cost *out)
+{
+    for (int p = 0; p < DF_COST_PARTS; p++) {
+        out->step[p] = not_negative(plus(times(2, one->part[p]), -1, two->part[p]));
+        out->image[p] = plus(one->part[p], -1, out->step[p]);
+    }
+    out->tape_step = fmax(0, 2 * one->tape - two->tape);
+    out->tape_image = one->tape - out->tape_step;
+    out->teacher_tape = one->teacher_tape;
+}
+
+static double held_bytes(const struct df_parameters *parameters)
+{
+    const double vectors = 1 + (parameters->grad ? 1 : 0) + (parameters->moment1 ? 1 : 0) + (parameters->moment2 ? 1 : 0);
+
+    return ((double)parameters->values * vectors + (double)parameters->buffers) * (double)sizeof(df_real);
+}
+
+static size_t count_values(const struct df_parameters *parameters, size_t from, size_t to)
+{
+    size_t sum = 0;
+
+    for (size_t i = from; i < to; i++)
+        sum += parameters->items[i]->buffer ? 0 : df_count(parameters->items[i]->shape);
+    return sum;
+}
+
+static void note_sizes(const struct subject *s, struct df_cost *out)
+{
+    const struct df_parameters *own = s->trainer.model.parameters, *teacher = s->teacher.parameters;
+
+    out->parameters = count_values(own, 0, s->trainer.own_parameters);
+    out->adaptation = count_values(own, s->trainer.own_parameters, own->count);
+    out->held = held_bytes(own);
+    if (!teacher)
+        return;
+    out->teacher_parameters = count_values(teacher, 0, teacher->count);
+    out->teacher_held = held_bytes(teacher);
+}
+
+df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, bool compute, struct df_cost *out,
+                        struct df_error *err)
+{
+    struct subject *s = df_calloc(1, sizeof *s);
+    struct df_cost cost = { .height = height, .width = width, .classes = classes };
+    struct counts one, two;
+
+    s->height = height;
+    s->width = width;
+    s->compute = compute;
+
+    const df_status status = open_subject(s, cell, classes, err);
+
+    if (status == DF_OK) {
+        count_pass(s, 1, &cost.record, &one);
+        count_pass(s, 2, &cost.record, &two);
+        tell_apart(&one, &two, &cost);
+        cost.step[DF_COST_UPDATE] = count_update(s);
+        note_sizes(s, &cost);
+        *out = cost;
+    }
+    close_subject(s);
+    free(s);
+    return status;
+}
+
+/* ---- what follows from the counts ---- */
+
+struct df_cost_amount df_cost_part(const struct df_cost *cost, enum df_cost_part part, size_t batch)
+{
+    return plus(cost->step[part], (double)batch, cost->image[part]);
+}
+
+double df_cost_seconds(struct df_cost_amount amount, struct df_cost_machine machine)
+{
+    return fmax(amount.flops / machine.flops, amount.bytes / machine.bandwidth);
+}
+
+double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_cost_machine machine, bool cached)
+{
+    double seconds = 0;
+
+    for (int p = 0; p < DF_COST_PARTS; p++)
+        if (!cached || p != DF_COST_TEACHER)
+            seconds += df_cost_seconds(df_cost_part(cost, (enum df_cost_part)p, batch), machine);
+    return seconds;
+}
+
+double df_cost_memory(const struct df_cost *cost, size_t batch)
+{
+    return cost->tape_step + (double)batch * cost->tape_image + cost->held + cost->teacher_tape + cost->teacher_held;
+}
+
+size_t df_cost_largest_batch(const struct df_cost *cost, double bytes)
+{
+    const double room = bytes - df_cost_memory(cost, 0);
+
+    return room > 0 ? (size_t)(room / cost->tape_image) : 0;
+}
+
+size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit)
+{
+    size_t low = 0, high = 1;
+
+    while ((double)df_cache_bytes(&cost->record, high * copies) <= limit && high < (size_t)1 << 40)
+        low = high, high *= 2;
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+
+        if ((double)df_cache_bytes(&cost->record, middle * copies) <= limit)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}

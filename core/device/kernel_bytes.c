@@ -1,0 +1,123 @@
+/* The memory traffic of a kernel by what its arguments say: every operand once, as a perfect implementation would move it. What is skipped
+ * because of the values (rows that a mask leaves out) is counted as if it were not. One line per kernel: BYTES(name, elements, partials)
+ * where n is the launch's index count, elements count df_reals and partials doubles. */
+#include "core/device/backend.h"
+
+#define BYTES(name, elements, partials)                                                                                                    \
+    static double bytes_##name(double n, const struct df_##name##_args *a)                                                                 \
+    {                                                                                                                                      \
+        (void)n;                                                                                                                           \
+        (void)a;                                                                                                                           \
+        return (double)(elements) * (double)sizeof(df_real) + (double)(partials) * (double)sizeof(double);                                 \
+    }
+
+static double count(df_shape shape) { return (double)df_count(shape); }
+static double product(size_t a, size_t b) { return (double)a * (double)b; }
+static double once_more(bool add) { return add ? 2 : 1; }            /* an output that is read before it is written */
+static double present(const void *memory) { return memory ? 1 : 0; } /* an operand that may be missing */
+
+/* Operands that are not df_real: labels, masks, indices. */
+static double bytes_as_reals(double bytes) { return bytes / (double)sizeof(df_real); }
+static double labels(double rows) { return bytes_as_reals(rows * (double)sizeof(int32_t)); }
+
+/* ---- per element ---- */
+
+BYTES(fill, n, 0)
+BYTES(scale, n *(1 + once_more(a->add)), 0)
+BYTES(scale_by, n *(1 + once_more(a->add)), 0)
+BYTES(relu, 2 * n, 0)
+BYTES(sigmoid, 2 * n, 0)
+BYTES(exp, 2 * n, 0)
+BYTES(log, 2 * n, 0)
+BYTES(sqrt, 2 * n, 0)
+BYTES(relu_backward, n *(2 + once_more(a->add)), 0)
+BYTES(sigmoid_backward, n *(2 + once_more(a->add)), 0)
+BYTES(exp_backward, n *(2 + once_more(a->add)), 0)
+BYTES(log_backward, n *(2 + once_more(a->add)), 0)
+BYTES(sqrt_backward, n *(2 + once_more(a->add)), 0)
+BYTES(add_relu, 3 * n, 0)
+BYTES(add_relu_backward, n *(2 + once_more(a->add_a) + once_more(a->add_b)), 0)
+
+/* The elements of an operand that is walked with these steps; of a long row that was cut into rows the last may be short. */
+static double walked(const struct df_binary_args *a, const size_t step[4])
+{
+    double elements = step[3] ? (double)a->row : 1;
+
+    for (int k = 0; k < 3; k++)
+        elements *= step[k] ? (double)a->size[k] : 1;
+    return elements < (double)a->total ? elements : (double)a->total;
+}
+static double second(const struct df_binary_args *a) { return a->op == DF_BINARY_FIRST ? 0 : walked(a, a->step_b); }
+BYTES(binary, (double)a->total *once_more(a->add) + walked(a, a->step_a) + second(a), 0)
+BYTES(copy_rows, 2 * n * (double)a->row, 0)
+BYTES(add_rows, 3 * n * (double)a->row, 0)
+
+/* ---- reductions, normalisation ---- */
+
+BYTES(reduce_runs, product(a->keep[0], a->keep[1]) * product(a->outer, a->run), n)
+BYTES(reduce_rows, n / (double)a->chunks * product(a->size[0], a->size[1]) * (double)a->width, n *(double)a->width)
+BYTES(reduce_final, n *once_more(a->add), n *(double)a->count)
+BYTES(max, count(a->shape) + n + bytes_as_reals(n * 4), 0)
+BYTES(max_backward, 3 * n + bytes_as_reals(n * 4), 0)
+BYTES(inv_std, 2 * n, 0)
+BYTES(channel_sums, (1 + present(a->v)) * product(a->rows, a->channels), ((1 + present(a->v)) * n + a->square) * (double)a->channels)
+BYTES(standardise_stats, 0, n *(double)(a->chunks + 1))
+BYTES(standardise, 2 * n * (double)a->channels, 2 * a->channels)
+BYTES(standardise_backward, n *(double)a->channels *(2 + once_more(a->add)), 3 * a->channels)
+
+/* ---- resampling, softmax ---- */
+
+BYTES(nearest, count(a->from) + count(a->to) * (1 + present(a->fine)), 0)
+BYTES(nearest_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
+BYTES(bilinear, count(a->from) + count(a->to), 0)
+BYTES(bilinear_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
+BYTES(adaptive, count(a->from) + count(a->to), 0)
+BYTES(adaptive_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
+BYTES(softmax, 2 * n * (double)a->channels, 0)
+BYTES(softmax_backward, n *(double)a->channels *(2 + once_more(a->add)), 0)
+
+/* ---- losses: the slopes d are written where the tape asks for them ---- */
+
+BYTES(loss_total, 1, a->count)
+BYTES(loss_spread, (double)a->count *(1 + once_more(!a->fresh)), 0)
+BYTES(sigmoid_focal, (double)a->count *(1 + present(a->d)) + labels((double)a->count / (double)a->classes), n)
+BYTES(bce_logits, (double)a->count *(2 + present(a->w) + present(a->d)), n)
+BYTES(sigmoid_kl, (double)a->count *(2 + present(a->d)) + bytes_as_reals((double)a->count / (double)a->classes), n)
+BYTES(cross_entropy, n *(double)a->classes *(1 + present(a->d)) + labels(n), n)
+BYTES(softmax_kl, n *(double)a->classes *(2 + present(a->d)) + bytes_as_reals(n), n)
+BYTES(smooth_l1, n *(double)a->width *(2 + present(a->d)) + bytes_as_reals(n), n)
+BYTES(masked_mse, n *(double)(2 * a->channels + 1), n)
+BYTES(masked_mse_group, n *(double)a->pixels, n *(double)(a->pixels + 2))
+BYTES(masked_mse_backward, n *((double)a->channels *(2 + once_more(!a->fresh)) + 1), 0)
+
+/* ---- optimisers ---- */
+
+BYTES(optim_squares, a->count, n)
+BYTES(optim_sum, 0, a->count + 1)
+BYTES(optim_sgd, 5 * a->count, 0)
+BYTES(optim_adamw, 7 * a->count, 0)
+
+/* ---- RoIAlign ---- */
+
+/* One map pixel per sample (a grid of 2 where it depends on the box), and the result. */
+static double samples(size_t sampling) { return sampling ? product(sampling, sampling) : 4; }
+BYTES(roi_align, n *(double)(a->size * a->size * a->channels) * (1 + samples(a->sampling)), 0)
+/* The launches for the levels of a pyramid share dy: it is counted with the first. */
+static double shared_dy(const struct df_roi_align_backward_args *a)
+{
+    return a->this_level ? 0 : (double)(a->rois * a->size * a->size * a->channels);
+}
+BYTES(roi_align_backward, n *(double)(a->width * a->channels) * once_more(a->add) + shared_dy(a), 0)
+
+double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
+{
+    switch (kernel) {
+#define CASE(ENUM, name)                                                                                                                   \
+    case DF_K_##ENUM:                                                                                                                      \
+        return bytes_##name((double)n, args);
+        DF_KERNELS(CASE)
+    case DF_KERNEL_COUNT:
+        break;
+    }
+    return 0;
+}

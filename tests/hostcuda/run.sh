@@ -1,0 +1,91 @@
+#!/bin/sh
+# The GPU device on its double: planted faults, the conformance tests on 'cuda', what it says when there is no driver or no memory, and two
+# short trainings with DeFeat whose losses must follow the CPU's and whose bits must not depend on the order of threads. The argument is the build folder; needs `make hostcuda` before. Ends with one line of totals; exit 1 if
+# anything failed.
+build=$1
+passed=0 failed=0 skipped=0
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT INT TERM
+
+count() { grep -c "$1" "$work/log"; }
+# report STATUS NAME: counts the test whose output is in $work/log
+report() {
+    if [ "$1" = 0 ]; then
+        printf '  ok    %s\n' "$2"
+    else
+        failed=$((failed + 1))
+        printf '  FAIL  %s (exit %d)\n' "$2" "$1"
+        grep -v '^\[ RUN\|^\[       OK' "$work/log" | sed 's/^/      /' | tail -n 40
+    fi
+}
+
+for test in "$build"/hostcuda/test_double "$build"/hostcuda/tests/core/*/test_*; do
+    case $test in *.o | *.d) continue ;; esac
+    DEFEAT_TEST_DEVICE=cuda "$test" >"$work/log" 2>&1
+    status=$?
+    report $status "${test#"$build"/}"
+    passed=$((passed + $(count '^\[       OK \]')))
+    [ $status = 0 ] && skipped=$((skipped + $(count '^\[ RUN') - $(count '^\[       OK \]')))
+done
+
+# says TEXT COMMAND...: the command fails with this text
+says() {
+    text=$1
+    shift
+    "$@" >"$work/log" 2>&1 && echo "this went well: $*" >>"$work/log"
+    grep -qF "$text" "$work/log"
+    status=$?
+    report $status "says: $text"
+    [ $status = 0 ] && passed=$((passed + 1))
+}
+defeat=$build/hostcuda/defeat spec=tests/hostcuda/retinanet.json
+says "device 'cuda' cannot be used: CUDA driver version is insufficient" env HOSTCUDA_DEVICES=none "$defeat" status $spec --device cuda
+says "device 'cuda' cannot be used: no CUDA-capable device is detected" env HOSTCUDA_DEVICES=0 "$defeat" status $spec --device cuda
+says "there is no device 'cuda:3': this machine has 1 GPU" "$defeat" status $spec --device cuda:3
+says "out of memory on device 'cuda:0': asked for 32.0 MiB, free 28.6 MiB of 28.6 MiB" \
+    env HOSTCUDA_MEMORY=30000000 "$defeat" run $spec --cell 0 --device cuda --out "$work/none"
+for call in cudaMallocHost cudaMemcpyAsync cudaEventRecord cublasSgemm cudaLaunchKernelEx cudnnCreate; do
+    says "' to $call(" env HOSTCUDA_FAIL=$call DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv"
+done
+# an algorithm that turns out not to run makes way for the next
+HOSTCUDA_FAIL=cudnnConvolutionForward DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv" >"$work/log" 2>&1
+report $? "the first algorithm of a convolution fails"
+
+# Every loss of the curve, and each of its terms, within 1e-3 of the CPU's (relative; terms below 1e-3 of the loss: of the loss). The two runs
+# compute the same sums in other orders; after a few steps of a few hundred thousand operations that is far below 1e-3.
+compare='
+    BEGIN { FS = "," }
+    FNR == 1 { for (i = 1; i <= NF; i++) if ($i == "loss") loss = i; else if ($i == "terms") terms = i; file++; next }
+    { line[file, FNR] = $loss ";" $terms; rows[file] = FNR }
+    END {
+        if (rows[1] < 6 || rows[1] != rows[2]) { printf "%d and %d points of the curves\n", rows[1] - 1, rows[2] - 1; exit 1 }
+        for (r = 2; r <= rows[1]; r++) {
+            n = split(line[1, r], cpu, ";"); split(line[2, r], gpu, ";")
+            for (k = 1; k <= n; k++) {
+                a = cpu[k]; b = gpu[k]; sub(/.*=/, "", a); sub(/.*=/, "", b)
+                size = a < 0 ? -a : a; if (k == 1) total = size; if (size < total / 1000) size = total / 1000
+                off = (a > b ? a - b : b - a) / size; if (off > worst) worst = off
+                if (b !~ /^-?[0-9]/ || off > 1e-3) { printf "point %d: cpu %s, cuda %s\n", r - 1, cpu[k], gpu[k]; bad = 1 }
+            }
+        }
+        printf "%d points, largest difference %.1e\n", rows[1] - 1, worst
+        exit bad
+    }'
+for kind in retinanet faster_rcnn; do
+    file=tests/hostcuda/$kind.json
+    {
+        "$build/defeat" sweep $file --jobs 1 --out "$work/cpu" &&
+            "$build/hostcuda/defeat" sweep $file --device cuda --jobs 1 --out "$work/cuda" &&
+            awk "$compare" "$work/cpu/double-$kind/curves.csv" "$work/cuda/double-$kind/curves.csv"
+    } >"$work/log" 2>&1
+    status=$?
+    report $status "training: $kind ($(tail -n 1 "$work/log"))"
+    [ $status = 0 ] && passed=$((passed + 1))
+done
+HOSTCUDA_BACKWARDS=1 "$defeat" sweep $spec --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&
+    cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors >>"$work/log" 2>&1
+status=$?
+report $status "training: the same bits with blocks and threads the other way round"
+[ $status = 0 ] && passed=$((passed + 1))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

@@ -1,0 +1,712 @@
+/* The double itself: what it computes, and that each planted fault ends a child process with its message. Prints cmocka's lines. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "cublas_v2.h"
+#include "cudnn.h"
+
+#if defined(__SANITIZE_THREAD__) /* the compiler's hooks are in: accesses of kernels are seen */
+#define HOOKS true
+#else
+#define HOOKS false
+#endif
+enum { FAULT = 86, N = 1000 };
+
+static void ok(int status, int line)
+{
+    if (status == 0)
+        return;
+    fprintf(stderr, "line %d: status %d\n", line, status);
+    exit(1);
+}
+#define OK(call) ok(int(call), __LINE__)
+#define CHECK(condition)                                                                                                                   \
+    do {                                                                                                                                   \
+        if (!(condition)) {                                                                                                                \
+            fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition);                                                                \
+            exit(1);                                                                                                                       \
+        }                                                                                                                                  \
+    } while (0)
+
+/* ---- kernels ---- */
+
+struct scale_args {
+    const float *x;
+    float *y;
+    float factor;
+    int n, stride;
+};
+__global__ void scale(const __grid_constant__ scale_args a)
+{
+    const int i = int(blockIdx.x * blockDim.x + threadIdx.x);
+
+    if (i < a.n)
+        a.y[i * a.stride] = a.factor * a.x[i];
+}
+
+/* Sums 64 values a block, by halves. barriers = false leaves out the waiting. */
+__global__ void block_sum(const float *x, double *sum, bool barriers)
+{
+    __shared__ double part[64];
+    const unsigned t = threadIdx.x;
+
+    part[t] = double(x[blockIdx.x * 64 + t]);
+    for (unsigned half = 32; half; half /= 2) {
+        if (barriers)
+            __syncthreads();
+        if (t < half)
+            part[t] += part[t + half];
+    }
+    if (t == 0)
+        sum[blockIdx.x] = part[0];
+}
+
+__global__ void half_waits(float *y)
+{
+    if (threadIdx.x < 32)
+        __syncthreads();
+    y[threadIdx.x] = 1;
+}
+
+__global__ void all_write(float *y, int *last)
+{
+    y[threadIdx.x] = 1;
+    *last = int(threadIdx.x);
+}
+
+__global__ void read_neighbour(float *y) { y[threadIdx.x] = y[threadIdx.x + 1]; }
+
+/* ---- a device ---- */
+
+struct Device {
+    cudaStream_t stream;
+    float *x, *y, *pinned;
+
+    Device()
+    {
+        OK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        OK(cudaMalloc(&x, N * sizeof *x));
+        OK(cudaMalloc(&y, N * sizeof *y));
+        OK(cudaMallocHost(&pinned, N * sizeof *pinned));
+        for (int i = 0; i < N; i++)
+            pinned[i] = float(i % 17) - 3;
+        write(x, N);
+    }
+    void write(float *to, size_t n)
+    {
+        OK(cudaMemcpyAsync(to, pinned, n * sizeof *to, cudaMemcpyHostToDevice, stream));
+        OK(cudaStreamSynchronize(stream));
+    }
+    void read(const void *from, size_t bytes) { OK(cudaMemcpyAsync(pinned, from, bytes, cudaMemcpyDeviceToHost, stream)); }
+    template <typename... P, typename... A> void launch(unsigned blocks, unsigned threads, void (*kernel)(P...), A... args)
+    {
+        cudaLaunchConfig_t config = {};
+
+        config.gridDim = dim3(blocks);
+        config.blockDim = dim3(threads);
+        config.stream = stream;
+        OK(cudaLaunchKernelEx(&config, kernel, args...));
+    }
+    void run_scale(const float *from, float *to, int n = N, int stride = 1)
+    {
+        launch(8, 128, scale, scale_args{ from, to, 2, n, stride });
+        sync();
+    }
+    void sync() { OK(cudaStreamSynchronize(stream)); }
+    void close()
+    {
+        OK(cudaFree(x));
+        OK(cudaFree(y));
+        OK(cudaFreeHost(pinned));
+        OK(cudaStreamDestroy(stream));
+    }
+};
+
+/* x [2,5,6,3], 4 filters 3 x 2, strides 2 1, padding 1 0: y [2,3,5,4] */
+struct Conv {
+    enum { X = 2 * 5 * 6 * 3, W = 4 * 3 * 2 * 3, Y = 2 * 3 * 5 * 4 };
+    cudnnHandle_t handle;
+    cudnnTensorDescriptor_t x, y;
+    cudnnFilterDescriptor_t w;
+    cudnnConvolutionDescriptor_t conv;
+    size_t bytes;
+    void *workspace;
+    cudnnConvolutionFwdAlgo_t algo = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
+
+    explicit Conv(Device &device)
+    {
+        OK(cudnnCreate(&handle));
+        OK(cudnnSetStream(handle, device.stream));
+        OK(cudnnCreateTensorDescriptor(&x));
+        OK(cudnnCreateTensorDescriptor(&y));
+        OK(cudnnCreateFilterDescriptor(&w));
+        OK(cudnnCreateConvolutionDescriptor(&conv));
+        OK(cudnnSetTensor4dDescriptor(x, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 2, 3, 5, 6));
+        OK(cudnnSetTensor4dDescriptor(y, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 2, 4, 3, 5));
+        OK(cudnnSetFilter4dDescriptor(w, CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, 4, 3, 3, 2));
+        OK(cudnnSetConvolution2dDescriptor(conv, 1, 0, 2, 1, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
+        OK(cudnnSetConvolutionMathType(conv, CUDNN_FMA_MATH));
+        OK(cudnnGetConvolutionForwardWorkspaceSize(handle, x, w, conv, y, algo, &bytes));
+        OK(cudaMalloc(&workspace, bytes));
+    }
+    void forward(const float *xs, const float *ws, float *ys)
+    {
+        const float one = 1, zero = 0;
+
+        OK(cudnnConvolutionForward(handle, &one, x, xs, w, ws, conv, algo, workspace, bytes, &zero, y, ys));
+    }
+    void close()
+    {
+        OK(cudaFree(workspace));
+        OK(cudnnDestroyTensorDescriptor(x));
+        OK(cudnnDestroyTensorDescriptor(y));
+        OK(cudnnDestroyFilterDescriptor(w));
+        OK(cudnnDestroyConvolutionDescriptor(conv));
+        OK(cudnnDestroy(handle));
+    }
+};
+
+/* ---- what it computes ---- */
+
+static void runs_kernels()
+{
+    Device d;
+    double *sums = reinterpret_cast<double *>(d.pinned);
+
+    d.launch(8, 128, scale, scale_args{ d.x, d.y, 2, N, 1 });
+    d.read(d.y, N * sizeof(float));
+    d.sync();
+    for (int i = 0; i < N; i++)
+        CHECK(d.pinned[i] == 2 * (float(i % 17) - 3));
+    d.launch(15, 64, block_sum, d.x, reinterpret_cast<double *>(d.y), true);
+    d.read(d.y, 15 * sizeof(double));
+    d.sync();
+    for (int b = 0; b < 15; b++) {
+        double expected = 0;
+
+        for (int i = 64 * b; i < 64 * b + 64; i++)
+            expected += i % 17 - 3;
+        CHECK(sums[b] == expected);
+    }
+    d.close();
+}
+
+/* Nothing runs before something waits for it: the launch still sees the value that a copy queued before it brings. */
+static void queues()
+{
+    Device d;
+    cudaEvent_t event;
+    float before = 0;
+
+    OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
+    OK(cudaMemsetAsync(d.y, 0, N * sizeof(float), d.stream));
+    d.sync();
+    d.launch(8, 128, scale, scale_args{ d.x, d.y, 2, N, 1 });
+    OK(cudaEventRecord(event, d.stream));
+    CHECK(cudaEventQuery(event) == cudaErrorNotReady);
+    OK(cudaEventSynchronize(event));
+    OK(cudaEventQuery(event));
+    OK(cudaMemcpy(&before, d.y + 1, sizeof before, cudaMemcpyDeviceToHost));
+    CHECK(before == -4);
+    OK(cudaEventDestroy(event));
+    d.close();
+}
+
+static float pattern(int i, int k) { return float((i * k) % 23 - 11) / 8; } /* sums of products are exact */
+
+/* cuDNN and cuBLAS against loops that are written the other way round */
+static void multiplies()
+{
+    Device d;
+    Conv c(d);
+    float x[Conv::X], w[Conv::W], *xs, *ws, *ys;
+
+    for (int i = 0; i < Conv::X; i++)
+        x[i] = pattern(i, 5);
+    for (int i = 0; i < Conv::W; i++)
+        w[i] = pattern(i, 7);
+    OK(cudaMalloc(&xs, sizeof x));
+    OK(cudaMalloc(&ws, sizeof w));
+    OK(cudaMalloc(&ys, Conv::Y * sizeof(float)));
+    OK(cudaMemcpy(xs, x, sizeof x, cudaMemcpyHostToDevice));
+    OK(cudaMemcpy(ws, w, sizeof w, cudaMemcpyHostToDevice));
+    c.forward(xs, ws, ys);
+    d.read(ys, Conv::Y * sizeof(float));
+    d.sync();
+    for (int n = 0, at = 0; n < 2; n++)
+        for (int i = 0; i < 3; i++)
+            for (int j = 0; j < 5; j++)
+                for (int f = 0; f < 4; f++, at++) {
+                    float sum = 0;
+
+                    for (int ch = 0; ch < 3; ch++)
+                        for (int a = 0; a < 3; a++)
+                            for (int b = 0; b < 2; b++)
+                                if (2 * i + a >= 1 && 2 * i + a <= 5)
+                                    sum += x[((n * 5 + 2 * i + a - 1) * 6 + j + b) * 3 + ch] * w[((f * 3 + a) * 2 + b) * 3 + ch];
+                    CHECK(d.pinned[at] == sum);
+                }
+
+    /* C [3,4] = 2 A^T [3,5] B [5,4] + 1, leading dimensions beyond the columns */
+    cublasHandle_t blas;
+    const float two = 2, one = 1;
+
+    OK(cublasCreate(&blas));
+    OK(cublasSetStream(blas, d.stream));
+    for (int i = 0; i < Conv::Y; i++)
+        d.pinned[i] = 1;
+    OK(cudaMemcpyAsync(ys, d.pinned, Conv::Y * sizeof(float), cudaMemcpyHostToDevice, d.stream));
+    OK(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, 3, 4, 5, &two, xs, 6, ws, 7, &one, ys, 8));
+    d.sync();
+    d.read(ys, Conv::Y * sizeof(float));
+    d.sync();
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 8; i++) {
+            float sum = 0;
+
+            for (int p = 0; p < 5; p++)
+                sum += x[i * 6 + p] * w[j * 7 + p];
+            CHECK(d.pinned[j * 8 + i] == (i < 3 ? 2 * sum + 1 : 1));
+        }
+    OK(cublasDestroy(blas));
+    OK(cudaFree(xs));
+    OK(cudaFree(ws));
+    OK(cudaFree(ys));
+    c.close();
+    d.close();
+}
+
+/* The default math of a convolution is TF32, and an algorithm may differ from run to run: both show in the numbers. */
+static void is_inexact_when_asked()
+{
+    Device d;
+    Conv c(d);
+    float first[Conv::X];
+    const float one = 1, zero = 0;
+    const auto backward = [&](cudnnConvolutionBwdDataAlgo_t algo) {
+        OK(cudnnConvolutionBackwardData(c.handle, &one, c.w, d.x + 200, c.y, d.x, c.conv, algo, c.workspace, c.bytes, &zero, c.x, d.y));
+        d.read(d.y, sizeof first);
+        d.sync();
+    };
+
+    for (int i = 0; i < N; i++)
+        d.pinned[i] = 1 + float(i) / 8192; /* more than 10 bits */
+    d.write(d.x, N);
+    backward(CUDNN_CONVOLUTION_BWD_DATA_ALGO_1);
+    memcpy(first, d.pinned, sizeof first);
+    backward(CUDNN_CONVOLUTION_BWD_DATA_ALGO_1);
+    CHECK(memcmp(first, d.pinned, sizeof first) == 0);
+    backward(CUDNN_CONVOLUTION_BWD_DATA_ALGO_0);
+    CHECK(memcmp(first, d.pinned, sizeof first) != 0);
+    OK(cudnnSetConvolutionMathType(c.conv, CUDNN_DEFAULT_MATH));
+    backward(CUDNN_CONVOLUTION_BWD_DATA_ALGO_1);
+    CHECK(memcmp(first, d.pinned, sizeof first) != 0);
+    c.close();
+    d.close();
+}
+
+static void has_limits()
+{
+    void *memory = NULL;
+    size_t free_bytes = 0, total = 0;
+    int count = 0;
+
+    setenv("HOSTCUDA_MEMORY", "1000000", 1);
+    setenv("HOSTCUDA_DEVICES", "none", 1);
+    OK(cudaMalloc(&memory, 600000));
+    OK(cudaMemGetInfo(&free_bytes, &total));
+    CHECK(free_bytes == 400000 && total == 1000000);
+    void *more = memory;
+    CHECK(cudaMalloc(&more, 400001) == cudaErrorMemoryAllocation && !more);
+    OK(cudaFree(memory));
+    CHECK(cudaGetDeviceCount(&count) == cudaErrorInsufficientDriver && count == 0);
+}
+
+/* ---- planted faults ---- */
+
+static void host_pointer_in_kernel()
+{
+    Device d;
+    static float host[N];
+
+    d.run_scale(host, d.y);
+}
+
+static void host_pointer_in_library()
+{
+    Device d;
+    Conv c(d);
+    static float host[Conv::X];
+
+    c.forward(host, d.x, d.y);
+}
+
+static void null_pointer_in_library()
+{
+    Device d;
+    Conv c(d);
+
+    c.forward(d.x, NULL, d.y);
+}
+
+static void freed_pointer()
+{
+    Device d;
+
+    OK(cudaFree(d.x));
+    d.run_scale(d.x, d.y);
+}
+
+static void freed_twice()
+{
+    Device d;
+
+    OK(cudaFree(d.x));
+    OK(cudaFree(d.x));
+}
+
+static void wrong_stride()
+{
+    Device d;
+
+    d.run_scale(d.x, d.y, N / 2, 3);
+}
+
+static void device_pointer_on_host()
+{
+    Device d;
+
+    printf("%g\n", double(d.x[7]));
+}
+
+static void short_copy()
+{
+    Device d;
+    float *x;
+
+    OK(cudaMalloc(&x, N * sizeof *x));
+    d.write(x, N - 10);
+    d.run_scale(x, d.y);
+}
+
+static void long_copy()
+{
+    Device d;
+
+    OK(cudaMemcpyAsync(d.y, d.x + 1, N * sizeof(float), cudaMemcpyDeviceToDevice, d.stream));
+}
+
+static void long_read()
+{
+    Device d;
+
+    OK(cudaMemcpyAsync(d.pinned + 1, d.x, N * sizeof(float), cudaMemcpyDeviceToHost, d.stream));
+}
+
+static void pageable_copy()
+{
+    Device d;
+    float host[4] = { 1, 2, 3, 4 };
+
+    OK(cudaMemcpyAsync(d.x, host, sizeof host, cudaMemcpyHostToDevice, d.stream));
+}
+
+static void read_before_sync()
+{
+    Device d;
+
+    d.read(d.x, N * sizeof(float));
+    printf("%g\n", double(d.pinned[0]));
+}
+
+static void source_changed_before_sync()
+{
+    Device d;
+
+    OK(cudaMemcpyAsync(d.x, d.pinned, N * sizeof(float), cudaMemcpyHostToDevice, d.stream));
+    d.pinned[3] = 100;
+    d.sync();
+}
+
+static void copy_that_does_not_wait()
+{
+    Device d;
+    float value;
+
+    d.launch(8, 128, scale, scale_args{ d.x, d.y, 2, N, 1 });
+    OK(cudaMemcpy(&value, d.y, sizeof value, cudaMemcpyDeviceToHost));
+}
+
+static void handle_without_stream()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudnnSetStream(c.handle, NULL));
+    d.launch(8, 128, scale, scale_args{ d.x, d.x, 2, N, 1 });
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void pinned_freed_before_sync()
+{
+    Device d;
+
+    d.read(d.x, N * sizeof(float));
+    OK(cudaFreeHost(d.pinned));
+}
+
+static void stream_destroyed_before_sync()
+{
+    Device d;
+
+    OK(cudaMemsetAsync(d.x, 0, 4, d.stream));
+    OK(cudaStreamDestroy(d.stream));
+}
+
+static void leak()
+{
+    Device d;
+    cudnnHandle_t handle;
+
+    OK(cudnnCreate(&handle));
+    OK(cudaFree(d.x));
+}
+
+static void overlapping_write()
+{
+    Device d;
+
+    d.launch(1, 64, all_write, d.y, reinterpret_cast<int *>(d.y + 200));
+    d.sync();
+}
+
+static void neighbour_race()
+{
+    Device d;
+
+    d.launch(1, 64, read_neighbour, d.x);
+    d.sync();
+}
+
+static void missing_barrier()
+{
+    Device d;
+
+    d.launch(2, 64, block_sum, d.x, reinterpret_cast<double *>(d.y), false);
+    d.sync();
+}
+
+static void barrier_not_reached()
+{
+    Device d;
+
+    d.launch(1, 64, half_waits, d.y);
+    d.sync();
+}
+
+static void too_many_threads()
+{
+    Device d;
+
+    d.launch(1, 1025, half_waits, d.y);
+}
+
+static void wrong_layout()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudnnSetTensor4dDescriptor(c.x, CUDNN_TENSOR_NCHW, CUDNN_DATA_FLOAT, 2, 3, 5, 6));
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void wrong_element_type()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudnnSetFilter4dDescriptor(c.w, CUDNN_DATA_DOUBLE, CUDNN_TENSOR_NHWC, 4, 3, 3, 2));
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void wrong_convolution_stride()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudnnSetConvolution2dDescriptor(c.conv, 1, 0, 1, 2, 1, 1, CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT));
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void short_workspace()
+{
+    Device d;
+    Conv c(d);
+
+    c.bytes--;
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void workspace_beyond_its_memory()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudaFree(c.workspace));
+    OK(cudaMalloc(&c.workspace, c.bytes - 1));
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void output_in_input()
+{
+    Device d;
+    Conv c(d);
+
+    c.forward(d.x, d.x + 500, d.x + Conv::X - 1);
+}
+
+static void destroyed_descriptor()
+{
+    Device d;
+    Conv c(d);
+
+    OK(cudnnDestroyTensorDescriptor(c.y));
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void unsupported_algorithm()
+{
+    Device d;
+    Conv c(d);
+
+    c.algo = CUDNN_CONVOLUTION_FWD_ALGO_FFT;
+    c.forward(d.x, d.x + 500, d.y);
+}
+
+static void multiply(int lda, int ldb, int ldc)
+{
+    Device d;
+    cublasHandle_t blas;
+    const float one = 1, zero = 0;
+
+    OK(cublasCreate(&blas));
+    OK(cublasSetStream(blas, d.stream));
+    OK(cublasSgemm(blas, CUBLAS_OP_T, CUBLAS_OP_N, 20, 30, 25, &one, d.x, lda, d.x, ldb, &zero, d.y, ldc));
+}
+static void short_leading_dimension() { multiply(20, 25, 20); }
+static void long_leading_dimension() { multiply(25, 25, 40); }
+
+struct Case {
+    const char *name;
+    void (*run)();
+    const char *message; /* NULL: it must go well */
+    bool hooks;          /* is seen by the compiler's hooks only */
+};
+#define WELL(name)                                                                                                                         \
+    {                                                                                                                                      \
+#name, name, NULL, false                                                                                                           \
+    }
+#define FAULTY(name, message)                                                                                                              \
+    {                                                                                                                                      \
+#name, name, message, false                                                                                                        \
+    }
+#define SEEN_BY_HOOK(name, message)                                                                                                        \
+    {                                                                                                                                      \
+#name, name, message, true                                                                                                         \
+    }
+static const Case cases[] = {
+    WELL(runs_kernels),
+    WELL(queues),
+    WELL(multiplies),
+    WELL(is_inexact_when_asked),
+    WELL(has_limits),
+    SEEN_BY_HOOK(host_pointer_in_kernel,
+                 "kernel 'scale(scale_args)', block (0,0,0), thread (0,0,0): illegal address: reads 4 bytes of host memory at 0x"),
+    FAULTY(host_pointer_in_library, "cudnnConvolutionForward: x is the host address 0x"),
+    FAULTY(null_pointer_in_library, "cudnnConvolutionForward: the filter is a null pointer, expected device memory"),
+    FAULTY(freed_pointer, "byte 0 of the 4000-byte freed allocation #0"),
+    FAULTY(freed_twice, "cudaFree: the pointer is byte 0 of the 4000-byte freed allocation #0"),
+    SEEN_BY_HOOK(wrong_stride, "illegal address: writes 4 bytes at byte 4008 of the 4000-byte allocation #1"),
+    FAULTY(device_pointer_on_host, "the host's code uses a device pointer: byte 28 of the 4000-byte allocation #0"),
+    SEEN_BY_HOOK(short_copy, "reads byte 3960 of the 4000-byte allocation #2, which nothing has written"),
+    FAULTY(long_copy, "cudaMemcpyAsync: the source: 4000 bytes at byte 4 of the 4000-byte allocation #0 reach beyond its end"),
+    FAULTY(long_read, "cudaMemcpyAsync: 4000 bytes at byte 4 of a pinned allocation of 4000 bytes reach beyond its end"),
+    FAULTY(pageable_copy, "the source is pageable host memory: such a copy is not asynchronous"),
+    FAULTY(read_before_sync, "the host's code uses a pinned buffer before the copy to it has run"),
+    FAULTY(source_changed_before_sync, "queued cudaMemcpyAsync #2: the pinned source of 4000 bytes has changed since the copy was queued"),
+    FAULTY(copy_that_does_not_wait, "cudaMemcpy: work on the default stream does not wait for the 1 operations"),
+    FAULTY(handle_without_stream, "cudnnConvolutionForward: work on the default stream does not wait for the 1 operations"),
+    FAULTY(pinned_freed_before_sync, "cudaFreeHost: a copy that has not run uses this memory"),
+    FAULTY(stream_destroyed_before_sync, "cudaStreamDestroy: the stream still holds 1 operations"),
+    FAULTY(leak, "the process ends with 1 device allocation (4000 bytes), 1 pinned allocation, 1 stream, 1 cuDNN handle: not given back"),
+    SEEN_BY_HOOK(overlapping_write,
+                 "thread (1,0,0): overlapping access: this thread writes byte 800 of the 4000-byte allocation #1, which another thread of "
+                 "the launch writes"),
+    SEEN_BY_HOOK(neighbour_race, "overlapping access: this thread "),
+    SEEN_BY_HOOK(missing_barrier, "reads shared memory that nothing has written"),
+    FAULTY(barrier_not_reached, "32 of the 64 threads of a block wait at __syncthreads, the others have left the kernel"),
+    FAULTY(too_many_threads, "cudaLaunchKernelEx: a grid of (1,1,1) blocks of (1025,1,1) threads cannot be launched"),
+    FAULTY(wrong_layout, "the layout of x is NCHW, expected NHWC"),
+    FAULTY(wrong_element_type, "the element type of the filter is not float"),
+    FAULTY(wrong_convolution_stride, "y is [2,3,5,4], this convolution gives [2,5,3,4]"),
+    FAULTY(short_workspace, "the workspace has 323 bytes, algorithm 1 needs 324"),
+    FAULTY(workspace_beyond_its_memory, "the workspace: 324 bytes at byte 0 of the 323-byte allocation #3 reach beyond its end"),
+    FAULTY(output_in_input, "x, y and the filter overlap"),
+    FAULTY(destroyed_descriptor, "is no live tensor descriptor"),
+    FAULTY(unsupported_algorithm, "algorithm 4 does not support these descriptors"),
+    FAULTY(short_leading_dimension, "cublasSgemm: the leading dimension of A is 20, its columns have 25 rows"),
+    FAULTY(long_leading_dimension, "cublasSgemm: C: 4720 bytes at byte 0 of the 4000-byte allocation #1 reach beyond its end"),
+};
+
+/* Runs a case in a child. What it wrote to stderr; the status of its end. */
+static int run_case(const Case &test, std::string *text)
+{
+    int ends[2], status = 0;
+    char buffer[4096];
+
+    if (pipe(ends) != 0)
+        return -1;
+    fflush(NULL);
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        close(ends[0]);
+        close(ends[1]);
+        test.run();
+        exit(0);
+    }
+    close(ends[1]);
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+        text->append(buffer, size_t(n));
+    close(ends[0]);
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int main()
+{
+    int failed = 0;
+
+    for (const Case &test : cases) {
+        std::string text;
+
+        printf("[ RUN      ] %s\n", test.name);
+        if (test.hooks && !HOOKS) {
+            printf("[  SKIPPED ] %s\n", test.name);
+            continue;
+        }
+        const int status = run_case(test, &text);
+        const bool good = test.message ? status == FAULT && text.find("hostcuda: ") == 0 && text.find(test.message) != std::string::npos
+                                       : status == 0 && text.empty();
+        printf(good ? "[       OK ] %s\n" : "[  FAILED  ] %s\n", test.name);
+        if (!good)
+            printf("exit status %d, expected %d with '%s':\n%s\n", status, test.message ? FAULT : 0, test.message ? test.message : "",
+                   text.c_str());
+        failed += !good;
+    }
+    return failed != 0;
+}
