@@ -153,10 +153,26 @@ void on_signal(int signal, siginfo_t *info, void *context)
     }
 }
 
+/* Others take the signals too (cmocka before every test): each call takes them back. */
+void take_signals()
+{
+    Memory &m = memory();
+    struct sigaction action = {}, before;
+
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    sigaction(SIGSEGV, &action, &before);
+    if (before.sa_sigaction == on_signal)
+        return;
+    m.old_segv = before;
+    sigaction(SIGBUS, &action, &before);
+    if (before.sa_sigaction != on_signal)
+        m.old_bus = before;
+}
+
 void start()
 {
     Memory &m = memory();
-    struct sigaction action = {};
     static stack_t stack;
     const char *limit = getenv("HOSTCUDA_MEMORY"), *fail = getenv("HOSTCUDA_FAIL");
 
@@ -172,10 +188,6 @@ void start()
     stack.ss_size = 1 << 16;
     stack.ss_sp = mmap(nullptr, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     sigaltstack(&stack, nullptr);
-    action.sa_sigaction = on_signal;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    sigaction(SIGSEGV, &action, &m.old_segv);
-    sigaction(SIGBUS, &action, &m.old_bus);
     on_exit(at_exit, nullptr);
 }
 
@@ -222,6 +234,7 @@ bool enter(const char *call)
     Memory &m = memory();
 
     start();
+    take_signals();
     m.call = call;
     if (m.fail != call)
         return false;
