@@ -126,16 +126,22 @@ log=$work/log
 build=$work/build
 jobs=${JOBS:-$(nproc 2>/dev/null || echo 2)}
 
+# A file that is as it was in the last copy keeps its date, any other is new now: sources may change while a run goes on.
 copy_tree() {
-    rm -rf "$work/tree"
-    mkdir -p "$work/tree" || exit 2
+    rm -rf "$work/new"
+    mkdir -p "$work/new" || exit 2
     # what git knows or would take; without git (a tarball) all but what was built
     if git -C "$tree" rev-parse >/dev/null 2>&1; then
         (cd "$tree" && git ls-files -co --exclude-standard | while read -r file; do [ -e "$file" ] && echo "$file"; done)
     else
         (cd "$tree" && find . -path ./build -prune -o -path ./out -prune -o -type f -print)
     fi >"$scratch/files"
-    tar -C "$tree" --format=posix -cf - -T "$scratch/files" | tar -C "$work/tree" -xf - || fail "cannot copy '$tree' to '$work/tree'"
+    tar -C "$tree" -cf - -T "$scratch/files" | tar -C "$work/new" -xmf - || fail "cannot copy '$tree' to '$work/new'"
+    while read -r file; do
+        cmp -s "$work/new/$file" "$work/tree/$file" && touch -r "$work/tree/$file" "$work/new/$file"
+    done <"$scratch/files"
+    rm -rf "$work/tree"
+    mv "$work/new" "$work/tree" || exit 2
 }
 # Objects that the mutant of an interrupted run may have left behind are not used again.
 [ ! -e "$work/unfinished" ] || { xargs rm -f <"$work/unfinished"; rm -f "$build"/*.a "$work/unfinished"; }
