@@ -71,22 +71,33 @@ compare='
         printf "%d points, largest difference %.1e\n", rows[1] - 1, worst
         exit bad
     }'
+cpu() { "$build/defeat" sweep "tests/hostcuda/$1.json" --jobs 1 --out "$work/cpu"; }
+cuda() { "$defeat" sweep "tests/hostcuda/$1.json" --device cuda --jobs 1 --out "$work/cuda"; }
+# both KIND: on the CPU and on the double, then the comparison
+both() { cpu "$1" && cuda "$1" && awk "$compare" "$work/cpu/double-$1/curves.csv" "$work/cuda/double-$1/curves.csv"; }
+# background NAME COMMAND...: its output in NAME.log, its exit status in NAME.status
+background() {
+    name=$1
+    shift
+    { "$@" >"$work/$name.log" 2>&1; echo $? >"$work/$name.status"; } &
+}
+# ended NAME WHAT: reports it
+ended() {
+    status=$(cat "$work/$1.status")
+    cp "$work/$1.log" "$work/log"
+    report "$status" "$2"
+    [ "$status" = 0 ] && passed=$((passed + 1))
+}
+background retinanet both retinanet
+background faster_rcnn both faster_rcnn
+background backwards env HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/back"
+wait
 for kind in retinanet faster_rcnn; do
-    file=tests/hostcuda/$kind.json
-    {
-        "$build/defeat" sweep $file --jobs 1 --out "$work/cpu" &&
-            "$build/hostcuda/defeat" sweep $file --device cuda --jobs 1 --out "$work/cuda" &&
-            awk "$compare" "$work/cpu/double-$kind/curves.csv" "$work/cuda/double-$kind/curves.csv"
-    } >"$work/log" 2>&1
-    status=$?
-    report $status "training: $kind ($(tail -n 1 "$work/log"))"
-    [ $status = 0 ] && passed=$((passed + 1))
+    ended $kind "training: $kind ($(tail -n 1 "$work/$kind.log"))"
 done
-HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/back" >"$work/log" 2>&1 &&
-    cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors >>"$work/log" 2>&1
-status=$?
-report $status "training: the same bits with blocks and threads the other way round"
-[ $status = 0 ] && passed=$((passed + 1))
+cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors \
+    >>"$work/backwards.log" 2>&1 || echo 1 >"$work/backwards.status"
+ended backwards "training: the same bits with blocks and threads the other way round"
 student=$(find "$work/cuda/double-retinanet" -name student.safetensors)
 predict() { "$defeat" predict $small --cell 0 --limit 2 --checkpoint "$student" --output "$work/$1.json" --device "$1"; }
 { predict cpu && predict cuda; } >"$work/log" 2>&1
