@@ -280,9 +280,11 @@ static void golden_pairs(struct golden *g, const char *name, struct golden_box *
             if (found[j].label == expected[i].label && (!best || golden_apart(&found[j], &expected[i]) < golden_apart(best, &expected[i])))
                 best = &found[j];
         if (!best || !(golden_apart(best, &expected[i]) <= reach) || !(fabs(best->score - expected[i].score) <= g->of->score_tolerance))
-            fail_msg("%s of %s: box %zu (%.3f %.3f %.3f %.3f, label %d, score %.6f) has no partner", name, g->of->detector, i,
-                     expected[i].side[0], expected[i].side[1], expected[i].side[2], expected[i].side[3], expected[i].label,
-                     expected[i].score);
+            fail_msg("%s of %s: box %zu (%.3f %.3f %.3f %.3f, label %d, score %.6f) has no partner (the nearest is %.2g pixels and %.2g of "
+                     "score away, allowed %.2g and %.2g)",
+                     name, g->of->detector, i, expected[i].side[0], expected[i].side[1], expected[i].side[2], expected[i].side[3],
+                     expected[i].label, expected[i].score, best ? golden_apart(best, &expected[i]) : INFINITY,
+                     best ? fabs(best->score - expected[i].score) : INFINITY, reach, g->of->score_tolerance);
         for (size_t k = 0; k < 4; k++) {
             boxes[0] += (best->side[k] - expected[i].side[k]) * (best->side[k] - expected[i].side[k]);
             boxes[1] += expected[i].side[k] * expected[i].side[k];

@@ -217,13 +217,13 @@ def retinanet_says(net, x, valid, targets, cut):
     return file, detections
 
 
-def retinanet_scores(net, x, pairs):
-    """Logits of the size of 2, and a bias that lets `pairs` of them pass the score threshold."""
+def retinanet_scores(net, x, pairs, spread=2):
+    """Logits with that standard deviation, and a bias that lets `pairs` of them pass the score threshold."""
     head = net.head.classification_head.cls_logits
     with torch.no_grad():
         net.eval()
         features = list(net.backbone(x).values())
-        head.weight *= 2 / net.head(features)["cls_logits"].std()
+        head.weight *= spread / net.head(features)["cls_logits"].std()
         logits = net.head(features)["cls_logits"].flatten().sort(descending=True).values
         head.bias += np.log(0.05 / 0.95) - (logits[pairs - 1] + logits[pairs]) / 2
         net.head.regression_head.bbox_reg.weight *= 0.4 / net.head(features)["bbox_regression"].std()
@@ -297,7 +297,7 @@ def faster_says(net, x, valid, targets, given):
     return file, proposals, detections
 
 
-def faster_scores(net, x, valid, pairs):
+def faster_scores(net, x, valid, pairs, spread=1.5):
     """Objectness, deltas and class logits of sizes that trained networks have; a background bias that lets about `pairs` scores pass the
     threshold."""
     with torch.no_grad():
@@ -310,7 +310,7 @@ def faster_scores(net, x, valid, pairs):
         proposals = single(net.rpn(images, named)[0])
         logits, deltas = faster_head(net, named, proposals, valid)
         predictor = net.roi_heads.box_predictor
-        predictor.cls_score.weight *= 1.5 / logits.std()
+        predictor.cls_score.weight *= spread / logits.std()
         predictor.bbox_pred.weight *= 1.0 / deltas.std()
         logits = faster_head(net, named, proposals, valid)[0]
         low, high = -20.0, 20.0
