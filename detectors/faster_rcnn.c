@@ -1,6 +1,6 @@
 /* Faster R-CNN (Ren et al., NeurIPS 2015) with a feature pyramid (Lin et al., CVPR 2017), by torchvision's definitions, names and defaults
- * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals are made and chosen on the host and get no gradient.
- * Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are boxes
+ * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; they are made on the device
+ * and chosen on the host. Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are boxes
  * without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
 #include "detectors/faster_rcnn.h"
 
@@ -10,7 +10,7 @@
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
 #include "detectors/box_head.h"
-#include "detectors/roi_postprocess.h"
+#include "detectors/candidates.h"
 #include "detectors/rpn.h"
 
 struct faster_options {
@@ -22,7 +22,8 @@ struct faster_options {
     struct df_sampler sampler;
     double class_loss_weight, box_loss_weight, box_beta;
     struct df_list box_weights;
-    struct df_roi_postprocess_options post;
+    double min_size; /* of a detection, canvas pixels */
+    struct df_detection_options post;
 };
 
 #define ROW struct faster_options
@@ -83,7 +84,7 @@ static const df_option faster_options[] = {
     { "box_weights", DF_REAL_LIST_OPTION(ROW, box_weights), 0, 1e-3, 1e3, .help = "factors of the deltas dx, dy, dw, dh",
       .text = "10,10,5,5" },
     { "score_threshold", DF_REAL_OPTION(ROW, post.score_threshold), 0.05, 0, 1, .help = "detections have a score above this" },
-    { "min_size", DF_REAL_OPTION(ROW, post.min_size), 1e-2, 0, 1e4, .help = "smallest side of a detection (canvas pixels)" },
+    { "min_size", DF_REAL_OPTION(ROW, min_size), 1e-2, 0, 1e4, .help = "smallest side of a detection (canvas pixels)" },
     { "nms_iou", DF_REAL_OPTION(ROW, post.nms_iou), 0.5, 0, 1,
       .help = "non-maximum suppression: largest IoU of two kept boxes of a class" },
     { "detections", DF_INT_OPTION(ROW, post.detections), 100, 1, 100000, .help = "most detections per image" },
@@ -97,6 +98,7 @@ struct faster {
     struct df_conv_units units;
     struct df_rpn rpn;
     struct df_box_head head;
+    float box_weights[4];
     size_t room; /* candidates of an image for sampling */
     struct df_box *candidate;
     int32_t *label;
@@ -156,7 +158,7 @@ static df_status faster_create(const void *options, const struct df_network_opti
     net = df_calloc(1, sizeof *net);
     net->options = *(const struct faster_options *)options;
     for (size_t k = 0; k < 4; k++)
-        net->options.post.box_weights[k] = (float)net->options.box_weights.value[k];
+        net->box_weights[k] = (float)net->options.box_weights.value[k];
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     df_rpn_init(&net->rpn, &net->options.rpn, &net->units, network, df_network_levels(body));
     df_box_head_init(&net->head, &net->options.head, parameters, network->fpn_stages.count, (size_t)network->fpn_channels,
@@ -217,14 +219,17 @@ static void reserve(struct faster *net, size_t objects)
 }
 
 /* Proposals of training: the network's, then the objects; sampled, in that order. */
-static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image, struct df_box *out)
+static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image,
+                               const struct df_scored_box *proposed, struct df_box *out)
 {
     const struct df_ground_truth *truth = &state->images->truth[image];
     const double begun = df_profile_begin(df_tape_device(tape));
-    size_t count, taken = 0;
+    const size_t most = (size_t)net->options.rpn.post_nms[DF_PROPOSE_TRAIN];
+    size_t count = 0, taken = 0;
 
     reserve(net, truth->count);
-    count = df_rpn_propose(&net->rpn, tape, state, image, DF_PROPOSE_TRAIN, net->candidate);
+    for (; count < most && proposed[count].group >= 0; count++)
+        net->candidate[count] = proposed[count].box;
     for (size_t g = 0; net->options.add_truth && g < truth->count; g++)
         net->candidate[count++] = truth->boxes[g];
     for (size_t i = 0; i < count; i++)
@@ -253,7 +258,7 @@ static void label_proposals(const struct faster *net, df_tape *tape, struct df_d
         label[r] = box.x1 > box.x0 && box.y1 > box.y0 ? match(net, truth, box) : -2;
         if (label[r] < 0)
             continue;
-        df_box_encode(box, truth->boxes[label[r]], net->options.post.box_weights, deltas);
+        df_box_encode(box, truth->boxes[label[r]], net->box_weights, deltas);
         for (size_t k = 0; k < 4; k++)
             target[4 * r + k] = (df_real)deltas[k];
         label[r] = truth->labels[label[r]];
@@ -267,15 +272,19 @@ static void label_proposals(const struct faster *net, df_tape *tape, struct df_d
 
 static void make_proposals(struct faster *net, df_tape *tape, bool labels, struct df_detection_state *state)
 {
-    const size_t rows = (size_t)(labels ? net->options.sampler.size : net->options.rpn.post_nms[DF_PROPOSE_TEST]);
+    const int mode = labels ? DF_PROPOSE_TRAIN : DF_PROPOSE_TEST;
+    const size_t most = (size_t)net->options.rpn.post_nms[mode], rows = labels ? (size_t)net->options.sampler.size : most;
+    const struct df_scored_box *proposed = df_rpn_propose(&net->rpn, tape, state, mode);
     struct df_box *box = df_tape_host(tape, state->batch * rows * sizeof *box);
     uint32_t *image = df_tape_host(tape, state->batch * rows * sizeof *image);
 
     for (size_t n = 0; n < state->batch; n++) {
+        const struct df_scored_box *from = proposed + n * most;
         struct df_box *own = box + n * rows;
-        size_t count =
-            labels ? sample_proposals(net, tape, state, n, own) : df_rpn_propose(&net->rpn, tape, state, n, DF_PROPOSE_TEST, own);
+        size_t count = labels ? sample_proposals(net, tape, state, n, from, own) : 0;
 
+        for (; !labels && count < most && from[count].group >= 0; count++)
+            own[count] = from[count].box;
         for (; count < rows; count++)
             own[count] = (struct df_box){ 0 };
         for (size_t r = 0; r < rows; r++)
@@ -406,7 +415,16 @@ static df_tensor *faster_loss(struct df_detector *base, df_tape *tape, const str
 static size_t faster_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
                              const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
 {
-    return df_roi_postprocess_run(&((const struct faster *)base)->options.post, tape, state, image, info, category, out);
+    const struct faster *net = (const struct faster *)base;
+    const struct df_detection_options *options = &net->options.post;
+    const size_t most = (size_t)options->detections;
+    struct df_box_rule rule = { .threshold = options->score_threshold, .min_size = (float)net->options.min_size };
+
+    memcpy(rule.weights, net->box_weights, sizeof net->box_weights);
+
+    const struct df_candidate_set set = df_roi_candidates(tape, state, image, &rule);
+
+    return df_detections_write(state->images, image, info, category, df_candidates_keep(tape, &set, options->nms_iou, most), most, out);
 }
 
 static size_t faster_max_detections(const struct df_detector *base)

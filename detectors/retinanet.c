@@ -12,8 +12,8 @@
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
 #include "detectors/anchors.h"
+#include "detectors/candidates.h"
 #include "detectors/conv_unit.h"
-#include "detectors/postprocess.h"
 
 enum { LOSS_NORM_IMAGE, LOSS_NORM_BATCH };
 enum { BOX_LOSS_L1, BOX_LOSS_SMOOTH_L1 };
@@ -25,7 +25,8 @@ struct retinanet_options {
     int loss_norm, box_loss;
     double box_beta, box_loss_weight;
     struct df_list box_weights;
-    struct df_postprocess_options post;
+    int64_t candidates;
+    struct df_detection_options post;
 };
 
 #define ROW struct retinanet_options
@@ -58,7 +59,7 @@ static const df_option retinanet_options[] = {
     { "box_weights", DF_REAL_LIST_OPTION(ROW, box_weights), 0, 1e-3, 1e3, .help = "factors of the deltas dx, dy, dw, dh",
       .text = "1,1,1,1" },
     { "score_threshold", DF_REAL_OPTION(ROW, post.score_threshold), 0.05, 0, 1, .help = "detections have a score above this" },
-    { "candidates", DF_INT_OPTION(ROW, post.candidates), 1000, 1, 1000000, .help = "most candidates per level before suppression" },
+    { "candidates", DF_INT_OPTION(ROW, candidates), 1000, 1, 1000000, .help = "most candidates per level before suppression" },
     { "nms_iou", DF_REAL_OPTION(ROW, post.nms_iou), 0.5, 0, 1,
       .help = "non-maximum suppression: largest IoU of two kept boxes of a class" },
     { "detections", DF_INT_OPTION(ROW, post.detections), 300, 1, 100000, .help = "most detections per image" },
@@ -82,7 +83,7 @@ struct retinanet {
     size_t room; /* rows of label, matched, target */
     int32_t *label, *matched;
     df_real *target;
-    struct df_postprocess post;
+    float box_weights[4];
 };
 
 static void init_branch(struct retinanet *net, struct branch *branch, const struct df_network_options *network, const char *name,
@@ -153,7 +154,7 @@ static df_status retinanet_create(const void *options, const struct df_network_o
     net->head_convs = (size_t)network->head_convs;
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     for (size_t k = 0; k < 4; k++)
-        net->options.post.box_weights[k] = (float)net->options.box_weights.value[k];
+        net->box_weights[k] = (float)net->options.box_weights.value[k];
     cell = net->options.anchor.scales.count * net->options.anchor.ratios.count;
     init_branch(net, &net->classification, network, "classification_head", "cls_logits", cell * classes,
                 -log((1 - net->options.prior) / net->options.prior));
@@ -170,7 +171,6 @@ static void retinanet_destroy(struct df_detector *base)
     df_network_free(base->network);
     df_conv_units_release(&net->units);
     df_anchor_set_release(&net->anchors);
-    df_postprocess_release(&net->post);
     free(net->label);
     free(net->matched);
     free(net->target);
@@ -202,7 +202,7 @@ static void encode_targets(const struct retinanet *net, const struct df_ground_t
 
         if (g < 0)
             continue;
-        df_box_encode(net->anchors.box[a], truth->boxes[g], net->options.post.box_weights, deltas);
+        df_box_encode(net->anchors.box[a], truth->boxes[g], net->box_weights, deltas);
         for (size_t k = 0; k < 4; k++)
             target[4 * a + k] = (df_real)deltas[k];
         label[a] = truth->labels[g];
@@ -310,9 +310,18 @@ static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const 
 static size_t retinanet_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
                                 const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
 {
-    struct retinanet *net = (struct retinanet *)base;
+    const struct retinanet *net = (struct retinanet *)base;
+    const struct retinanet_options *options = &net->options;
+    const size_t most = (size_t)options->post.detections;
+    struct df_dense_choice choice = { .candidates = (size_t)options->candidates,
+                                      .rule = { .threshold = options->post.score_threshold, .min_size = -INFINITY } };
 
-    return df_postprocess_run(&net->post, &net->options.post, tape, state, image, info, category, out);
+    memcpy(choice.rule.weights, net->box_weights, sizeof net->box_weights);
+
+    const struct df_candidate_set set = df_dense_candidates(tape, state, image, 1, &choice);
+
+    return df_detections_write(state->images, image, info, category, df_candidates_keep(tape, &set, options->post.nms_iou, most), most,
+                               out);
 }
 
 static size_t retinanet_max_detections(const struct df_detector *base)

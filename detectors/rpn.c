@@ -1,17 +1,14 @@
 /* Region proposal network (Ren et al., NeurIPS 2015) by torchvision's definitions (RPNHead, RegionProposalNetwork) and names ("rpn.head.*").
  * An option of ours: batch norm per level between convolution and ReLU (network.head_norm; the convolutions then have no bias and Kaiming
- * weights). Candidates are ranked by logit, which orders those whose float scores are equal too; remaining ties go by level, then by index.
- * Levels are suppressed one by one and merged by score, which is what torchvision's batched_nms comes to. */
+ * weights). */
 #include "detectors/rpn.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/base/portable_math.h"
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
+#include "detectors/candidates.h"
 
 static struct df_conv_unit *add_output(struct df_conv_units *units, const char *name, size_t in, size_t out, double std)
 {
@@ -54,16 +51,7 @@ void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struc
     rpn->deltas = add_output(units, "rpn.head.bbox_pred", width, 4 * cell, options->weight_std);
 }
 
-void df_rpn_release(struct df_rpn *rpn)
-{
-    struct df_rpn_scratch *scratch = &rpn->scratch;
-    void *const memory[] = { scratch->logits, scratch->deltas, scratch->values, scratch->index,    scratch->keep,
-                             scratch->work,   scratch->box,    scratch->score,  scratch->kept_box, scratch->kept_score };
-
-    for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
-        free(memory[i]);
-    df_anchor_set_release(&rpn->anchors);
-}
+void df_rpn_release(struct df_rpn *rpn) { df_anchor_set_release(&rpn->anchors); }
 
 /* [N,h,w,A*columns] as [N,1,h*w*A,columns] */
 static df_tensor *rows_of(df_tape *tape, df_tensor *y, size_t columns)
@@ -122,108 +110,20 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
     df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
-static void reserve(struct df_rpn_scratch *scratch, size_t anchors, size_t candidates, size_t kept)
+const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode)
 {
-    if (anchors > scratch->anchors_room) {
-        scratch->anchors_room = anchors;
-        scratch->logits = df_realloc(scratch->logits, anchors * sizeof *scratch->logits);
-        scratch->deltas = df_realloc(scratch->deltas, anchors * 4 * sizeof *scratch->deltas);
-        scratch->values = df_realloc(scratch->values, anchors * sizeof *scratch->values);
-    }
-    if (candidates > scratch->candidates_room) {
-        scratch->candidates_room = candidates;
-        scratch->index = df_realloc(scratch->index, candidates * sizeof *scratch->index);
-        scratch->keep = df_realloc(scratch->keep, candidates * sizeof *scratch->keep);
-        scratch->work = df_realloc(scratch->work, candidates * sizeof *scratch->work);
-        scratch->box = df_realloc(scratch->box, candidates * sizeof *scratch->box);
-        scratch->score = df_realloc(scratch->score, candidates * sizeof *scratch->score);
-    }
-    if (kept > scratch->kept_room) {
-        scratch->kept_room = kept;
-        scratch->kept_box = df_realloc(scratch->kept_box, kept * sizeof *scratch->kept_box);
-        scratch->kept_score = df_realloc(scratch->kept_score, kept * sizeof *scratch->kept_score);
-    }
-}
-
-static struct df_box decode(const struct df_rpn *rpn, const struct df_detection_state *state, size_t anchor, size_t image)
-{
-    const df_real *from = rpn->scratch.deltas + 4 * anchor;
-    const float deltas[4] = { (float)from[0], (float)from[1], (float)from[2], (float)from[3] };
-    const struct df_box box = df_box_decode(state->anchor[anchor], deltas, rpn->box_weights);
-
-    return df_box_clip(box, (float)state->images->valid_w[image], (float)state->images->valid_h[image]);
-}
-
-/* What non-maximum suppression leaves of a level (anchors first .. first + count), at most `most` boxes, falling score. */
-static size_t level_proposals(struct df_rpn *rpn, const struct df_detection_state *state, size_t image, size_t first, size_t count,
-                              size_t candidates, size_t most, struct df_box *kept_box, float *kept_score)
-{
-    struct df_rpn_scratch *scratch = &rpn->scratch;
     const struct df_rpn_options *options = &rpn->options;
-    const float least = (float)options->min_size;
-    const size_t taken =
-        df_top_k(count, scratch->values + first, candidates < count ? candidates : count, -INFINITY, scratch->index, scratch->work);
-    size_t n = 0, kept;
+    struct df_dense_choice choice = {
+        .candidates = (size_t)options->pre_nms[mode],
+        .by_level = true,
+        .rule = { .threshold = options->score_threshold, .inclusive = true, .min_size = (float)options->min_size }
+    };
 
-    for (size_t i = 0; i < taken; i++) {
-        const size_t a = first + scratch->index[i];
-        const float score = 1 / (1 + df_expf(-scratch->values[a]));
-        const struct df_box box = decode(rpn, state, a, image);
+    memcpy(choice.rule.weights, rpn->box_weights, sizeof rpn->box_weights);
 
-        if (!(box.x1 - box.x0 >= least && box.y1 - box.y0 >= least && (double)score >= options->score_threshold))
-            continue;
-        scratch->box[n] = box;
-        scratch->score[n++] = score;
-    }
-    kept = df_nms(n, scratch->box, scratch->score, NULL, (float)options->nms_iou, most, scratch->keep, scratch->work);
-    for (size_t i = 0; i < kept; i++) {
-        kept_box[i] = scratch->box[scratch->keep[i]];
-        kept_score[i] = scratch->score[scratch->keep[i]];
-    }
-    return kept;
-}
+    const struct df_candidate_set set = df_dense_candidates(tape, state, 0, state->batch, &choice);
 
-/* The best `most` of all levels' kept boxes. */
-static size_t merge(const struct df_rpn_scratch *scratch, size_t levels, const size_t kept[DF_LEVELS], size_t stride, size_t most,
-                    struct df_box *out)
-{
-    size_t next[DF_LEVELS] = { 0 }, found = 0;
-
-    for (; found < most; found++) {
-        size_t best = levels;
-
-        for (size_t l = 0; l < levels; l++)
-            if (next[l] < kept[l] &&
-                (best == levels || scratch->kept_score[l * stride + next[l]] > scratch->kept_score[best * stride + next[best]]))
-                best = l;
-        if (best == levels)
-            break;
-        out[found] = scratch->kept_box[best * stride + next[best]++];
-    }
-    return found;
-}
-
-size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, size_t image, int mode, struct df_box *out)
-{
-    struct df_rpn_scratch *scratch = &rpn->scratch;
-    const size_t candidates = (size_t)rpn->options.pre_nms[mode], most = (size_t)rpn->options.post_nms[mode], anchors = state->anchors;
-    const size_t stride = candidates < most ? candidates : most;
-    const double begun = df_profile_begin(df_tape_device(tape));
-    size_t kept[DF_LEVELS], first = 0, found;
-
-    reserve(scratch, anchors, candidates, rpn->levels * stride);
-    df_read(df_tape_device(tape), scratch->logits, state->class_logits->data + image * anchors, anchors * sizeof(df_real));
-    df_read(df_tape_device(tape), scratch->deltas, state->box_deltas->data + image * anchors * 4, anchors * 4 * sizeof(df_real));
-    for (size_t a = 0; a < anchors; a++)
-        scratch->values[a] = (float)scratch->logits[a];
-    for (size_t l = 0; l < rpn->levels; l++) {
-        kept[l] = level_proposals(rpn, state, image, first, state->level_anchors[l], candidates, stride, scratch->kept_box + l * stride,
-                                  scratch->kept_score + l * stride);
-        first += state->level_anchors[l];
-    }
-    found = merge(scratch, rpn->levels, kept, stride, most, out);
-    df_profile_end(df_tape_device(tape), "host: proposals", begun);
-    return found;
+    return df_candidates_keep(tape, &set, options->nms_iou, (size_t)options->post_nms[mode]);
 }
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)

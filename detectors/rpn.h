@@ -22,17 +22,6 @@ struct df_rpn_options {
     double box_beta;
 };
 
-struct df_rpn_scratch { /* taken once for a size and kept */
-    size_t anchors_room, candidates_room, kept_room;
-    df_real *logits, *deltas; /* of one image: [A], [A*4] */
-    float *values;            /* the logits as float */
-    uint32_t *index, *keep, *work;
-    struct df_box *box; /* of one level's candidates */
-    float *score;
-    struct df_box *kept_box; /* [levels][most kept of a level], falling score */
-    float *kept_score;
-};
-
 struct df_rpn {
     struct df_rpn_options options;
     float box_weights[4];
@@ -40,7 +29,6 @@ struct df_rpn {
     struct df_conv_unit *conv[DF_RPN_CONVS][DF_LEVELS]; /* one weight for all levels, a norm for each */
     struct df_conv_unit *logits, *deltas;
     struct df_anchor_set anchors;
-    struct df_rpn_scratch scratch;
 };
 void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struct df_conv_units *units,
                  const struct df_network_options *network, size_t levels);
@@ -49,9 +37,9 @@ void df_rpn_release(struct df_rpn *rpn);
 void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state);
 /* label (0 positive, -1 background, -2 ignored), matched, target, positives of the state: arrays on the tape. */
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
-/* The best proposals of an image in canvas pixels, falling score, into out [post_nms[mode]]. Returns how many. */
-size_t df_rpn_propose(struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, size_t image, int mode,
-                      struct df_box *out);
+/* The best proposals of every image in canvas pixels: [batch][post_nms[mode]] on the host until the tape's reset, falling score, group -1
+ * behind the last. */
+const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode);
 /* Both losses over sampled anchors, divided by the number of these in the batch. They depend on the state alone. */
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box);
 #endif

@@ -91,6 +91,8 @@ const struct df_device_ops df_cpu_ops = {
     .batch_norm_backward = df_cpu_batch_norm_backward,
     .max_pool_forward = df_cpu_max_pool_forward,
     .max_pool_backward = df_cpu_max_pool_backward,
+    .top_k = df_host_top_k,
+    .nms = df_host_nms,
     .launch = cpu_launch,
 };
 #else

@@ -49,7 +49,7 @@ struct df_cuda_block; /* cuda_memory.cu: a piece of a slab */
 struct df_cuda_plan;  /* cuda_conv.cu: descriptors and algorithm per shape */
 
 enum { DF_CUDA_HALVES = 2, DF_CUDA_PLANS = 256 /* buckets */ };
-enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SCRATCHES };
+enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SORTED, DF_CUDA_SCRATCHES };
 struct df_cuda {
     struct df_cuda *next; /* of those that are open */
     int index;            /* of the GPU */
@@ -104,6 +104,10 @@ void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch
 void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
                                df_real *dx);
+
+/* cuda_select.cu */
+void df_cuda_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
+void df_cuda_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
 
 /* cuda_peak.cu: of fused multiply-adds on all multiprocessors */
 double df_cuda_peak_gflops(struct df_device *device);

@@ -97,6 +97,8 @@ EACH(softmax_backward)
 EACH(cross_entropy)
 EACH(softmax_kl)
 EACH(smooth_l1)
+EACH(dense_candidates)
+EACH(kept_boxes)
 LANED(binary, a.row)
 LANED(copy_rows, a.row)
 LANED(add_rows, a.row)
@@ -113,6 +115,7 @@ LANED(masked_mse_backward, a.channels)
 LANED(optim_sgd, DF_OPTIM_TILE)
 LANED(optim_adamw, DF_OPTIM_TILE)
 LANED(roi_align_backward, a.channels)
+LANED(roi_candidates, a.classes)
 
 /* ---- sums ---- */
 

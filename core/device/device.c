@@ -19,6 +19,8 @@ enum primitive {
     NORM_BACKWARD,
     POOL_FORWARD,
     POOL_BACKWARD,
+    TOP_K,
+    NMS,
     WRITE,
     READ,
     COPY,
@@ -34,6 +36,8 @@ static const char *const primitive_names[PRIMITIVES] = {
     [NORM_BACKWARD] = "batch_norm_backward",
     [POOL_FORWARD] = "max_pool_forward",
     [POOL_BACKWARD] = "max_pool_backward",
+    [TOP_K] = "top_k",
+    [NMS] = "nms",
     [WRITE] = "write",
     [READ] = "read",
     [COPY] = "copy",
@@ -146,6 +150,7 @@ void df_device_close(struct df_device *device)
     if (!device)
         return;
     device->ops->close(device);
+    df_host_free(device, device->scratch);
     free(device);
 }
 
@@ -365,4 +370,23 @@ void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, 
 
     device->ops->max_pool_backward(device, pool, dy, argmax, dx);
     stop(device, POOL_BACKWARD, t, 0, reals((double)(2 * df_count(pool->x) + 2 * df_count(df_pool_shape(pool)))));
+}
+
+void df_select_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index)
+{
+    const double t = start(device), segments = (double)top->segments;
+
+    DF_ASSERT(top->count < UINT32_MAX && top->k <= top->count);
+    device->ops->top_k(device, top, values, index);
+    stop(device, TOP_K, t, 0, segments * (reals((double)top->count) + (double)top->k * (double)sizeof *index));
+}
+
+void df_select_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep)
+{
+    const double t = start(device), segments = (double)nms->segments;
+
+    DF_ASSERT(nms->count < UINT32_MAX && nms->most > 0);
+    device->ops->nms(device, nms, from, keep);
+    stop(device, NMS, t, 0,
+         segments * ((double)nms->count * (double)sizeof(struct df_scored_box) + (double)nms->most * (double)sizeof *keep));
 }

@@ -41,6 +41,17 @@ struct df_batch_norm {
     bool overwrite; /* backward: dx = instead of dx += */
 };
 
+/* Selections, of every segment on its own: the orders are those of core/geometry/box.h. */
+struct df_top_k {
+    size_t segments, count, k;       /* count: values of a segment */
+    size_t value_stride, out_stride; /* from a segment's first value, or index, to the next segment's */
+    float minimum;                   /* values above it; they are compared as floats */
+};
+struct df_nms {
+    size_t segments, count, most; /* count: candidates of a segment; most of them are kept, at most */
+    float threshold;
+};
+
 struct df_device;
 struct df_device_ops {
     const char *name;
@@ -76,6 +87,11 @@ struct df_device_ops {
     /* argmax: flat index into x per output element; padding never wins; ties: the first in scan order. backward: dx += */
     void (*max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
     void (*max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
+    /* index: of the k largest values within their segment, falling, equal ones by rising index; then UINT32_MAX */
+    void (*top_k)(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
+    /* keep [segments][most]: index of what greedy non-maximum suppression keeps within its segment, falling score, equal ones by rising
+     * index; then UINT32_MAX. Candidates of group -1 are none. */
+    void (*nms)(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
     void (*launch)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
     /* Both may be NULL: the host's own are meant then. */
     double (*peak_gflops)(struct df_device *device);
@@ -92,6 +108,8 @@ struct df_profile_entry {
 struct df_device {
     const struct df_device_ops *ops;
     void *state;
+    void *scratch; /* of the host's selections: grown, and kept */
+    size_t scratch_bytes;
     bool profiling;
     size_t profile_count;
     struct df_profile_entry profile[DF_PROFILE_MAX];
@@ -145,6 +163,8 @@ void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm
                             df_real *dbeta);
 void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
 void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
+void df_select_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
+void df_select_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
 
 const char *df_device_isa(void); /* of the host */
 /* measured: the best float GFLOP/s that this binary reaches here, on one thread of the host or on the whole GPU */

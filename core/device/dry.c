@@ -71,6 +71,8 @@ static void dry_pool_forward(struct df_device *device, const struct df_pool *poo
 static void dry_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
 {
 }
+static void dry_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index) {}
+static void dry_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep) {}
 static void dry_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args) {}
 
 static const struct df_device_ops dry_ops = {
@@ -91,6 +93,8 @@ static const struct df_device_ops dry_ops = {
     .batch_norm_backward = dry_norm_backward,
     .max_pool_forward = dry_pool_forward,
     .max_pool_backward = dry_pool_backward,
+    .top_k = dry_top_k,
+    .nms = dry_nms,
     .launch = dry_launch,
 };
 

@@ -109,6 +109,14 @@ static double shared_dy(const struct df_roi_align_backward_args *a)
 }
 BYTES(roi_align_backward, n *(double)(a->width * a->channels) * once_more(a->add) + shared_dy(a), 0)
 
+/* ---- boxes: what every candidate reads and writes; a slot that stays empty is counted as if it did not ---- */
+
+static double box_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_box)); }
+static double scored_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_scored_box)); }
+BYTES(dense_candidates, n *(1 + 4) + labels(n) + box_reals(n) + scored_reals(n), 0)
+BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
+BYTES(kept_boxes, labels(n) + 2 * scored_reals(n), 0)
+
 double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
 {
     switch (kernel) {

@@ -268,5 +268,7 @@ const struct df_device_ops df_ref_ops = {
     .batch_norm_backward = batch_norm_backward,
     .max_pool_forward = max_pool_forward,
     .max_pool_backward = max_pool_backward,
+    .top_k = df_host_top_k,
+    .nms = df_host_nms,
     .launch = df_loop_launch,
 };

@@ -5,26 +5,6 @@
 
 #include <string.h>
 
-#include "core/base/portable_math.h"
-
-float df_box_iou(struct df_box a, struct df_box b)
-{
-    const float width = (a.x1 < b.x1 ? a.x1 : b.x1) - (a.x0 > b.x0 ? a.x0 : b.x0);
-    const float height = (a.y1 < b.y1 ? a.y1 : b.y1) - (a.y0 > b.y0 ? a.y0 : b.y0);
-
-    if (!(width > 0 && height > 0))
-        return 0;
-    const float overlap = width * height, together = df_box_area(a) + df_box_area(b) - overlap;
-    return together > 0 ? overlap / together : 0;
-}
-
-static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
-
-struct df_box df_box_clip(struct df_box b, float width, float height)
-{
-    return (struct df_box){ clamp(b.x0, 0, width), clamp(b.y0, 0, height), clamp(b.x1, 0, width), clamp(b.y1, 0, height) };
-}
-
 struct df_box df_box_flip(struct df_box b, float width) { return (struct df_box){ width - b.x1, b.y0, width - b.x0, b.y1 }; }
 
 void df_box_encode(struct df_box reference, struct df_box box, const float weights[4], float deltas[4])
@@ -38,19 +18,6 @@ void df_box_encode(struct df_box reference, struct df_box box, const float weigh
     deltas[1] = weights[1] * (gy - ay) / ah;
     deltas[2] = weights[2] * df_logf(gw / aw);
     deltas[3] = weights[3] * df_logf(gh / ah);
-}
-
-struct df_box df_box_decode(struct df_box reference, const float deltas[4], const float weights[4])
-{
-    const float most = 4.135166556742356f; /* log(1000 / 16) */
-    const float aw = reference.x1 - reference.x0, ah = reference.y1 - reference.y0;
-    const float dw = deltas[2] / weights[2], dh = deltas[3] / weights[3];
-    const float x = deltas[0] / weights[0] * aw + (reference.x0 + 0.5f * aw);
-    const float y = deltas[1] / weights[1] * ah + (reference.y0 + 0.5f * ah);
-    const float half_w = 0.5f * (df_expf(dw > most ? most : dw) * aw);
-    const float half_h = 0.5f * (df_expf(dh > most ? most : dh) * ah);
-
-    return (struct df_box){ x - half_w, y - half_h, x + half_w, y + half_h };
 }
 
 /* ---- non-maximum suppression ---- */
@@ -178,16 +145,6 @@ size_t df_nms(size_t n, const struct df_box *boxes, const float *scores, const i
 
 /* ---- the k largest ---- */
 
-/* Falling values as rising keys; equal values (0 and -0 too) have equal keys. */
-static uint32_t falling_key(float value)
-{
-    const float x = value + 0.0f;
-    uint32_t bits;
-
-    memcpy(&bits, &x, sizeof bits);
-    return bits >> 31 ? bits : ~bits & 0x7fffffffu;
-}
-
 enum { DIGITS = 4, RADIX = 256 };
 static uint32_t digit_of(uint32_t key, int digit) { return key >> (8 * digit) & (RADIX - 1); }
 
@@ -201,7 +158,7 @@ static uint32_t find_last_key(size_t n, const float *values, float minimum, size
         uint32_t d = 0;
 
         for (size_t i = 0; i < n; i++) {
-            const uint32_t key = falling_key(values[i]);
+            const uint32_t key = df_falling_key(values[i]);
 
             count[digit_of(key, digit)] += values[i] > minimum && (key & mask) == found;
         }
@@ -222,11 +179,11 @@ static void sort_falling(size_t n, const float *values, uint32_t *indices, uint3
 
     for (size_t i = 0; i < n; i++)
         for (int digit = 0; digit < DIGITS; digit++)
-            count[digit][digit_of(falling_key(values[indices[i]]), digit)]++;
+            count[digit][digit_of(df_falling_key(values[indices[i]]), digit)]++;
     for (int digit = 0; digit < DIGITS; digit++) {
         size_t at = 0;
 
-        if (n == 0 || count[digit][digit_of(falling_key(values[indices[0]]), digit)] == n)
+        if (n == 0 || count[digit][digit_of(df_falling_key(values[indices[0]]), digit)] == n)
             continue;
         for (size_t d = 0; d < RADIX; d++) {
             const size_t begin = at;
@@ -235,7 +192,7 @@ static void sort_falling(size_t n, const float *values, uint32_t *indices, uint3
             count[digit][d] = begin;
         }
         for (size_t i = 0; i < n; i++)
-            to[count[digit][digit_of(falling_key(values[from[i]]), digit)]++] = from[i];
+            to[count[digit][digit_of(df_falling_key(values[from[i]]), digit)]++] = from[i];
         uint32_t *swap = from;
         from = to;
         to = swap;
@@ -256,7 +213,7 @@ size_t df_top_k(size_t n, const float *values, size_t k, float minimum, uint32_t
     if (passing > k)
         last = find_last_key(n, values, minimum, k, &ties);
     for (size_t i = 0; i < n; i++) {
-        const uint32_t key = falling_key(values[i]);
+        const uint32_t key = df_falling_key(values[i]);
 
         if (!(values[i] > minimum) || key > last || (key == last && ties == 0))
             continue;

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "cub/device/device_radix_sort.cuh"
 #include "cublas_v2.h"
 #include "cudnn.h"
 
@@ -278,6 +279,54 @@ static void multiplies()
     OK(cudaFree(ys));
     c.close();
     d.close();
+}
+
+/* d.x as N keys; the values are their places */
+struct Pairs {
+    Device d;
+    uint32_t *values, *sorted;
+    void *work;
+    size_t bytes = 0;
+
+    Pairs()
+    {
+        OK(cudaMalloc(&values, N * sizeof *values));
+        OK(cudaMalloc(&sorted, N * sizeof *sorted));
+        OK(cub::DeviceRadixSort::SortPairs(nullptr, bytes, nullptr, nullptr, nullptr, nullptr, N, 0, 32, d.stream));
+        OK(cudaMalloc(&work, bytes));
+        for (uint32_t i = 0; i < N; i++)
+            memcpy(d.pinned + i, &i, sizeof i);
+        d.write(reinterpret_cast<float *>(values), N);
+    }
+    void sort(void *space, size_t size, const void *keys, void *out)
+    {
+        OK(cub::DeviceRadixSort::SortPairs(space, size, static_cast<const uint32_t *>(keys), static_cast<uint32_t *>(out), values, sorted,
+                                           N, 0, 32, d.stream));
+        d.sync();
+    }
+};
+
+/* Keys i % 17 - 3 as the bits of floats: those of -3, -2, -1 come last, in that order backwards; equal ones stay in order */
+static void sorts()
+{
+    static const int order[17] = { 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 2, 1, 0 };
+    Pairs p;
+    int at = 0;
+
+    p.sort(p.work, p.bytes, p.d.x, p.d.y);
+    p.d.read(p.sorted, N * sizeof(uint32_t));
+    p.d.sync();
+    for (int rest : order)
+        for (int i = rest; i < N; i += 17, at++) {
+            uint32_t place;
+
+            memcpy(&place, p.d.pinned + at, sizeof place);
+            CHECK(place == uint32_t(i));
+        }
+    OK(cudaFree(p.values));
+    OK(cudaFree(p.sorted));
+    OK(cudaFree(p.work));
+    p.d.close();
 }
 
 /* The default math of a convolution is TF32, and an algorithm may differ from run to run: both show in the numbers. */
@@ -600,6 +649,27 @@ static void multiply(int lda, int ldb, int ldc)
 static void short_leading_dimension() { multiply(20, 25, 20); }
 static void long_leading_dimension() { multiply(25, 25, 40); }
 
+static void short_sorting_space()
+{
+    Pairs p;
+
+    p.sort(p.work, p.bytes - 1, p.d.x, p.d.y);
+}
+
+static void sorting_unwritten_keys()
+{
+    Pairs p;
+
+    p.sort(p.work, p.bytes, p.d.y, p.d.x);
+}
+
+static void sorting_in_place()
+{
+    Pairs p;
+
+    p.sort(p.work, p.bytes, p.d.x, p.d.x);
+}
+
 struct Case {
     const char *name;
     void (*run)();
@@ -622,6 +692,7 @@ static const Case cases[] = {
     WELL(runs_kernels),
     WELL(queues),
     WELL(multiplies),
+    WELL(sorts),
     WELL(is_inexact_when_asked),
     WELL(has_limits),
     SEEN_BY_HOOK(host_pointer_in_kernel,
@@ -660,6 +731,9 @@ static const Case cases[] = {
     FAULTY(unsupported_algorithm, "algorithm 4 does not support these descriptors"),
     FAULTY(short_leading_dimension, "cublasSgemm: the leading dimension of A is 20, its columns have 25 rows"),
     FAULTY(long_leading_dimension, "cublasSgemm: C: 4720 bytes at byte 0 of the 4000-byte allocation #1 reach beyond its end"),
+    FAULTY(short_sorting_space, "SortPairs: the work space has 8255 bytes, 1000 pairs need 8256"),
+    FAULTY(sorting_unwritten_keys, "the keys: nothing has written byte 0 of the 4000-byte allocation #1"),
+    FAULTY(sorting_in_place, "SortPairs: an output overlaps an input"),
 };
 
 /* Runs a case in a child. What it wrote to stderr; the status of its end. */

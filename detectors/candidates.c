@@ -1,0 +1,152 @@
+/* Candidates and what is kept of them: torchvision's definitions (RegionProposalNetwork.filter_proposals, RetinaNet.postprocess_detections,
+ * RoIHeads.postprocess_detections). Groups are suppressed one by one and merged by score, which is what its batched_nms comes to. */
+#include "detectors/candidates.h"
+
+#include <math.h>
+
+_Static_assert((int)DF_LEVELS <= (int)DF_BOX_LEVELS, "the kernels know fewer levels");
+
+static struct df_candidate_set new_set(df_tape *tape, size_t images, size_t room)
+{
+    const size_t n = images * room;
+
+    return (struct df_candidate_set){ .images = images,
+                                      .room = room,
+                                      .at = { .box = df_tape_device_memory(tape, n * sizeof(struct df_box)),
+                                              .score = df_tape_device_memory(tape, n * sizeof(float)),
+                                              .group = df_tape_device_memory(tape, n * sizeof(int32_t)) } };
+}
+
+static void *upload(df_tape *tape, const void *host, size_t bytes)
+{
+    void *memory = df_tape_device_memory(tape, bytes);
+
+    df_write(df_tape_device(tape), memory, host, bytes);
+    return memory;
+}
+
+static float *upload_valid(df_tape *tape, const struct df_batch *batch, size_t first, size_t images)
+{
+    float *valid = df_tape_host(tape, images * 2 * sizeof *valid);
+
+    for (size_t n = 0; n < images; n++) {
+        valid[2 * n] = (float)batch->valid_w[first + n];
+        valid[2 * n + 1] = (float)batch->valid_h[first + n];
+    }
+    return upload(tape, valid, images * 2 * sizeof *valid);
+}
+
+/* A logit below which no score can pass: the threshold's own, less a margin for the rounding of the score. */
+static float least_logit(double threshold)
+{
+    if (threshold <= 0)
+        return -INFINITY;
+    if (threshold >= 1)
+        return INFINITY;
+    return (float)(log(threshold / (1 - threshold)) - 1e-3);
+}
+
+/* The levels' slots in a row of candidates, and their anchors; returns the row's length. */
+static size_t lay_out(const struct df_detection_state *state, size_t candidates, struct df_dense_candidates_args *args)
+{
+    size_t slots = 0, anchors = 0;
+
+    args->levels = state->levels;
+    for (size_t l = 0; l < state->levels; l++) {
+        const size_t pairs = state->level_anchors[l] * args->classes;
+
+        args->slot[l] = slots;
+        args->first[l] = anchors;
+        slots += candidates < pairs ? candidates : pairs;
+        anchors += state->level_anchors[l];
+    }
+    return slots;
+}
+
+struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detection_state *state, size_t first, size_t images,
+                                            const struct df_dense_choice *choice)
+{
+    struct df_device *device = df_tape_device(tape);
+    const size_t classes = state->class_logits->shape.c;
+    struct df_dense_candidates_args args = {
+        .logits = state->class_logits->data + first * state->anchors * classes,
+        .deltas = state->box_deltas->data + first * state->anchors * 4,
+        .anchors = state->anchors,
+        .classes = classes,
+        .rule = choice->rule,
+        .by_level = choice->by_level,
+    };
+    const size_t room = lay_out(state, choice->candidates, &args);
+    const struct df_candidate_set set = new_set(tape, images, room);
+    uint32_t *pair = df_tape_device_memory(tape, images * room * sizeof *pair);
+
+    for (size_t l = 0; l < state->levels; l++) {
+        const struct df_top_k top = { .segments = images,
+                                      .count = state->level_anchors[l] * classes,
+                                      .k = (l + 1 < state->levels ? args.slot[l + 1] : room) - args.slot[l],
+                                      .value_stride = state->anchors * classes,
+                                      .out_stride = room,
+                                      .minimum = least_logit(choice->rule.threshold) };
+
+        df_select_top_k(device, &top, args.logits + args.first[l] * classes, pair + args.slot[l]);
+    }
+    args.pair = pair;
+    args.anchor = upload(tape, state->anchor, state->anchors * sizeof *state->anchor);
+    args.valid = upload_valid(tape, state->images, first, images);
+    args.room = room;
+    args.out = set.at;
+    df_launch(device, DF_K_DENSE_CANDIDATES, images * room, &args);
+    return set;
+}
+
+struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detection_state *state, size_t image,
+                                          const struct df_box_rule *rule)
+{
+    const size_t rows = state->proposals / state->batch, columns = state->classes + 1;
+    const struct df_candidate_set set = new_set(tape, 1, rows * state->classes);
+    const struct df_roi_candidates_args args = { .logits = state->roi_logits->data + image * rows * columns,
+                                                 .deltas = state->roi_deltas->data + image * rows * columns * 4,
+                                                 .proposal = upload(tape, state->proposal + image * rows, rows * sizeof *state->proposal),
+                                                 .classes = state->classes,
+                                                 .width = (float)state->images->valid_w[image],
+                                                 .height = (float)state->images->valid_h[image],
+                                                 .rule = *rule,
+                                                 .out = set.at };
+
+    df_launch(df_tape_device(tape), DF_K_ROI_CANDIDATES, rows, &args);
+    return set;
+}
+
+const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t most)
+{
+    struct df_device *device = df_tape_device(tape);
+    const struct df_nms nms = { .segments = set->images, .count = set->room, .most = most, .threshold = (float)iou };
+    const size_t n = set->images * most, bytes = n * sizeof(struct df_scored_box);
+    struct df_kept_boxes_args args = { .from = set->at, .most = most, .count = set->room, .out = df_tape_device_memory(tape, bytes) };
+    uint32_t *keep = df_tape_device_memory(tape, n * sizeof *keep);
+    struct df_scored_box *kept = df_tape_host(tape, bytes);
+
+    df_select_nms(device, &nms, set->at, keep);
+    args.keep = keep;
+    df_launch(device, DF_K_KEPT_BOXES, n, &args);
+    df_read(device, kept, args.out, bytes);
+    return kept;
+}
+
+size_t df_detections_write(const struct df_batch *images, size_t image, const struct df_image_info *info,
+                           const struct df_category *category, const struct df_scored_box *kept, size_t most, struct df_detection *out)
+{
+    const float x = (float)images->scale_x[image], y = (float)images->scale_y[image];
+    size_t n = 0;
+
+    for (; n < most && kept[n].group >= 0; n++) {
+        const struct df_box box = kept[n].box, stored = { box.x0 / x, box.y0 / y, box.x1 / x, box.y1 / y };
+        const struct df_box in = df_box_clip(stored, (float)info->width, (float)info->height);
+
+        out[n] = (struct df_detection){ .image_id = info->id,
+                                        .category_id = category[kept[n].group].id,
+                                        .bbox = { (double)in.x0, (double)in.y0, (double)(in.x1 - in.x0), (double)(in.y1 - in.y0) },
+                                        .score = (double)kept[n].score };
+    }
+    return n;
+}
