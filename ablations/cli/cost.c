@@ -205,7 +205,7 @@ static void print_total(const struct report *report, const struct line *line, co
     for (int p = 0; p < DF_COST_PARTS; p++) {
         const struct df_cost_amount part = df_cost_part(&line->cost, (enum df_cost_part)p, batch);
 
-        if (cached && p == DF_COST_TEACHER)
+        if (!df_cost_counts((enum df_cost_part)p, cached))
             continue;
         sum.flops += part.flops;
         sum.bytes += part.bytes;
@@ -255,7 +255,8 @@ static void print_memory(const struct report *report, const struct line *line)
     printf("             activations and their gradients %.4g GB an image; parameters, gradients, moments %.4g GB", cost->tape_image / 1e9,
            cost->held / 1e9);
     if (cost->teacher_held > 0)
-        printf("; live teacher %.4g + %.4g GB", cost->teacher_held / 1e9, cost->teacher_tape / 1e9);
+        printf("; live teacher %.4g + %.4g GB, %.4g GB an image", cost->teacher_held / 1e9, cost->teacher_tape / 1e9,
+               (double)cost->record.bytes / 1e9);
     printf("\n");
 }
 
@@ -486,7 +487,8 @@ const struct df_command df_command_cost = {
         "than\n"
         "its traffic at the memory's bandwidth; its floor is the larger of the two, and a step's floor is their sum. Real steps take "
         "longer:\n"
-        "no kernel holds the peak, proposals are made on the host, and what is copied between host and device (counted apart) waits for a\n"
+        "no kernel holds the peak, proposals are chosen on the host, and what is copied between host and device (counted apart) waits for "
+        "a\n"
         "slower link. A program that fuses operations moves less than what is counted here, and may go below the memory floor. Evaluation "
         "is\n"
         "not in the days, and neither is the teacher's own training without --teacher.",

@@ -16,7 +16,8 @@ const char *const df_cost_part_names[DF_COST_PARTS] = {
     [DF_COST_HEADS] = "student: heads",
     [DF_COST_LOSS] = "detector losses",
     [DF_COST_BACKWARD] = "student: backward",
-    [DF_COST_TEACHER] = "teacher",
+    [DF_COST_TEACHER] = "teacher, live",
+    [DF_COST_CACHED] = "teacher's cache",
     [DF_COST_DISTILL] = "distillers",
     [DF_COST_DISTILL_BACKWARD] = "distillers: backward",
     [DF_COST_UPDATE] = "optimiser",
@@ -308,11 +309,30 @@ static void count_teacher(struct subject *s, const struct made *made, struct df_
         detector->class->forward(detector, s->teacher_tape, &one, false, false, &state);
         if (i == 0)
             df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), layout);
-        (*records)[i] = df_malloc(layout->bytes + 1);
-        (void)df_record_take(layout, &state, s->teacher.device, (*records)[i]); /* all images have one canvas */
+        (*records)[i] = df_device_alloc(s->teacher.device, layout->bytes);
+        (void)df_record_take(layout, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
     }
     counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
     counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
+}
+
+/* The same records, had they come from the host. */
+static void count_cached(struct subject *s, const struct df_detection_state *student, const struct df_record_layout *layout,
+                         struct counts *counts)
+{
+    struct df_trainer *trainer = &s->trainer;
+    const double neck_std[DF_LEVELS] = { 0 };
+    const void **records = df_calloc(student->batch, sizeof *records);
+    void *record = df_calloc(1, layout->bytes + 1);
+    struct df_detection_state state;
+
+    for (size_t i = 0; i < student->batch; i++)
+        records[i] = record;
+    (void)taken(trainer->model.device);
+    df_record_state(layout, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_HOST, records, student, neck_std, trainer->tape, &state);
+    counts->part[DF_COST_CACHED] = taken(trainer->model.device);
+    free(record);
+    free(records);
 }
 
 static void count_distilled(struct subject *s, const struct made *made, struct df_record_layout *layout, struct counts *counts)
@@ -330,9 +350,11 @@ static void count_distilled(struct subject *s, const struct made *made, struct d
 
     df_tensor *loss = plain_loss(s, made, &state, counts);
 
-    if (needs)
-        df_record_state(layout, df_teacher_given_needs(trainer->cell), (const void *const *)records, &state, neck_std, trainer->tape,
-                        &teacher);
+    if (needs) {
+        df_record_state(layout, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_DEVICE, (const void *const *)records, &state, neck_std,
+                        trainer->tape, &teacher);
+        counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(trainer->model.device));
+    }
     if (needs & DF_NEEDS_ROI_HEAD)
         teacher.detector = s->teacher.detector;
     loss = df_trainer_distill(trainer, &state, &teacher, loss);
@@ -341,8 +363,10 @@ static void count_distilled(struct subject *s, const struct made *made, struct d
     counts->part[DF_COST_DISTILL_BACKWARD] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BACKWARD]);
     counts->tape = (double)df_tape_used(trainer->tape);
     for (size_t i = 0; records && i < made->batch.n; i++)
-        free(records[i]);
+        df_device_free(s->teacher.device, records[i]);
     free(records);
+    if (needs)
+        count_cached(s, &state, layout, counts);
 }
 
 static void count_pass(struct subject *s, size_t n, struct df_record_layout *layout, struct counts *counts)
@@ -454,26 +478,31 @@ double df_cost_seconds(struct df_cost_amount amount, struct df_cost_machine mach
     return fmax(amount.flops / machine.flops, amount.bytes / machine.bandwidth);
 }
 
+bool df_cost_counts(enum df_cost_part part, bool cached) { return part != (cached ? DF_COST_TEACHER : DF_COST_CACHED); }
+
 double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_cost_machine machine, bool cached)
 {
     double seconds = 0;
 
     for (int p = 0; p < DF_COST_PARTS; p++)
-        if (!cached || p != DF_COST_TEACHER)
+        if (df_cost_counts((enum df_cost_part)p, cached))
             seconds += df_cost_seconds(df_cost_part(cost, (enum df_cost_part)p, batch), machine);
     return seconds;
 }
 
+/* With a live teacher's record, which the tape's copy of the batch is made of. */
+static double image_memory(const struct df_cost *cost) { return cost->tape_image + (double)cost->record.bytes; }
+
 double df_cost_memory(const struct df_cost *cost, size_t batch)
 {
-    return cost->tape_step + (double)batch * cost->tape_image + cost->held + cost->teacher_tape + cost->teacher_held;
+    return cost->tape_step + (double)batch * image_memory(cost) + cost->held + cost->teacher_tape + cost->teacher_held;
 }
 
 size_t df_cost_largest_batch(const struct df_cost *cost, double bytes)
 {
     const double room = bytes - df_cost_memory(cost, 0);
 
-    return room > 0 ? (size_t)(room / cost->tape_image) : 0;
+    return room > 0 ? (size_t)(room / image_memory(cost)) : 0;
 }
 
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit)

@@ -11,8 +11,9 @@ enum df_cost_part {
     DF_COST_HEADS,            /* student: proposals, heads, forward */
     DF_COST_LOSS,             /* the detector's losses */
     DF_COST_BACKWARD,         /* of all of that */
-    DF_COST_TEACHER,          /* the teacher, forward, image by image, and its record taken */
-    DF_COST_DISTILL,          /* the record given back, adaptation layers, masks, distillation losses */
+    DF_COST_TEACHER,          /* a live teacher, forward, image by image, and its records, which stay on the device */
+    DF_COST_CACHED,           /* a cached one: its records, copied to the device */
+    DF_COST_DISTILL,          /* adaptation layers, masks, distillation losses */
     DF_COST_DISTILL_BACKWARD, /* what these add to the backward pass */
     DF_COST_UPDATE,           /* gradients zeroed, their norm, the optimiser */
     DF_COST_PARTS
@@ -42,10 +43,12 @@ struct df_cost_machine {
     double flops, bandwidth; /* a second */
 };
 struct df_cost_amount df_cost_part(const struct df_cost *cost, enum df_cost_part part, size_t batch);
+/* Whether a step has this part. */
+bool df_cost_counts(enum df_cost_part part, bool cached);
 /* A floor: no machine of this peak and bandwidth does it in less time if it moves what is counted. */
 double df_cost_seconds(struct df_cost_amount amount, struct df_cost_machine machine);
 double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_cost_machine machine, bool cached);
-/* Bytes that a step of this batch needs on the device. */
+/* Bytes that a step of this batch needs on the device, with a live teacher. */
 double df_cost_memory(const struct df_cost *cost, size_t batch);
 /* The largest batch that needs no more than this; 0: not one image fits. */
 size_t df_cost_largest_batch(const struct df_cost *cost, double bytes);

@@ -54,13 +54,15 @@ static bool same_map(const struct df_record_map *map, const df_tensor *feature)
     return feature ? feature->shape.h == map->h && feature->shape.w == map->w && feature->shape.c == map->c : map->c == 0;
 }
 
-static void take(struct df_device *device, const df_tensor *from, uint64_t offset, void *record)
+static void take(struct df_device *device, const df_tensor *from, uint64_t offset, enum df_record_place place, void *record)
 {
-    if (offset != DF_NOT_RECORDED)
-        df_read(device, (char *)record + offset, from->data, df_count(from->shape) * sizeof(df_real));
+    if (offset == DF_NOT_RECORDED)
+        return;
+    (place == DF_RECORD_ON_HOST ? df_read : df_copy)(device, (char *)record + offset, from->data, df_count(from->shape) * sizeof(df_real));
 }
 
-bool df_record_take(const struct df_record_layout *layout, const struct df_detection_state *state, struct df_device *device, void *record)
+bool df_record_take(const struct df_record_layout *layout, const struct df_detection_state *state, struct df_device *device,
+                    enum df_record_place place, void *record)
 {
     DF_ASSERT(state->batch == 1);
     if (state->levels != layout->levels || state->anchors != layout->anchors || dense_classes(state) != layout->classes)
@@ -71,18 +73,24 @@ bool df_record_take(const struct df_record_layout *layout, const struct df_detec
     for (size_t l = 0; l < layout->levels; l++)
         if (!same_map(&layout->neck[l], state->neck[l].feature))
             return false;
-    memset(record, 0, layout->bytes); /* the padding too: the checksum covers it */
+    if (place == DF_RECORD_ON_HOST)
+        memset(record, 0, layout->bytes); /* the padding too: the checksum covers it */
     for (size_t k = 0; k < DF_STAGES; k++)
-        take(device, state->stage[k].feature, layout->stage[k].offset, record);
+        take(device, state->stage[k].feature, layout->stage[k].offset, place, record);
     for (size_t l = 0; l < layout->levels; l++)
-        take(device, state->neck[l].feature, layout->neck[l].offset, record);
-    take(device, state->class_logits, layout->logits, record);
-    take(device, state->box_deltas, layout->deltas, record);
+        take(device, state->neck[l].feature, layout->neck[l].offset, place, record);
+    take(device, state->class_logits, layout->logits, place, record);
+    take(device, state->box_deltas, layout->deltas, place, record);
     return true;
 }
 
+struct records {
+    enum df_record_place place;
+    const void *const *record;
+};
+
 /* [N,h,w,c] on the tape out of N records; NULL where it is not wanted or was not recorded. */
-static df_tensor *give(df_tape *tape, bool wanted, df_shape shape, const void *const *record, uint64_t offset)
+static df_tensor *give(df_tape *tape, bool wanted, df_shape shape, struct records from, uint64_t offset)
 {
     if (!wanted || offset == DF_NOT_RECORDED)
         return NULL;
@@ -91,19 +99,21 @@ static df_tensor *give(df_tape *tape, bool wanted, df_shape shape, const void *c
     const size_t each = shape.h * shape.w * shape.c;
 
     for (size_t i = 0; i < shape.n; i++)
-        df_write(df_tape_device(tape), tensor->data + i * each, (const char *)record[i] + offset, each * sizeof(df_real));
+        (from.place == DF_RECORD_ON_HOST ? df_write : df_copy)(df_tape_device(tape), tensor->data + i * each,
+                                                               (const char *)from.record[i] + offset, each * sizeof(df_real));
     return tensor;
 }
 
-static df_tensor *give_map(df_tape *tape, bool wanted, size_t n, const struct df_record_map *map, const void *const *record)
+static df_tensor *give_map(df_tape *tape, bool wanted, size_t n, const struct df_record_map *map, struct records from)
 {
-    return give(tape, wanted, (df_shape){ n, map->h, map->w, map->c }, record, map->offset);
+    return give(tape, wanted, (df_shape){ n, map->h, map->w, map->c }, from, map->offset);
 }
 
-void df_record_state(const struct df_record_layout *layout, unsigned needs, const void *const *record,
+void df_record_state(const struct df_record_layout *layout, unsigned needs, enum df_record_place place, const void *const *record,
                      const struct df_detection_state *student, const double *neck_std, df_tape *tape, struct df_detection_state *out)
 {
     const size_t n = student->batch;
+    const struct records from = { place, record };
 
     memset(out, 0, sizeof *out);
     out->batch = n;
@@ -113,20 +123,19 @@ void df_record_state(const struct df_record_layout *layout, unsigned needs, cons
     out->images = student->images;
     for (size_t k = 0; k < DF_STAGES; k++) {
         out->stage[k].stride = layout->stage[k].stride;
-        out->stage[k].feature = give_map(tape, needs & DF_NEEDS_BACKBONE, n, &layout->stage[k], record);
+        out->stage[k].feature = give_map(tape, needs & DF_NEEDS_BACKBONE, n, &layout->stage[k], from);
     }
     out->levels = layout->levels;
     for (size_t l = 0; l < layout->levels; l++) {
         out->neck[l].stride = layout->neck[l].stride;
-        out->neck[l].feature = give_map(tape, needs & DF_NEEDS_NECK, n, &layout->neck[l], record);
+        out->neck[l].feature = give_map(tape, needs & DF_NEEDS_NECK, n, &layout->neck[l], from);
         out->neck[l].feature_std = neck_std[l];
     }
     out->anchors = layout->anchors;
     out->anchor = student->anchor;
     memcpy(out->level_anchors, student->level_anchors, sizeof out->level_anchors);
-    out->class_logits =
-        give(tape, needs & DF_NEEDS_DENSE_HEAD, (df_shape){ n, 1, layout->anchors, layout->classes }, record, layout->logits);
-    out->box_deltas = give(tape, needs & DF_NEEDS_BOX_DELTAS, (df_shape){ n, 1, layout->anchors, 4 }, record, layout->deltas);
+    out->class_logits = give(tape, needs & DF_NEEDS_DENSE_HEAD, (df_shape){ n, 1, layout->anchors, layout->classes }, from, layout->logits);
+    out->box_deltas = give(tape, needs & DF_NEEDS_BOX_DELTAS, (df_shape){ n, 1, layout->anchors, 4 }, from, layout->deltas);
 }
 
 static df_status neck_fits(const struct df_record_layout *teacher, const struct df_record_layout *student, struct df_error *err)

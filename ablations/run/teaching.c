@@ -25,7 +25,7 @@ struct df_teacher {
     char *cache_path;
     size_t batch;
     const void **record; /* [batch] */
-    unsigned char *live; /* [batch] records */
+    unsigned char *live; /* [batch] records on the device; NULL with a cache */
 };
 
 /* One image through the teacher; the loader's batch of one, or one image of a student's batch. */
@@ -86,7 +86,7 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
 }
 
 static df_status build_records(struct df_teacher *teacher, struct df_loader *loader, size_t images, struct df_cache_writer *writer,
-                               struct df_progress *progress, struct df_error *err)
+                               void *record, struct df_progress *progress, struct df_error *err)
 {
     const size_t each = copies(teacher);
 
@@ -98,9 +98,9 @@ static df_status build_records(struct df_teacher *teacher, struct df_loader *loa
             return df_fail(err, DF_ERR_INTERRUPTED, "interrupted while building the teacher cache");
         DF_TRY(df_loader_one(loader, i / each, i % each == 1, &batch, err));
         forward(teacher, batch, &state);
-        if (!df_record_take(&teacher->layout, &state, teacher->model.device, teacher->live))
+        if (!df_record_take(&teacher->layout, &state, teacher->model.device, DF_RECORD_ON_HOST, record))
             return other_canvas(i / each, err);
-        DF_TRY(df_cache_put(writer, i, teacher->live, err));
+        DF_TRY(df_cache_put(writer, i, record, err));
         if (progress)
             df_progress_set(progress, (double)(i + 1), NULL);
     }
@@ -116,8 +116,10 @@ static df_status build_cache(struct df_teacher *teacher, const struct df_run_opt
     DF_TRY(df_cache_create(teacher->cache_path, key, &teacher->layout, count, &writer, err));
 
     struct df_progress *progress = options->quiet ? NULL : df_progress_new("teacher cache", "images", (double)count);
-    const df_status status = build_records(teacher, loader, images, writer, progress, err);
+    void *record = df_malloc(teacher->layout.bytes + 1);
+    const df_status status = build_records(teacher, loader, images, writer, record, progress, err);
 
+    free(record);
     df_progress_free(progress);
     if (status != DF_OK) {
         df_cache_abandon(writer);
@@ -233,9 +235,10 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
         forward(teacher, batch, &state);
         df_record_layout_of(&state, df_teacher_recorded_needs(teacher->student), &teacher->layout);
         teacher->record = df_calloc(teacher->batch, sizeof *teacher->record);
-        teacher->live = df_malloc(teacher->batch * teacher->layout.bytes + 64);
         status = choose_cache(teacher, options, loader, train, err);
     }
+    if (status == DF_OK && !teacher->cache)
+        teacher->live = df_device_alloc(teacher->model.device, teacher->batch * teacher->layout.bytes);
     df_loader_free(loader);
     return status;
 }
@@ -244,8 +247,9 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
 static void release_network(struct df_teacher *teacher)
 {
     df_tape_free(teacher->tape);
+    if (teacher->live)
+        df_device_free(teacher->model.device, teacher->live);
     df_model_release(&teacher->model);
-    free(teacher->live);
     teacher->tape = NULL;
     teacher->live = NULL;
 }
@@ -331,7 +335,7 @@ static df_status find_record(struct df_teacher *teacher, const struct df_batch *
     struct df_detection_state state;
 
     forward(teacher, &one, &state);
-    if (!df_record_take(&teacher->layout, &state, teacher->model.device, record))
+    if (!df_record_take(&teacher->layout, &state, teacher->model.device, DF_RECORD_ON_DEVICE, record))
         return other_canvas(batch->index[i], err);
     teacher->record[i] = record;
     return DF_OK;
@@ -343,7 +347,8 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     DF_ASSERT(student->batch <= teacher->batch);
     for (size_t i = 0; i < student->batch; i++)
         DF_TRY(find_record(teacher, student->images, i, err));
-    df_record_state(&teacher->layout, df_teacher_given_needs(teacher->student), teacher->record, student, teacher->neck_std, tape, out);
+    df_record_state(&teacher->layout, df_teacher_given_needs(teacher->student), teacher->cache ? DF_RECORD_ON_HOST : DF_RECORD_ON_DEVICE,
+                    teacher->record, student, teacher->neck_std, tape, out);
     if (teacher->student->needs & DF_NEEDS_ROI_HEAD)
         out->detector = teacher->model.detector;
     return DF_OK;

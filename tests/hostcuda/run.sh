@@ -90,14 +90,20 @@ ended() {
 }
 background retinanet both retinanet
 background faster_rcnn both faster_rcnn
-background backwards env HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/back"
+background backwards env HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/backwards"
+background live "$defeat" sweep $small --device cuda --jobs 1 --cache off --out "$work/live"
 wait
 for kind in retinanet faster_rcnn; do
     ended $kind "training: $kind ($(tail -n 1 "$work/$kind.log"))"
 done
-cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work"/back/double-retinanet/runs/*/student.safetensors \
-    >>"$work/backwards.log" 2>&1 || echo 1 >"$work/backwards.status"
-ended backwards "training: the same bits with blocks and threads the other way round"
+# same OTHER WHAT: its student has the bits of the first training
+same() {
+    cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work/$1"/double-retinanet/runs/*/student.safetensors \
+        >>"$work/$1.log" 2>&1 || echo 1 >"$work/$1.status"
+    ended "$1" "training: the same bits $2"
+}
+same backwards "with blocks and threads the other way round"
+same live "with a teacher that runs live"
 student=$(find "$work/cuda/double-retinanet" -name student.safetensors)
 predict() { "$defeat" predict $small --cell 0 --limit 2 --checkpoint "$student" --output "$work/$1.json" --device "$1"; }
 { predict cpu && predict cuda; } >"$work/log" 2>&1

@@ -98,7 +98,7 @@ static struct df_cost_amount total(const struct df_cost *cost, size_t batch, boo
     for (int p = 0; p < DF_COST_PARTS; p++) {
         const struct df_cost_amount part = df_cost_part(cost, (enum df_cost_part)p, batch);
 
-        if (p == DF_COST_TEACHER && !teacher)
+        if (!df_cost_counts((enum df_cost_part)p, !teacher))
             continue;
         sum.flops += part.flops;
         sum.bytes += part.bytes;
@@ -241,7 +241,9 @@ static void floors_are_the_larger_of_two(void **state)
 
 static void memory_gives_the_largest_batch(void **state)
 {
-    const struct df_cost cost = { .tape_step = 5, .tape_image = 10, .teacher_tape = 7, .held = 20, .teacher_held = 3 };
+    const struct df_cost cost = {
+        .tape_step = 5, .tape_image = 6, .record = { .bytes = 4 }, .teacher_tape = 7, .held = 20, .teacher_held = 3
+    };
 
     (void)state;
     assert_close(df_cost_memory(&cost, 3), 5 + 30 + 7 + 20 + 3, 0, 0);
