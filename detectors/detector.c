@@ -32,6 +32,14 @@ const struct df_detector_class *df_detector_class_find(const char *name, struct 
     return NULL;
 }
 
+void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
+{
+    if (detector->class->first_stage)
+        detector->class->first_stage(detector, tape, batch, state);
+    else
+        detector->class->forward(detector, tape, batch, false, false, state);
+}
+
 void df_detector_free(struct df_detector *detector)
 {
     if (detector)

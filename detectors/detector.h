@@ -71,6 +71,8 @@ struct df_detector_class {
     /* Fills state. labels: assign ground truth to anchors and sample proposals (training, and wherever distillers need labels). */
     void (*forward)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
                     struct df_detection_state *state);
+    /* Two-stage detectors (else NULL): forward, not training, without labels, and without the second stage. Waits for nothing. */
+    void (*first_stage)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
     df_tensor *(*loss)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms);
     /* Detections of one image of a state (host), in stored-image pixels: appended to out (room for max_detections). Returns how many. */
     size_t (*predict)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, size_t image,
@@ -96,4 +98,6 @@ struct df_detector { /* first member of a concrete detector */
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);
 void df_detector_free(struct df_detector *detector);
+/* What can be said of images before proposals are chosen: all parts of the state but RoIs and labels; batch norm as it was trained. */
+void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
 #endif

@@ -295,8 +295,8 @@ static void make_proposals(struct faster *net, df_tape *tape, bool labels, struc
     state->proposal_image = image;
 }
 
-static void faster_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
-                           struct df_detection_state *state)
+static void first_stage(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training,
+                        struct df_detection_state *state)
 {
     struct faster *net = (struct faster *)base;
     df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
@@ -316,6 +316,19 @@ static void faster_forward(struct df_detector *base, df_tape *tape, const struct
     for (size_t l = 0; l < state->levels; l++)
         state->neck[l] = (struct df_neck_level){ .stride = df_network_stride(base->network, l), .feature = level[l] };
     df_rpn_forward(&net->rpn, tape, level, training, state);
+}
+
+static void faster_first_stage(struct df_detector *base, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
+{
+    first_stage(base, tape, batch, false, state);
+}
+
+static void faster_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+                           struct df_detection_state *state)
+{
+    struct faster *net = (struct faster *)base;
+
+    first_stage(base, tape, batch, training, state);
     if (labels)
         df_rpn_assign(&net->rpn, tape, state);
     make_proposals(net, tape, labels, state);
@@ -457,6 +470,7 @@ const struct df_detector_class df_detector_faster_rcnn = {
     .create = faster_create,
     .destroy = faster_destroy,
     .forward = faster_forward,
+    .first_stage = faster_first_stage,
     .loss = faster_loss,
     .predict = faster_predict,
     .max_detections = faster_max_detections,

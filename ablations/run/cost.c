@@ -306,7 +306,7 @@ static void count_teacher(struct subject *s, const struct made *made, struct df_
         struct df_detection_state state = { 0 };
 
         df_tape_reset(s->teacher_tape);
-        detector->class->forward(detector, s->teacher_tape, &one, false, false, &state);
+        df_detector_first_stage(detector, s->teacher_tape, &one, &state);
         if (i == 0)
             df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), layout);
         (*records)[i] = df_device_alloc(s->teacher.device, layout->bytes);

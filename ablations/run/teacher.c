@@ -71,7 +71,7 @@ df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model
         if (status != DF_OK)
             break;
         df_tape_reset(tape);
-        model->detector->class->forward(model->detector, tape, batch, false, false, &state);
+        df_detector_first_stage(model->detector, tape, batch, &state);
         *levels = state.levels;
         for (size_t l = 0; l < state.levels; l++) {
             const size_t n = df_count(state.neck[l].feature->shape);

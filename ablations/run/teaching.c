@@ -33,7 +33,7 @@ static void forward(struct df_teacher *teacher, const struct df_batch *one, stru
 {
     *state = (struct df_detection_state){ 0 };
     df_tape_reset(teacher->tape);
-    teacher->model.detector->class->forward(teacher->model.detector, teacher->tape, one, false, false, state);
+    df_detector_first_stage(teacher->model.detector, teacher->tape, one, state);
 }
 
 static df_status other_canvas(size_t index, struct df_error *err)

@@ -64,7 +64,7 @@ static df_status student_layout(struct df_trainer *trainer, struct df_record_lay
 
     df_tape *tape = df_tape_new(model.device, false);
 
-    model.detector->class->forward(model.detector, tape, batch, false, false, &state);
+    df_detector_first_stage(model.detector, tape, batch, &state);
     df_record_layout_of(&state, trainer->cell->needs, out);
     df_tape_free(tape);
     df_model_release(&model);
