@@ -19,8 +19,11 @@ for side in 1 2; do
         fail "side $side: $host s on the host and $products s in convolutions, of $step s"
 done
 [ "$(field parameters 1)" -gt 1000 ] || fail "parameters: $(field parameters 1)"
-for name in batch "anchor labels" proposals sampling "proposal labels" "teacher's records"; do
+for name in batch "anchor labels" sampling "proposal labels" "teacher's records"; do
     grep -q "\"name\":\"host: $name\"" "$work/json" || fail "no entry 'host: $name'"
+done
+for name in top_k dense_candidates nms; do
+    grep -q "\"name\":\"$name\"" "$work/json" || fail "no entry '$name'"
 done
 [ "$(grep -o '"name":"host: teacher' "$work/json" | wc -l)" = 1 ] || fail "only the distilled step reads the teacher's records"
 
