@@ -31,9 +31,9 @@ struct df_common_options {
 /* clang-format on */
 
 #define DF_COMMON_PASS_MAX 24
-/* Loads the plugin if one is named, reads the spec with the overrides. */
 /* The device that the command line asks for, else the environment's DEFEAT_DEVICE, else NULL: the spec's. */
 const char *df_common_device(const char *asked);
+/* Loads the plugin if one is named, reads the spec with the overrides. */
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
 /* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */

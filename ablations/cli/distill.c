@@ -40,8 +40,9 @@ static df_status unknown_method(const struct df_spec *spec, const struct distill
     return DF_ERR_USAGE;
 }
 
-static df_status distill(const struct df_spec *spec, const struct distill_options *options, struct df_error *err)
+static df_status distill(struct df_spec *spec, const void *values, struct df_error *err)
 {
+    const struct distill_options *options = values;
     struct df_run_options run_with;
 
     df_common_run(&options->common, &run_with);
@@ -63,19 +64,8 @@ static df_status distill(const struct df_spec *spec, const struct distill_option
 
 static int run(const void *values, int count, char *const *arguments)
 {
-    const struct distill_options *options = values;
-    struct df_error err = { 0 };
-    struct df_spec *spec;
-
     (void)count;
-    df_running_catch_signals();
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
-        return df_command_fail(&err);
-
-    const df_status status = distill(spec, options, &err);
-
-    df_spec_free(spec);
-    return status == DF_OK ? 0 : df_command_fail(&err);
+    return df_running_spec(&((const struct distill_options *)values)->common, arguments[0], distill, values);
 }
 
 const struct df_command df_command_distill = {

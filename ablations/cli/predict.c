@@ -82,27 +82,24 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
     return status;
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static df_status predict_chosen(struct df_spec *spec, const void *values, struct df_error *err)
 {
     const struct predict_options *options = values;
     const struct df_cell *cell = NULL;
     struct df_cell storage;
-    struct df_error err = { 0 };
-    struct df_spec *spec;
     char *weights = NULL;
-
-    (void)count;
-    df_running_catch_signals();
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
-        return df_command_fail(&err);
-
-    df_status status = choose(spec, options, &storage, &cell, &weights, &err);
+    df_status status = choose(spec, options, &storage, &cell, &weights, err);
 
     if (status == DF_OK)
-        status = predict(cell, weights, options, &err);
+        status = predict(cell, weights, options, err);
     free(weights);
-    df_spec_free(spec);
-    return status == DF_OK ? 0 : df_command_fail(&err);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    (void)count;
+    return df_running_spec(&((const struct predict_options *)values)->common, arguments[0], predict_chosen, values);
 }
 
 const struct df_command df_command_predict = {

@@ -66,8 +66,9 @@ static df_status prepare(const struct prepare_options *options, const struct df_
 }
 
 /* Every variant with a teacher; with an id, the one whose first cell has it. */
-static df_status prepare_all(const struct prepare_options *options, const struct df_spec *spec, struct df_error *err)
+static df_status prepare_all(struct df_spec *spec, const void *values, struct df_error *err)
 {
+    const struct prepare_options *options = values;
     const struct df_spec_variant *chosen = NULL, *taught = NULL;
 
     for (size_t v = 0; v < spec->variants; v++) {
@@ -90,18 +91,8 @@ static df_status prepare_all(const struct prepare_options *options, const struct
 
 static int run(const void *values, int count, char *const *arguments)
 {
-    const struct prepare_options *options = values;
-    struct df_error err = { 0 };
-    struct df_spec *spec;
-
     (void)count;
-    df_running_catch_signals();
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
-        return df_command_fail(&err);
-    const df_status status = prepare_all(options, spec, &err);
-
-    df_spec_free(spec);
-    return status == DF_OK ? 0 : df_command_fail(&err);
+    return df_running_spec(&((const struct prepare_options *)values)->common, arguments[0], prepare_all, values);
 }
 
 const struct df_command df_command_prepare = {

@@ -59,26 +59,20 @@ static df_status run_once(const struct df_cell *cell, const struct run_options *
     return status;
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static df_status run_chosen(struct df_spec *spec, const void *values, struct df_error *err)
 {
     const struct run_options *options = values;
-    struct df_error err = { 0 };
-    struct df_spec *spec;
     struct df_cell *cell;
 
+    DF_TRY(df_running_cell(spec, options->cell, &cell, err));
+    DF_TRY(df_running_same(spec, cell, options->id, err));
+    return run_once(cell, options, err);
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
     (void)count;
-    df_running_catch_signals();
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
-        return df_command_fail(&err);
-
-    df_status status = df_running_cell(spec, options->cell, &cell, &err);
-
-    if (status == DF_OK)
-        status = df_running_same(spec, cell, options->id, &err);
-    if (status == DF_OK)
-        status = run_once(cell, options, &err);
-    df_spec_free(spec);
-    return status == DF_OK ? 0 : df_command_fail(&err);
+    return df_running_spec(&((const struct run_options *)values)->common, arguments[0], run_chosen, values);
 }
 
 const struct df_command df_command_run = {

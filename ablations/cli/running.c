@@ -22,6 +22,23 @@ void df_running_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
+int df_running_spec(const struct df_common_options *options, const char *path,
+                    df_status (*work)(struct df_spec *spec, const void *values, struct df_error *err), const void *values)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    df_running_catch_signals();
+
+    df_status status = df_common_spec(options, path, &spec, &err);
+
+    if (status == DF_OK) {
+        status = work(spec, values, &err);
+        df_spec_free(spec);
+    }
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
 df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_cell **out, struct df_error *err)
 {
     if (index < 0)

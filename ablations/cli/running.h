@@ -6,6 +6,10 @@
 
 /* SIGINT and SIGTERM set df_run_stop: the run stops at the next step and can be resumed. A second one ends the process. */
 void df_running_catch_signals(void);
+/* A command's run: reads the spec of its argument and hands it to `work` with the command's values; 0 or the error's exit status. Signals are
+ * caught. */
+int df_running_spec(const struct df_common_options *options, const char *path,
+                    df_status (*work)(struct df_spec *spec, const void *values, struct df_error *err), const void *values);
 /* The spec's cell of that index; an error that says how many there are. */
 df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_cell **out, struct df_error *err);
 /* Fails unless id is "" or the cell's: the spec changed since a sweep read it. */

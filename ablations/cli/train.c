@@ -78,28 +78,21 @@ static df_status train_student(const struct df_spec *spec, const struct df_spec_
     return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use 'defeat distill']", spec->path);
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static df_status train(struct df_spec *spec, const void *values, struct df_error *err)
 {
     const struct train_options *options = values;
-    struct df_run_options run_with;
-    struct df_error err = { 0 };
-    struct df_spec *spec;
-
-    (void)count;
-    df_running_catch_signals();
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
-        return df_command_fail(&err);
-    df_common_run(&options->common, &run_with);
-
     const struct df_spec_variant *variant;
-    df_status status = df_spec_variant_find(spec, options->variant, &variant, &err);
+    struct df_run_options run_with;
 
-    if (status == DF_OK)
-        status = options->network == TRAIN_TEACHER ? train_teacher(spec, variant, options, &run_with, &err)
-                                                   : train_student(spec, variant, options, &run_with, &err);
+    df_common_run(&options->common, &run_with);
+    DF_TRY(df_spec_variant_find(spec, options->variant, &variant, err));
+    return (options->network == TRAIN_TEACHER ? train_teacher : train_student)(spec, variant, options, &run_with, err);
+}
 
-    df_spec_free(spec);
-    return status == DF_OK ? 0 : df_command_fail(&err);
+static int run(const void *values, int count, char *const *arguments)
+{
+    (void)count;
+    return df_running_spec(&((const struct train_options *)values)->common, arguments[0], train, values);
 }
 
 const struct df_command df_command_train = {

@@ -4,13 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ablations/cli/command.h"
 #include "ablations/run/model.h"
 #include "ablations/spec.h"
 #include "core/base/file.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/state_dict.h"
-#include "tests/support/support.h"
+#include "tests/ablations/cli/commands.h"
 
 static struct df_error err;
 
@@ -22,24 +21,6 @@ static const char *path(const char *name)
 
     snprintf(file, sizeof text[0], "%s/%s", df_test_folder(), name);
     return file;
-}
-
-/* Runs a command line; words end with NULL. Its results go to /dev/null. */
-static int command(const char *const *words)
-{
-    char *argv[32] = { (char *)(uintptr_t) "defeat" };
-    const int stdout_copy = dup(1);
-    int argc = 1, status;
-
-    for (; words[argc - 1]; argc++)
-        argv[argc] = (char *)(uintptr_t)words[argc - 1];
-    fflush(stdout);
-    assert_non_null(freopen("/dev/null", "w", stdout));
-    status = df_command_main(df_commands, argc, argv);
-    fflush(stdout);
-    dup2(stdout_copy, 1);
-    close(stdout_copy);
-    return status;
 }
 
 /* A tiny spec with few images; teacher_file: its teacher is that file. */

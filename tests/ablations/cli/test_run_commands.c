@@ -4,14 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "ablations/cli/command.h"
 #include "ablations/cli/running.h"
 #include "core/base/file.h"
 #include "core/data/image_file.h"
 #include "core/nn/checkpoint.h"
-#include "tests/support/support.h"
+#include "tests/ablations/cli/commands.h"
 
 /* ablations/specs/tiny.json with fewer images and steps, and the given batch. */
 static const char *write_spec(const char *name, int batch)
@@ -37,24 +35,6 @@ static const char *write_spec(const char *name, int batch)
     df_text_release(&text);
     cJSON_Delete(root);
     return file;
-}
-
-/* Runs a command line; words end with NULL. Its results go to /dev/null. */
-static int command(const char *const *words)
-{
-    char *argv[32] = { (char *)(uintptr_t) "defeat" };
-    const int stdout_copy = dup(1);
-    int argc = 1, status;
-
-    for (; words[argc - 1]; argc++)
-        argv[argc] = (char *)(uintptr_t)words[argc - 1];
-    fflush(stdout);
-    assert_non_null(freopen("/dev/null", "w", stdout));
-    status = df_command_main(df_commands, argc, argv);
-    fflush(stdout);
-    dup2(stdout_copy, 1);
-    close(stdout_copy);
-    return status;
 }
 
 static const char *out(void)
