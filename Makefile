@@ -114,7 +114,7 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
-# The GPU device on a double of CUDA, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
+# The GPU device on a double of CUDA, CUB, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
 # access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
 CXX       ?= g++
 double    := $(BUILD)/hostcuda
