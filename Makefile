@@ -140,10 +140,10 @@ $(double)/test_double: $(double)/tests/hostcuda/test_double.cc.o $(double_cc)
 $(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
-# the pool with slabs that hold many pieces, as on a GPU
+# the pool with slabs that hold many pieces, as on a GPU, and halves of pinned memory that are soon full
 $(double)/pool/cuda_memory.cu.o: core/device/cuda_memory.cu
 	@mkdir -p $(@D); echo "  CXX   $<"
-	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 $(ACCESS) -MMD -MP -c -o $@ $<
+	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 -DDF_CUDA_HALF=4096 $(ACCESS) -MMD -MP -c -o $@ $<
 $(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
         $(double)/device.o $(double)/pool/cuda_memory.cu.o $(filter-out %/cuda_memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"

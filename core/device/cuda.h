@@ -62,6 +62,7 @@ struct df_cuda {
     struct df_cuda_block *blocks;
     /* what goes to the device is copied to pinned memory first: two halves, one is filled while the other is under way */
     char *half[DF_CUDA_HALVES];
+    size_t half_bytes[DF_CUDA_HALVES];
     cudaEvent_t sent[DF_CUDA_HALVES];
     bool under_way[DF_CUDA_HALVES];
     size_t current, used;

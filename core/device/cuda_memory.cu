@@ -7,7 +7,10 @@
 #ifndef DF_CUDA_SLAB
 #define DF_CUDA_SLAB ((size_t)256 << 20) /* smallest piece asked of CUDA */
 #endif
-static const size_t ALIGN = 256, HALF_BYTES = 8 << 20, ARRIVAL_BYTES = 8 << 20;
+#ifndef DF_CUDA_HALF
+#define DF_CUDA_HALF ((size_t)8 << 20) /* pinned memory's halves at first */
+#endif
+static const size_t ALIGN = 256, HALF_MOST = (size_t)512 << 20, ARRIVAL_BYTES = 8 << 20;
 
 /* A piece of a slab, used or free. The list holds the pieces of a slab in order of address, slab after slab. */
 struct df_cuda_block {
@@ -149,7 +152,8 @@ void *df_cuda_scratch(struct df_cuda *cuda, enum df_cuda_scratch which, size_t b
 void df_cuda_memory_open(struct df_cuda *cuda)
 {
     for (size_t i = 0; i < DF_CUDA_HALVES; i++) {
-        DF_CUDA(cudaMallocHost((void **)&cuda->half[i], HALF_BYTES));
+        cuda->half_bytes[i] = DF_CUDA_HALF;
+        DF_CUDA(cudaMallocHost((void **)&cuda->half[i], cuda->half_bytes[i]));
         DF_CUDA(cudaEventCreateWithFlags(&cuda->sent[i], cudaEventDisableTiming));
     }
     DF_CUDA(cudaMallocHost((void **)&cuda->arrivals, ARRIVAL_BYTES));
@@ -167,6 +171,22 @@ void df_cuda_memory_close(struct df_cuda *cuda)
     DF_ASSERT(!cuda->blocks); /* all that was taken has been given back */
 }
 
+/* Waits until a half has arrived. If it has not yet, the host was about to stand still for the device's work: the half gets twice the room, so
+ * that after some steps both hold what a step sends, and the host runs ahead. */
+static void wait_for_half(struct df_cuda *cuda, size_t i)
+{
+    const bool early = cudaEventQuery(cuda->sent[i]) == cudaErrorNotReady;
+
+    (void)cudaGetLastError(); /* "not ready" is no error */
+    DF_CUDA(cudaEventSynchronize(cuda->sent[i]));
+    cuda->under_way[i] = false;
+    if (!early || cuda->half_bytes[i] >= HALF_MOST)
+        return;
+    DF_CUDA(cudaFreeHost(cuda->half[i]));
+    cuda->half_bytes[i] *= 2;
+    DF_CUDA(cudaMallocHost((void **)&cuda->half[i], cuda->half_bytes[i]));
+}
+
 /* The half that is full is on its way; the other one must have arrived before it is filled again. */
 static void switch_halves(struct df_cuda *cuda)
 {
@@ -175,8 +195,7 @@ static void switch_halves(struct df_cuda *cuda)
     cuda->current = (cuda->current + 1) % DF_CUDA_HALVES;
     cuda->used = 0;
     if (cuda->under_way[cuda->current])
-        DF_CUDA(cudaEventSynchronize(cuda->sent[cuda->current]));
-    cuda->under_way[cuda->current] = false;
+        wait_for_half(cuda, cuda->current);
 }
 
 void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes)
@@ -184,9 +203,9 @@ void df_cuda_write(struct df_device *device, void *to, const void *from_host, si
     struct df_cuda *cuda = df_cuda_of(device);
 
     for (size_t done = 0, part; done < bytes; done += part) {
-        if (cuda->used == HALF_BYTES)
+        if (cuda->used == cuda->half_bytes[cuda->current])
             switch_halves(cuda);
-        const size_t room = HALF_BYTES - cuda->used;
+        const size_t room = cuda->half_bytes[cuda->current] - cuda->used;
         char *pinned = cuda->half[cuda->current] + cuda->used;
 
         part = bytes - done < room ? bytes - done : room;
