@@ -66,9 +66,9 @@ class Body(nn.Module):
 class NormedConvs(nn.Module):
     """n times 3x3 convolution, batch norm per level, ReLU"""
 
-    def __init__(self, f, n, levels, bias):
+    def __init__(self, f, n, levels):
         super().__init__()
-        self.conv = nn.ModuleList([nn.Conv2d(f, f, 3, 1, 1, bias=bias) for _ in range(n)])
+        self.conv = nn.ModuleList([nn.Conv2d(f, f, 3, 1, 1, bias=False) for _ in range(n)])
         self.norm = nn.ModuleList([nn.ModuleList([nn.BatchNorm2d(f) for _ in range(levels)]) for _ in range(n)])
 
     def forward(self, y, level):
@@ -83,7 +83,7 @@ class RetinaNet(nn.Module):
         f, levels = net["fpn_channels"], len(net["widths"])
         anchors = len(det["anchor_ratios"]) * len(det.get("anchor_scales", [1]))
         self.body, self.classes = Body(net), classes
-        self.branch = nn.ModuleList([NormedConvs(f, net["head_convs"], levels, True) for _ in range(2)])
+        self.branch = nn.ModuleList([NormedConvs(f, net["head_convs"], levels) for _ in range(2)])
         self.last = nn.ModuleList([nn.Conv2d(f, anchors * k, 3, 1, 1) for k in (classes, 4)])
         rows = sum((size // (4 << l)) ** 2 for l in range(levels)) * anchors
         self.positive = torch.rand(batch, rows) < 0.01
@@ -111,7 +111,7 @@ class ProposalHead(nn.Module):
 
     def __init__(self, f, convs, levels, anchors):
         super().__init__()
-        self.convs = NormedConvs(f, convs, levels, False)
+        self.convs = NormedConvs(f, convs, levels)
         self.logits, self.deltas = nn.Conv2d(f, anchors, 1), nn.Conv2d(f, 4 * anchors, 1)
 
     def forward(self, maps):
