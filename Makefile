@@ -123,7 +123,7 @@ HOSTFLAGS := -std=c++20 -O2 -g -march=$(ARCH) -ffp-contract=off -Itests/hostcuda
 ACCESS    := $(or $(SANFLAGS),-fsanitize=thread)
 double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/*.cu))
 double_cc := $(patsubst %,$(double)/%.o,$(filter-out tests/hostcuda/test_%,$(wildcard tests/hostcuda/*.cc)))
-double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c)
+double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c) tests/ablations/run/test_step_log.c
 double_tests := $(double_on:%.c=$(double)/%)
 $(double)/%.cu.o: %.cu
 	@mkdir -p $(@D); echo "  CXX   $<"

@@ -48,7 +48,7 @@ struct df_detection_state {
 };
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
-struct df_loss_terms {   /* logged by name, read after the step */
+struct df_loss_terms {   /* logged by name, gathered after the backward pass */
     size_t count;
     struct {
         char name[40];

@@ -172,6 +172,7 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
     for (size_t k = 0; k < bench->sides; k++) {
         struct side *side = &bench->side[k];
 
+        DF_TRY(df_trainer_read_log(side->trainer, err));
         qsort(side->seconds, bench->steps, sizeof *side->seconds, rising);
         side->fastest = side->seconds[0];
         side->median = side->seconds[bench->steps / 2];

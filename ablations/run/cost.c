@@ -385,12 +385,12 @@ static void count_pass(struct subject *s, size_t n, struct df_record_layout *lay
 /* Not scaled by anything; last, for made-up gradients make no good weights. */
 static struct df_cost_amount count_update(struct subject *s)
 {
+    const struct df_schedule *schedule = &s->trainer.cell->schedule;
     struct df_parameters *parameters = s->trainer.model.parameters;
 
     (void)taken(s->trainer.model.device);
     df_parameters_zero_grad(parameters);
-    (void)df_gradient_norm(parameters);
-    df_optimiser_step(parameters, &s->trainer.cell->schedule, 0, 1, 1);
+    df_optimiser_step(parameters, schedule, 0, df_gradient_norm(parameters, schedule->clip), 1);
     return taken(s->trainer.model.device);
 }
 

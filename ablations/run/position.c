@@ -31,16 +31,16 @@ static cJSON *position_json(const struct df_trainer *trainer, const struct df_cu
     add_real(root, "step", (double)trainer->step);
     add_real(root, "seconds", seconds);
     add_real(root, "lr", trainer->lr);
-    add_real(root, "mean_steps", (double)trainer->mean_steps);
-    add_real(root, "loss_sum", trainer->loss_sum);
+    add_real(root, "mean_steps", (double)trainer->log.mean_steps);
+    add_real(root, "loss_sum", trainer->log.loss_sum);
 
     cJSON *means = cJSON_AddArrayToObject(root, "means"), *rows = cJSON_AddArrayToObject(root, "curve");
 
-    for (size_t i = 0; i < trainer->means; i++) {
+    for (size_t i = 0; i < trainer->log.means; i++) {
         cJSON *one = cJSON_CreateObject();
 
-        cJSON_AddStringToObject(one, "name", trainer->mean[i].name);
-        add_real(one, "sum", trainer->mean[i].sum);
+        cJSON_AddStringToObject(one, "name", trainer->log.mean[i].name);
+        add_real(one, "sum", trainer->log.mean[i].sum);
         cJSON_AddItemToArray(means, one);
     }
     for (size_t i = 0; i < curve->count; i++) {
@@ -63,6 +63,7 @@ df_status df_position_write(const char *path, const struct df_trainer *trainer, 
     struct df_text text = DF_TEXT_INIT;
     cJSON *root = position_json(trainer, curve, seconds);
 
+    DF_ASSERT(!trainer->log.waiting);
     df_json_canonical(root, &text);
 
     const struct df_metadata metadata[] = { { "position", df_text_get(&text) } };
@@ -83,19 +84,20 @@ static const char *keep(struct df_arena *memory, const cJSON *text)
 
 static void restore_means(const cJSON *root, struct df_trainer *trainer)
 {
+    struct df_step_log *log = &trainer->log;
     const cJSON *one;
 
-    trainer->means = 0;
-    trainer->mean_steps = (size_t)get_real(root, "mean_steps");
-    trainer->loss_sum = get_real(root, "loss_sum");
+    log->means = 0;
+    log->mean_steps = (size_t)get_real(root, "mean_steps");
+    log->loss_sum = get_real(root, "loss_sum");
     cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(root, "means"))
     {
         const cJSON *name = cJSON_GetObjectItemCaseSensitive(one, "name");
 
-        if (trainer->means == DF_LOSS_TERMS || !cJSON_IsString(name))
+        if (log->means == DF_LOSS_TERMS || !cJSON_IsString(name))
             break;
-        snprintf(trainer->mean[trainer->means].name, sizeof trainer->mean->name, "%s", name->valuestring);
-        trainer->mean[trainer->means++].sum = get_real(one, "sum");
+        snprintf(log->mean[log->means].name, sizeof log->mean->name, "%s", name->valuestring);
+        log->mean[log->means++].sum = get_real(one, "sum");
     }
 }
 

@@ -10,14 +10,13 @@
 #define POSITION_SECONDS 600.0 /* between positions where points are further apart */
 
 /* "class=0.71;box=0.22": means since the last point */
-static const char *terms_text(const struct df_trainer *trainer, struct df_arena *memory)
+static const char *terms_text(const struct df_step_log *log, struct df_arena *memory)
 {
     struct df_text text = DF_TEXT_INIT;
     char number[32];
 
-    for (size_t i = 0; i < trainer->means; i++)
-        df_text_addf(&text, "%s%s=%s", i ? ";" : "", trainer->mean[i].name,
-                     df_format_real(number, trainer->mean[i].sum / (double)trainer->mean_steps));
+    for (size_t i = 0; i < log->means; i++)
+        df_text_addf(&text, "%s%s=%s", i ? ";" : "", log->mean[i].name, df_format_real(number, log->mean[i].sum / (double)log->mean_steps));
 
     char *copy = df_arena_alloc(memory, text.length + 1);
 
@@ -56,12 +55,12 @@ static df_status add_point(struct df_trainer *trainer, struct df_curve *curve, s
         .epoch = (double)trainer->step / (double)trainer->steps_per_epoch,
         .split = "tune",
         .map = map,
-        .loss = trainer->loss_sum / (double)trainer->mean_steps,
+        .loss = trainer->log.loss_sum / (double)trainer->log.mean_steps,
         .lr = trainer->lr,
-        .terms = terms_text(trainer, curve->memory),
+        .terms = terms_text(&trainer->log, curve->memory),
     };
     curve->count++;
-    df_trainer_clear_means(trainer);
+    df_step_log_clear(&trainer->log);
     (void)df_anonymous_peak_bytes();
     return DF_OK;
 }
@@ -72,34 +71,51 @@ static bool point_due(const struct df_trainer *trainer, const struct df_curve *c
     return curve->count < trainer->points && trainer->step >= (curve->count + 1) * trainer->steps / trainer->points;
 }
 
-static df_status interrupted(const struct df_trainer *trainer, const char *position, const struct df_curve *curve, double seconds,
+/* Reads the log on the training's time: what has been asked of the device is done then. */
+static df_status catch_up(struct df_trainer *trainer, double *seconds, struct df_error *err)
+{
+    const double start = df_now();
+    const df_status status = df_trainer_read_log(trainer, err);
+
+    *seconds += df_now() - start;
+    return status;
+}
+
+static df_status interrupted(struct df_trainer *trainer, const char *position, const struct df_curve *curve, double *seconds,
                              struct df_error *err)
 {
+    DF_TRY(catch_up(trainer, seconds, err));
     if (position && trainer->step)
-        DF_TRY(df_position_write(position, trainer, curve, seconds, err));
+        DF_TRY(df_position_write(position, trainer, curve, *seconds, err));
     return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", trainer->step, trainer->steps,
                    position && trainer->step ? " (the same command goes on from there)" : "");
 }
 
-static void show(struct df_progress *progress, const struct df_trainer *trainer)
+/* The mean loss, as far as it has been read; the last point's where nothing has. */
+static void show(struct df_progress *progress, const struct df_trainer *trainer, const struct df_curve *curve)
 {
-    char note[64];
+    const struct df_step_log *log = &trainer->log;
+    char note[64] = "";
 
     if (!progress)
         return;
-    snprintf(note, sizeof note, "loss %.4g", trainer->mean_steps ? trainer->loss_sum / (double)trainer->mean_steps : 0);
-    df_progress_set(progress, (double)trainer->step, trainer->mean_steps ? note : NULL);
+    if (log->mean_steps || curve->count)
+        snprintf(note, sizeof note, "loss %.4g",
+                 log->mean_steps ? log->loss_sum / (double)log->mean_steps : curve->row[curve->count - 1].loss);
+    df_progress_set(progress, (double)trainer->step, note);
 }
 
 /* The point, and a position after it; a position before it if the user stops the evaluation. */
-static df_status make_point(struct df_trainer *trainer, const char *position, struct df_curve *curve, double seconds, struct df_error *err)
+static df_status make_point(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_error *err)
 {
+    DF_TRY(catch_up(trainer, seconds, err));
+
     const df_status status = add_point(trainer, curve, err);
 
     if (status == DF_ERR_INTERRUPTED)
         return interrupted(trainer, position, curve, seconds, err);
     if (status == DF_OK && position && trainer->step < trainer->steps)
-        return df_position_write(position, trainer, curve, seconds, err);
+        return df_position_write(position, trainer, curve, *seconds, err);
     return status;
 }
 
@@ -110,20 +126,21 @@ static df_status loop(struct df_trainer *trainer, const char *position, struct d
 
     for (;;) {
         if (df_run_stop)
-            return interrupted(trainer, position, curve, *seconds, err);
+            return interrupted(trainer, position, curve, seconds, err);
         if (point_due(trainer, curve)) {
-            DF_TRY(make_point(trainer, position, curve, *seconds, err));
+            DF_TRY(make_point(trainer, position, curve, seconds, err));
             saved = df_now();
         }
         if (trainer->step == trainer->steps)
-            return DF_OK;
+            return catch_up(trainer, seconds, err);
 
         const double start = df_now();
 
         DF_TRY(df_trainer_step(trainer, err));
         *seconds += df_now() - start;
-        show(progress, trainer);
+        show(progress, trainer, curve);
         if (position && df_now() - saved > POSITION_SECONDS) {
+            DF_TRY(catch_up(trainer, seconds, err));
             DF_TRY(df_position_write(position, trainer, curve, *seconds, err));
             saved = df_now();
         }

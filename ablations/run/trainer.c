@@ -131,6 +131,7 @@ static df_status set_up(struct df_trainer *trainer, struct df_error *err)
     DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_layout(trainer->teacher) : NULL, err));
     df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
+    df_step_log_init(&trainer->log, trainer->model.device);
     if (!trainer->tune->size)
         return DF_OK;
     return df_evaluator_new(cell, trainer->tune, trainer->model.device, true, &trainer->evaluator, err);
@@ -160,6 +161,7 @@ void df_trainer_free(struct df_trainer *trainer)
         return;
     df_evaluator_free(trainer->evaluator);
     df_tape_free(trainer->tape);
+    df_step_log_release(&trainer->log);
     df_model_release(&trainer->model);
     for (size_t i = 0; i < trainer->distillers; i++)
         free(trainer->distiller[i].state);
@@ -214,67 +216,20 @@ df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detect
     return loss;
 }
 
-static void add_to_mean(struct df_trainer *trainer, const char *name, double value)
-{
-    size_t i = 0;
-
-    while (i < trainer->means && strcmp(trainer->mean[i].name, name) != 0)
-        i++;
-    if (i == DF_LOSS_TERMS)
-        return;
-    if (i == trainer->means) {
-        trainer->means++;
-        snprintf(trainer->mean[i].name, sizeof trainer->mean[i].name, "%s", name);
-        trainer->mean[i].sum = 0;
-    }
-    trainer->mean[i].sum += value;
-}
-
-void df_trainer_clear_means(struct df_trainer *trainer)
-{
-    trainer->means = trainer->mean_steps = 0;
-    trainer->loss_sum = 0;
-}
-
-static df_status not_finite(struct df_trainer *trainer, const char *what, double value, struct df_error *err)
-{
-    char terms[512];
-    size_t used = 0;
-
-    terms[0] = 0;
-    for (size_t i = 0; i < trainer->terms.count && used < sizeof terms; i++)
-        used += (size_t)snprintf(terms + used, sizeof terms - used, "%s%s=%g", i ? " " : "", trainer->terms.term[i].name,
-                                 df_item(trainer->tape, trainer->terms.term[i].value));
-    return df_fail(err, DF_ERR_CHECK, "the %s is %g at step %zu of %zu (terms: %s) [lower the learning rate, or set 'clip']", what, value,
-                   trainer->step, trainer->steps, terms);
-}
-
-/* Reads the step's loss and terms while they are on the tape. */
-static df_status note_terms(struct df_trainer *trainer, const df_tensor *loss, struct df_error *err)
-{
-    const double value = df_item(trainer->tape, loss);
-
-    if (!isfinite(value))
-        return not_finite(trainer, "loss", value, err);
-    trainer->loss_sum += value;
-    trainer->mean_steps++;
-    for (size_t i = 0; i < trainer->terms.count; i++)
-        add_to_mean(trainer, trainer->terms.term[i].name, df_item(trainer->tape, trainer->terms.term[i].value));
-    return DF_OK;
-}
-
-static df_status update(struct df_trainer *trainer, struct df_error *err)
+static void update(struct df_trainer *trainer, const df_tensor *loss)
 {
     const struct df_schedule *schedule = &trainer->cell->schedule;
-    const double norm = df_gradient_norm(trainer->model.parameters);
-    const double scale = schedule->clip > 0 && norm > schedule->clip ? schedule->clip / norm : 1;
+    const struct df_optim_norm *norm = df_gradient_norm(trainer->model.parameters, schedule->clip);
 
-    trainer->gradient_norm = norm;
-    if (!isfinite(norm))
-        return not_finite(trainer, "gradient norm", norm, err);
     trainer->lr = df_schedule_lr(schedule, trainer->step, trainer->steps, trainer->steps_per_epoch);
-    df_optimiser_step(trainer->model.parameters, schedule, trainer->lr, scale, trainer->step + 1);
-    return DF_OK;
+    df_step_log_add(&trainer->log, trainer->step, loss, &trainer->terms, norm);
+    df_optimiser_step(trainer->model.parameters, schedule, trainer->lr, norm, trainer->step + 1);
+    trainer->step++;
+}
+
+df_status df_trainer_read_log(struct df_trainer *trainer, struct df_error *err)
+{
+    return df_step_log_read(&trainer->log, trainer->steps, err);
 }
 
 df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
@@ -305,9 +260,7 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
         df_profile_end(trainer->model.device, "host: teacher's records", asked);
     }
     loss = df_trainer_distill(trainer, &state, &teacher, loss);
-    df_backward(trainer->tape, loss); /* before the loss is read: a GPU has work while the host waits for it */
-    DF_TRY(note_terms(trainer, loss, err));
-    DF_TRY(update(trainer, err));
-    trainer->step++;
-    return DF_OK;
+    df_backward(trainer->tape, loss);
+    update(trainer, loss);
+    return df_step_log_full(&trainer->log) ? df_trainer_read_log(trainer, err) : DF_OK;
 }

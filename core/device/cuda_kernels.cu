@@ -99,6 +99,7 @@ EACH(softmax_kl)
 EACH(smooth_l1)
 EACH(dense_candidates)
 EACH(kept_boxes)
+EACH(optim_log)
 LANED(binary, a.row)
 LANED(copy_rows, a.row)
 LANED(add_rows, a.row)
@@ -184,7 +185,7 @@ LANE(optim_sum)
 STORE(optim_sum)
 {
     (void)i;
-    *a->out = sum;
+    *a->out = df_optim_norm_of(sum, a->clip);
 }
 SUMMED(optim_sum, a.count)
 

@@ -93,9 +93,10 @@ BYTES(masked_mse_backward, n *((double)a->channels *(2 + once_more(!a->fresh)) +
 /* ---- optimisers ---- */
 
 BYTES(optim_squares, a->count, n)
-BYTES(optim_sum, 0, a->count + 1)
-BYTES(optim_sgd, 5 * a->count, 0)
-BYTES(optim_adamw, 7 * a->count, 0)
+BYTES(optim_sum, 0, a->count + 2)
+BYTES(optim_sgd, 5 * a->count, 1)
+BYTES(optim_adamw, 7 * a->count, 1)
+BYTES(optim_log, n - 1, n + 1)
 
 /* ---- RoIAlign ---- */
 

@@ -1,4 +1,5 @@
-/* Kernels of the optimisers, over tiles of the flat parameter vector: PyTorch's update rules, in its order of operations.
+/* Kernels of the optimisers, over tiles of the flat parameter vector: PyTorch's update rules, in its order of operations. What a step's
+ * host would have to wait for, the gradient's norm and the losses, stays on the device.
  * Source: torch.optim.SGD, torch.optim.AdamW (PyTorch 2). */
 #ifndef DF_CORE_DEVICE_KERNELS_OPTIM_H
 #define DF_CORE_DEVICE_KERNELS_OPTIM_H
@@ -10,7 +11,8 @@
     X(OPTIM_SQUARES, optim_squares)                                                                                                        \
     X(OPTIM_SUM, optim_sum)                                                                                                                \
     X(OPTIM_SGD, optim_sgd)                                                                                                                \
-    X(OPTIM_ADAMW, optim_adamw)
+    X(OPTIM_ADAMW, optim_adamw)                                                                                                            \
+    X(OPTIM_LOG, optim_log)
 
 #define DF_OPTIM_TILE  1024
 #define DF_OPTIM_LANES 8
@@ -49,11 +51,25 @@ DF_KERNEL void df_k_optim_squares(size_t i, const struct df_optim_squares_args *
     a->partial[i] = sum;
 }
 
-/* *out = sum of partials; one index */
+/* The gradient's norm, and what clipping multiplies gradients by: clip / norm where the norm is above clip > 0, else 1. NaN where the norm
+ * is not finite: then optimisers move nothing. */
+struct df_optim_norm {
+    double norm, scale;
+};
+DF_KERNEL struct df_optim_norm df_optim_norm_of(double squares, double clip)
+{
+    const double norm = sqrt(squares), scale = clip > 0 && norm > clip ? clip / norm : 1;
+    const struct df_optim_norm found = { norm, isfinite(norm) ? scale : (double)NAN };
+
+    return found;
+}
+
+/* *out: of the root of the sum of partials; one index */
 struct df_optim_sum_args {
     const double *partial;
     size_t count;
-    double *out;
+    double clip;
+    struct df_optim_norm *out;
 };
 DF_KERNEL void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
 {
@@ -62,7 +78,7 @@ DF_KERNEL void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
     (void)i;
     for (size_t j = 0; j < a->count; j++)
         sum += a->partial[j];
-    *a->out = sum;
+    *a->out = df_optim_norm_of(sum, a->clip);
 }
 
 /* tile i: b = momentum b + (scale grad + decay x); x -= lr b. b is 0 before the first step, as PyTorch's is then set to the gradient. */
@@ -70,15 +86,18 @@ struct df_optim_sgd_args {
     df_real *value, *moment;
     const df_real *grad;
     size_t count;
-    double lr, momentum, decay, grad_scale;
+    double lr, momentum, decay;
+    const struct df_optim_norm *norm;
 };
 DF_KERNEL void df_k_optim_sgd(size_t i, const struct df_optim_sgd_args *a)
 {
     const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
-    const df_real lr = (df_real)a->lr, momentum = (df_real)a->momentum, decay = (df_real)a->decay, scale = (df_real)a->grad_scale;
+    const df_real lr = (df_real)a->lr, momentum = (df_real)a->momentum, decay = (df_real)a->decay, scale = (df_real)a->norm->scale;
     const df_real *restrict grad = a->grad + begin;
     df_real *restrict x = a->value + begin, *restrict b = a->moment + begin;
 
+    if (isnan(scale))
+        return;
     DF_LANES(j, n) {
         b[j] = momentum * b[j] + (scale * grad[j] + decay * x[j]);
         x[j] -= lr * b[j];
@@ -91,16 +110,19 @@ struct df_optim_adamw_args {
     df_real *value, *moment1, *moment2;
     const df_real *grad;
     size_t count;
-    double keep, beta1, beta2, step, root, eps, grad_scale;
+    double keep, beta1, beta2, step, root, eps;
+    const struct df_optim_norm *norm;
 };
 DF_KERNEL void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
 {
     const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
     const df_real keep = (df_real)a->keep, new1 = (df_real)(1 - a->beta1), beta2 = (df_real)a->beta2, new2 = (df_real)(1 - a->beta2);
-    const df_real step = (df_real)a->step, root = (df_real)a->root, eps = (df_real)a->eps, scale = (df_real)a->grad_scale;
+    const df_real step = (df_real)a->step, root = (df_real)a->root, eps = (df_real)a->eps, scale = (df_real)a->norm->scale;
     const df_real *restrict grad = a->grad + begin;
     df_real *restrict x = a->value + begin, *restrict m = a->moment1 + begin, *restrict v = a->moment2 + begin;
 
+    if (isnan(scale))
+        return;
     DF_LANES(j, n) {
         const df_real g = scale * grad[j];
 
@@ -109,4 +131,13 @@ DF_KERNEL void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
         x[j] = keep * x[j] - step * m[j] / (df_optim_root(v[j]) / root + eps);
     }
 }
+
+/* A step's row of the log: row[0] = the gradient's norm, row[i] = value i - 1, a scalar somewhere on the device. */
+#define DF_OPTIM_LOGGED 88
+struct df_optim_log_args {
+    const struct df_optim_norm *norm;
+    const df_real *value[DF_OPTIM_LOGGED];
+    double *row;
+};
+DF_KERNEL void df_k_optim_log(size_t i, const struct df_optim_log_args *a) { a->row[i] = i ? (double)*a->value[i - 1] : a->norm->norm; }
 #endif

@@ -73,15 +73,14 @@ static bool next_run(const struct df_parameters *parameters, size_t *next, struc
     return run->count > 0;
 }
 
-double df_gradient_norm(struct df_parameters *parameters)
+const struct df_optim_norm *df_gradient_norm(struct df_parameters *parameters, double clip)
 {
     struct df_device *device = parameters->device;
     size_t used = 0, next = 0;
-    double squares = 0;
     struct run run;
 
     if (!parameters->partials)
-        parameters->partials = df_device_alloc(device, (parameters->values / DF_OPTIM_TILE + parameters->count + 1) * sizeof(double));
+        parameters->partials = df_device_alloc(device, (parameters->values / DF_OPTIM_TILE + parameters->count + 2) * sizeof(double));
     while (next_run(parameters, &next, &run)) {
         const struct df_optim_squares_args args = { .grad = parameters->grad + run.offset,
                                                     .count = run.count,
@@ -90,10 +89,11 @@ double df_gradient_norm(struct df_parameters *parameters)
         df_launch(device, DF_K_OPTIM_SQUARES, df_optim_tiles(run.count), &args);
         used += df_optim_tiles(run.count);
     }
-    const struct df_optim_sum_args sum = { .partial = parameters->partials, .count = used, .out = parameters->partials + used };
+    const struct df_optim_sum_args sum = {
+        .partial = parameters->partials, .count = used, .clip = clip, .out = (struct df_optim_norm *)(parameters->partials + used)
+    };
     df_launch(device, DF_K_OPTIM_SUM, 1, &sum);
-    df_read(device, &squares, sum.out, sizeof squares);
-    return sqrt(squares);
+    return sum.out;
 }
 
 static double power(double base, size_t exponent)
@@ -107,7 +107,8 @@ static double power(double base, size_t exponent)
     return result;
 }
 
-void df_optimiser_step(struct df_parameters *parameters, const struct df_schedule *schedule, double lr, double grad_scale, size_t step)
+void df_optimiser_step(struct df_parameters *parameters, const struct df_schedule *schedule, double lr, const struct df_optim_norm *norm,
+                       size_t step)
 {
     struct df_device *device = parameters->device;
     size_t next = 0;
@@ -126,7 +127,7 @@ void df_optimiser_step(struct df_parameters *parameters, const struct df_schedul
                                                     .lr = lr,
                                                     .momentum = schedule->momentum,
                                                     .decay = schedule->weight_decay,
-                                                    .grad_scale = grad_scale };
+                                                    .norm = norm };
 
             df_launch(device, DF_K_OPTIM_SGD, df_optim_tiles(run.count), &args);
         } else {
@@ -142,7 +143,7 @@ void df_optimiser_step(struct df_parameters *parameters, const struct df_schedul
                 .step = lr / (1 - power(schedule->beta1, step)),
                 .root = sqrt(1 - power(schedule->beta2, step)),
                 .eps = schedule->eps,
-                .grad_scale = grad_scale,
+                .norm = norm,
             };
 
             df_launch(device, DF_K_OPTIM_ADAMW, df_optim_tiles(run.count), &args);

@@ -22,10 +22,12 @@ struct df_schedule { /* the "schedule" object of a spec; table: df_schedule_opti
 };
 extern const df_option df_schedule_options[];
 double df_schedule_lr(const struct df_schedule *schedule, size_t step, size_t steps, size_t steps_per_epoch);
-/* Global L2 norm over all trainable gradients, in double, fixed order. */
-double df_gradient_norm(struct df_parameters *parameters);
-/* One step with learning rate lr; gradients are multiplied by grad_scale first (clipping: min(1, clip / norm)). PyTorch's SGD (momentum,
- * coupled weight decay, dampening 0) and AdamW (decoupled decay, bias correction). step counts from 1. Frozen parameters do not move.
- * Raises the version. Weight decay applies to every trainable parameter, as PyTorch's default. */
-void df_optimiser_step(struct df_parameters *parameters, const struct df_schedule *schedule, double lr, double grad_scale, size_t step);
+/* Global L2 norm over all trainable gradients, in double, fixed order, and the factor that clips it (clip 0: 1). It is device memory, valid
+ * until the next call: nobody waits for it here. */
+const struct df_optim_norm *df_gradient_norm(struct df_parameters *parameters, double clip);
+/* One step with learning rate lr; gradients are multiplied by norm->scale first, and with a norm that is not finite nothing moves. PyTorch's
+ * SGD (momentum, coupled weight decay, dampening 0) and AdamW (decoupled decay, bias correction). step counts from 1. Frozen parameters do
+ * not move. Raises the version. Weight decay applies to every trainable parameter, as PyTorch's default. */
+void df_optimiser_step(struct df_parameters *parameters, const struct df_schedule *schedule, double lr, const struct df_optim_norm *norm,
+                       size_t step);
 #endif

@@ -7,7 +7,7 @@ defeat=$build/defeat
 
 conformance() {
     bad=1
-    for test in $(find "$build/tests/core/device" "$build/tests/core/nn" -type f -perm -u+x -name 'test_*' ! -name '*.*' | sort); do
+    for test in $(find "$build/tests/core/device" "$build/tests/core/nn" "$build/tests/ablations/run/test_step_log" -type f -perm -u+x -name 'test_*' ! -name '*.*' | sort); do
         [ -f "$out/ran" ] || bad=0
         : >"$out/ran"
         DEFEAT_TEST_DEVICE=$device "$test" >"$out/log" 2>&1

@@ -69,4 +69,7 @@ void object_made(const void *object, Kind kind);
 void object_gone(const void *object, Kind kind); /* a fault unless it lives */
 void object_check(const void *object, Kind kind);
 } // namespace hostcuda
+
+/* For tests in C: how often a call of the host has waited for all that a stream held (an event's wait is for a part of it). */
+extern "C" size_t hostcuda_waits(void);
 #endif

@@ -19,7 +19,7 @@ report() {
     fi
 }
 
-for test in "$build"/hostcuda/test_double "$build"/hostcuda/tests/core/*/test_*; do
+for test in "$build"/hostcuda/test_double "$build"/hostcuda/tests/*/*/test_*; do
     case $test in *.o | *.d) continue ;; esac
     DEFEAT_TEST_DEVICE=cuda "$test" >"$work/log" 2>&1
     status=$?

@@ -30,6 +30,7 @@ struct Streams {
     uint64_t operations = 0;
     const Operation *running = nullptr;
     cudaError_t last = cudaSuccess;
+    size_t waits = 0;
 };
 Streams &streams()
 {
@@ -60,6 +61,7 @@ void drain(cudaStream_t stream, uint64_t last)
 {
     if (stream->queue.empty())
         return;
+    streams().waits += last == UINT64_MAX;
     unlock();
     while (!stream->queue.empty() && stream->queue.front().number <= last)
         run_first(stream);
@@ -151,6 +153,8 @@ cudaError_t launch(const cudaLaunchConfig_t *config, Call *call)
 } // namespace hostcuda
 
 using namespace hostcuda;
+
+size_t hostcuda_waits(void) { return streams().waits; }
 
 #define HOSTCUDA_ENTER(name)                                                                                                               \
     do {                                                                                                                                   \

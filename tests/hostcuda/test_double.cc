@@ -10,6 +10,8 @@
 #include "cublas_v2.h"
 #include "cudnn.h"
 
+extern "C" size_t hostcuda_waits(void);
+
 #if defined(__SANITIZE_THREAD__) /* the compiler's hooks are in: accesses of kernels are seen */
 #define HOOKS true
 #else
@@ -205,12 +207,16 @@ static void queues()
 
     OK(cudaEventCreateWithFlags(&event, cudaEventDisableTiming));
     OK(cudaMemsetAsync(d.y, 0, N * sizeof(float), d.stream));
+    const size_t waits = hostcuda_waits();
     d.sync();
+    CHECK(hostcuda_waits() == waits + 1);
+    d.sync(); /* for nothing */
     d.launch(8, 128, scale, scale_args{ d.x, d.y, 2, N, 1 });
     OK(cudaEventRecord(event, d.stream));
     CHECK(cudaEventQuery(event) == cudaErrorNotReady);
     OK(cudaEventSynchronize(event));
     OK(cudaEventQuery(event));
+    CHECK(hostcuda_waits() == waits + 1);
     OK(cudaMemcpy(&before, d.y + 1, sizeof before, cudaMemcpyDeviceToHost));
     CHECK(before == -4);
     OK(cudaEventDestroy(event));

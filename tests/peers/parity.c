@@ -107,9 +107,10 @@ static df_status step(struct df_trainer *trainer, const char *folder, struct df_
     const size_t number = trainer->step;
     char path[1024], name[64];
 
-    df_trainer_clear_means(trainer);
+    df_step_log_clear(&trainer->log);
     DF_TRY(df_trainer_step(trainer, err));
-    add("loss", 1)[0] = (df_real)trainer->loss_sum;
+    DF_TRY(df_trainer_read_log(trainer, err));
+    add("loss", 1)[0] = (df_real)trainer->log.loss_sum;
     add("lr", 1)[0] = (df_real)trainer->lr;
     for (size_t i = 0; i < trainer->terms.count; i++) {
         snprintf(name, sizeof name, "term.%s", trainer->terms.term[i].name);

@@ -108,7 +108,7 @@ static struct df_cost_amount total(const struct df_cost *cost, size_t batch, boo
 }
 
 /* A batch of 5, scaled up from one and two, against a real trainer's second step with the teacher's cache. Its flops are the same numbers; it
- * also reads the loss and its terms (4 bytes each), and partial sums come in whole tiles: 1e-3. */
+ * also logs the loss and its terms (12 bytes each), and partial sums come in whole tiles: 1e-3. */
 static void scaled_counts_are_those_of_a_step(void **state)
 {
     struct df_cell *cell = taught();

@@ -324,7 +324,8 @@ static void a_full_stack_logs_every_term(void **state)
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     assert_true(trainer->terms.count >= 2 + 4 * DF_STACK_MAX);
-    assert_int_equal(trainer->means, trainer->terms.count);
+    assert_ok(df_trainer_read_log(trainer, &err));
+    assert_int_equal(trainer->log.means, trainer->terms.count);
     df_trainer_free(trainer);
     df_cell_free(cell);
 }

@@ -72,8 +72,16 @@ static void check(const char *name, const char *key, int row)
         assert_close((double)values[i], number(key, row, (int)(i % GOLDEN)), 1e-6, 1e-6);
 }
 
-/* grad_scale 1/4 of gradients four times as large: what clipping does */
-static void run(const struct df_schedule *schedule, const char *key)
+static struct df_optim_norm norm_of(double clip)
+{
+    struct df_optim_norm norm;
+
+    df_read(device, &norm, df_gradient_norm(parameters, clip), sizeof norm);
+    return norm;
+}
+
+/* factor: of the gradients, which are clipped to a length that makes the golden's of them */
+static void run(struct df_schedule *schedule, double factor, const char *key)
 {
     df_real frozen[5], after[5];
     const uint64_t version = parameters->version;
@@ -84,9 +92,10 @@ static void run(const struct df_schedule *schedule, const char *key)
     write_all("narrow", false, "initial", -1, 1);
     df_read(device, frozen, df_parameters_find(parameters, "frozen")->value, sizeof frozen);
     for (int step = 0; step < STEPS; step++) {
-        write_all("wide", true, "grads", step, 4);
-        write_all("narrow", true, "grads", step, 4);
-        df_optimiser_step(parameters, schedule, number("rates", step, -1), 0.25, (size_t)step + 1);
+        write_all("wide", true, "grads", step, factor);
+        write_all("narrow", true, "grads", step, factor);
+        schedule->clip = factor > 1 ? norm_of(0).norm / factor : 0;
+        df_optimiser_step(parameters, schedule, number("rates", step, -1), df_gradient_norm(parameters, schedule->clip), (size_t)step + 1);
         check("wide", key, step);
         check("narrow", key, step);
     }
@@ -102,7 +111,8 @@ static void test_sgd(void **state)
     (void)state;
     df_options_standard(df_schedule_options, &schedule);
     schedule.weight_decay = 0.03;
-    run(&schedule, "sgd");
+    run(&schedule, 1, "sgd");
+    run(&schedule, 4, "sgd");
 }
 
 static void test_adamw(void **state)
@@ -113,26 +123,67 @@ static void test_adamw(void **state)
     df_options_standard(df_schedule_options, &schedule);
     schedule.optimiser = DF_ADAMW;
     schedule.beta1 = 0.8, schedule.beta2 = 0.97, schedule.eps = 1e-6, schedule.weight_decay = 0.2;
-    run(&schedule, "adamw");
+    run(&schedule, 1, "adamw");
+    run(&schedule, 4, "adamw");
 }
 
+/* Float gradients, double sums; the factor is exactly 1 unless the norm is above a clip that is not 0. */
 static void test_norm(void **state)
 {
+    struct df_optim_norm norm;
     double squares = 0;
 
     (void)state;
     df_parameters_zero_grad(parameters);
-    assert_close(df_gradient_norm(parameters), 0, 0, 0);
+    norm = norm_of(0.5);
+    assert_true(norm.norm == 0 && norm.scale == 1);
     write_all("wide", true, "grads", 1, 1);
     write_all("narrow", true, "grads", 2, -3);
     for (int i = 0; i < GOLDEN; i++)
         squares += WIDE / GOLDEN * pow(number("grads", 1, i), 2) + 9 * pow(number("grads", 2, i), 2);
-    assert_close(df_gradient_norm(parameters), sqrt(squares), 1e-7, 0); /* float gradients, double sums */
+    norm = norm_of(0);
+    assert_close(norm.norm, sqrt(squares), 1e-7, 0);
+    assert_true(norm.scale == 1);
+    assert_true(norm_of(norm.norm).scale == 1);
+    assert_true(norm_of(0.75 * norm.norm).scale == 0.75 * norm.norm / norm.norm);
+    assert_true(norm_of(0.1).scale == 0.1 / norm.norm && norm_of(0.1).norm == norm.norm);
+}
+
+/* One gradient that is not finite, and neither a weight nor a moment changes, clipped or not. */
+static void test_not_finite(void **state)
+{
+    static const double bad[] = { NAN, INFINITY, -INFINITY };
+    const size_t bytes = parameters->values * sizeof(df_real);
+    const df_real *const vector[3] = { parameters->value, parameters->moment1, parameters->moment2 };
+    df_real *before = df_malloc(bytes), *after = df_malloc(bytes);
+    struct df_schedule schedule;
+
+    (void)state;
+    df_options_standard(df_schedule_options, &schedule);
+    for (int i = 0; i < 12; i++) {
+        const df_real value = (df_real)bad[i % 3];
+
+        write_all("wide", true, "grads", 1, 1);
+        write_all("narrow", true, "grads", 2, 1);
+        df_write(device, df_parameters_find(parameters, "wide")->grad + WIDE - 1, &value, sizeof value);
+        schedule.optimiser = i / 3 % 2 ? DF_ADAMW : DF_SGD;
+        schedule.clip = i / 6 ? 0.5 : 0;
+        for (size_t k = 0; k < 3; k++) {
+            df_read(device, before, vector[k], bytes);
+            df_optimiser_step(parameters, &schedule, 0.1, df_gradient_norm(parameters, schedule.clip), 1);
+            df_read(device, after, vector[k], bytes);
+            assert_memory_equal(before, after, bytes);
+        }
+        assert_true(!isfinite(norm_of(schedule.clip).norm));
+    }
+    free(before);
+    free(after);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sgd), cmocka_unit_test(test_adamw), cmocka_unit_test(test_norm) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_sgd), cmocka_unit_test(test_adamw), cmocka_unit_test(test_norm),
+                                        cmocka_unit_test(test_not_finite) };
 
     return cmocka_run_group_tests(tests, setup, teardown);
 }
