@@ -184,7 +184,7 @@ mutate() {
     cp -p "$file" "$scratch/kept/source"
     cp "$scratch/objects" "$work/unfinished"
     replaced "$1" >"$file"
-    [ -z "$users" ] || { touch -r "$scratch/kept/source" "$file"; xargs rm -f <"$scratch/objects"; }
+    [ -z "$users" ] || { touch -r "$scratch/kept/source" "$file"; xargs rm -f <"$scratch/objects"; rm -f "$build"/*.a; }
 }
 restore() {
     cp -p "$scratch/kept/source" "$file"
