@@ -36,13 +36,12 @@ static float *upload_valid(df_tape *tape, const struct df_batch *batch, size_t f
     return upload(tape, valid, images * 2 * sizeof *valid);
 }
 
-/* A logit below which no score can pass: the threshold's own, less a margin for the rounding of the score. */
+/* A logit below which no score can pass: the threshold's own, less a margin for the rounding of the score. Near 1 scores are too coarse for
+ * that. */
 static float least_logit(double threshold)
 {
-    if (threshold <= 0)
+    if (threshold <= 0 || threshold > 0.999)
         return -INFINITY;
-    if (threshold >= 1)
-        return INFINITY;
     return (float)(log(threshold / (1 - threshold)) - 1e-3);
 }
 
@@ -117,12 +116,15 @@ struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detecti
     return set;
 }
 
-const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t most)
+const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most)
 {
     struct df_device *device = df_tape_device(tape);
-    const struct df_nms nms = { .segments = set->images, .count = set->room, .most = most, .threshold = (float)iou };
-    const size_t n = set->images * most, bytes = n * sizeof(struct df_scored_box);
-    struct df_kept_boxes_args args = { .from = set->at, .most = most, .count = set->room, .out = df_tape_device_memory(tape, bytes) };
+
+    *most = *most < set->room ? *most : set->room;
+
+    const struct df_nms nms = { .segments = set->images, .count = set->room, .most = *most, .threshold = (float)iou };
+    const size_t n = set->images * *most, bytes = n * sizeof(struct df_scored_box);
+    struct df_kept_boxes_args args = { .from = set->at, .most = *most, .count = set->room, .out = df_tape_device_memory(tape, bytes) };
     uint32_t *keep = df_tape_device_memory(tape, n * sizeof *keep);
     struct df_scored_box *kept = df_tape_host(tape, bytes);
 

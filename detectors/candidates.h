@@ -20,14 +20,15 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
 /* Of the RoI outputs of one image: every class of every row. Equal scores go by row, then by class. */
 struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detection_state *state, size_t image,
                                           const struct df_box_rule *rule);
+/* What suppression keeps, at most *most an image, which is lowered to the candidates that there are: [images][*most] on the host until the tape's
+ * reset, falling score, group -1 behind the last. */
+const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most);
+
 struct df_detection_options {
     double score_threshold; /* only scores above it */
     double nms_iou;
     int64_t detections; /* most per image */
 };
-/* What suppression keeps, on the host until the tape's reset: [images][most], falling score, group -1 behind the last. */
-const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t most);
-
 /* An image's kept boxes as its detections: pixels of the stored image, COCO's x, y, width, height. Returns how many (<= most). */
 size_t df_detections_write(const struct df_batch *images, size_t image, const struct df_image_info *info,
                            const struct df_category *category, const struct df_scored_box *kept, size_t most, struct df_detection *out);

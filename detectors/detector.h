@@ -71,8 +71,6 @@ struct df_detector_class {
     /* Fills state. labels: assign ground truth to anchors and sample proposals (training, and wherever distillers need labels). */
     void (*forward)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
                     struct df_detection_state *state);
-    /* Two-stage detectors (else NULL): forward, not training, without labels, and without the second stage. Waits for nothing. */
-    void (*first_stage)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
     df_tensor *(*loss)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms);
     /* Detections of one image of a state (host), in stored-image pixels: appended to out (room for max_detections). Returns how many. */
     size_t (*predict)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, size_t image,
@@ -86,6 +84,8 @@ struct df_detector_class {
     void (*roi_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, size_t proposals,
                      const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
+    /* Two-stage detectors (else NULL): forward, not training, without labels, and without the second stage. Reads nothing from the device. */
+    void (*first_stage)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
 };
 enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 
@@ -98,6 +98,6 @@ struct df_detector { /* first member of a concrete detector */
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);
 void df_detector_free(struct df_detector *detector);
-/* What can be said of images before proposals are chosen: all parts of the state but RoIs and labels; batch norm as it was trained. */
+/* What can be said of images before proposals are chosen: all parts of the state but RoIs and labels; batch norms use their running statistics. */
 void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
 #endif

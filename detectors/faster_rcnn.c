@@ -1,7 +1,7 @@
 /* Faster R-CNN (Ren et al., NeurIPS 2015) with a feature pyramid (Lin et al., CVPR 2017), by torchvision's definitions, names and defaults
- * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; they are made on the device
- * and chosen on the host. Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are boxes
- * without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
+ * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; they are made on the device and chosen on
+ * the host. Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are
+ * boxes without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
 #include "detectors/faster_rcnn.h"
 
 #include <stdlib.h>
@@ -220,11 +220,10 @@ static void reserve(struct faster *net, size_t objects)
 
 /* Proposals of training: the network's, then the objects; sampled, in that order. */
 static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image,
-                               const struct df_scored_box *proposed, struct df_box *out)
+                               const struct df_scored_box *proposed, size_t most, struct df_box *out)
 {
     const struct df_ground_truth *truth = &state->images->truth[image];
     const double begun = df_profile_begin(df_tape_device(tape));
-    const size_t most = (size_t)net->options.rpn.post_nms[DF_PROPOSE_TRAIN];
     size_t count = 0, taken = 0;
 
     reserve(net, truth->count);
@@ -273,15 +272,16 @@ static void label_proposals(const struct faster *net, df_tape *tape, struct df_d
 static void make_proposals(struct faster *net, df_tape *tape, bool labels, struct df_detection_state *state)
 {
     const int mode = labels ? DF_PROPOSE_TRAIN : DF_PROPOSE_TEST;
-    const size_t most = (size_t)net->options.rpn.post_nms[mode], rows = labels ? (size_t)net->options.sampler.size : most;
-    const struct df_scored_box *proposed = df_rpn_propose(&net->rpn, tape, state, mode);
+    const size_t rows = (size_t)(labels ? net->options.sampler.size : net->options.rpn.post_nms[mode]);
+    size_t most;
+    const struct df_scored_box *proposed = df_rpn_propose(&net->rpn, tape, state, mode, &most);
     struct df_box *box = df_tape_host(tape, state->batch * rows * sizeof *box);
     uint32_t *image = df_tape_host(tape, state->batch * rows * sizeof *image);
 
     for (size_t n = 0; n < state->batch; n++) {
         const struct df_scored_box *from = proposed + n * most;
         struct df_box *own = box + n * rows;
-        size_t count = labels ? sample_proposals(net, tape, state, n, from, own) : 0;
+        size_t count = labels ? sample_proposals(net, tape, state, n, from, most, own) : 0;
 
         for (; !labels && count < most && from[count].group >= 0; count++)
             own[count] = from[count].box;
@@ -430,14 +430,16 @@ static size_t faster_predict(struct df_detector *base, df_tape *tape, const stru
 {
     const struct faster *net = (const struct faster *)base;
     const struct df_detection_options *options = &net->options.post;
-    const size_t most = (size_t)options->detections;
+    size_t most = (size_t)options->detections;
     struct df_box_rule rule = { .threshold = options->score_threshold, .min_size = (float)net->options.min_size };
 
     memcpy(rule.weights, net->box_weights, sizeof net->box_weights);
 
     const struct df_candidate_set set = df_roi_candidates(tape, state, image, &rule);
 
-    return df_detections_write(state->images, image, info, category, df_candidates_keep(tape, &set, options->nms_iou, most), most, out);
+    const struct df_scored_box *kept = df_candidates_keep(tape, &set, options->nms_iou, &most);
+
+    return df_detections_write(state->images, image, info, category, kept, most, out);
 }
 
 static size_t faster_max_detections(const struct df_detector *base)

@@ -312,16 +312,16 @@ static size_t retinanet_predict(struct df_detector *base, df_tape *tape, const s
 {
     const struct retinanet *net = (struct retinanet *)base;
     const struct retinanet_options *options = &net->options;
-    const size_t most = (size_t)options->post.detections;
-    struct df_dense_choice choice = { .candidates = (size_t)options->candidates,
-                                      .rule = { .threshold = options->post.score_threshold, .min_size = -INFINITY } };
+    size_t most = (size_t)options->post.detections;
+    struct df_dense_choice choice = { .candidates = (size_t)options->candidates, .rule = { .threshold = options->post.score_threshold } };
 
     memcpy(choice.rule.weights, net->box_weights, sizeof net->box_weights);
 
     const struct df_candidate_set set = df_dense_candidates(tape, state, image, 1, &choice);
 
-    return df_detections_write(state->images, image, info, category, df_candidates_keep(tape, &set, options->post.nms_iou, most), most,
-                               out);
+    const struct df_scored_box *kept = df_candidates_keep(tape, &set, options->post.nms_iou, &most);
+
+    return df_detections_write(state->images, image, info, category, kept, most, out);
 }
 
 static size_t retinanet_max_detections(const struct df_detector *base)

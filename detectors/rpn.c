@@ -110,7 +110,8 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
     df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }
 
-const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode)
+const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,
+                                           size_t *most)
 {
     const struct df_rpn_options *options = &rpn->options;
     struct df_dense_choice choice = {
@@ -123,7 +124,8 @@ const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *ta
 
     const struct df_candidate_set set = df_dense_candidates(tape, state, 0, state->batch, &choice);
 
-    return df_candidates_keep(tape, &set, options->nms_iou, (size_t)options->post_nms[mode]);
+    *most = (size_t)options->post_nms[mode];
+    return df_candidates_keep(tape, &set, options->nms_iou, most);
 }
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)

@@ -37,9 +37,10 @@ void df_rpn_release(struct df_rpn *rpn);
 void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state);
 /* label (0 positive, -1 background, -2 ignored), matched, target, positives of the state: arrays on the tape. */
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
-/* The best proposals of every image in canvas pixels: [batch][post_nms[mode]] on the host until the tape's reset, falling score, group -1
- * behind the last. */
-const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode);
+/* The best proposals of every image in canvas pixels: [batch][*most] on the host until the tape's reset, falling score, group -1 behind the
+ * last. *most: post_nms[mode], or less where there are fewer candidates. */
+const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,
+                                           size_t *most);
 /* Both losses over sampled anchors, divided by the number of these in the batch. They depend on the state alone. */
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box);
 #endif

@@ -256,7 +256,7 @@ static void print_memory(const struct report *report, const struct line *line)
            cost->held / 1e9);
     if (cost->teacher_held > 0)
         printf("; live teacher %.4g + %.4g GB, %.4g GB an image", cost->teacher_held / 1e9, cost->teacher_tape / 1e9,
-               (double)cost->record.bytes / 1e9);
+               cost->live_record / 1e9);
     printf("\n");
 }
 

@@ -14,7 +14,8 @@ static void stop(int number)
     signal(number, SIG_DFL);
 }
 
-void df_running_catch_signals(void)
+/* SIGINT and SIGTERM set df_run_stop: the run stops at the next step and can be resumed. A second one ends the process. */
+static void catch_signals(void)
 {
     struct sigaction action = { .sa_handler = stop };
 
@@ -28,7 +29,7 @@ int df_running_spec(const struct df_common_options *options, const char *path,
     struct df_error err = { 0 };
     struct df_spec *spec;
 
-    df_running_catch_signals();
+    catch_signals();
 
     df_status status = df_common_spec(options, path, &spec, &err);
 

@@ -4,8 +4,6 @@
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
 
-/* SIGINT and SIGTERM set df_run_stop: the run stops at the next step and can be resumed. A second one ends the process. */
-void df_running_catch_signals(void);
 /* A command's run: reads the spec of its argument and hands it to `work` with the command's values; 0 or the error's exit status. Signals are
  * caught. */
 int df_running_spec(const struct df_common_options *options, const char *path,

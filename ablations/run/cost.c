@@ -154,7 +154,7 @@ static void look(const struct subject *s, const struct df_model *model, df_tape 
 
     made_init(&made, 1, s->height, s->width, model->detector->classes, s->compute);
     df_tape_reset(tape);
-    model->detector->class->forward(model->detector, tape, &made.batch, false, false, &state);
+    df_detector_first_stage(model->detector, tape, &made.batch, &state);
     df_record_layout_of(&state, s->trainer.cell->needs, out);
     made_release(&made);
 }
@@ -249,7 +249,7 @@ static struct df_cost_amount taken(struct df_device *device)
 /* One pass over a batch, and what it took. */
 struct counts {
     struct df_cost_amount part[DF_COST_PARTS];
-    double tape, teacher_tape;
+    double tape, teacher_tape, live_record;
 };
 
 static void count_body(struct subject *s, const struct made *made, struct counts *counts)
@@ -293,9 +293,9 @@ static void count_plain(struct subject *s, const struct made *made, struct count
     counts->tape = (double)df_tape_used(s->trainer.tape);
 }
 
-/* The teacher's records of all images, image by image. */
-static void count_teacher(struct subject *s, const struct made *made, struct df_record_layout *layout, void ***records,
-                          struct counts *counts)
+/* A live teacher's records of all images, image by image; and the layout that a cache would have. */
+static void count_teacher(struct subject *s, const struct made *made, struct df_record_layout *cached, struct df_record_layout *live,
+                          void ***records, struct counts *counts)
 {
     struct df_detector *detector = s->teacher.detector;
 
@@ -307,13 +307,16 @@ static void count_teacher(struct subject *s, const struct made *made, struct df_
 
         df_tape_reset(s->teacher_tape);
         df_detector_first_stage(detector, s->teacher_tape, &one, &state);
-        if (i == 0)
-            df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), layout);
-        (*records)[i] = df_device_alloc(s->teacher.device, layout->bytes);
-        (void)df_record_take(layout, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
+        if (i == 0) {
+            df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), cached);
+            df_record_layout_of(&state, df_teacher_given_needs(s->trainer.cell), live);
+        }
+        (*records)[i] = df_device_alloc(s->teacher.device, live->bytes);
+        (void)df_record_take(live, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
     }
     counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
     counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
+    counts->live_record = (double)live->bytes;
 }
 
 /* The same records, had they come from the host. */
@@ -341,17 +344,18 @@ static void count_distilled(struct subject *s, const struct made *made, struct d
     const unsigned needs = trainer->cell->needs;
     struct df_detection_state state = { 0 }, teacher = { 0 };
     double neck_std[DF_LEVELS];
+    struct df_record_layout live;
     void **records = NULL;
 
     for (size_t l = 0; l < DF_LEVELS; l++)
         neck_std[l] = 1;
     if (needs)
-        count_teacher(s, made, layout, &records, counts);
+        count_teacher(s, made, layout, &live, &records, counts);
 
     df_tensor *loss = plain_loss(s, made, &state, counts);
 
     if (needs) {
-        df_record_state(layout, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_DEVICE, (const void *const *)records, &state, neck_std,
+        df_record_state(&live, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_DEVICE, (const void *const *)records, &state, neck_std,
                         trainer->tape, &teacher);
         counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(trainer->model.device));
     }
@@ -409,6 +413,7 @@ static void tell_apart(const struct counts *one, const struct counts *two, struc
     out->tape_step = fmax(0, 2 * one->tape - two->tape);
     out->tape_image = one->tape - out->tape_step;
     out->teacher_tape = one->teacher_tape;
+    out->live_record = one->live_record;
 }
 
 static double held_bytes(const struct df_parameters *parameters)
@@ -491,7 +496,7 @@ double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_
 }
 
 /* With a live teacher's record, which the tape's copy of the batch is made of. */
-static double image_memory(const struct df_cost *cost) { return cost->tape_image + (double)cost->record.bytes; }
+static double image_memory(const struct df_cost *cost) { return cost->tape_image + cost->live_record; }
 
 double df_cost_memory(const struct df_cost *cost, size_t batch)
 {

@@ -13,7 +13,10 @@ void df_step_log_init(struct df_step_log *log, struct df_device *device)
 {
     const size_t bytes = sizeof(double) * ROW_MOST * DF_LOG_STEPS;
 
-    *log = (struct df_step_log){ .device = device, .rows = df_device_alloc(device, bytes), .host = df_malloc(bytes) };
+    *log = (struct df_step_log){ .device = device,
+                                 .every = device->ops->runs_behind ? DF_LOG_STEPS : 1,
+                                 .rows = df_device_alloc(device, bytes),
+                                 .host = df_malloc(bytes) };
 }
 
 void df_step_log_release(struct df_step_log *log)

@@ -6,7 +6,7 @@
 #include "detectors/detector.h"
 
 /* Steps that the log holds: waiting for a GPU once in 32 steps costs it next to nothing, and of a run that has gone wrong less than 32 steps
- * are wasted. */
+ * are wasted. A device that the host does not run ahead of is read every step. */
 #define DF_LOG_STEPS 32
 
 struct df_term_mean {
@@ -17,6 +17,7 @@ struct df_term_mean {
 struct df_step_log {
     struct df_device *device;
     double *rows, *host;  /* DF_LOG_STEPS rows at most, one after the other: norm, loss, terms; on the device and where they are read to */
+    size_t every;         /* steps from one reading to the next */
     size_t waiting, used; /* rows not read yet, their values */
     struct {
         size_t step, terms;
@@ -33,7 +34,7 @@ void df_step_log_release(struct df_step_log *log);
 /* The loss and the terms (scalars, as they are on the tape now) and the norm of a step go into the log, which must have room. */
 void df_step_log_add(struct df_step_log *log, size_t step, const df_tensor *loss, const struct df_loss_terms *terms,
                      const struct df_optim_norm *norm);
-static inline bool df_step_log_full(const struct df_step_log *log) { return log->waiting == DF_LOG_STEPS; }
+static inline bool df_step_log_full(const struct df_step_log *log) { return log->waiting >= log->every; }
 /* Reads what waits, in the order of the steps: waits for the device, unless nothing does. A loss or norm that is not finite is an error which
  * names its step (of `steps`) and that step's terms. */
 df_status df_step_log_read(struct df_step_log *log, size_t steps, struct df_error *err);

@@ -237,8 +237,10 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
         teacher->record = df_calloc(teacher->batch, sizeof *teacher->record);
         status = choose_cache(teacher, options, loader, train, err);
     }
-    if (status == DF_OK && !teacher->cache)
+    if (status == DF_OK && !teacher->cache) { /* only what is asked for stays on the device */
+        df_record_layout_of(&state, df_teacher_given_needs(teacher->student), &teacher->layout);
         teacher->live = df_device_alloc(teacher->model.device, teacher->batch * teacher->layout.bytes);
+    }
     df_loader_free(loader);
     return status;
 }

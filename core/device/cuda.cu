@@ -187,6 +187,7 @@ static void cuda_describe(struct df_device *device, char *text, size_t size)
 
 extern "C" const struct df_device_ops df_cuda_ops = {
     .name = "cuda",
+    .runs_behind = true,
     .close = cuda_close,
     .alloc = cuda_alloc,
     .free = cuda_free,

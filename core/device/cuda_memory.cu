@@ -10,7 +10,7 @@
 #ifndef DF_CUDA_HALF
 #define DF_CUDA_HALF ((size_t)8 << 20) /* pinned memory's halves at first */
 #endif
-static const size_t ALIGN = 256, HALF_MOST = (size_t)512 << 20, ARRIVAL_BYTES = 8 << 20;
+static const size_t ALIGN = 256, HALF_MOST = (size_t)256 << 20, ARRIVAL_BYTES = 8 << 20;
 
 /* A piece of a slab, used or free. The list holds the pieces of a slab in order of address, slab after slab. */
 struct df_cuda_block {
@@ -171,8 +171,24 @@ void df_cuda_memory_close(struct df_cuda *cuda)
     DF_ASSERT(!cuda->blocks); /* all that was taken has been given back */
 }
 
-/* Waits until a half has arrived. If it has not yet, the host was about to stand still for the device's work: the half gets twice the room, so
- * that after some steps both hold what a step sends, and the host runs ahead. */
+/* Twice the room for a half that has arrived; without it if there is not so much pinned memory to be had. */
+static void grow_half(struct df_cuda *cuda, size_t i)
+{
+    char *larger;
+
+    if (cuda->half_bytes[i] >= HALF_MOST)
+        return;
+    if (cudaMallocHost((void **)&larger, 2 * cuda->half_bytes[i]) != cudaSuccess) {
+        (void)cudaGetLastError(); /* forget it: the half stays as it is */
+        return;
+    }
+    DF_CUDA(cudaFreeHost(cuda->half[i]));
+    cuda->half[i] = larger;
+    cuda->half_bytes[i] *= 2;
+}
+
+/* If a half has not arrived yet, the host stands still for the device's work: it gets more room, so that after some steps both halves hold
+ * what is sent between two readings, or as much as they may, and the host runs ahead. */
 static void wait_for_half(struct df_cuda *cuda, size_t i)
 {
     const bool early = cudaEventQuery(cuda->sent[i]) == cudaErrorNotReady;
@@ -180,11 +196,8 @@ static void wait_for_half(struct df_cuda *cuda, size_t i)
     (void)cudaGetLastError(); /* "not ready" is no error */
     DF_CUDA(cudaEventSynchronize(cuda->sent[i]));
     cuda->under_way[i] = false;
-    if (!early || cuda->half_bytes[i] >= HALF_MOST)
-        return;
-    DF_CUDA(cudaFreeHost(cuda->half[i]));
-    cuda->half_bytes[i] *= 2;
-    DF_CUDA(cudaMallocHost((void **)&cuda->half[i], cuda->half_bytes[i]));
+    if (early)
+        grow_half(cuda, i);
 }
 
 /* The half that is full is on its way; the other one must have arrived before it is filled again. */

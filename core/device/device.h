@@ -55,6 +55,7 @@ struct df_nms {
 struct df_device;
 struct df_device_ops {
     const char *name;
+    bool runs_behind; /* the host runs ahead of it, and waits where it reads */
     void (*close)(struct df_device *device);
     void *(*alloc)(struct df_device *device, size_t bytes); /* 64-byte aligned, uninitialised */
     void (*free)(struct df_device *device, void *memory);   /* also forgets reordered weights that lay in it */
@@ -134,7 +135,7 @@ struct df_device *df_device_dry(void);
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
-/* Host work with an entry of its own ("host: proposals"), in seconds without those of the entries inside it. name is kept, not copied.
+/* Host work with an entry of its own ("host: sampling"), in seconds without those of the entries inside it. name is kept, not copied.
  * Nothing unless profiling. */
 double df_profile_begin(const struct df_device *device);
 void df_profile_end(struct df_device *device, const char *name, double begun);

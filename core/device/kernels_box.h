@@ -28,10 +28,14 @@ struct df_box_rule { /* what makes a candidate of a decoded box */
     float min_size;   /* both sides at least */
 };
 
-DF_KERNEL bool df_box_passes(const struct df_box_rule *rule, struct df_box box, float score)
+DF_KERNEL bool df_score_passes(const struct df_box_rule *rule, float score)
 {
-    return box.x1 - box.x0 >= rule->min_size && box.y1 - box.y0 >= rule->min_size &&
-           ((double)score > rule->threshold || (rule->inclusive && (double)score == rule->threshold));
+    return (double)score > rule->threshold || (rule->inclusive && (double)score == rule->threshold);
+}
+
+DF_KERNEL bool df_size_passes(const struct df_box_rule *rule, struct df_box box)
+{
+    return box.x1 - box.x0 >= rule->min_size && box.y1 - box.y0 >= rule->min_size;
 }
 
 DF_KERNEL struct df_box df_box_decode_real(struct df_box reference, const df_real *deltas, const float weights[4])
@@ -69,7 +73,7 @@ DF_KERNEL void df_k_dense_candidates(size_t i, const struct df_dense_candidates_
     const struct df_box box = df_box_clip(df_box_decode_real(a->anchor[anchor], a->deltas + 4 * row, a->rule.weights), a->valid[2 * image],
                                           a->valid[2 * image + 1]);
 
-    if (!df_box_passes(&a->rule, box, score))
+    if (!df_score_passes(&a->rule, score) || !df_size_passes(&a->rule, box))
         return;
     a->out.box[i] = box;
     a->out.score[i] = score;
@@ -101,12 +105,17 @@ DF_KERNEL void df_k_roi_candidates(size_t i, const struct df_roi_candidates_args
     DF_LANES(k, a->classes) {
         const size_t at = i * a->classes + k;
         const float score = (float)((double)df_expf((float)logits[k + 1] - top) / sum);
-        const struct df_box box = df_box_clip(df_box_decode_real(proposal, deltas + 4 * (k + 1), a->rule.weights), a->width, a->height);
-        const bool passes = there && df_box_passes(&a->rule, box, score);
 
+        a->out.group[at] = -1;
+        if (!there || !df_score_passes(&a->rule, score))
+            continue;
+        const struct df_box box = df_box_clip(df_box_decode_real(proposal, deltas + 4 * (k + 1), a->rule.weights), a->width, a->height);
+
+        if (!df_size_passes(&a->rule, box))
+            continue;
         a->out.box[at] = box;
         a->out.score[at] = score;
-        a->out.group[at] = passes ? (int32_t)k : -1;
+        a->out.group[at] = (int32_t)k;
     }
 }
 

@@ -387,13 +387,46 @@ static void test_not_a_number(void **state)
     test_model_free(&model);
 }
 
+static size_t proposals_from(const char *threshold)
+{
+    const char *const options[] = { "anchor_size=13,23,40", "rpn_init_std=0", threshold, NULL };
+    struct test_model model = test_faster_new("cpu", faster_tiny_network, options, 3, false);
+    struct test_batch *t = test_batch_new(1, 64, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, false);
+    struct df_detection_state s;
+    size_t found = 0;
+
+    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
+    for (size_t r = 0; r < s.proposals; r++)
+        found += !padding(s.proposal[r]);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+    return found;
+}
+
+/* Without weights every logit is 0, every score exactly 0.5: a proposal has at least the threshold, as torchvision's. */
+static void test_score_at_threshold(void **state)
+{
+    (void)state;
+    assert_true(proposals_from("rpn_score_threshold=0.5") > 10);
+    assert_int_equal(proposals_from("rpn_score_threshold=0.50001"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_refusals),        cmocka_unit_test(test_sampling),
-        cmocka_unit_test(test_level_rule),     cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_repeatable_without_heap),
-        cmocka_unit_test(test_not_a_number),   cmocka_unit_test(test_matched),         cmocka_unit_test(test_loss_options),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_sampling),
+        cmocka_unit_test(test_level_rule),
+        cmocka_unit_test(test_batch_is_images),
+        cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_not_a_number),
+        cmocka_unit_test(test_matched),
+        cmocka_unit_test(test_loss_options),
         cmocka_unit_test(test_ties_and_width),
+        cmocka_unit_test(test_score_at_threshold),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

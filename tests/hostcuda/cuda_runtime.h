@@ -9,7 +9,7 @@
  *   libraries descriptors never set, gone, or not of one convolution; layouts and element types; workspaces; leading dimensions; overlap
  *   the end   streams, events, handles, descriptors, memory that were not given back
  * Environment: HOSTCUDA_DEVICES (a number; "none": no driver), HOSTCUDA_MEMORY (bytes of the device), HOSTCUDA_FAIL (name of a call that
- * fails once), HOSTCUDA_BACKWARDS (blocks and threads in the other order). */
+ * fails once; name:N, at its Nth time), HOSTCUDA_BACKWARDS (blocks and threads in the other order). */
 #ifndef DF_HOSTCUDA_CUDA_RUNTIME_H
 #define DF_HOSTCUDA_CUDA_RUNTIME_H
 #include <math.h>

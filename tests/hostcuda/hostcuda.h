@@ -18,7 +18,8 @@ enum { EXIT_FAULT = 86, ALIGNMENT = 256, MAX_THREADS = 1024 };
 void describe(char *text, size_t size, const void *address); /* "byte 12 of the 64-byte allocation #3" */
 void function_name(char *text, size_t size, const void *address);
 
-/* Every entry point begins with one: names the call in messages. True: HOSTCUDA_FAIL=name asks this call to fail, once. */
+/* Every entry point begins with one: names the call in messages. True: HOSTCUDA_FAIL=name asks this call to fail,
+ * once, or name:N the Nth of its kind. */
 bool enter(const char *call);
 
 /* ---- memory (memory.cc) ---- */
@@ -72,4 +73,6 @@ void object_check(const void *object, Kind kind);
 
 /* For tests in C: how often a call of the host has waited for all that a stream held (an event's wait is for a part of it). */
 extern "C" size_t hostcuda_waits(void);
+/* How often it has waited for an event that had not happened. */
+extern "C" size_t hostcuda_event_waits(void);
 #endif

@@ -50,6 +50,7 @@ struct Memory {
     uint64_t copy_number = 0;
     int open = 0;
     std::string call, fail;
+    unsigned long calls_to_fail;
     pid_t owner_pid = 0;
     struct sigaction old_segv, old_bus;
 };
@@ -184,6 +185,9 @@ void start()
     mprotect(m.owner, REGION / PAGE * sizeof(uint32_t), PROT_READ | PROT_WRITE);
     m.limit = limit ? strtoull(limit, nullptr, 10) : m.limit;
     m.fail = fail ? fail : "";
+    const size_t colon = m.fail.find(':');
+    m.calls_to_fail = colon == std::string::npos ? 1 : strtoul(m.fail.c_str() + colon + 1, nullptr, 10);
+    m.fail = m.fail.substr(0, colon);
     m.owner_pid = getpid();
     stack.ss_size = 1 << 16;
     stack.ss_sp = mmap(nullptr, stack.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -236,7 +240,7 @@ bool enter(const char *call)
     start();
     take_signals();
     m.call = call;
-    if (m.fail != call)
+    if (m.fail != call || --m.calls_to_fail)
         return false;
     m.fail.clear();
     return true;

@@ -51,6 +51,12 @@ done
 HOSTCUDA_FAIL=cudnnConvolutionForward DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv" >"$work/log" 2>&1
 report $? "the first algorithm of a convolution fails"
 
+# there is no more pinned memory to be had: the first three pieces are taken when the device is opened
+HOSTCUDA_FAIL=cudaMallocHost:4 DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_device_pool" >"$work/log" 2>&1
+status=$?
+report $status "pinned memory that does not grow"
+[ $status = 0 ] && passed=$((passed + 1))
+
 # Every loss of the curve, and each of its terms, within 1e-3 of the CPU's (relative; terms below 1e-3 of the loss: of the loss). The two runs
 # compute the same sums in other orders; after a few steps of a few hundred thousand operations that is far below 1e-3.
 compare='

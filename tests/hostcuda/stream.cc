@@ -30,7 +30,7 @@ struct Streams {
     uint64_t operations = 0;
     const Operation *running = nullptr;
     cudaError_t last = cudaSuccess;
-    size_t waits = 0;
+    size_t waits = 0, event_waits = 0;
 };
 Streams &streams()
 {
@@ -155,6 +155,7 @@ cudaError_t launch(const cudaLaunchConfig_t *config, Call *call)
 using namespace hostcuda;
 
 size_t hostcuda_waits(void) { return streams().waits; }
+size_t hostcuda_event_waits(void) { return streams().event_waits; }
 
 #define HOSTCUDA_ENTER(name)                                                                                                               \
     do {                                                                                                                                   \
@@ -409,7 +410,9 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     HOSTCUDA_ENTER("cudaEventSynchronize");
     object_check(event, EVENT);
-    if (event->pending)
+    if (event->pending) {
+        streams().event_waits++;
         drain(event->stream, event->number);
+    }
     return cudaSuccess;
 }

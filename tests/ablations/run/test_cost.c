@@ -241,9 +241,7 @@ static void floors_are_the_larger_of_two(void **state)
 
 static void memory_gives_the_largest_batch(void **state)
 {
-    const struct df_cost cost = {
-        .tape_step = 5, .tape_image = 6, .record = { .bytes = 4 }, .teacher_tape = 7, .held = 20, .teacher_held = 3
-    };
+    const struct df_cost cost = { .tape_step = 5, .tape_image = 6, .live_record = 4, .teacher_tape = 7, .held = 20, .teacher_held = 3 };
 
     (void)state;
     assert_close(df_cost_memory(&cost, 3), 5 + 30 + 7 + 20 + 3, 0, 0);

@@ -106,6 +106,35 @@ static void test_much(void **state)
     free(values);
 }
 
+/* The double of CUDA counts how often the host has waited for something that it had sent. */
+__attribute__((weak)) size_t hostcuda_event_waits(void);
+
+/* What is sent between two readings is staged; a device that stands still for lack of room makes more of it, within a few rounds. */
+static void test_running_ahead(void **state)
+{
+    enum { BYTES = 20000000, ROUNDS = 16 };
+    char *values = df_malloc(BYTES), *memory = df_device_alloc(tested, BYTES);
+    size_t waits[ROUNDS] = { 0 }, late = 0;
+
+    (void)state;
+    for (size_t round = 0; round < ROUNDS; round++) {
+        const size_t before = hostcuda_event_waits ? hostcuda_event_waits() : 0;
+
+        memset(values, (int)round + 1, BYTES);
+        df_write(tested, memory, values, BYTES);
+        waits[round] = hostcuda_event_waits ? hostcuda_event_waits() - before : 0;
+        df_read(tested, values, memory, BYTES);
+        assert_true(values[0] == (char)(round + 1) && memcmp(values, values + 1, BYTES - 1) == 0);
+    }
+    if (hostcuda_event_waits && strcmp(df_test_device(), "cuda") == 0)
+        assert_true(waits[0] > 0);
+    for (size_t round = ROUNDS / 2; round < ROUNDS; round++)
+        late += waits[round];
+    assert_true(late <= 2); /* either half once more, if the rounds' borders fall so */
+    df_device_free(tested, memory);
+    free(values);
+}
+
 static void test_matmul(void **state)
 {
     const size_t sizes[][3] = { { 1, 1, 1 }, { 2, 3, 4 }, { 5, 7, 3 }, { 33, 17, 65 }, { 1, 40, 129 }, { 64, 1, 31 } };
@@ -236,8 +265,9 @@ static void test_machine(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),   cmocka_unit_test(test_memory),  cmocka_unit_test(test_pieces),   cmocka_unit_test(test_much),
-        cmocka_unit_test(test_matmul), cmocka_unit_test(test_profile), cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_open),          cmocka_unit_test(test_memory),   cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_much),     cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_profile),       cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
