@@ -193,7 +193,7 @@ static size_t waits(void) { return hostcuda_waits && strcmp(df_test_device(), "c
 
 enum { BATCH = 2 }; /* 9 steps an epoch */
 
-static struct df_trainer *trainer_of(struct df_cell *cell, double epochs, int cache, const char *out)
+static struct df_trainer *trainer_of(struct df_cell *cell, double epochs, unsigned cache, const char *out)
 {
     static struct df_run_options options;
     struct df_trainer *trainer;
@@ -210,7 +210,7 @@ static struct df_trainer *trainer_of(struct df_cell *cell, double epochs, int ca
 }
 
 /* How often a step waits, once the first has taken its memory: all of them as often, and the one that fills the log once more. */
-static size_t waits_of_a_step(struct df_cell *cell, int cache, const char *out)
+static size_t waits_of_a_step(struct df_cell *cell, unsigned cache, const char *out)
 {
     struct df_trainer *trainer = trainer_of(cell, 100, cache, out);
     struct df_error err = { 0 };
@@ -249,7 +249,7 @@ static void a_one_stage_step_waits_for_nothing(void **state)
     assert_int_equal(waits_of_a_step(tiny_cell(TINY_STUDENT, TINY_SCHEDULE, df_test_device(), 1), DF_CACHE_ON, tiny_out("plain")), 0);
 }
 
-static size_t waits_of_a_taught_step(int cache, const char *out)
+static size_t waits_of_a_taught_step(unsigned cache, const char *out)
 {
     struct df_cell *teacher = tiny_teacher(df_test_device()), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, df_test_device(), 1);
 
