@@ -114,6 +114,11 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
+# <test>_double: the same program over the double build.
+$(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double/%.o) $(BUILD)/libdefeat_double.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CC) $(DF_CFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
+
 # The GPU device on a double of CUDA, CUB, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
 # access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
 CXX       ?= g++
@@ -161,7 +166,7 @@ hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test
 
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
-.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o)) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o \
+.SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o) $(BUILD)/$(b)/tests/peers/golden_full.o) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o \
             $(double)/pool/cuda_memory.cu.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -207,7 +212,8 @@ lint:
 	sh tests/lint/test_floors.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
-compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o)
+compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o) \
+         $(BUILD)/double/tests/peers/golden_full.o
 
 
 ## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far
@@ -250,12 +256,16 @@ PYTHON ?= python3
 golden:
 	set -e; for script in tests/golden/make_*.py; do echo "$$script"; $(PYTHON) $$script; done
 
-## golden-full: both detectors at full size against torchvision (PYTHON=, GOLDEN_SIZE="800 1088"; some minutes, some GB, nothing kept)
-GOLDEN_SIZE ?= 800 1088
+## golden-full: both detectors with ResNet-50 against torchvision, in double on ref and in float on cpu (PYTHON=; half an hour, 7 GB, nothing kept)
+GOLDEN_SIZE        ?= 800 1088
+GOLDEN_SIZE_DOUBLE ?= 256 320
 golden-full:
-	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/peers/golden_full
-	$(Q)set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
-	$(PYTHON) tests/peers/golden_full.py "$$folder" $(GOLDEN_SIZE); $(BUILD)/tests/peers/golden_full "$$folder" $(GOLDEN_SIZE)
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/peers/golden_full_double $(BUILD)/tests/peers/golden_full
+	$(Q)set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; trap 'exit 130' INT TERM; \
+	compare() { $(PYTHON) tests/peers/golden_full.py "$$folder" $$1 $$2 $$4 $$5; $(BUILD)/tests/peers/$$3 "$$folder" $$1 $$4 $$5; }; \
+	for kind in retinanet faster_rcnn; do \
+	    compare $$kind double golden_full_double $(GOLDEN_SIZE_DOUBLE); compare $$kind float golden_full $(GOLDEN_SIZE); done; \
+	echo "both detectors are torchvision's: in double at $(GOLDEN_SIZE_DOUBLE), in float at $(GOLDEN_SIZE)"
 ## parity: 20 steps of SGD here and in PyTorch, from the same weights over the same batches: the losses side by side (PYTHON=)
 parity:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(BUILD)/tests/peers/parity

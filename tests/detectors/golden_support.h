@@ -13,7 +13,7 @@ enum { GOLDEN_GROUPS = 32, SKETCH = 16 };
 struct golden_group {
     char name[32];
     size_t tensors;
-    double worst;
+    double worst, allowed;
 };
 struct golden {
     const struct golden_case *of;
@@ -38,7 +38,8 @@ static struct golden golden_open(const struct golden_case *of, const char *devic
 static void golden_close(struct golden *g)
 {
     for (size_t i = 0; i < g->groups; i++)
-        print_message("  %-24s %4zu compared, largest difference %.1e\n", g->group[i].name, g->group[i].tensors, g->group[i].worst);
+        print_message("  %-24s %4zu compared, largest difference %.1e (allowed %.1e)\n", g->group[i].name, g->group[i].tensors,
+                      g->group[i].worst, g->group[i].allowed);
     df_safetensors_close(&g->file);
     test_batch_free(g->t);
     test_model_free(&g->model);
@@ -86,6 +87,7 @@ static void golden_note(struct golden *g, const char *name, double difference)
     }
     group->tensors++;
     group->worst = difference > group->worst ? difference : group->worst;
+    group->allowed = g->tolerance;
     if (!(difference <= g->tolerance))
         fail_msg("%s of %s on %s: relative difference %.3g, expected at most %.3g", name, g->of->detector, g->model.device->ops->name,
                  difference, g->tolerance);
@@ -169,14 +171,34 @@ static void golden_parameter(struct golden *g, const char *prefix, const struct 
     free(theirs);
 }
 
+/* A deep network's gradient hangs on which ReLUs are open; float's noise turns a few over, whoever computes. What that comes to in PyTorch's own
+ * float is in the file then, and ours may be twice as far off. */
+static double golden_noise(const struct golden *g, const char *mode)
+{
+    char name[32];
+    size_t n;
+    double *noise, allowed;
+
+    snprintf(name, sizeof name, "%s.float_noise", mode);
+    noise = golden_values(g, name, &n);
+    assert_int_equal(n, 1);
+    allowed = 2 * *noise;
+    free(noise);
+    return allowed;
+}
+
 static void golden_gradients(struct golden *g, const char *mode)
 {
+    const double tolerance = g->tolerance;
     char prefix[16];
 
+    if (g->of->float_noise)
+        g->tolerance = golden_noise(g, mode);
     snprintf(prefix, sizeof prefix, "%s.grad", mode);
     for (size_t i = 0; i < g->model.parameters->count; i++)
         if (!g->model.parameters->items[i]->buffer)
             golden_parameter(g, prefix, g->model.parameters->items[i], g->model.parameters->items[i]->grad);
+    g->tolerance = tolerance;
 }
 
 static void golden_running(struct golden *g)
@@ -263,8 +285,14 @@ static double golden_apart(const struct golden_box *a, const struct golden_box *
     return most;
 }
 
-/* One to one: every expected box has its nearest partner of the same label, which no other has, within 1e-4 of the image; scores within
- * 1e-5, which is less than half of the smallest difference of two expected ones (the scripts see to it). */
+/* Of the logits of two scores: what a score's float noise is in does not depend on how near to 0 or 1 it is. */
+static double golden_score_apart(const struct golden_box *a, const struct golden_box *b)
+{
+    return a->score == b->score ? 0 : fabs(log(a->score / (1 - a->score)) - log(b->score / (1 - b->score)));
+}
+
+/* One to one: every expected box has its nearest partner of the same label, which no other has, within 1e-4 of the image; the logits of
+ * scores differ by less than half of what those of two expected ones do (of at least 50 expected ones: the scripts see to it). */
 static void golden_pairs(struct golden *g, const char *name, struct golden_box *found, size_t found_count,
                          const struct golden_box *expected, size_t count)
 {
@@ -279,12 +307,12 @@ static void golden_pairs(struct golden *g, const char *name, struct golden_box *
         for (size_t j = 0; j < count; j++)
             if (found[j].label == expected[i].label && (!best || golden_apart(&found[j], &expected[i]) < golden_apart(best, &expected[i])))
                 best = &found[j];
-        if (!best || !(golden_apart(best, &expected[i]) <= reach) || !(fabs(best->score - expected[i].score) <= g->of->score_tolerance))
+        if (!best || !(golden_apart(best, &expected[i]) <= reach) || !(golden_score_apart(best, &expected[i]) <= g->of->score_tolerance))
             fail_msg("%s of %s: box %zu (%.3f %.3f %.3f %.3f, label %d, score %.6f) has no partner (the nearest is %.2g pixels and %.2g of "
-                     "score away, allowed %.2g and %.2g)",
+                     "the score's logit away, allowed %.2g and %.2g)",
                      name, g->of->detector, i, expected[i].side[0], expected[i].side[1], expected[i].side[2], expected[i].side[3],
                      expected[i].label, expected[i].score, best ? golden_apart(best, &expected[i]) : INFINITY,
-                     best ? fabs(best->score - expected[i].score) : INFINITY, reach, g->of->score_tolerance);
+                     best ? golden_score_apart(best, &expected[i]) : INFINITY, reach, g->of->score_tolerance);
         for (size_t k = 0; k < 4; k++) {
             boxes[0] += (best->side[k] - expected[i].side[k]) * (best->side[k] - expected[i].side[k]);
             boxes[1] += expected[i].side[k] * expected[i].side[k];

@@ -39,16 +39,16 @@ def main():
     torch.set_num_threads(1)
     x = reference.pixels(HEIGHT, WIDTH, VALID)
     targets = [{"boxes": torch.tensor(b, dtype=torch.float64), "labels": torch.tensor(l)} for b, l in TRUTH]
-    for seed in range(15, 400):  # the first of all that will do is 15
+    for seed in range(15, 400):  # 15 will do; it is not the first (3)
         net = model(seed, x)
         state = reference.state_dict(net, torch.float16)
         file, detections = reference.retinanet_says(net, x, VALID, targets, 12)
         gaps = [reference.smallest_gap(d["scores"]) for d in detections]
         counts = [len(d["scores"]) for d in detections]
         print("seed", seed, "detections", counts, "smallest gaps", gaps, "losses", file["eval.losses"].tolist(), file["train.losses"].tolist())
-        if min(counts) >= 50 and min(gaps) > 2e-5:
+        if min(counts) >= 50 and min(gaps) > 8e-5:
             break
-    assert min(counts) >= 50 and min(gaps) > 2e-5
+    assert min(counts) >= 50 and min(gaps) > 8e-5
     save_file(state, "tests/golden/retinanet_state.safetensors")
     save_file(file, "tests/golden/retinanet.safetensors")
 

@@ -111,9 +111,10 @@ class Sampler:
         return [m[0] for m in out], [m[1] for m in out]
 
 
-def perturb(net, rng, forward):
+def perturb(net, rng, forward, residual=1):
     """Kaiming weights; then, so that no layer saturates, batch-norm statistics that `forward` would measure, moved by about a third; affine
-    parameters and biases of about the activations' size."""
+    parameters and biases of about the activations' size, but `residual` times that where a block adds to what it was given: the smaller, the
+    less float's noise grows from block to block."""
     draw = lambda shape: torch.tensor(rng.standard_normal(tuple(shape)), dtype=torch.float64)
     with torch.no_grad():
         for module in net.modules():
@@ -125,6 +126,10 @@ def perturb(net, rng, forward):
                 module.weight.copy_(1 + 0.25 * draw(module.weight.shape).clamp(-2, 2))
                 module.bias.copy_(0.3 * draw(module.bias.shape))
                 module.momentum = 1.0
+        for module in net.modules():
+            if isinstance(module, Bottleneck):
+                module.bn3.weight *= residual
+                module.bn3.bias *= residual
         net.train()
         forward()
         for module in net.modules():
@@ -147,7 +152,8 @@ def state_dict(net, dtype):
 
 
 def smallest_gap(scores):
-    s = scores.sort().values
+    """of two scores' logits"""
+    s = scores.logit().sort().values
     return (s[1:] - s[:-1]).min().item() if len(s) > 1 else 1.0
 
 
@@ -192,6 +198,12 @@ def retinanet_pass(net, x, targets):
     return stages, features, outputs, anchors, net.compute_loss(targets, outputs, anchors)
 
 
+def retinanet_detections(net, features, outputs, anchors, valid):
+    levels = [f.shape[2] * f.shape[3] * 9 for f in features]
+    split = {k: list(v.detach().split(levels, dim=1)) for k, v in outputs.items()}
+    return net.postprocess_detections(split, [list(a.split(levels)) for a in anchors], valid)
+
+
 def retinanet_says(net, x, valid, targets, cut):
     """`cut`: detections are asked for once more with so few candidates per level."""
     file = {}
@@ -205,13 +217,10 @@ def retinanet_says(net, x, valid, targets, cut):
         keep_gradients(file, mode, net)
         if mode == "eval":
             file["anchors"] = sketch(anchors[0].reshape(-1))
-            levels = [f.shape[2] * f.shape[3] * 9 for f in features]
-            split = {k: list(v.detach().split(levels, dim=1)) for k, v in outputs.items()}
-            split_anchors = [list(a.split(levels)) for a in anchors]
-            detections = net.postprocess_detections(split, split_anchors, valid)
+            detections = retinanet_detections(net, features, outputs, anchors, valid)
             keep_detections(file, "", detections, 0)
             before, net.topk_candidates = net.topk_candidates, cut
-            keep_detections(file, "cut.", net.postprocess_detections(split, split_anchors, valid), 0)
+            keep_detections(file, "cut.", retinanet_detections(net, features, outputs, anchors, valid), 0)
             net.topk_candidates = before
     keep_running(file, net)
     return file, detections
@@ -242,11 +251,19 @@ def faster_head(net, features, boxes, valid):
 
 def single(boxes):
     """The program's boxes are float: what comes after them is asked about the same ones."""
-    return [b.detach().float().double() for b in boxes]
+    return [b.detach().float().to(b.dtype) for b in boxes]
 
 
-def faster_training(net, x, valid, targets, mode, file):
-    """Proposals as sampled, their labels and targets; the four losses; gradients."""
+def faster_testing(net, x, valid):
+    """Features by name, proposals, detections."""
+    _, features = body_and_neck(net, x, range(4))
+    named, images = dict(zip(("0", "1", "2", "3", "pool"), features)), ImageList(x, valid)
+    proposals = single(net.rpn(images, named)[0])
+    return named, proposals, net.roi_heads(named, proposals, valid)[0]
+
+
+def faster_pass(net, x, valid, targets):
+    """Maps; the four losses; proposals as sampled, their labels and targets."""
     stages, features = body_and_neck(net, x, range(4))
     named, images, seen = dict(zip(("0", "1", "2", "3", "pool"), features)), ImageList(x, valid), {}
     select = net.roi_heads.select_training_samples
@@ -260,6 +277,11 @@ def faster_training(net, x, valid, targets, mode, file):
     _, roi_losses = net.roi_heads(named, single(proposals), valid, targets)
     net.roi_heads.select_training_samples = select
     losses = [rpn_losses["loss_objectness"], rpn_losses["loss_rpn_box_reg"], roi_losses["loss_classifier"], roi_losses["loss_box_reg"]]
+    return stages, features, losses, seen
+
+
+def faster_training(net, x, valid, targets, mode, file):
+    stages, features, losses, seen = faster_pass(net, x, valid, targets)
     keep_maps(file, mode, stages, features, *faster_dense(net, features))
     file[f"{mode}.losses"] = torch.stack(losses).detach()
     for k in range(len(x)):
@@ -275,15 +297,12 @@ def faster_says(net, x, valid, targets, given):
     file = {}
     net.eval()
     with torch.no_grad():
-        _, features = body_and_neck(net, x, range(4))
-        named, images = dict(zip(("0", "1", "2", "3", "pool"), features)), ImageList(x, valid)
-        file["anchors"] = sketch(net.rpn.anchor_generator(images, features)[0].reshape(-1))
-        proposals = single(net.rpn(images, named)[0])
-        detections, _ = net.roi_heads(named, proposals, valid)
+        named, proposals, detections = faster_testing(net, x, valid)
+        file["anchors"] = sketch(net.rpn.anchor_generator(ImageList(x, valid), list(named.values()))[0].reshape(-1))
         for k, p in enumerate(proposals):
             file[f"proposals{k}"] = p.reshape(-1)
         keep_detections(file, "", detections, 1)
-        given = [torch.tensor(b, dtype=torch.float64) for b in given]
+        given = [torch.tensor(b, dtype=x.dtype) for b in given]
         logits, deltas = faster_head(net, named, given, valid)
         _, labels = net.roi_heads.assign_targets_to_proposals(given, [t["boxes"] for t in targets], [t["labels"] for t in targets])
         file["given"], file["given.count"] = torch.cat(given).reshape(-1), torch.tensor([len(g) for g in given], dtype=torch.float64)
