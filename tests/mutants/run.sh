@@ -176,10 +176,11 @@ mutate() {
     rm -rf "$scratch/kept"
     mkdir -p "$scratch/kept"
     if [ -n "$users" ]; then
-        for user in $users; do ls "$build"/*/"${user%.c}.o"; done >"$scratch/objects"
+        for user in $users; do ls "$build"/*/"${user%.c}.o"; done
     else
-        find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/' >"$scratch/objects"
-    fi
+        # those that are there: an interrupted run's were deleted, and only what the chosen tests need was built again
+        find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/' | while read -r object; do [ ! -e "$object" ] || echo "$object"; done
+    fi >"$scratch/objects"
     [ ! -s "$scratch/objects" ] || tar --format=posix -cPf "$scratch/kept/objects.tar" -T "$scratch/objects" || exit 2
     cp -p "$file" "$scratch/kept/source"
     cp "$scratch/objects" "$work/unfinished"

@@ -38,6 +38,11 @@ case $found in *'DOES NOT COMPILE compiler: broken'*'SURVIVED word: broken'*) ;;
 [ "$(run first | tail -n 1)" = '1 mutants, 1 killed, 0 survived' ] || fail 'one mutant by name'
 run nobody && fail 'an unknown name was accepted'
 
+# An interrupted run leaves its list of objects; they are deleted, and a list of headers may stay behind without its object.
+mkdir -p "$tree/build/build" && echo "$tree/build/build/gone.o" >"$tree/build/unfinished" && : >"$tree/build/build/gone.o"
+echo 'gone.o: core/sum/sum.c' >"$tree/build/build/gone.d"
+[ "$(run first | tail -n 1)" = '1 mutants, 1 killed, 0 survived' ] || { cat "$tree/said" >&2; fail 'after an interrupted run'; }
+
 entry first = x >"$tree/list"
 refused "mutant 'first' no longer applies: 'core/sum/sum.c' holds its text 3 times"
 entry first one=4 x >"$tree/list"
