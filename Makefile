@@ -256,7 +256,7 @@ PYTHON ?= python3
 golden:
 	set -e; for script in tests/golden/make_*.py; do echo "$$script"; $(PYTHON) $$script; done
 
-## golden-full: both detectors with ResNet-50 against torchvision, in double on ref and in float on cpu (PYTHON=; half an hour, 7 GB, nothing kept)
+## golden-full: both detectors with ResNet-50 against torchvision, in double on ref and in float on cpu (PYTHON=; some 40 minutes, 7 GB, nothing kept)
 GOLDEN_SIZE        ?= 800 1088
 GOLDEN_SIZE_DOUBLE ?= 256 320
 golden-full:

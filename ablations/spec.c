@@ -194,7 +194,7 @@ static struct df_cell *cell_new(const struct df_cell *common)
 
 static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const trained[] = { "network", "schedule", "seed", NULL }, *const loaded[] = { "file", "network", NULL };
+    static const char *const trained[] = { "network", "schedule", "seed", "file", NULL }, *const loaded[] = { "file", "network", NULL };
     const cJSON *teacher = NULL;
     const char *checkpoint = NULL;
     char where[1024];

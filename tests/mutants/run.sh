@@ -175,12 +175,12 @@ mutate() {
     file=$(path "$1") users=$(users "$1")
     rm -rf "$scratch/kept"
     mkdir -p "$scratch/kept"
+    # Those that are there: an interrupted run's were deleted, and only what the chosen tests need was built again.
     if [ -n "$users" ]; then
-        for user in $users; do ls "$build"/*/"${user%.c}.o"; done
+        for user in $users; do printf '%s\n' "$build"/*/"${user%.c}.o"; done
     else
-        # those that are there: an interrupted run's were deleted, and only what the chosen tests need was built again
-        find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/' | while read -r object; do [ ! -e "$object" ] || echo "$object"; done
-    fi >"$scratch/objects"
+        find "$build" -name '*.d' -exec grep -lF "$file" {} + | sed 's/\.d$/.o/'
+    fi | while read -r object; do [ ! -e "$object" ] || echo "$object"; done >"$scratch/objects"
     [ ! -s "$scratch/objects" ] || tar --format=posix -cPf "$scratch/kept/objects.tar" -T "$scratch/objects" || exit 2
     cp -p "$file" "$scratch/kept/source"
     cp "$scratch/objects" "$work/unfinished"
