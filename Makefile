@@ -51,8 +51,10 @@ PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
-sources  := $(filter-out ablations/cli/main.c,$(foreach r,$(ROOMS),$(wildcard $(r)/*.c)))
-cuda_o   := $(if $(filter 1,$(CUDA)),$(patsubst %.cu,$(BUILD)/cuda/%.o,$(foreach r,$(ROOMS),$(wildcard $(r)/*.cu))))
+# A folder without a floor of its own belongs to the room above it. $(call in_room,ROOM,SUFFIX): the files of a room.
+in_room   = $(filter-out $(patsubst %,%/%,$(filter $(1)/%,$(ALL_ROOMS))),$(shell find $(1) -name '*.$(2)' 2>/dev/null | sort))
+sources  := $(filter-out ablations/cli/main.c,$(foreach r,$(ROOMS),$(call in_room,$(r),c)))
+cuda_o   := $(if $(filter 1,$(CUDA)),$(patsubst %.cu,$(BUILD)/cuda/%.o,$(foreach r,$(ROOMS),$(call in_room,$(r),cu))))
 float_o  := $(sources:%.c=$(BUILD)/float/%.o) $(cuda_o)
 double_o := $(sources:%.c=$(BUILD)/double/%.o)
 # tests/<room>/test_*.c link the float build, tests/<room>/grad_*.c the double build; tests/support/*.c goes into both.
@@ -126,7 +128,7 @@ double    := $(BUILD)/hostcuda
 HOSTFLAGS := -std=c++20 -O2 -g -march=$(ARCH) -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
              -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
 ACCESS    := $(or $(SANFLAGS),-fsanitize=thread)
-double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/*.cu))
+double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/cuda/*.cu))
 double_cc := $(patsubst %,$(double)/%.o,$(filter-out tests/hostcuda/test_%,$(wildcard tests/hostcuda/*.cc)))
 double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c) tests/ablations/run/test_step_log.c
 double_tests := $(double_on:%.c=$(double)/%)
@@ -146,11 +148,11 @@ $(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
 # the pool with slabs that hold many pieces, as on a GPU, and halves of pinned memory that are soon full
-$(double)/pool/cuda_memory.cu.o: core/device/cuda_memory.cu
+$(double)/pool/memory.cu.o: core/device/cuda/memory.cu
 	@mkdir -p $(@D); echo "  CXX   $<"
 	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 -DDF_CUDA_HALF=4096 $(ACCESS) -MMD -MP -c -o $@ $<
 $(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
-        $(double)/device.o $(double)/pool/cuda_memory.cu.o $(filter-out %/cuda_memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
+        $(double)/device.o $(double)/pool/memory.cu.o $(filter-out %/memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
 $(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
@@ -167,7 +169,7 @@ hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept
 .SECONDARY: $(float_o) $(BUILD)/cuda/found $(double_o) $(foreach b,float double,$(support:%.c=$(BUILD)/$(b)/%.o) $(tests:%.c=$(BUILD)/$(b)/%.o) $(BUILD)/$(b)/tests/peers/golden_full.o) $(double_cu) $(double_cc) $(double)/tests/hostcuda/test_double.cc.o \
-            $(double)/pool/cuda_memory.cu.o
+            $(double)/pool/memory.cu.o
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
 peers := $(wildcard tests/peers/*.c)

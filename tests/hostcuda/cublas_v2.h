@@ -1,4 +1,4 @@
-/* The part of cuBLAS that core/device/cuda.cu calls (see cuda_runtime.h). */
+/* The part of cuBLAS that core/device/cuda/cuda.cu calls (see cuda_runtime.h). */
 #ifndef DF_HOSTCUDA_CUBLAS_H
 #define DF_HOSTCUDA_CUBLAS_H
 #include "cuda_runtime.h"

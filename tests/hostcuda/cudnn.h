@@ -1,4 +1,4 @@
-/* The part of cuDNN 9 that core/device/cuda.cu calls (see cuda_runtime.h): convolutions, their descriptors and algorithm lists. */
+/* The part of cuDNN 9 that core/device/cuda/cuda.cu calls (see cuda_runtime.h): convolutions, their descriptors and algorithm lists. */
 #ifndef DF_HOSTCUDA_CUDNN_H
 #define DF_HOSTCUDA_CUDNN_H
 #include "cuda_runtime.h"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The floors of the house: a file includes only from its own room or from rooms on lower floors. Argument: the root to check.
+# The floors of the house: a file includes only from its own room or from rooms on lower floors. A folder without a floor of its own belongs
+# to the room above it. Argument: the root to check.
 # Prints "file:line: ..." for each forbidden edge; exit 1 if there is one.
 cd "${1:-.}" || exit 2
 find ablations distillers detectors core plots results \( -name '*.c' -o -name '*.h' -o -name '*.cu' \) 2>/dev/null | sort |
@@ -9,7 +10,11 @@ BEGIN {
           "core/device 2 core/data 2 results 2 core/geometry 1 core/base 0", word, " ")
     for (i = 1; i in word; i += 2) floor[word[i]] = word[i + 1]
 }
-function room(path) { sub(/\/[^\/]*$/, "", path); return path }
+function room(path,    folder) {
+    sub(/\/[^\/]*$/, "", path)
+    for (folder = path; !(folder in floor); sub(/\/[^\/]*$/, "", folder)) if (folder !~ /\//) return path
+    return folder
+}
 /^[ \t]*#[ \t]*include[ \t]*"/ {
     target = $0; sub(/^[^"]*"/, "", target); sub(/".*/, "", target)
     from = room(FILENAME); to = room(target)

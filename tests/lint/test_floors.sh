@@ -19,6 +19,15 @@ sh "$here/floors.sh" "$tree" >/dev/null && fail 'core/base may not include core/
 rm "$tree/core/base/bad.c"
 printf '#include "core/data/loader.h"\n' >"$tree/results/side.c"
 sh "$here/floors.sh" "$tree" >/dev/null && fail 'a room of the same floor may not be included'
+mkdir -p "$tree/core/device/cpu"
+printf '#include "core/device/cpu/cpu.h"\n#include "core/base/real.h"\n' >"$tree/core/device/cpu/conv.c"
+printf '#include "core/device/cpu/cpu.h"\n' >"$tree/core/device/device.c"
+printf '#include "core/base/real.h"\n' >"$tree/results/side.c"
+sh "$here/floors.sh" "$tree" || fail 'a folder without a floor of its own belongs to the room above it'
+printf '#include "core/nn/tape.h"\n' >"$tree/core/device/cpu/conv.c"
+found=$(sh "$here/floors.sh" "$tree") && fail 'an upward include from a folder without a floor was accepted'
+case $found in core/device/cpu/conv.c:1:*core/device*floor\ 2*floor\ 3*) ;; *) fail "unexpected message: $found" ;; esac
+rm -r "$tree/core/device"
 printf '#include "util/x.h"\n' >"$tree/results/side.c"
 sh "$here/floors.sh" "$tree" >/dev/null && fail 'an unknown room was accepted'
 exit 0

@@ -1,7 +1,7 @@
 /* Convolutions: `cpu` against `ref` on odd geometries, `ref` against values by hand, repeatability, the cache of reordered weights. */
 #include <stdlib.h>
 
-#include "core/device/cpu.h"
+#include "core/device/cpu/cpu.h"
 #include "tests/core/device/devices.h"
 
 /* x, filters, kernel h w, stride h w, pad h w, relu */

@@ -1,6 +1,6 @@
 /* Inside `cpu`: the state that its files share. */
-#ifndef DF_CORE_DEVICE_CPU_H
-#define DF_CORE_DEVICE_CPU_H
+#ifndef DF_CORE_DEVICE_CPU_CPU_H
+#define DF_CORE_DEVICE_CPU_CPU_H
 #include <dnnl.h>
 
 #include "core/device/backend.h"
@@ -14,7 +14,7 @@
     } while (0)
 _Noreturn void df_dnnl_bug(const char *file, int line, const char *call, dnnl_status_t status);
 
-struct df_cpu_conv; /* cpu_conv.c: primitives per shape, reordered weights */
+struct df_cpu_conv; /* conv.c: primitives per shape, reordered weights */
 struct df_cpu {
     dnnl_engine_t engine;
     dnnl_stream_t stream;

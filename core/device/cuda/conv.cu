@@ -3,7 +3,7 @@
  * and the deterministic algorithms, fastest first by cuDNN's own estimate (measuring them would choose by chance). */
 #include <stdlib.h>
 
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 enum direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
 enum { CANDIDATES = 8 };

@@ -4,7 +4,7 @@
 #ifndef DF_REAL_IS_DOUBLE
 #include <string.h>
 
-#include "core/device/cpu.h"
+#include "core/device/cpu/cpu.h"
 
 #define INLINE static inline __attribute__((always_inline))
 

@@ -1,6 +1,6 @@
 /* `cpu`: oneDNN 2.x for convolutions and matrix products, our own loops for the rest. Float only. */
 #ifndef DF_REAL_IS_DOUBLE
-#include "core/device/cpu.h"
+#include "core/device/cpu/cpu.h"
 
 #include <dnnl_debug.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* Inside `cuda`: the state that its files share, and the C headers of this room as C++ for nvcc. Float only.
  * Our kernels are compiled without contraction (nvcc -fmad=false) and with IEEE division and roots, their sums have a fixed order, and none
  * uses atomics: their bits are the same on every GPU. */
-#ifndef DF_CORE_DEVICE_CUDA_H
-#define DF_CORE_DEVICE_CUDA_H
+#ifndef DF_CORE_DEVICE_CUDA_CUDA_H
+#define DF_CORE_DEVICE_CUDA_CUDA_H
 #include <cublas_v2.h>
 #include <cuda_runtime.h>
 #include <cudnn.h>
@@ -45,8 +45,8 @@ extern "C" {
     } while (0)
 [[noreturn]] void df_cuda_bug(const char *file, int line, const char *who, const char *call, const char *status);
 
-struct df_cuda_block; /* cuda_memory.cu: a piece of a slab */
-struct df_cuda_plan;  /* cuda_conv.cu: descriptors and algorithm per shape */
+struct df_cuda_block; /* memory.cu: a piece of a slab */
+struct df_cuda_plan;  /* conv.cu: descriptors and algorithm per shape */
 
 enum { DF_CUDA_HALVES = 2, DF_CUDA_PLANS = 256 /* buckets */ };
 enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SORTED, DF_CUDA_SCRATCHES };
@@ -73,7 +73,7 @@ struct df_cuda {
 };
 static inline struct df_cuda *df_cuda_of(struct df_device *device) { return (struct df_cuda *)device->state; }
 
-/* cuda_memory.cu: one pool. Memory that is given back may be handed out at once: all its users stand in the same stream. */
+/* memory.cu: one pool. Memory that is given back may be handed out at once: all its users stand in the same stream. */
 void df_cuda_memory_open(struct df_cuda *cuda);
 void df_cuda_memory_close(struct df_cuda *cuda);
 void *df_cuda_take(struct df_cuda *cuda, size_t bytes); /* 256-byte aligned; prints the sizes and stops when there is none */
@@ -82,7 +82,7 @@ void *df_cuda_scratch(struct df_cuda *cuda, enum df_cuda_scratch which, size_t b
 void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes);
 void df_cuda_read(struct df_device *device, void *to_host, const void *from, size_t bytes);
 
-/* cuda_conv.cu */
+/* conv.cu */
 void df_cuda_conv_close(struct df_cuda *cuda);
 void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
                           df_real *y);
@@ -93,7 +93,7 @@ void df_cuda_conv_backward_weights(struct df_device *device, const struct df_con
 void df_cuda_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
                     const df_real *b, df_real *c, bool add);
 
-/* cuda_norm.cu */
+/* norm.cu */
 void df_cuda_bias(struct df_cuda *cuda, size_t pixels, size_t channels, const df_real *bias /* or NULL */, bool relu, df_real *y);
 void df_cuda_channel_sums(struct df_cuda *cuda, const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += */
 void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
@@ -106,14 +106,14 @@ void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *po
 void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
                                df_real *dx);
 
-/* cuda_select.cu */
+/* select.cu */
 void df_cuda_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
 void df_cuda_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
 
-/* cuda_peak.cu: of fused multiply-adds on all multiprocessors */
+/* peak.cu: of fused multiply-adds on all multiprocessors */
 double df_cuda_peak_gflops(struct df_device *device);
 
-/* cuda_kernels.cu */
+/* kernels.cu */
 void df_cuda_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 
 /* ---- launching ---- */

@@ -1,5 +1,5 @@
 /* The best float GFLOP/s of the GPU, measured on chains of fused multiply-adds that never leave the registers (tensor cores are not asked). */
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 enum { CHAINS = 8, UNROLLED = 16, BLOCKS_EACH = 8 /* blocks of a multiprocessor */, REPEATS = 5, FIRST_ROUNDS = 16, MOST_ROUNDS = 1 << 20 };
 

@@ -1,7 +1,7 @@
 /* `cuda`: one GPU, one stream. cuDNN for convolutions, cuBLAS for matrix products, our own kernels for the rest. The host runs ahead of the
  * device; only df_read and df_device_ops.sync wait for it. Devices of one name share all that: a teacher's and its student's tensors meet in
  * one stream and one pool. Not for several threads at once. */
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 #include <stdio.h>
 #include <stdlib.h>

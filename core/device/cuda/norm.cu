@@ -1,6 +1,6 @@
 /* Batch norm, pooling and bias of `cuda`. Sums over pixels: a block has 32 channels x 8 rows of threads; every thread sums the pixels of its
  * row of a chunk in double, the block adds its rows, and a second launch adds the chunks: a fixed order. */
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 enum { ACROSS = 32, DOWN = 8, MOST_CHUNKS = 1024 };
 enum what { PLAIN, MOMENTS, SLOPES };

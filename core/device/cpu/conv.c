@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
-#include "core/device/cpu.h"
+#include "core/device/cpu/cpu.h"
 
 enum direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
 

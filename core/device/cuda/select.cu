@@ -2,7 +2,7 @@
  * suppression is a block per segment. The number of candidates stays on the device: nothing here waits for it. */
 #include <cub/device/device_radix_sort.cuh>
 
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 enum { NO_CANDIDATE = -1, KEY_BITS = 32 }; /* NO_CANDIDATE as a key is the last one */
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 #ifndef DF_CUDA_SLAB
 #define DF_CUDA_SLAB ((size_t)256 << 20) /* smallest piece asked of CUDA */

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/device/cpu.h"
+#include "core/device/cpu/cpu.h"
 #ifdef __FMA__
 #include <immintrin.h>
 #endif

@@ -1,7 +1,7 @@
 /* The launch of `cuda`. Formulas per element or row come from kernels*.h as they are: one thread per index (EACH), or lanes that share an
  * index and split its DF_LANES loops (LANED), so that neighbouring threads read neighbouring addresses. Sums and RoIAlign, where a host
  * kernel is one long loop, have their own kernels: lanes sum in double and are then added as a tree, in fixed order (SUMMED). */
-#include "core/device/cuda.h"
+#include "core/device/cuda/cuda.h"
 
 typedef void launch_fn(struct df_cuda *cuda, size_t n, const void *args);
 
