@@ -1,5 +1,5 @@
 # DeFeat Bench. `make help` lists the targets.
-# Variables: ARCH (instruction set for -march, default native), SAN=1 (ASan + UBSan), SEEDS, JOBS, V=1 (show commands),
+# Variables: SAN=1 (ASan + UBSan), SEEDS, JOBS, V=1 (show commands),
 #            CUDA=1 (the GPU device too; auto and 0: the CPU program), with it NVCC, CUDA_HOME, CUDA_ARCHS ("80 90"),
 #            ROOMS (build only these rooms: for work on one room), BUILD (folder of the objects), WERROR=1.
 .DELETE_ON_ERROR:
@@ -9,7 +9,6 @@
 ifeq ($(origin CC),default)
 CC     := gcc
 endif
-ARCH   ?= native
 SAN    ?= 0
 CUDA   ?= auto
 WERROR ?= 0
@@ -22,12 +21,12 @@ ROOMS     ?= $(ALL_ROOMS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
             $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
-CONFIG   := $(notdir $(CC))-$(ARCH)$(if $(filter 1,$(SAN)),-san)$(if $(filter 1,$(CUDA)),-cuda)
+CONFIG   := $(notdir $(CC))$(if $(filter 1,$(SAN)),-san)$(if $(filter 1,$(CUDA)),-cuda)
 BUILD    ?= build/$(CONFIG)
 comma    := ,
 SANFLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 # No -ffast-math, no contraction: the same source gives the same bits with and without FMA units.
-DF_CFLAGS := -std=c11 -D_GNU_SOURCE -O3 -g -march=$(ARCH) -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(WARNINGS) $(SANFLAGS) $(CFLAGS)
+DF_CFLAGS := -std=c11 -D_GNU_SOURCE -O3 -g -ffp-contract=off -fno-math-errno -fno-trapping-math -I. $(WARNINGS) $(SANFLAGS) $(CFLAGS)
 
 # CUDA=1: the GPU device too (CUDA 13, cuDNN 9). auto and 0 build the CPU program: nothing is guessed from what happens to be installed.
 ifeq ($(filter $(CUDA),auto 0 1),)
@@ -48,14 +47,23 @@ endif
 
 PKGS    := libcjson yajl libpcre2-8 libturbojpeg libpng libxxhash
 PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = -ldnnl $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
+LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
 # A folder without a floor of its own belongs to the room above it. $(call in_room,ROOM,SUFFIX): the files of a room.
 in_room   = $(filter-out $(patsubst %,%/%,$(filter $(1)/%,$(ALL_ROOMS))),$(shell find $(1) -name '*.$(2)' 2>/dev/null | sort))
 sources  := $(filter-out ablations/cli/main.c,$(foreach r,$(ROOMS),$(call in_room,$(r),c)))
 cuda_o   := $(if $(filter 1,$(CUDA)),$(patsubst %.cu,$(BUILD)/cuda/%.o,$(foreach r,$(ROOMS),$(call in_room,$(r),cu))))
-float_o  := $(sources:%.c=$(BUILD)/float/%.o) $(cuda_o)
+# core/device/cpu is compiled once per instruction set, with flags that only its table's chooser (core/device/isa.c) lets run. One binary for all.
+TARGET   := $(shell $(CC) -dumpmachine 2>/dev/null)
+ISAS     := $(if $(filter x86_64-%,$(TARGET)),v4 v3,$(if $(filter aarch64-%,$(TARGET)),aarch64)) plain
+ISA_v3   := -mavx2 -mfma -mbmi -mbmi2
+ISA_v4   := $(ISA_v3) -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl -mprefer-vector-width=512
+ISA_plain := -DDF_ISA_PLAIN -Wno-psabi
+isa_c    := $(filter core/device/cpu/%,$(sources))
+isa_o    := $(foreach i,$(ISAS),$(isa_c:%.c=$(BUILD)/isa-$(i)/%.o))
+sources  := $(filter-out $(isa_c),$(sources))
+float_o  := $(sources:%.c=$(BUILD)/float/%.o) $(isa_o) $(cuda_o)
 double_o := $(sources:%.c=$(BUILD)/double/%.o)
 # tests/<room>/test_*.c link the float build, tests/<room>/grad_*.c the double build; tests/support/*.c goes into both.
 support   := $(wildcard tests/support/*.c)
@@ -79,6 +87,12 @@ $(BUILD)/libdefeat_double.a: $(double_o)
 $(BUILD)/float/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
+define isa_rule
+$(BUILD)/isa-$(1)/%.o: %.c
+	@mkdir -p $$(@D); echo "  CC    $$< ($(1))"
+	$(Q)$(CC) $(DF_CFLAGS) $(ISA_$(1)) $(PKG_CFLAGS) -DDF_ISA=$(1) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach i,$(ISAS),$(eval $(call isa_rule,$(i))))
 $(BUILD)/double/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $< (double)"
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_REAL=double -DDF_REAL_IS_DOUBLE -MMD -MP -c -o $@ $<
@@ -125,7 +139,7 @@ $(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double
 # access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
 CXX       ?= g++
 double    := $(BUILD)/hostcuda
-HOSTFLAGS := -std=c++20 -O2 -g -march=$(ARCH) -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
+HOSTFLAGS := -std=c++20 -O2 -g -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
              -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
 ACCESS    := $(or $(SANFLAGS),-fsanitize=thread)
 double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/cuda/*.cu))
@@ -179,7 +193,7 @@ SPEC   ?= ablations/specs/reproduce-table.json
 OUT    ?= out
 CONTROL = full feature
 SWEEP_FLAGS = $(if $(SEEDS),--seeds $(SEEDS)) --out $(OUT)
-# A C compiler can build this program with these libraries? (dnnl and csv come without pkg-config files)
+# A C compiler can build this program with these libraries? (csv comes without a pkg-config file)
 probe = printf '\#include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) 2>/dev/null
 
 ## deps: check what is needed; install what is missing with apt (elsewhere: print the package names and stop)
@@ -191,7 +205,7 @@ deps:
 	for pair in libcjson:libcjson-dev yajl:libyajl-dev libpcre2-8:libpcre2-dev libturbojpeg:libturbojpeg0-dev libpng:libpng-dev \
 	            libxxhash:libxxhash-dev cmocka:libcmocka-dev; do \
 	    pkg-config --exists $${pair%%:*} 2>/dev/null || need $${pair##*:}; done; \
-	$(call probe,csv.h,-lcsv) || need libcsv-dev; $(call probe,dnnl.h,-ldnnl) || need libdnnl-dev; \
+	$(call probe,csv.h,-lcsv) || need libcsv-dev; \
 	$(if $(HOSTCUDA),command -v $(CXX) >/dev/null || need g++;) \
 	$(if $(LINT),command -v clang >/dev/null || need clang; command -v clang-format >/dev/null || need clang-format;) \
 	[ -z "$$missing" ] && exit 0; \

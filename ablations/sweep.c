@@ -158,15 +158,12 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
 
-static void become_worker(const char *program, const char *log, int64_t threads, char **words)
+static void become_worker(const char *program, const char *log, char **words)
 {
-    char count[24];
     const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphan goes on training */
     setpgid(0, 0);                    /* Ctrl-C reaches the sweep, which tells its workers */
-    snprintf(count, sizeof count, "%lld", (long long)threads);
-    setenv("OMP_NUM_THREADS", count, 1);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
     if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
@@ -175,8 +172,7 @@ static void become_worker(const char *program, const char *log, int64_t threads,
 }
 
 /* Starts the program with the given first words, then --out and what is passed on. */
-static df_status start(struct sweep *s, struct worker *worker, const char *const *first, const char *log, int64_t threads,
-                       struct df_error *err)
+static df_status start(struct sweep *s, struct worker *worker, const char *const *first, const char *log, struct df_error *err)
 {
     char *words[64];
     size_t n = 0;
@@ -192,7 +188,7 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
     fflush(NULL);
     worker->pid = fork();
     if (worker->pid == 0)
-        become_worker(s->options->program, log, threads, words);
+        become_worker(s->options->program, log, words);
     if (worker->pid > 0)
         return DF_OK;
     worker->pid = 0;
@@ -250,7 +246,7 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
             snprintf(number, sizeof number, "%zu", task->index);
             df_utc(task->utc);
             task->started = df_now();
-            status = start(s, worker, first, log, task->cell->threads, err);
+            status = start(s, worker, first, log, err);
             if (status == DF_OK) {
                 worker->job = -1;
                 worker->task = task;
@@ -280,7 +276,7 @@ static df_status start_job(struct sweep *s, struct worker *worker, struct plan *
     char *log = job_log(s, plan, job);
 
     remove(log);
-    const df_status status = start(s, worker, first, log, 1, err);
+    const df_status status = start(s, worker, first, log, err);
 
     free(log);
     if (status == DF_OK) {

@@ -1,6 +1,5 @@
 /* defeat version: what a bug report needs. */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include <oneapi/dnnl/dnnl.h>
 #include <pcre2.h>
 #include <png.h>
 #include <stdio.h>
@@ -31,12 +30,9 @@ static const df_option version_options[] = {
 static cJSON *libraries(void)
 {
     cJSON *object = cJSON_CreateObject();
-    const dnnl_version_t *dnnl = dnnl_version();
     const int yajl = yajl_version();
     char text[64];
 
-    snprintf(text, sizeof text, "%d.%d.%d", dnnl->major, dnnl->minor, dnnl->patch);
-    cJSON_AddStringToObject(object, "oneDNN", text);
     cJSON_AddStringToObject(object, "cJSON", cJSON_Version());
     snprintf(text, sizeof text, "%d.%d.%d", yajl / 10000, yajl / 100 % 100, yajl % 100);
     cJSON_AddStringToObject(object, "yajl", text);

@@ -1,7 +1,6 @@
 /* A network with its weights, ready to predict. */
 #include "ablations/run/model.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,30 +13,17 @@ df_status df_cell_open_data(const struct df_cell *cell, enum df_split split, str
     return cell->dataset->open(cell->dataset_options, split, cell->base ? cell->base : ".", out, err);
 }
 
-/* The number of threads is part of the cell's identity: oneDNN chooses its blocking by it. Its thread pool is OpenMP's, which is asked for
- * by name because it comes with oneDNN and need not be there. */
-static void use_threads(int64_t threads)
-{
-    void *symbol = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-    void (*set)(int);
-
-    if (!symbol)
-        return;
-    memcpy(&set, &symbol, sizeof set);
-    set((int)threads);
-}
-
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
 {
     struct df_model model = { 0 };
 
-    use_threads(cell->threads);
     DF_TRY(df_device_open(cell->device, &model.device, err));
     model.parameters = df_parameters_new();
 
-    const df_status status =
-        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+    df_status status = df_device_threads(model.device, (size_t)cell->threads, err);
 
+    if (status == DF_OK)
+        status = cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
     if (status != DF_OK) {
         df_model_release(&model);
         return status;

@@ -3,20 +3,18 @@
 #define DF_CORE_DEVICE_BACKEND_H
 #include "core/device/device.h"
 
-extern const struct df_device_ops df_ref_ops;
+/* What opens a device fills in its table and its state. options: what follows the name, from ':' or '+' on. */
 df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err);
 #ifndef DF_REAL_IS_DOUBLE
-extern const struct df_device_ops df_cpu_ops;
-df_status df_cpu_open(struct df_device *device, const char *options, struct df_error *err);
+df_status df_order_open(struct df_device *device, const char *options, struct df_error *err);
 #ifdef DF_WITH_CUDA
 #define DF_HAS_CUDA 1
-extern const struct df_device_ops df_cuda_ops;
 df_status df_cuda_open(struct df_device *device, const char *options /* "[:N][+tf32]" */, struct df_error *err);
 df_status df_cuda_check(const char *options, struct df_device_identity *identity, struct df_error *err);
 #endif
 #endif
 
-/* loops.c: every kernel as a loop over its index. */
+/* ref/loops.c: every kernel as a loop over its index. */
 void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 const char *df_kernel_name(enum df_kernel kernel);
 

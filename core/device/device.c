@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/team.h"
 #include "core/base/text.h"
 #include "core/device/backend.h"
+#include "core/device/isa.h"
 
 enum primitive {
     CONV_FORWARD,
@@ -46,25 +48,39 @@ static const char *const primitive_names[PRIMITIVES] = {
 enum { HOST_ENTRIES = 32 }; /* at least */
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT + (int)HOST_ENTRIES <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
 
+#ifndef DF_REAL_IS_DOUBLE
+static df_status cpu_open(struct df_device *device, const char *options, struct df_error *err)
+{
+    const struct df_cpu_set *set;
+
+    (void)options;
+    DF_TRY(df_isa_choose(&set, err));
+    device->ops = set->ops;
+    set->open(device);
+    return DF_OK;
+}
+#endif
+
 static const struct {
-    const struct df_device_ops *ops;
+    const char *name;
     df_status (*open)(struct df_device *device, const char *options, struct df_error *err);
     /* Devices that take options (what follows the name, from ':' or '+' on): whether they are there, and what decides their numbers. */
     df_status (*check)(const char *options, struct df_device_identity *identity, struct df_error *err);
 } devices[] = {
 #ifndef DF_REAL_IS_DOUBLE
-    { &df_cpu_ops, df_cpu_open, NULL },
+    { "cpu", cpu_open, NULL },
+    { "order", df_order_open, NULL },
 #endif
 #ifdef DF_HAS_CUDA
-    { &df_cuda_ops, df_cuda_open, df_cuda_check },
+    { "cuda", df_cuda_open, df_cuda_check },
 #endif
-    { &df_ref_ops, df_ref_open, NULL },
+    { "ref", df_ref_open, NULL },
 };
 enum { DEVICES = sizeof devices / sizeof devices[0] };
 
 static df_status unknown_device(const char *name, const char *base, struct df_error *err)
 {
-    static const char *const names[] = { "cpu", "ref", "cuda", NULL };
+    static const char *const names[] = { "cpu", "ref", "cuda", "order", NULL };
     const char *near = df_nearest(base, names);
 
     if (strcmp(base, "cuda") == 0)
@@ -85,7 +101,7 @@ static size_t find_device(const char *name, char base[16])
     size_t i = 0;
 
     snprintf(base, 16, "%.*s", length < 16 ? (int)length : 15, name);
-    while (i < DEVICES && (strcmp(base, devices[i].ops->name) != 0 || (name[length] && !devices[i].check)))
+    while (i < DEVICES && (strcmp(base, devices[i].name) != 0 || (name[length] && !devices[i].check)))
         i++;
     return i;
 }
@@ -100,7 +116,6 @@ df_status df_device_open(const char *name, struct df_device **out, struct df_err
         return unknown_device(name, base, err);
     struct df_device *device = df_calloc(1, sizeof *device);
 
-    device->ops = devices[i].ops;
     const df_status status = devices[i].open(device, name + strlen(base), err);
 
     if (status != DF_OK) {
@@ -141,7 +156,7 @@ const char *df_device_names(void)
     size_t used = 0;
 
     for (size_t i = 0; i < DEVICES && used < sizeof names; i++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", devices[i].ops->name);
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", devices[i].name);
     return names;
 }
 
@@ -150,8 +165,15 @@ void df_device_close(struct df_device *device)
     if (!device)
         return;
     device->ops->close(device);
+    df_team_free(device->team);
     df_host_free(device, device->scratch);
     free(device);
+}
+
+df_status df_device_threads(struct df_device *device, size_t threads, struct df_error *err)
+{
+    df_team_free(device->team);
+    return df_team_new(threads, &device->team, err);
 }
 
 static void *source_take(void *context, size_t bytes) { return df_device_alloc(context, bytes); }
@@ -320,13 +342,13 @@ void df_conv_backward_weights(struct df_device *device, const struct df_conv *co
     stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv) + weight_bytes(conv)); /* dw is read too */
 }
 
-void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-               const df_real *b, df_real *c, bool add)
+void df_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
 {
     const double t = start(device);
 
-    device->ops->matmul(device, transpose_a, transpose_b, m, n, k, a, b, c, add);
-    stop(device, MATMUL, t, 2.0 * (double)m * (double)n * (double)k, reals((double)(m * k + k * n + m * n * (add ? 2 : 1))));
+    device->ops->matmul(device, mm, a, b, c);
+    stop(device, MATMUL, t, 2.0 * (double)mm->m * (double)mm->n * (double)mm->k,
+         reals((double)(mm->m * mm->k + mm->k * mm->n + mm->m * mm->n * (mm->add ? 2 : 1))));
 }
 
 void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
@@ -389,4 +411,25 @@ void df_select_nms(struct df_device *device, const struct df_nms *nms, struct df
     device->ops->nms(device, nms, from, keep);
     stop(device, NMS, t, 0,
          segments * ((double)nms->count * (double)sizeof(struct df_scored_box) + (double)nms->most * (double)sizeof *keep));
+}
+
+const char *df_device_isa(void)
+{
+#ifndef DF_REAL_IS_DOUBLE
+    const struct df_cpu_set *set;
+
+    return df_isa_choose(&set, NULL) == DF_OK ? set->name : "none";
+#else
+    return "plain";
+#endif
+}
+
+double df_device_peak_gflops(struct df_device *device) { return device->ops->peak_gflops ? device->ops->peak_gflops(device) : 0; }
+
+void df_device_describe(struct df_device *device, char *text, size_t size)
+{
+    if (device->ops->describe)
+        device->ops->describe(device, text, size);
+    else
+        snprintf(text, size, "%s", df_device_isa());
 }

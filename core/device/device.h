@@ -1,5 +1,6 @@
-/* A device: memory and compute primitives behind one table. `ref` is naive and short, in any precision: the oracle. `cpu` is oneDNN for
- * convolutions and matrix products (float only). A kernel that is a formula per element, pixel or row is written once, in kernels*.h, and
+/* A device: memory and compute primitives behind one table. `ref` is naive and short, in any precision: the oracle of values. `cpu` (float
+ * only) is fast, and compiled once per instruction set, which all give the same bits: those of `order`, the oracle of bits
+ * (core/device/order/order.h is the order of their sums). A kernel that is a formula per element, pixel or row is written once, in kernels*.h, and
  * looped here (launched by a GPU). Data belongs to its device: only the device's kernels touch it, a host copy is made by df_read.
  * Nothing here fails: shapes are asserted; what can be wrong (an unknown device) fails in df_device_open.
  * All kernels are bitwise repeatable: same shapes and inputs, same bits. */
@@ -19,10 +20,17 @@ struct df_conv {
 df_shape df_conv_shape(const struct df_conv *conv); /* floor((H + 2 pad - kernel) / stride) + 1 */
 double df_conv_flops(const struct df_conv *conv);   /* of the forward pass, 2 per multiply-add */
 
-/* Weights with a version: a device may keep a reordered copy as long as (data, version) stays the same. */
+/* Weights with a version: a device may keep a reordered copy as long as (data, version) stays the same. Version 0: none is kept. */
 struct df_weights {
     const df_real *data;
     uint64_t version;
+};
+
+/* c[m,n] (+)= op(a)[m,k] op(b)[k,n], row-major */
+struct df_matmul {
+    bool transpose_a, transpose_b; /* a is stored [k,m], b is stored [n,k] */
+    size_t m, n, k;
+    bool add; /* c += */
 };
 
 struct df_pool {
@@ -67,15 +75,14 @@ struct df_device_ops {
     /* bias may be NULL. y is overwritten. */
     void (*conv_forward)(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
                          df_real *y);
-    /* dy is the gradient at the convolution's output (before a fused relu: the caller has masked it). add: dx += , else dx = . */
+    /* dy is the gradient at the convolution's output (before a fused relu: the caller has masked it). add: dx += , else dx = . A dx that no
+     * tap reaches stays as it is, or is 0. */
     void (*conv_backward_data)(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
                                bool add);
     /* dw += , dbias += (dbias may be NULL) */
     void (*conv_backward_weights)(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
                                   df_real *dbias);
-    /* c[m,n] (+)= op(a)[m,k] op(b)[k,n], row-major; add: c += */
-    void (*matmul)(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                   const df_real *b, df_real *c, bool add);
+    void (*matmul)(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c);
     /* mean, inv_std: [C], written (if not NULL): the statistics that were used, 1 / sqrt(var + eps). backward reads them. */
     void (*batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
@@ -109,7 +116,8 @@ struct df_profile_entry {
 struct df_device {
     const struct df_device_ops *ops;
     void *state;
-    void *scratch; /* of the host's selections: grown, and kept */
+    struct df_team *team; /* of threads, for the devices that are the host */
+    void *scratch;        /* of the host's selections: grown, and kept */
     size_t scratch_bytes;
     bool profiling;
     size_t profile_count;
@@ -118,18 +126,20 @@ struct df_device {
     double flops;    /* of convolutions and matrix products, since open: always counted */
 };
 
-/* name: "cpu", "ref" (the double build has "ref" only) or "cuda[:N][+tf32]", N the number of the GPU (default 0), tf32: its tensor cores may
+/* name: "cpu", "order", "ref" (the double build has "ref" only) or "cuda[:N][+tf32]", N the number of the GPU (default 0), tf32: its tensor cores may
  * round the factors of convolutions and matrix products to 10 bits. An unknown one, "cuda" in a build without it or on a machine without a
  * GPU or driver fails and says what to do. `check` says the same without taking anything. */
 df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
 df_status df_device_check(const char *name, struct df_error *err);
-/* What a device's numbers depend on. kind: the name without the GPU's number; isa: "avx2", "avx512", ...: the effective instruction set of
- * this build and machine, "sm_90", ...: of the GPU; "none" when it is not there. */
+/* Work is shared by so many threads from now on (1 when it is opened); no bit depends on it. Fails when they cannot be had. */
+df_status df_device_threads(struct df_device *device, size_t threads, struct df_error *err);
+/* kind: the name without the GPU's number. isa: what computes: "v4", "v3", "aarch64", "plain": the instruction set (core/device/isa.h), on
+ * which no number of `cpu` depends; "sm_90", ...: of the GPU, on which they do; "none" when it is not there. */
 struct df_device_identity {
     char kind[16], isa[16];
 };
 struct df_device_identity df_device_identity(const char *name);
-const char *df_device_names(void); /* of this build: "cpu, ref" */
+const char *df_device_names(void); /* of this build: "cpu, order, ref" */
 /* Counts what it is asked (flops, the profile) and does nothing; what is read from it is zeros. For costs on paper: no name opens it. */
 struct df_device *df_device_dry(void);
 void df_device_close(struct df_device *device);
@@ -155,8 +165,7 @@ void df_conv_backward_data(struct df_device *device, const struct df_conv *conv,
                            bool add);
 void df_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
                               df_real *dbias);
-void df_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-               const df_real *b, df_real *c, bool add);
+void df_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c);
 void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                            const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y);
 void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,

@@ -85,12 +85,13 @@ static void linear_backward(df_tape *tape, struct df_node *node)
     df_real *dx = df_grad_fresh(tape, x, &fresh);
 
     if (dx)
-        df_matmul(device, false, false, rows, in, out, dy, w->data, dx, !fresh);
+        df_matmul(device, &(struct df_matmul){ .m = rows, .n = in, .k = out, .add = !fresh }, dy, weights_of(w), dx);
 
     df_real *dw = df_grad_fresh(tape, w, &fresh);
 
     if (dw)
-        df_matmul(device, true, false, out, in, rows, dy, x->data, dw, !fresh);
+        df_matmul(device, &(struct df_matmul){ .transpose_a = true, .m = out, .n = in, .k = rows, .add = !fresh }, dy,
+                  (struct df_weights){ x->data, 0 }, dw);
 
     df_real *dbias = df_grad_fresh(tape, bias, &fresh);
 
@@ -107,7 +108,8 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
     DF_ASSERT(!bias || df_same_shape(bias->shape, (df_shape){ 1, 1, 1, out }));
     if (bias)
         df_binary_into(tape, DF_BINARY_FIRST, bias->data, bias->shape, NULL, bias->shape, y->data, y->shape, 1, false);
-    df_matmul(df_tape_device(tape), false, true, rows, out, in, x->data, w->data, y->data, bias != NULL);
+    df_matmul(df_tape_device(tape), &(struct df_matmul){ .transpose_b = true, .m = rows, .n = out, .k = in, .add = bias != NULL }, x->data,
+              weights_of(w), y->data);
     return df_record(tape, linear_backward, y, (df_tensor *[]){ x, w, bias }, 3, NULL, 0);
 }
 

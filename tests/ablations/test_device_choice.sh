@@ -26,8 +26,8 @@ DEFEAT_DEVICE='' status plain || die "an empty DEFEAT_DEVICE counts"
 DEFEAT_DEVICE=ref "$defeat" bench "$work/plain.json" --device elsewhere --steps 3 >"$work/log" 2>&1 && die "bench does not look at --device"
 says "unknown device 'elsewhere'"
 case $("$defeat" version) in
-*"devices cpu, cuda, ref"*) ;; # with a GPU or without, it is not told here
-*"devices cpu, ref"*)
+*"devices cpu, order, cuda, ref"*) ;; # with a GPU or without, it is not told here
+*"devices cpu, order, ref"*)
     status plain "--device cuda" && die "a GPU in a build without"
     says "device 'cuda' is not in this build [use 'cpu', or build with 'make CUDA=1']" ;;
 *) die "version does not list the devices" ;;

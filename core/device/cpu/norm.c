@@ -2,11 +2,11 @@
  * stay in registers while a block of pixels that fits the first cache passes by; so memory is read once and nearly in order, and every sum
  * is still taken in double and in pixel order. Both moments come from one pass: sum x and sum x x, in double, where products of floats are
  * exact; the cancellation in var = E x x - (E x)^2 reaches float precision only when the mean is thousands of deviations away. */
-#ifndef DF_REAL_IS_DOUBLE
 #include <math.h>
 #include <string.h>
 
 #include "core/device/cpu/cpu.h"
+#include "core/device/cpu/vector.h"
 #ifdef __FMA__
 #include <immintrin.h>
 #endif
@@ -15,7 +15,6 @@ enum { LANES = 4, GROUP = 512 /* channels whose sums lie on the stack */, BLOCK_
 typedef float f4 __attribute__((vector_size(16)));
 typedef double d4 __attribute__((vector_size(32)));
 typedef int32_t i4 __attribute__((vector_size(16)));
-#define INLINE static inline __attribute__((always_inline))
 
 INLINE f4 load4(const float *p)
 {
@@ -271,9 +270,8 @@ static void statistics(const struct df_batch_norm *bn, const float *x, size_t n,
 
 static size_t group_at(size_t first, size_t channels) { return channels - first < GROUP ? channels - first : GROUP; }
 
-void df_cpu_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                               const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
-                               df_real *y)
+void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
+                             const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
 {
     (void)device;
     for (size_t first = 0; first < bn->x.c; first += GROUP) {
@@ -308,9 +306,9 @@ void df_cpu_batch_norm_forward(struct df_device *device, const struct df_batch_n
     }
 }
 
-void df_cpu_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                                const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                                df_real *dgamma, df_real *dbeta)
+void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
+                              const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
+                              df_real *dgamma, df_real *dbeta)
 {
     const double pixels = (double)df_pixels(bn->x);
 
@@ -351,7 +349,7 @@ void df_cpu_batch_norm_backward(struct df_device *device, const struct df_batch_
     }
 }
 
-void df_cpu_channel_sums(const df_real *x, size_t pixels, size_t channels, df_real *sums)
+void CPU(channel_sums)(const df_real *x, size_t pixels, size_t channels, df_real *sums)
 {
     for (size_t first = 0; first < channels; first += GROUP) {
         const size_t n = group_at(first, channels);
@@ -440,7 +438,7 @@ static void pool_pixel(const struct window *at, const float *x, float *y, uint32
     }
 }
 
-void df_cpu_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+void CPU(max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
 {
     const df_shape in = pool->x, out = df_pool_shape(pool);
 
@@ -461,7 +459,7 @@ void df_cpu_max_pool_forward(struct df_device *device, const struct df_pool *poo
     }
 }
 
-void df_cpu_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+void CPU(max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
 {
     const size_t count = df_count(df_pool_shape(pool));
 
@@ -469,6 +467,3 @@ void df_cpu_max_pool_backward(struct df_device *device, const struct df_pool *po
     for (size_t i = 0; i < count; i++)
         dx[argmax[i]] += dy[i];
 }
-#else
-typedef int df_cpu_norm_is_float_only;
-#endif

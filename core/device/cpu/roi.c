@@ -1,12 +1,10 @@
 /* RoIAlign of `cpu`: the weights of kernels_roi.h, which `ref` sums pixel by pixel; here axis by axis, in long contiguous rows:
  *   y[i,j,:] = sum_x v_j(x) T_i[x,:],   T_i[x,:] = sum_y u_i(y) x[y,x,:]
  * and backward the transpose, RoI by RoI: each adds to the map in rising order, as there. */
-#ifndef DF_REAL_IS_DOUBLE
 #include <string.h>
 
 #include "core/device/cpu/cpu.h"
-
-#define INLINE static inline __attribute__((always_inline))
+#include "core/device/cpu/vector.h"
 
 /* The taps of a RoI's cells along one axis, and the range of positions they lie in. */
 struct taps {
@@ -114,12 +112,12 @@ static void align_one(const struct df_roi_align_args *a, size_t r, float *row)
     }
 }
 
-void df_cpu_roi_align(struct df_device *device, size_t rois, const struct df_roi_align_args *a)
+void CPU(roi_align)(struct df_device *device, size_t rois, const struct df_roi_align_args *a)
 {
     float *row = NULL;
 
     for (size_t l = 0; l < DF_ROI_LEVELS && a->x[l]; l++)
-        row = df_cpu_scratch(device->state, DF_SCRATCH_DATA, a->width[l] * a->channels * sizeof *row);
+        row = CPU(scratch)(device->state, DF_SCRATCH_ROI, a->width[l] * a->channels * sizeof *row);
     for (size_t r = 0; r < rois; r++)
         if (a->level[r] >= 0)
             align_one(a, r, row);
@@ -156,10 +154,10 @@ static void align_one_backward(const struct df_roi_align_backward_args *a, size_
     }
 }
 
-void df_cpu_roi_align_backward(struct df_device *device, size_t map_rows, const struct df_roi_align_backward_args *a)
+void CPU(roi_align_backward)(struct df_device *device, size_t map_rows, const struct df_roi_align_backward_args *a)
 {
     const size_t line = a->width * a->channels;
-    float *row = df_cpu_scratch(device->state, DF_SCRATCH_DATA, line * sizeof *row);
+    float *row = CPU(scratch)(device->state, DF_SCRATCH_ROI, line * sizeof *row);
 
     if (!a->add)
         memset(a->dx, 0, map_rows * line * sizeof *a->dx);
@@ -167,6 +165,3 @@ void df_cpu_roi_align_backward(struct df_device *device, size_t map_rows, const 
         if (a->level[r] == a->this_level)
             align_one_backward(a, r, row);
 }
-#else
-typedef int df_cpu_roi_is_float_only;
-#endif

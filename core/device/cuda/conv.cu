@@ -32,14 +32,13 @@ static int narrow(size_t value)
 }
 
 /* c = op(a) op(b), row-major, is c^T = op(b)^T op(a)^T in cuBLAS's column-major order. */
-void df_cuda_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                    const df_real *b, df_real *c, bool add)
+void df_cuda_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
 {
-    const float one = 1, beta = add ? 1 : 0;
+    const float one = 1, beta = mm->add ? 1 : 0;
 
-    DF_CUBLAS(cublasSgemm(df_cuda_of(device)->blas, transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-                          narrow(n), narrow(m), narrow(k), &one, b, narrow(transpose_b ? k : n), a, narrow(transpose_a ? m : k), &beta, c,
-                          narrow(n)));
+    DF_CUBLAS(cublasSgemm(df_cuda_of(device)->blas, mm->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                          mm->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, narrow(mm->n), narrow(mm->m), narrow(mm->k), &one, b.data,
+                          narrow(mm->transpose_b ? mm->k : mm->n), a, narrow(mm->transpose_a ? mm->m : mm->k), &beta, c, narrow(mm->n)));
 }
 
 /* ---- plans ---- */
@@ -208,6 +207,17 @@ static void run(struct df_cuda *cuda, enum direction direction, const struct df_
 
 /* ---- the three directions ---- */
 
+static struct df_matmul product(size_t m, size_t n, size_t k, bool add)
+{
+    struct df_matmul mm = {};
+
+    mm.m = m;
+    mm.n = n;
+    mm.k = k;
+    mm.add = add;
+    return mm;
+}
+
 static bool is_matmul(const struct df_conv *conv)
 {
     return conv->kernel_h == 1 && conv->kernel_w == 1 && conv->stride_h == 1 && conv->stride_w == 1 && !conv->pad_h && !conv->pad_w;
@@ -219,8 +229,11 @@ void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, 
     struct df_cuda *cuda = df_cuda_of(device);
     const size_t pixels = df_pixels(df_conv_shape(conv));
 
+    struct df_matmul mm = product(pixels, conv->filters, conv->x.c, false);
+
+    mm.transpose_b = true;
     if (is_matmul(conv))
-        df_cuda_matmul(device, false, true, pixels, conv->filters, conv->x.c, x, w.data, y, false);
+        df_cuda_matmul(device, &mm, x, w, y);
     else
         run(cuda, FORWARD, conv, x, w.data, NULL, y, 0);
     if (bias || conv->relu)
@@ -230,8 +243,10 @@ void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, 
 void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
                                 bool add)
 {
+    const struct df_matmul mm = product(df_pixels(conv->x), conv->x.c, conv->filters, add);
+
     if (is_matmul(conv))
-        df_cuda_matmul(device, false, false, df_pixels(conv->x), conv->x.c, conv->filters, dy, w.data, dx, add);
+        df_cuda_matmul(device, &mm, dy, w, dx);
     else
         run(df_cuda_of(device), BACKWARD_DATA, conv, NULL, w.data, dy, dx, add ? 1 : 0);
 }
@@ -242,8 +257,12 @@ void df_cuda_conv_backward_weights(struct df_device *device, const struct df_con
     struct df_cuda *cuda = df_cuda_of(device);
     const size_t pixels = df_pixels(df_conv_shape(conv));
 
+    struct df_matmul mm = product(conv->filters, conv->x.c, pixels, true);
+    const struct df_weights factor = { x, 0 };
+
+    mm.transpose_a = true;
     if (is_matmul(conv))
-        df_cuda_matmul(device, true, false, conv->filters, conv->x.c, pixels, dy, x, dw, true);
+        df_cuda_matmul(device, &mm, dy, factor, dw);
     else
         run(cuda, BACKWARD_WEIGHTS, conv, x, NULL, dy, dw, 1);
     if (dbias)

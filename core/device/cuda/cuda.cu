@@ -126,27 +126,6 @@ static void tear_down(struct df_cuda *cuda)
     free(cuda);
 }
 
-extern "C" df_status df_cuda_open(struct df_device *device, const char *options, struct df_error *err)
-{
-    struct df_cuda wanted = {}, *cuda = all_open;
-
-    DF_TRY(parse(options, &wanted, err));
-    if (cuda && cuda->index != wanted.index)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda%s' cannot be opened beside 'cuda:%d' [one GPU in a process]", options,
-                       cuda->index);
-    while (cuda && cuda->tf32 != wanted.tf32)
-        cuda = cuda->next;
-    if (!cuda) {
-        DF_TRY(choose(&wanted, err));
-        cuda = (struct df_cuda *)df_calloc(1, sizeof *cuda);
-        *cuda = wanted;
-        set_up(cuda);
-    }
-    cuda->users++;
-    device->state = cuda;
-    return DF_OK;
-}
-
 static void cuda_close(struct df_device *device)
 {
     struct df_cuda *cuda = df_cuda_of(device);
@@ -185,7 +164,7 @@ static void cuda_describe(struct df_device *device, char *text, size_t size)
              cudnnGetVersion());
 }
 
-extern "C" const struct df_device_ops df_cuda_ops = {
+static const struct df_device_ops cuda_ops = {
     .name = "cuda",
     .runs_behind = true,
     .close = cuda_close,
@@ -210,3 +189,25 @@ extern "C" const struct df_device_ops df_cuda_ops = {
     .peak_gflops = df_cuda_peak_gflops,
     .describe = cuda_describe,
 };
+
+extern "C" df_status df_cuda_open(struct df_device *device, const char *options, struct df_error *err)
+{
+    struct df_cuda wanted = {}, *cuda = all_open;
+
+    DF_TRY(parse(options, &wanted, err));
+    if (cuda && cuda->index != wanted.index)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda%s' cannot be opened beside 'cuda:%d' [one GPU in a process]", options,
+                       cuda->index);
+    while (cuda && cuda->tf32 != wanted.tf32)
+        cuda = cuda->next;
+    if (!cuda) {
+        DF_TRY(choose(&wanted, err));
+        cuda = (struct df_cuda *)df_calloc(1, sizeof *cuda);
+        *cuda = wanted;
+        set_up(cuda);
+    }
+    cuda->users++;
+    device->ops = &cuda_ops;
+    device->state = cuda;
+    return DF_OK;
+}

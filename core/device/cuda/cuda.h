@@ -90,8 +90,7 @@ void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv *
                                 bool add);
 void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
                                    df_real *dbias);
-void df_cuda_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                    const df_real *b, df_real *c, bool add);
+void df_cuda_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c);
 
 /* norm.cu */
 void df_cuda_bias(struct df_cuda *cuda, size_t pixels, size_t channels, const df_real *bias /* or NULL */, bool relu, df_real *y);

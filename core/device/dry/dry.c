@@ -54,10 +54,7 @@ static void dry_conv_backward_weights(struct df_device *device, const struct df_
                                       df_real *dw, df_real *dbias)
 {
 }
-static void dry_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                       const df_real *b, df_real *c, bool add)
-{
-}
+static void dry_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c) {}
 static void dry_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
                              const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
 {

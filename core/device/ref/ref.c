@@ -112,17 +112,17 @@ static void conv_backward_weights(struct df_device *device, const struct df_conv
     free(context.sum);
 }
 
-static void matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                   const df_real *b, df_real *c, bool add)
+static void matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
 {
     (void)device;
-    for (size_t i = 0; i < m; i++)
-        for (size_t j = 0; j < n; j++) {
-            double sum = add ? (double)c[i * n + j] : 0;
+    for (size_t i = 0; i < mm->m; i++)
+        for (size_t j = 0; j < mm->n; j++) {
+            double sum = mm->add ? (double)c[i * mm->n + j] : 0;
 
-            for (size_t l = 0; l < k; l++)
-                sum += (double)(transpose_a ? a[l * m + i] : a[i * k + l]) * (double)(transpose_b ? b[j * k + l] : b[l * n + j]);
-            c[i * n + j] = (df_real)sum;
+            for (size_t l = 0; l < mm->k; l++)
+                sum += (double)(mm->transpose_a ? a[l * mm->m + i] : a[i * mm->k + l]) *
+                       (double)(mm->transpose_b ? b.data[j * mm->k + l] : b.data[l * mm->n + j]);
+            c[i * mm->n + j] = (df_real)sum;
         }
 }
 
@@ -242,15 +242,7 @@ static void max_pool_backward(struct df_device *device, const struct df_pool *po
 
 static void ref_close(struct df_device *device) { (void)device; }
 
-df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err)
-{
-    (void)device;
-    (void)options;
-    (void)err;
-    return DF_OK;
-}
-
-const struct df_device_ops df_ref_ops = {
+static const struct df_device_ops ref_ops = {
     .name = "ref",
     .close = ref_close,
     .alloc = df_host_alloc,
@@ -272,3 +264,11 @@ const struct df_device_ops df_ref_ops = {
     .nms = df_host_nms,
     .launch = df_loop_launch,
 };
+
+df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err)
+{
+    (void)options;
+    (void)err;
+    device->ops = &ref_ops;
+    return DF_OK;
+}

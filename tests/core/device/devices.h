@@ -130,7 +130,9 @@ static inline void on_matmul(struct df_device *device, bool transpose_a, bool tr
 {
     struct loan loan = { .device = device };
 
-    df_matmul(device, transpose_a, transpose_b, m, n, k, IN(a, m * k), IN(b, k * n), OUT(c, m * n), add);
+    const struct df_matmul mm = { transpose_a, transpose_b, m, n, k, add };
+
+    df_matmul(device, &mm, IN(a, m * k), (struct df_weights){ IN(b, k * n), 0 }, OUT(c, m * n));
     take_back(&loan);
 }
 

@@ -1,7 +1,6 @@
 /* Convolutions: `cpu` against `ref` on odd geometries, `ref` against values by hand, repeatability, the cache of reordered weights. */
 #include <stdlib.h>
 
-#include "core/device/cpu/cpu.h"
 #include "tests/core/device/devices.h"
 
 /* x, filters, kernel h w, stride h w, pad h w, relu */
@@ -131,44 +130,6 @@ static void run_all(struct df_device *device, const struct df_conv *conv, size_t
     free(host);
 }
 
-/* oneDNN must stay inside the scratchpad that it is given: nobody else's memory may lie behind it. */
-static void test_scratchpad_is_large_enough(void **state)
-{
-    static const struct df_conv strided[] = {
-        { { 1, 24, 32, 5 }, 6, 1, 1, 2, 2, 0, 0, false },  { { 1, 200, 200, 3 }, 30, 1, 1, 2, 2, 0, 0, false },
-        { { 2, 30, 26, 9 }, 20, 1, 1, 2, 2, 0, 0, false }, { { 1, 33, 40, 1 }, 8, 1, 1, 2, 2, 0, 0, false },
-        { { 1, 28, 36, 17 }, 9, 1, 1, 3, 2, 0, 0, false },
-    };
-
-    (void)state;
-    if (strcmp(df_test_device(), "cpu") != 0)
-        skip();
-    for (size_t g = 0; g < sizeof strided / sizeof *strided; g++) {
-        const size_t count = run_count(&strided[g]);
-        df_real *first = filled(count, 1, 1), *again = filled(count, 2, 1);
-        struct df_device *device;
-        struct df_error err;
-
-        assert_ok(df_device_open("cpu", &device, &err));
-        run_all(device, &strided[g], 0, first); /* asks for the scratchpad */
-
-        struct df_cpu *inside = device->state;
-        const size_t bytes = inside->scratch_bytes[DF_SCRATCH_DNNL], all = 16 * bytes + 4096;
-        unsigned char *guarded = df_host_alloc(device, all);
-
-        df_host_free(device, inside->scratch[DF_SCRATCH_DNNL]);
-        inside->scratch[DF_SCRATCH_DNNL] = (float *)(void *)guarded;
-        memset(guarded, 0xa5, all);
-        run_all(device, &strided[g], 0, again);
-        for (size_t i = bytes; i < all; i++)
-            assert_int_equal(guarded[i], 0xa5);
-        assert_memory_equal(first, again, count * sizeof *first);
-        df_device_close(device);
-        release(first);
-        release(again);
-    }
-}
-
 enum { MOST = 32768 };
 
 /* The same bits on a fresh device, after other work, and wherever the operands lie. */
@@ -190,7 +151,7 @@ static void test_repeatable(void **state)
     df_device_close(other);
 }
 
-/* Shapes that differ in one field only must not share a primitive. */
+/* Shapes that differ in one field only must not share a plan. */
 static void test_every_field_counts(void **state)
 {
     const struct df_conv base = {
@@ -219,7 +180,7 @@ static void test_every_field_counts(void **state)
     }
 }
 
-/* More shapes than the table of primitives starts with. */
+/* More shapes than there are buckets for plans. */
 static void test_many_shapes(void **state)
 {
     df_real *x = filled(400 * 3, 1, 1), *w = filled(2 * 3 * 3, 2, 1), *a = filled(800, 3, 1), *b = filled(800, 4, 1);
@@ -289,7 +250,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forward),     cmocka_unit_test(test_backward_data),   cmocka_unit_test(test_backward_weights),
         cmocka_unit_test(test_by_hand),     cmocka_unit_test(test_repeatable),      cmocka_unit_test(test_every_field_counts),
-        cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_weight_versions), cmocka_unit_test(test_scratchpad_is_large_enough),
+        cmocka_unit_test(test_many_shapes), cmocka_unit_test(test_weight_versions),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);

@@ -229,7 +229,7 @@ static void test_sections(void **state)
     begun = df_profile_begin(ref);
     for (int i = 0; i < 2; i++) {
         inner = df_profile_begin(ref);
-        df_matmul(ref, false, false, N, N, N, a, a, c, false);
+        df_matmul(ref, &(struct df_matmul){ .m = N, .n = N, .k = N }, a, (struct df_weights){ a, 0 }, c);
         wait_ms(4);
         df_profile_end(ref, name[1], inner);
         wait_ms(1);

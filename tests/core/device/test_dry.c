@@ -153,7 +153,7 @@ static void dry_counts_as_the_others(void **state)
         df_zero(device[k], w, 18 * sizeof *w);
         df_conv_forward(device[k], &conv, x, (struct df_weights){ w, 1 }, NULL, y);
         df_conv_backward_weights(device[k], &conv, x, y, w, NULL);
-        df_matmul(device[k], false, false, 2, 3, 4, x, w, y, false);
+        df_matmul(device[k], &(struct df_matmul){ .m = 2, .n = 3, .k = 4 }, x, (struct df_weights){ w, 0 }, y);
         df_launch(device[k], DF_K_FILL, 24, &fill);
         df_read(device[k], host, y, sizeof host);
         assert_close((double)host[23], k ? 0 : 3, 0, 0);

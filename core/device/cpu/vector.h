@@ -1,0 +1,96 @@
+/* Vectors of the instruction set that this file is compiled for: V floats each. A lane never meets another lane here: no sum runs across a
+ * vector, so the bits of what is computed do not depend on V.
+ *   v4: AVX-512 (16 lanes)   v3: AVX2 with fused multiply-add (8)   aarch64: NEON (4)   plain: C's fmaf (1) */
+#ifndef DF_CORE_DEVICE_CPU_VECTOR_H
+#define DF_CORE_DEVICE_CPU_VECTOR_H
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL(n) _Pragma("unroll")
+#else
+#define UNROLL_TEXT(text) _Pragma(#text)
+#define UNROLL(n)         UNROLL_TEXT(GCC unroll n)
+#endif
+
+/* vmask: the first n lanes, n <= V. v_load_some gives 0 in the others and does not read them; v_store_some leaves them alone. */
+#if !defined(DF_ISA_PLAIN) && defined(__AVX512F__)
+#include <immintrin.h>
+enum { V = 16 };
+typedef __m512 vf;
+typedef __mmask16 vmask;
+INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+INLINE vf v_set(float x) { return _mm512_set1_ps(x); }
+INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+INLINE void v_store(float *p, vf v) { _mm512_storeu_ps(p, v); }
+INLINE vmask v_mask(size_t n) { return (vmask)((1u << n) - 1); }
+INLINE vf v_load_some(const float *p, vmask m) { return _mm512_maskz_loadu_ps(m, p); }
+INLINE void v_store_some(float *p, vmask m, vf v) { _mm512_mask_storeu_ps(p, m, v); }
+INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE vf v_relu(vf a) { return _mm512_max_ps(_mm512_setzero_ps(), a); } /* a where they are equal, or a is NaN */
+#elif !defined(DF_ISA_PLAIN) && defined(__AVX2__) && defined(__FMA__)
+#include <immintrin.h>
+enum { V = 8 };
+typedef __m256 vf;
+typedef __m256i vmask;
+INLINE vf v_zero(void) { return _mm256_setzero_ps(); }
+INLINE vf v_set(float x) { return _mm256_set1_ps(x); }
+INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
+INLINE void v_store(float *p, vf v) { _mm256_storeu_ps(p, v); }
+INLINE vmask v_mask(size_t n) { return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)); }
+INLINE vf v_load_some(const float *p, vmask m) { return _mm256_maskload_ps(p, m); }
+INLINE void v_store_some(float *p, vmask m, vf v) { _mm256_maskstore_ps(p, m, v); }
+INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE vf v_relu(vf a) { return _mm256_max_ps(_mm256_setzero_ps(), a); }
+#elif !defined(DF_ISA_PLAIN) && defined(__aarch64__)
+#include <arm_neon.h>
+enum { V = 4 };
+typedef float32x4_t vf;
+typedef size_t vmask;
+INLINE vf v_zero(void) { return vdupq_n_f32(0); }
+INLINE vf v_set(float x) { return vdupq_n_f32(x); }
+INLINE vf v_load(const float *p) { return vld1q_f32(p); }
+INLINE void v_store(float *p, vf v) { vst1q_f32(p, v); }
+INLINE vmask v_mask(size_t n) { return n; }
+INLINE vf v_load_some(const float *p, vmask m)
+{
+    float lane[4] = { 0 };
+
+    memcpy(lane, p, m * sizeof *p);
+    return vld1q_f32(lane);
+}
+INLINE void v_store_some(float *p, vmask m, vf v)
+{
+    float lane[4];
+
+    vst1q_f32(lane, v);
+    memcpy(p, lane, m * sizeof *p);
+}
+INLINE vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }
+INLINE vf v_relu(vf a) { return vbslq_f32(vcltzq_f32(a), vdupq_n_f32(0), a); }
+#else
+enum { V = 1 };
+typedef float vf;
+typedef size_t vmask;
+INLINE vf v_zero(void) { return 0; }
+INLINE vf v_set(float x) { return x; }
+INLINE vf v_load(const float *p) { return *p; }
+INLINE void v_store(float *p, vf v) { *p = v; }
+INLINE vmask v_mask(size_t n) { return n; }
+INLINE vf v_load_some(const float *p, vmask m) { return m ? *p : 0; }
+INLINE void v_store_some(float *p, vmask m, vf v)
+{
+    if (m)
+        *p = v;
+}
+INLINE vf v_add(vf a, vf b) { return a + b; }
+INLINE vf v_fma(vf a, vf b, vf c) { return fmaf(a, b, c); }
+INLINE vf v_relu(vf a) { return a < 0 ? 0 : a; }
+#endif
+#endif
