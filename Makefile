@@ -103,6 +103,8 @@ $(BUILD)/cuda/found:
 revised := ablations/cli/version ablations/run/result
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): DF_CFLAGS += -DDF_REVISION='"$(REVISION)"'
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): $(BUILD)/revision-$(REVISION)
+# so does the version of TurboJPEG, which has no call that tells it
+$(foreach r,float double,$(BUILD)/$(r)/ablations/run/environment.o): DF_CFLAGS += -DDF_JPEG_VERSION='"$(shell pkg-config --modversion libturbojpeg 2>/dev/null)"'
 $(BUILD)/revision-%:
 	@mkdir -p $(@D); rm -f $(BUILD)/revision-*; touch $@
 
