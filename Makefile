@@ -293,3 +293,9 @@ clean:
 help:
 	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
 	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, ARCH=native, CUDA=auto|0|1, V=1"
+
+## reference: write the rows of the reference cells again, where semantics or a revision was raised (a deleted line of the file: a new row)
+.PHONY: reference
+reference: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/ablations/test_reference
+	$(Q)$(BUILD)/tests/ablations/test_reference --write
