@@ -28,8 +28,8 @@
 #define SANITIZED false
 #endif
 
-static const char *const specs[] = { "retinanet", "faster_rcnn", "files", "canvases" };
-enum { SPECS = sizeof specs / sizeof *specs, CELLS_MAX = 64 };
+static const char *const specs[] = { "retinanet", "faster_rcnn", "files", "canvases" }; /* the last distils nothing */
+enum { SPECS = sizeof specs / sizeof *specs, SPECS_RUN = SANITIZED ? SPECS - 1 : SPECS, CELLS_MAX = 64 };
 
 /* A row of the file: spec,label,axes | run, weights, 12 numbers, cell. Cells of one spec have one seed. */
 enum column { SPEC, LABEL, AXES, RUN, WEIGHTS, AP, CELL = AP + DF_METRICS, COLUMNS };
@@ -261,10 +261,14 @@ static void the_rows_are_the_reference(void **state)
 
     (void)state;
     assert_ok(read_rows(ROWS, &committed, &err));
-    for (size_t i = 0; i < SPECS; i++)
+    for (size_t i = 0; i < SPECS_RUN; i++)
         assert_ok(run_spec(specs[i], &err));
-    if (complain(SAME, &text))
-        fail_msg("%s", text.data);
+    const size_t others = complain(SAME, &text);
+
+    fputs(df_text_get(&text), stderr); /* cmocka would cut it off */
+    df_text_release(&text);
+    if (others)
+        fail_msg("%zu of %zu rows are not the reference's", others, found.count);
     assert_true(found.count >= 3); /* a sanitized build runs fewer */
     for (size_t i = 0; i < committed.count && !SANITIZED; i++)
         if (!find(&found, &committed.row[i]))
@@ -326,7 +330,7 @@ static df_status write_reference(struct df_error *err)
         return df_fail(err, DF_ERR_USAGE, "this build runs a part of the cells [make reference without SAN=1]");
     if (df_file_exists(ROWS))
         DF_TRY(read_rows(ROWS, &committed, err));
-    for (size_t i = 0; i < SPECS; i++)
+    for (size_t i = 0; i < SPECS_RUN; i++)
         DF_TRY(run_spec(specs[i], err));
     const size_t unexplained = complain(RAISED, &text);
 
