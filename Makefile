@@ -117,6 +117,8 @@ $(BUILD)/cuda/found:
 revised := ablations/cli/version ablations/run/result
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): DF_CFLAGS += -DDF_REVISION='"$(REVISION)"'
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): $(BUILD)/revision-$(REVISION)
+# so does the version of TurboJPEG, which has no call that tells it
+$(foreach r,float double,$(BUILD)/$(r)/ablations/run/environment.o): DF_CFLAGS += -DDF_JPEG_VERSION='"$(shell pkg-config --modversion libturbojpeg 2>/dev/null)"'
 $(BUILD)/revision-%:
 	@mkdir -p $(@D); rm -f $(BUILD)/revision-*; touch $@
 
@@ -305,3 +307,9 @@ clean:
 help:
 	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
 	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, ARCH=native, CUDA=auto|0|1, V=1"
+
+## reference: write the rows of the reference cells again, where semantics or a revision was raised (a deleted line of the file: a new row)
+.PHONY: reference
+reference: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(BUILD)/tests/ablations/test_reference
+	$(Q)$(BUILD)/tests/ablations/test_reference --write

@@ -776,28 +776,3 @@ void df_spec_free(struct df_spec *spec)
     free(spec->data_base);
     free(spec);
 }
-
-void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out)
-{
-    *out = (struct df_table_request){ .title = spec->title, .lines = spec->lines, .semantics = DF_SEMANTICS, .teacher = "" };
-    out->line = df_arena_alloc(memory, spec->lines * sizeof *out->line);
-    for (size_t line = 0; line < spec->lines; line++) {
-        struct df_cell *const *cell = spec->cell + line * spec->seeds;
-        const char **run = df_arena_alloc(memory, spec->seeds * sizeof *run);
-        int64_t *seed = df_arena_alloc(memory, spec->seeds * sizeof *seed);
-
-        for (size_t i = 0; i < spec->seeds; i++) {
-            run[i] = cell[i]->id;
-            seed[i] = cell[i]->seed;
-        }
-        out->line[line] = (struct df_table_line_request){
-            .label = cell[0]->label,
-            .axes = cell[0]->axes,
-            .runs = spec->seeds,
-            .run = run,
-            .seed = seed,
-            .variant = df_spec_variant_of(spec, line * spec->seeds)->label,
-            .baseline = df_spec_variant_of(spec, line * spec->seeds)->baseline,
-        };
-    }
-}

@@ -26,7 +26,6 @@
 #ifndef DF_ABLATIONS_SPEC_H
 #define DF_ABLATIONS_SPEC_H
 #include "ablations/run/cell.h"
-#include "results/table.h"
 
 struct df_spec_variant {
     char label[64];              /* "": the spec has no variants */
@@ -57,5 +56,4 @@ const struct df_spec_variant *df_spec_variant_of(const struct df_spec *spec, siz
 /* By its label; "" is the only one. Errors name the labels. */
 df_status df_spec_variant_find(const struct df_spec *spec, const char *label, const struct df_spec_variant **out, struct df_error *err);
 void df_spec_free(struct df_spec *spec);
-void df_spec_table_request(const struct df_spec *spec, struct df_arena *memory, struct df_table_request *out);
 #endif

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ablations/run/environment.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
 
@@ -328,7 +329,7 @@ static void reason_of(int wait_status, const char *log, char *out, size_t room)
 df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cell, const char *started, const char *reason,
                                    struct df_error *err)
 {
-    struct df_text status = DF_TEXT_INIT;
+    struct df_text status = DF_TEXT_INIT, environment = DF_TEXT_INIT;
     const struct df_device_identity device = df_device_identity(cell->device);
     char finished[24];
     struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
@@ -345,7 +346,6 @@ df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cel
                               .images_per_second = NAN,
                               .revision = df_run_revision(),
                               .device = device.kind,
-                              .isa = device.isa,
                               .started = started,
                               .finished = finished };
 
@@ -353,10 +353,13 @@ df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cel
         row.metric[i] = NAN;
     df_utc(finished);
     df_text_addf(&status, "failed: %s", reason);
+    df_run_environment(cell, NULL, NULL, &environment);
     row.status = status.data;
+    row.environment = environment.data;
     const df_status done = df_journal_append(folder, &row, NULL, 0, err);
 
     df_text_release(&status);
+    df_text_release(&environment);
     return done;
 }
 

@@ -86,6 +86,7 @@ struct df_detector_class {
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
     /* Two-stage detectors (else NULL): forward, not training, without labels, and without the second stage. Reads nothing from the device. */
     void (*first_stage)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
+    int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
 };
 enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 

@@ -624,6 +624,8 @@ const char *df_distiller_fault(const struct df_distiller_class *class)
         return "the name must be lower-case letters, digits and '_'";
     if (!class->summary || !class->cite || !class->loss || !class->options || !class->options_size)
         return "summary, cite, loss, options and options_size must be set";
+    if (class->revision < 0)
+        return "the revision must not be negative";
     for (const df_option *row = class->options; row->name; row++) {
         if (!name_is_plain(row->name) || !row->help || !row->help[0])
             return "an option lacks a plain name or a help text";
@@ -631,6 +633,8 @@ const char *df_distiller_fault(const struct df_distiller_class *class)
             return "an option lies outside of options_size";
         if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
             return "an option's default is outside of its range";
+        if (!df_option_absent_is_legal(row))
+            return "an option's 'absent' is none of its values";
         for (const df_option *other = class->options; other < row; other++) {
             if (!strcmp(other->name, row->name))
                 return "two options have the same name";

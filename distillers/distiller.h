@@ -5,7 +5,7 @@
 #define DF_DISTILLERS_DISTILLER_H
 #include "detectors/detector.h"
 
-#define DF_DISTILLER_ABI 1
+#define DF_DISTILLER_ABI 2
 enum { /* what must be captured of the teacher; but for the last, the same bits as DF_OFFERS_* */
        DF_NEEDS_BACKBONE = 1,
        DF_NEEDS_NECK = 2,
@@ -54,6 +54,9 @@ struct df_distiller_class {
      * term whose weight is 0 is computed and multiplied by 0. */
     df_tensor *(*loss)(const struct df_distill_context *context, const struct df_detection_state *student,
                        const struct df_detection_state *teacher);
+    /* Raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on. What several distillers share (common.h)
+     * raises all of theirs. */
+    int revision;
 };
 
 extern const struct df_distiller_class *const df_distiller_classes[];

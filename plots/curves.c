@@ -23,7 +23,7 @@ struct curve {
 static const struct df_curve_row *find_point(const struct df_journal *journal, const char *run, int64_t point)
 {
     for (size_t i = journal->curves; i-- > 0;)
-        if (journal->curve[i].schema == DF_JOURNAL_SCHEMA && journal->curve[i].point == point && strcmp(journal->curve[i].run, run) == 0)
+        if (df_journal_knows(journal->curve[i].schema) && journal->curve[i].point == point && strcmp(journal->curve[i].run, run) == 0)
             return &journal->curve[i];
     return NULL;
 }
@@ -33,7 +33,7 @@ static int64_t last_point(const struct df_journal *journal, const char *run)
     int64_t last = -1;
 
     for (size_t i = 0; i < journal->curves; i++)
-        if (journal->curve[i].schema == DF_JOURNAL_SCHEMA && strcmp(journal->curve[i].run, run) == 0 && journal->curve[i].point > last)
+        if (df_journal_knows(journal->curve[i].schema) && strcmp(journal->curve[i].run, run) == 0 && journal->curve[i].point > last)
             last = journal->curve[i].point;
     return last;
 }

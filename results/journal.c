@@ -50,7 +50,7 @@ struct field {
     X("peak_anonymous_bytes", INT, peak_anonymous_bytes, false) \
     X("revision", TEXT, revision, false)                        \
     X("device", TEXT, device, true)                             \
-    X("isa", TEXT, isa, true)                                   \
+    X("environment", TEXT, environment, false)                  \
     X("started", TEXT, started, false)                          \
     X("finished", TEXT, finished, false)                        \
     X("cell", TEXT, cell, true)
@@ -76,6 +76,9 @@ const struct df_journal_column df_run_columns[] = { RUN_COLUMNS(COLUMN){ 0 } };
 const struct df_journal_column df_curve_columns[] = { CURVE_COLUMNS(COLUMN){ 0 } };
 static const struct field run_fields[] = { RUN_COLUMNS(RUN_FIELD) };
 static const struct field curve_fields[] = { CURVE_COLUMNS(CURVE_FIELD) };
+
+/* The older column and what stands in its place now: schema 1's "isa" is an environment that says no more. */
+static const char older_column[] = "isa", newer_column[] = "environment";
 
 enum { MAX_COLUMNS = 64 };
 _Static_assert(sizeof run_fields / sizeof *run_fields <= MAX_COLUMNS, "the reader's map of columns is too small");
@@ -110,10 +113,13 @@ static void add_cell(struct df_text *out, const struct layout *layout, size_t co
     }
 }
 
-static void add_header(struct df_text *out, const struct layout *layout)
+static void add_header(struct df_text *out, const struct layout *layout, int schema)
 {
-    for (size_t i = 0; i < layout->columns; i++)
-        df_csv_add(out, layout->column[i].name, i == 0);
+    for (size_t i = 0; i < layout->columns; i++) {
+        const bool older = schema < DF_JOURNAL_SCHEMA && strcmp(layout->column[i].name, newer_column) == 0;
+
+        df_csv_add(out, older ? older_column : layout->column[i].name, i == 0);
+    }
     df_text_add(out, "\n");
 }
 
@@ -140,7 +146,7 @@ static size_t whole_bytes(const char *data, size_t bytes)
     return at;
 }
 
-/* "1,1,0123456789abcdef,": schema, in runs.csv the semantics, run id. */
+/* "2,2,0123456789abcdef,": schema, in runs.csv the semantics, run id. */
 static bool starts_row(const char *line, const char *end)
 {
     for (int numbers = 0; numbers < 3; numbers++) {
@@ -197,20 +203,20 @@ static df_status cut_torn(const char *path, int fd, const char *data, size_t who
     return status;
 }
 
-/* The file must be empty or start with our header. */
-static df_status check_header(const struct layout *layout, const char *path, const char *data, size_t whole, struct df_error *err)
+/* The schema whose columns the file has; ours if it is empty, 0 if it is none that we know. */
+static int schema_of(const struct layout *layout, const char *data, size_t whole)
 {
-    struct df_text header = DF_TEXT_INIT;
-    df_status status = DF_OK;
+    int schema = DF_JOURNAL_SCHEMA;
 
-    add_header(&header, layout);
-    if (whole > 0 && (whole < header.length || memcmp(data, header.data, header.length) != 0))
-        status = df_fail(err, DF_ERR_STALE,
-                         "'%s': line 1: the columns are not those of schema %d (written by another version: move the folder away, or give "
-                         "another --out)",
-                         path, DF_JOURNAL_SCHEMA);
-    df_text_release(&header);
-    return status;
+    for (bool found = whole == 0; !found && schema > 0;) {
+        struct df_text header = DF_TEXT_INIT;
+
+        add_header(&header, layout, schema);
+        found = whole >= header.length && memcmp(data, header.data, header.length) == 0;
+        schema -= !found;
+        df_text_release(&header);
+    }
+    return schema;
 }
 
 /* One write; when it fails in the middle (disk full) the file gets its old length back. */
@@ -229,9 +235,9 @@ static df_status write_rows(const char *path, int fd, size_t whole, const struct
     return DF_ERR_IO;
 }
 
-static df_status append(const char *folder, const struct layout *layout, const void *rows, size_t count, struct df_error *err)
+static df_status append_to(const char *path, const struct layout *layout, const void *rows, size_t count, struct df_error *err)
 {
-    char *path = df_path_join(folder, layout->file), *data = NULL;
+    char *data = NULL;
     size_t bytes = 0, whole;
     struct df_text text = DF_TEXT_INIT;
     df_status status = df_file_exists(path) ? df_file_read(path, 0, &data, &bytes, err) : DF_OK;
@@ -242,7 +248,11 @@ static df_status append(const char *folder, const struct layout *layout, const v
     if (status != DF_OK)
         goto done;
     whole = whole_bytes(data, bytes);
-    status = check_header(layout, path, data, whole, err);
+    if (schema_of(layout, data, whole) != DF_JOURNAL_SCHEMA)
+        status = df_fail(err, DF_ERR_STALE,
+                         "'%s': line 1: the columns are not those of schema %d (written by another version: move the folder away, or give "
+                         "another --out)",
+                         path, DF_JOURNAL_SCHEMA);
     if (status == DF_OK)
         status = check_tail(path, data, whole, bytes, err);
     if (status == DF_OK && whole < bytes)
@@ -250,7 +260,7 @@ static df_status append(const char *folder, const struct layout *layout, const v
     if (status != DF_OK)
         goto done;
     if (whole == 0)
-        add_header(&text, layout);
+        add_header(&text, layout, DF_JOURNAL_SCHEMA);
     for (size_t i = 0; i < count; i++)
         add_row(&text, layout, (const char *)rows + i * layout->row_bytes, false);
     status = write_rows(path, fd, whole, &text, err);
@@ -259,6 +269,18 @@ done:
         close(fd);
     df_text_release(&text);
     free(data);
+    return status;
+}
+
+static df_status bring_up_to_date(const char *path, const struct layout *layout, struct df_error *err);
+
+static df_status append(const char *folder, const struct layout *layout, const void *rows, size_t count, struct df_error *err)
+{
+    char *path = df_path_join(folder, layout->file);
+    df_status status = bring_up_to_date(path, layout, err);
+
+    if (status == DF_OK)
+        status = append_to(path, layout, rows, count, err);
     free(path);
     return status;
 }
@@ -313,6 +335,22 @@ static bool read_cell(const struct field *field, const char *cell, struct df_are
     return false;
 }
 
+/* An older column's text as the newer one has it. */
+static const char *environment_of_isa(struct df_arena *memory, const char *isa)
+{
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *object = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(object, "isa", isa);
+    df_json_canonical(object, &text);
+    cJSON_Delete(object);
+
+    const char *environment = keep_text(memory, text.data);
+
+    df_text_release(&text);
+    return environment;
+}
+
 static void empty_row(const struct layout *layout, void *row)
 {
     memset(row, 0, layout->row_bytes);
@@ -332,6 +370,7 @@ struct reader {
     const char *path;
     size_t line, cells;
     int map[MAX_COLUMNS]; /* our column of each of the file's; -1: strange */
+    size_t older;         /* the file's column that holds older_column; cells: there is none */
     bool ours;            /* every column is there */
 };
 
@@ -343,11 +382,15 @@ static df_status read_header(struct reader *reader, const struct df_csv_row *row
         return df_fail(err, DF_ERR_FORMAT,
                        "'%s': line 1: found '%s' as the first of %zu columns, expected 'schema' (not a journal of ours?)", reader->path,
                        row->count ? row->cell[0] : "", row->count);
+    reader->older = row->count;
     for (size_t i = 0; i < row->count; i++) {
+        const bool older = strcmp(row->cell[i], older_column) == 0;
+
         reader->map[i] = -1;
         for (size_t j = 0; j < reader->layout->columns; j++)
-            if (strcmp(row->cell[i], reader->layout->column[j].name) == 0)
+            if (strcmp(older ? newer_column : row->cell[i], reader->layout->column[j].name) == 0)
                 reader->map[i] = (int)j;
+        reader->older = older && reader->map[i] >= 0 ? i : reader->older;
         known += reader->map[i] >= 0;
     }
     reader->cells = row->count;
@@ -367,14 +410,15 @@ static df_status read_row(const struct reader *reader, const struct df_csv_row *
     if (!df_parse_int(row->cell[0], &schema))
         return df_fail(err, DF_ERR_FORMAT, "'%s': line %zu, column 'schema': found '%s', expected an integer", reader->path, reader->line,
                        row->cell[0]);
-    if (schema == DF_JOURNAL_SCHEMA && !reader->ours)
+    if (df_journal_knows(schema) && !reader->ours)
         return df_fail(err, DF_ERR_FORMAT, "'%s': line %zu is of schema %d, but line 1 lacks columns of it", reader->path, reader->line,
-                       DF_JOURNAL_SCHEMA);
+                       (int)schema);
     empty_row(layout, out);
     for (size_t i = 0; i < row->count; i++) {
         const struct field *field = reader->map[i] < 0 ? NULL : &layout->field[reader->map[i]];
+        const char *cell = i == reader->older ? environment_of_isa(memory, row->cell[i]) : row->cell[i];
 
-        if (field && !read_cell(field, row->cell[i], memory, out) && schema == DF_JOURNAL_SCHEMA)
+        if (field && !read_cell(field, cell, memory, out) && df_journal_knows(schema))
             return df_fail(err, DF_ERR_FORMAT, "'%s': line %zu, column '%s': found '%.80s', expected %s", reader->path, reader->line,
                            layout->column[reader->map[i]].name, row->cell[i], field->kind == INT ? "an integer" : "a number or nothing");
     }
@@ -407,6 +451,39 @@ static df_status read_rows(const struct layout *layout, const char *path, const 
     df_text_release(&where);
     *rows = out;
     *count = n;
+    return status;
+}
+
+/* A file of an older schema, whole, with our columns; its rows keep their schema and semantics. What is torn stays with append_to, which
+ * keeps it: until then the file stays as it is. */
+static df_status bring_up_to_date(const char *path, const struct layout *layout, struct df_error *err)
+{
+    struct df_text text = DF_TEXT_INIT;
+    struct df_arena memory;
+    char *data = NULL;
+    void *rows = NULL;
+    size_t bytes = 0, count = 0;
+    df_status status = DF_OK;
+
+    if (df_file_exists(path))
+        DF_TRY(df_file_read(path, 0, &data, &bytes, err));
+    const size_t whole = whole_bytes(data, bytes);
+    const int schema = schema_of(layout, data, whole);
+
+    df_arena_init(&memory, NULL, 64 * 1024);
+    if (schema > 0 && schema < DF_JOURNAL_SCHEMA) {
+        status = read_rows(layout, path, data, whole, &memory, &rows, &count, err);
+        add_header(&text, layout, DF_JOURNAL_SCHEMA);
+        for (size_t i = 0; i < count; i++)
+            add_row(&text, layout, (const char *)rows + i * layout->row_bytes, false);
+        df_text_add_bytes(&text, data + whole, bytes - whole);
+        if (status == DF_OK)
+            status = df_file_write(path, text.data, text.length, err);
+    }
+    df_arena_release(&memory);
+    df_text_release(&text);
+    free(rows);
+    free(data);
     return status;
 }
 
@@ -484,6 +561,8 @@ void df_journal_free(struct df_journal *journal)
 
 bool df_run_row_ok(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
 
+bool df_journal_knows(int64_t schema) { return schema >= 1 && schema <= DF_JOURNAL_SCHEMA; }
+
 const struct df_run_row *df_journal_find(const struct df_journal *journal, const char *run, int64_t semantics)
 {
     const struct df_run_row *last = NULL;
@@ -491,7 +570,7 @@ const struct df_run_row *df_journal_find(const struct df_journal *journal, const
     for (size_t i = journal->runs; i-- > 0;) {
         const struct df_run_row *row = &journal->run[i];
 
-        if (row->schema != DF_JOURNAL_SCHEMA || row->semantics != semantics || strcmp(row->run, run) != 0)
+        if (!df_journal_knows(row->schema) || row->semantics != semantics || strcmp(row->run, run) != 0)
             continue;
         if (df_run_row_ok(row))
             return row;

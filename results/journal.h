@@ -1,13 +1,15 @@
 /* The journal: runs.csv (one row per finished or failed cell) and curves.csv (one row per evaluation point), RFC 4180 through libcsv.
  * Appending takes one lock (flock on runs.csv.lock), writes each file with one write, and fsyncs; both files get their rows under the same
  * lock, curves first. A torn last line (a crash in the middle of a write) is detected, reported and cut off by the next append, and ignored
- * by readers with a warning; an unfinished row in the middle is an error. Rows whose schema or semantics is not ours are kept and shown as stale, never mixed in. */
+ * by readers with a warning; an unfinished row in the middle is an error. Rows of another semantics are kept and shown as stale, never mixed in.
+ * Schema 1 (the machine was a column "isa", and stood in the cell) is read, and rewritten by the first append; rows of a schema that is not
+ * known are read as far as their columns are, and never found. */
 #ifndef DF_RESULTS_JOURNAL_H
 #define DF_RESULTS_JOURNAL_H
 #include "core/base/json.h"
 #include "core/base/status.h"
 
-#define DF_JOURNAL_SCHEMA 1
+#define DF_JOURNAL_SCHEMA 2
 #define DF_METRICS        12
 
 struct df_run_row { /* strings are owned by the journal (reading) or the caller (appending); "" is an empty cell */
@@ -21,7 +23,9 @@ struct df_run_row { /* strings are owned by the journal (reading) or the caller 
     const char *class_ap;      /* "disk=0.31;ring=0.28": 17 digits */
     double train_seconds, eval_seconds, images_per_second;
     int64_t peak_anonymous_bytes;
-    const char *revision, *device, *isa, *started, *finished;
+    const char *revision, *device;
+    const char *environment; /* what the machine added, as JSON: results/environment.h */
+    const char *started, *finished;
 };
 struct df_curve_row {
     int64_t schema;
@@ -52,6 +56,7 @@ void df_journal_free(struct df_journal *journal);
 /* The last row that is "ok", else the last of any status; NULL: none. A finished run that fails when it is done again stays finished. */
 const struct df_run_row *df_journal_find(const struct df_journal *journal, const char *run, int64_t semantics);
 bool df_run_row_ok(const struct df_run_row *row); /* false for NULL */
+bool df_journal_knows(int64_t schema);            /* its rows count */
 df_status df_journal_append(const char *folder, const struct df_run_row *row, const struct df_curve_row *curves, size_t count,
                             struct df_error *err);
 /* The deterministic columns of all rows, sorted by run id, as text: equal texts = the same rows. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "core/base/arena.h"
+#include "results/cells.h"
+#include "results/environment.h"
 
 static const double confidence = 0.95;
 
@@ -32,6 +34,19 @@ static char *keep(struct df_arena *memory, const char *text, size_t length)
     return copy;
 }
 
+/* A row of the line that another version made: of other semantics, or of the same and an older revision of a class. */
+static bool is_stale(const struct df_run_row *row, const struct df_table_line_request *request, int64_t semantics)
+{
+    if (strcmp(row->label, request->label) != 0 || strcmp(row->axes, request->axes) != 0)
+        return false;
+    if (!df_journal_knows(row->schema) || row->semantics != semantics)
+        return true;
+    for (size_t i = 0; request->cell && i < request->runs; i++)
+        if (request->seed[i] == row->seed && df_cell_is_superseded(row->cell, request->cell[i]))
+            return true;
+    return false;
+}
+
 static void find_rows(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics,
                       struct df_table_line *line, struct line_rows *rows)
 {
@@ -41,12 +56,8 @@ static void find_rows(const struct df_journal *journal, const struct df_table_li
         rows->row[i] = df_journal_find(journal, request->run[i], semantics);
         line->failed += rows->row[i] && !finished(rows->row[i]);
     }
-    for (size_t i = 0; i < journal->runs; i++) {
-        const struct df_run_row *row = &journal->run[i];
-        const bool old = row->schema != DF_JOURNAL_SCHEMA || row->semantics != semantics;
-
-        line->stale += old && strcmp(row->label, request->label) == 0 && strcmp(row->axes, request->axes) == 0;
-    }
+    for (size_t i = 0; i < journal->runs; i++)
+        line->stale += is_stale(&journal->run[i], request, semantics);
 }
 
 static void fill_metrics(struct df_table_line *line, const struct line_rows *rows, struct df_arena *memory)
@@ -84,7 +95,9 @@ static void fill_difference(struct df_table_line *line, const struct line_rows *
             if (finished(rows->row[i]) && finished(base->row[j]) && rows->row[i]->seed == base->row[j]->seed) {
                 const double difference = percent(rows->row[i], 0) - percent(base->row[j], 0);
 
-                if (!isnan(difference))
+                if (!df_rows_share_teacher(rows->row[i], base->row[j]))
+                    line->unpaired++;
+                else if (!isnan(difference))
                     value[n++] = difference;
                 break;
             }
@@ -223,6 +236,7 @@ df_status df_table_build(const struct df_journal *journal, const struct df_table
     table->memory = df_calloc(1, sizeof *table->memory);
     df_arena_init(table->memory, NULL, 16 * 1024);
     table->lines = request->lines;
+    table->elsewhere = request->elsewhere;
     table->line = df_arena_alloc(table->memory, table->lines * sizeof *table->line);
     memset(table->line, 0, table->lines * sizeof *table->line);
     table->title = keep(table->memory, request->title ? request->title : "", request->title ? strlen(request->title) : 0);

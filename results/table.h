@@ -1,5 +1,5 @@
 /* Tables over the journal. A table has one line per (label, axes) in the order the spec lists them; the baseline is the first line without
- * distillers, in every variant of the spec its own. A paired difference uses the seeds that both lines have; one whose interval holds 0 is marked as inside the noise ("~"). */
+ * distillers, in every variant of the spec its own. A paired difference uses the seeds that both lines have, and never two rows that were taught by other weights; one whose interval holds 0 is marked as inside the noise ("~"). */
 #ifndef DF_RESULTS_TABLE_H
 #define DF_RESULTS_TABLE_H
 #include "core/base/text.h"
@@ -12,18 +12,21 @@ struct df_table_request { /* what should be there: the spec's cells, in order */
     struct df_table_line_request {
         const char *label, *axes;
         size_t runs;
-        const char *const *run; /* [runs] ids, one per seed */
+        const char *const *run; /* [runs] ids, one per seed; "" where there is none */
         const int64_t *seed;
-        size_t baseline;     /* index of the line that its differences are to */
-        const char *variant; /* the first word of axes; "" or NULL: the spec has no variants */
+        size_t baseline;         /* index of the line that its differences are to */
+        const char *variant;     /* the first word of axes; "" or NULL: the spec has no variants */
+        const char *const *cell; /* [runs] canonical JSON, for telling what is stale by a revision; may be NULL */
     } * line;
     int64_t semantics;
+    size_t elsewhere;    /* finished rows that were left out: of another machine (df_journal_keep_environment) */
     const char *teacher; /* "" or a line about the teacher: "teacher 45.1 mAP" */
 };
 struct df_table_line {
     const char *label, *axes, *variant;
     size_t baseline; /* line */
     size_t expected, failed, stale;
+    size_t unpaired;                       /* pairs that were left out: two teachers */
     struct df_interval metric[DF_METRICS]; /* in percent points (x100) */
     struct df_interval difference;         /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
     int inside_noise;                      /* the interval holds 0, or n < 2 */
@@ -39,6 +42,7 @@ struct df_table {
     struct df_table_line *line;
     struct df_arena *memory;
     const char *title, *teacher;
+    size_t elsewhere;
 };
 
 df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out,

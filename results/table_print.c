@@ -120,7 +120,7 @@ static void add_absent(const struct df_table_line *line, struct df_text *out)
     const size_t missing = line->expected - line->points - line->failed;
     const char *between = ": ";
 
-    if (!missing && !line->failed && !line->stale)
+    if (!missing && !line->failed && !line->stale && !line->unpaired)
         return;
     df_text_addf(out, "%s%s%s", line->label, line->axes[0] ? " " : "", line->axes);
     if (missing) {
@@ -131,8 +131,12 @@ static void add_absent(const struct df_table_line *line, struct df_text *out)
         df_text_addf(out, "%s%zu of %zu runs failed", between, line->failed, line->expected);
         between = ", ";
     }
-    if (line->stale)
+    if (line->stale) {
         df_text_addf(out, "%sstale rows of another version left out: %zu", between, line->stale);
+        between = ", ";
+    }
+    if (line->unpaired)
+        df_text_addf(out, "%spairs left out, for other weights taught them: %zu", between, line->unpaired);
     df_text_add(out, ".\n");
 }
 
@@ -145,6 +149,8 @@ static void add_notes(const struct df_table *table, bool classes, struct df_text
                  table->line[table->line[0].baseline].label, table->line[0].variant[0] ? " of the same variant" : "");
     if (classes && table->line[0].classes)
         df_text_add(out, "Columns after APl: AP of each class.\n");
+    if (table->elsewhere)
+        df_text_addf(out, "rows of another GPU, driver or build left out: %zu (--environment chooses).\n", table->elsewhere);
     for (size_t l = 0; l < table->lines; l++)
         add_absent(&table->line[l], out);
 }

@@ -10,17 +10,29 @@ const char *df_common_device(const char *asked)
     return device && *device ? device : NULL;
 }
 
-df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
+static df_status read_spec(const struct df_common_options *options, const char *path, bool unread, struct df_spec **out,
+                           struct df_error *err)
 {
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
                                                  .data_path = options->data_path[0] ? options->data_path : NULL,
-                                                 .device = df_common_device(options->device) };
+                                                 .device = df_common_device(options->device),
+                                                 .unread = unread };
     const struct df_distiller_class *plugin;
 
     *out = NULL;
     if (options->plugin[0])
         DF_TRY(df_distiller_load_plugin(options->plugin, &plugin, err));
     return df_spec_read(path, &overrides, out, err);
+}
+
+df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
+{
+    return read_spec(options, path, false, out, err);
+}
+
+df_status df_common_spec_unread(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err)
+{
+    return read_spec(options, path, true, out, err);
 }
 
 void df_common_run(const struct df_common_options *options, struct df_run_options *out)

@@ -35,6 +35,8 @@ struct df_common_options {
 const char *df_common_device(const char *asked);
 /* Loads the plugin if one is named, reads the spec with the overrides. */
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
+/* The same without a look at any other file: for rows that no id finds. */
+df_status df_common_spec_unread(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
 /* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */
 void df_common_pass(const struct df_common_options *options, const char *words[DF_COMMON_PASS_MAX]);

@@ -10,9 +10,11 @@
 
 struct plot_options {
     struct df_common_options common;
+    struct df_which_rows which;
     char output[DF_STRING_MAX];
 };
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct plot_options, common),
+                                           DF_WHICH_ROWS_OPTION_ROWS(struct plot_options, which),
                                            { "output", DF_STRING_OPTION(struct plot_options, output), 0, 0, 0,
                                              "folder of the plots; empty: plots/ beside the journal", .text = "" },
                                            { 0 } };
@@ -22,11 +24,16 @@ static void report(const char *folder, const char *name) { printf("%s/%s.svg %s/
 static df_status plot_all(const struct df_table_source *source, const char *folder, struct df_error *err)
 {
     const struct df_spec *spec = source->spec;
+    struct df_text why = DF_TEXT_INIT;
     struct df_table *table;
 
-    if (source->journal->runs == 0)
-        return df_fail(err, DF_ERR_NOT_FOUND, "'%s/runs.csv' holds no runs: there is nothing to plot ['defeat sweep %s' makes them]",
-                       source->folder, spec->path);
+    if (df_table_source_empty(source, &why)) {
+        df_fail(err, DF_ERR_NOT_FOUND, "nothing to plot: %s", why.data);
+        df_text_release(&why);
+        return DF_ERR_NOT_FOUND;
+    }
+    if (source->request.elsewhere)
+        df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source->request.elsewhere);
     DF_TRY(df_folder_make(folder, err));
     DF_TRY(df_table_build(source->journal, &source->request, &table, err));
     df_status status = df_plot_bars(table, folder, "bars", err);
@@ -58,7 +65,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_table_source source;
 
     (void)count;
-    if (df_table_source_open(&options->common, arguments[0], "", &source, &err) != DF_OK)
+    if (df_table_source_open(&options->common, &options->which, arguments[0], "", &source, &err) != DF_OK)
         return df_command_fail(&err);
     char *folder = options->output[0] ? df_strdup(options->output) : df_path_join(source.folder, "plots");
     const df_status status = plot_all(&source, folder, &err);
@@ -71,7 +78,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_plot = {
     .name = "plot",
     .summary = "bars, learning curves, heat map and gains over variants as SVG and PNG",
-    .usage = "defeat plot SPEC [--output FOLDER]",
+    .usage = "defeat plot SPEC [--output FOLDER] [--semantics N]",
     .example = "defeat plot ablations/specs/reproduce-table.json",
     .options = options_table,
     .options_size = sizeof(struct plot_options),

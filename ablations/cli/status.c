@@ -5,33 +5,44 @@
 #include <string.h>
 
 #include "ablations/cli/command.h"
-#include "ablations/cli/common.h"
+#include "ablations/cli/table_source.h"
 #include "core/base/file.h"
-#include "results/journal.h"
 
 struct status_options {
     struct df_common_options common;
+    struct df_which_rows which;
     bool json, rows;
 };
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct status_options, common),
+                                           DF_WHICH_ROWS_OPTION_ROWS(struct status_options, which),
                                            { "json", DF_BOOL_OPTION(struct status_options, json), 0, 0, 1, "one JSON object" },
                                            { "rows", DF_BOOL_OPTION(struct status_options, rows), 0, 0, 1,
                                              "the journal's columns that must not vary: equal texts mean equal journals" },
                                            { 0 } };
 struct tally {
-    size_t done, failed, left;
+    size_t done, failed, left, stale;
     const char *reason;
 };
 
-static void tally_line(const struct df_spec *spec, const struct df_journal *journal, size_t line, struct tally *out)
+/* What the commands' forms are given: the spec, its journal, the request that joins them, what is stale (table). */
+struct progress {
+    const struct df_spec *spec;
+    struct df_journal *journal;
+    struct df_table_request request;
+    struct df_table *table;
+};
+
+static void tally_line(const struct progress *p, size_t line, struct tally *out)
 {
-    *out = (struct tally){ 0 };
-    for (size_t i = 0; i < spec->seeds; i++) {
-        const struct df_run_row *row = df_journal_find(journal, spec->cell[line * spec->seeds + i]->id, DF_SEMANTICS);
+    const struct df_table_line_request *request = &p->request.line[line];
+
+    *out = (struct tally){ .stale = p->table->line[line].stale };
+    for (size_t i = 0; i < request->runs; i++) {
+        const struct df_run_row *row = df_journal_find(p->journal, request->run[i], p->request.semantics);
 
         if (!row)
             out->left++;
-        else if (strcmp(row->status, "ok") == 0)
+        else if (df_run_row_ok(row))
             out->done++;
         else {
             out->failed++;
@@ -40,44 +51,50 @@ static void tally_line(const struct df_spec *spec, const struct df_journal *jour
     }
 }
 
-static void print_text(const struct df_spec *spec, const struct df_journal *journal)
+static void print_text(const struct progress *p)
 {
     struct tally t;
 
-    printf("%-44s %5s %6s %5s\n", spec->name, "done", "failed", "left");
-    for (size_t line = 0; line < spec->lines; line++) {
-        const struct df_cell *cell = spec->cell[line * spec->seeds];
+    printf("%-44s %5s %6s %5s\n", p->spec->name, "done", "failed", "left");
+    for (size_t line = 0; line < p->spec->lines; line++) {
+        const struct df_table_line_request *request = &p->request.line[line];
         char name[320];
 
-        tally_line(spec, journal, line, &t);
-        snprintf(name, sizeof name, "%s%s%s", cell->label, cell->axes[0] ? " " : "", cell->axes);
-        printf("%-44s %5zu %6zu %5zu%s%s\n", name, t.done, t.failed, t.left, t.reason ? "  " : "", t.reason ? t.reason : "");
+        tally_line(p, line, &t);
+        snprintf(name, sizeof name, "%s%s%s", request->label, request->axes[0] ? " " : "", request->axes);
+        printf("%-44s %5zu %6zu %5zu", name, t.done, t.failed, t.left);
+        if (t.stale)
+            printf("  stale rows of another version: %zu", t.stale);
+        printf("%s%s\n", t.reason ? "  " : "", t.reason ? t.reason : "");
     }
 }
 
-static void print_json(const struct df_spec *spec, const struct df_journal *journal)
+static void add_counts(const struct tally *t, cJSON *object)
+{
+    cJSON_AddNumberToObject(object, "done", (double)t->done);
+    cJSON_AddNumberToObject(object, "failed", (double)t->failed);
+    cJSON_AddNumberToObject(object, "left", (double)t->left);
+    cJSON_AddNumberToObject(object, "stale", (double)t->stale);
+}
+
+static void print_json(const struct progress *p)
 {
     cJSON *root = cJSON_CreateObject(), *lines = cJSON_CreateArray();
     struct df_text text = DF_TEXT_INIT;
     struct tally t, all = { 0 };
 
-    for (size_t line = 0; line < spec->lines; line++) {
-        const struct df_cell *cell = spec->cell[line * spec->seeds];
+    for (size_t line = 0; line < p->spec->lines; line++) {
         cJSON *object = cJSON_CreateObject();
 
-        tally_line(spec, journal, line, &t);
-        all = (struct tally){ all.done + t.done, all.failed + t.failed, all.left + t.left, NULL };
-        cJSON_AddStringToObject(object, "label", cell->label);
-        cJSON_AddStringToObject(object, "axes", cell->axes);
-        cJSON_AddNumberToObject(object, "done", (double)t.done);
-        cJSON_AddNumberToObject(object, "failed", (double)t.failed);
-        cJSON_AddNumberToObject(object, "left", (double)t.left);
+        tally_line(p, line, &t);
+        all = (struct tally){ all.done + t.done, all.failed + t.failed, all.left + t.left, all.stale + t.stale, NULL };
+        cJSON_AddStringToObject(object, "label", p->request.line[line].label);
+        cJSON_AddStringToObject(object, "axes", p->request.line[line].axes);
+        add_counts(&t, object);
         cJSON_AddItemToArray(lines, object);
     }
-    cJSON_AddStringToObject(root, "spec", spec->name);
-    cJSON_AddNumberToObject(root, "done", (double)all.done);
-    cJSON_AddNumberToObject(root, "failed", (double)all.failed);
-    cJSON_AddNumberToObject(root, "left", (double)all.left);
+    cJSON_AddStringToObject(root, "spec", p->spec->name);
+    add_counts(&all, root);
     cJSON_AddItemToObject(root, "lines", lines);
     df_json_canonical(root, &text);
     puts(df_text_get(&text));
@@ -85,41 +102,58 @@ static void print_json(const struct df_spec *spec, const struct df_journal *jour
     cJSON_Delete(root);
 }
 
-static void print_rows(const struct df_spec *spec, const struct df_journal *journal)
+static void print_rows(const struct progress *p)
 {
     struct df_text text = DF_TEXT_INIT;
 
-    (void)spec;
-    df_journal_deterministic(journal, &text);
+    df_journal_deterministic(p->journal, &text);
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
+}
+
+/* A cell is done on whatever machine it was, unless one is asked for. */
+static df_status tell(const struct status_options *options, const struct df_spec *spec, struct df_error *err)
+{
+    const struct df_rows_wanted wanted = { options->which.semantics, options->which.environment[0] ? options->which.environment : NULL };
+    struct progress p = { .spec = spec };
+    struct df_arena memory;
+    char *folder = df_path_join(options->common.out, spec->name);
+    df_status status = df_journal_read(folder, &p.journal, err);
+
+    df_arena_init(&memory, NULL, 16 * 1024);
+    if (status == DF_OK)
+        status = df_rows_request(spec, p.journal, &wanted, &memory, &p.request, err);
+    if (status == DF_OK)
+        status = df_table_build(p.journal, &p.request, &p.table, err);
+    if (status == DF_OK)
+        (options->rows ? print_rows : options->json ? print_json : print_text)(&p);
+    df_table_free(p.table);
+    df_journal_free(p.journal);
+    df_arena_release(&memory);
+    free(folder);
+    return status;
 }
 
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct status_options *options = values;
+    const bool older = options->which.semantics < DF_SEMANTICS;
     struct df_error err = { 0 };
-    struct df_journal *journal = NULL;
     struct df_spec *spec;
 
     (void)count;
-    if (df_common_spec(&options->common, arguments[0], &spec, &err) != DF_OK)
+    if ((older ? df_common_spec_unread : df_common_spec)(&options->common, arguments[0], &spec, &err) != DF_OK)
         return df_command_fail(&err);
-    char *folder = df_path_join(options->common.out, spec->name);
-    const df_status status = df_journal_read(folder, &journal, &err);
+    const df_status status = tell(options, spec, &err);
 
-    if (status == DF_OK)
-        (options->rows ? print_rows : options->json ? print_json : print_text)(spec, journal);
-    df_journal_free(journal);
     df_spec_free(spec);
-    free(folder);
     return status == DF_OK ? 0 : df_command_fail(&err);
 }
 
 const struct df_command df_command_status = {
     .name = "status",
     .summary = "how far a sweep is: cells done, failed, left",
-    .usage = "defeat status SPEC [--json|--rows]",
+    .usage = "defeat status SPEC [--json|--rows] [--semantics N]",
     .example = "defeat status ablations/specs/reproduce-table.json",
     .options = options_table,
     .options_size = sizeof(struct status_options),

@@ -9,12 +9,14 @@
 
 struct table_options {
     struct df_common_options common;
+    struct df_which_rows which;
     int format;
     char baseline[DF_STRING_MAX];
     bool classes, runs, tune;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct table_options, common),
+    DF_WHICH_ROWS_OPTION_ROWS(struct table_options, which),
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), 0, 0, 0, "differences are to this label; none: as the spec says",
       .text = "" },
@@ -31,11 +33,15 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_error err = { 0 };
     struct df_table_source source;
     struct df_table *table = NULL;
-    struct df_text text = DF_TEXT_INIT;
+    struct df_text text = DF_TEXT_INIT, why = DF_TEXT_INIT;
 
     (void)count;
-    if (df_table_source_open(&options->common, arguments[0], options->baseline, &source, &err) != DF_OK)
+    if (df_table_source_open(&options->common, &options->which, arguments[0], options->baseline, &source, &err) != DF_OK)
         return df_command_fail(&err);
+    if (df_table_source_empty(&source, &why))
+        df_warn("%s", why.data);
+    if (source.request.elsewhere && (options->runs || options->format == DF_TABLE_CSV)) /* other forms say so themselves */
+        df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source.request.elsewhere);
     if (options->tune)
         df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
@@ -48,6 +54,7 @@ static int run(const void *values, int count, char *const *arguments)
     }
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
+    df_text_release(&why);
     df_table_free(table);
     df_table_source_close(&source);
     return err.status == DF_OK ? 0 : df_command_fail(&err);
@@ -56,7 +63,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_table = {
     .name = "table",
     .summary = "mean, interval and paired difference per method",
-    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune]",
+    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--semantics N]",
     .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
     .options = options_table,
     .options_size = sizeof(struct table_options),

@@ -56,28 +56,53 @@ static df_status choose_baseline(const char *label, const struct df_spec *spec, 
     return DF_OK;
 }
 
-df_status df_table_source_open(const struct df_common_options *options, const char *spec, const char *baseline, struct df_table_source *out,
-                               struct df_error *err)
+df_status df_table_source_open(const struct df_common_options *options, const struct df_which_rows *which, const char *spec,
+                               const char *baseline, struct df_table_source *out, struct df_error *err)
 {
+    const struct df_rows_wanted wanted = { which->semantics, which->environment };
+    const bool older = which->semantics < DF_SEMANTICS; /* its rows have other ids: no file is needed to find them */
+
     *out = (struct df_table_source){ 0 };
-    DF_TRY(df_common_spec(options, spec, &out->spec, err));
+    DF_TRY((older ? df_common_spec_unread : df_common_spec)(options, spec, &out->spec, err));
     df_arena_init(&out->memory, NULL, 16 * 1024);
     out->folder = df_path_join(options->out, out->spec->name);
-    df_spec_table_request(out->spec, &out->memory, &out->request);
-    df_status status = choose_baseline(baseline, out->spec, &out->request, err);
+    df_status status = df_journal_read(out->folder, &out->journal, err);
 
     if (status == DF_OK)
-        status = df_journal_read(out->folder, &out->journal, err);
+        status = df_rows_request(out->spec, out->journal, &wanted, &out->memory, &out->request, err);
+    if (status == DF_OK)
+        status = choose_baseline(baseline, out->spec, &out->request, err);
     if (status != DF_OK) {
         df_table_source_close(out);
         return status;
     }
-    for (size_t v = 0; v < out->spec->variants; v++)
+    if (older) /* the teacher that may be here taught none of them */
+        df_text_addf(&out->teacher, "rows of semantics %lld, an older version's", (long long)which->semantics);
+    for (size_t v = 0; v < out->spec->variants && !older; v++)
         describe_teacher(&out->spec->variant[v], options->out, &out->teacher);
     out->request.teacher = df_text_get(&out->teacher);
-    if (out->journal->runs == 0)
-        df_warn("'%s/runs.csv' holds no runs yet ('defeat sweep %s' makes them)", out->folder, spec);
     return DF_OK;
+}
+
+bool df_table_source_empty(const struct df_table_source *source, struct df_text *why)
+{
+    const int64_t semantics = source->request.semantics;
+    size_t rows;
+
+    if (df_rows_found(source->journal, &source->request))
+        return false;
+
+    const int64_t older = df_rows_older(source->journal, semantics, &rows);
+
+    if (older)
+        df_text_addf(why,
+                     "'%s/runs.csv' holds no row of this spec and semantics %lld; %zu rows of semantics %lld are here: --semantics %lld "
+                     "shows them",
+                     source->folder, (long long)semantics, rows, (long long)older, (long long)older);
+    else
+        df_text_addf(why, "'%s/runs.csv' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder,
+                     source->spec->path);
+    return true;
 }
 
 void df_table_source_close(struct df_table_source *source)

@@ -1,8 +1,22 @@
-/* What `table` and `plot` read: a spec, its journal, and the request that joins them. */
+/* What `table`, `plot` and `status` read: a spec, its journal, and the request that joins them. */
 #ifndef DF_ABLATIONS_CLI_TABLE_SOURCE_H
 #define DF_ABLATIONS_CLI_TABLE_SOURCE_H
 #include "ablations/cli/common.h"
-#include "core/base/arena.h"
+#include "ablations/rows.h"
+
+struct df_which_rows {
+    int64_t semantics;
+    char environment[DF_STRING_MAX];
+};
+/* Rows for the table of a command whose struct has `struct df_which_rows member`. */
+/* clang-format off */
+#define DF_WHICH_ROWS_OPTION_ROWS(type_, member)                                                                                           \
+    { "semantics", DF_INT_OPTION(type_, member.semantics), DF_SEMANTICS, 1, DF_SEMANTICS,                                                 \
+      "rows of this semantics; those of an older one are found by what both versions know of their cells" },                               \
+    { "environment", DF_STRING_OPTION(type_, member.environment), 0, 0, 0,                                                                \
+      "of the GPUs, drivers and builds that made rows on cuda the one whose text has this in it; none: the one with the most rows",        \
+      .text = "" }
+/* clang-format on */
 
 struct df_table_source {
     struct df_spec *spec;
@@ -13,7 +27,9 @@ struct df_table_source {
     char *folder; /* <out>/<spec name> */
 };
 /* baseline: label of the line that differences are to; "": the spec's. On failure there is nothing to close. */
-df_status df_table_source_open(const struct df_common_options *options, const char *spec, const char *baseline, struct df_table_source *out,
-                               struct df_error *err);
+df_status df_table_source_open(const struct df_common_options *options, const struct df_which_rows *which, const char *spec,
+                               const char *baseline, struct df_table_source *out, struct df_error *err);
+/* Says why a table would be empty: no rows at all, or rows of older semantics alone. False: it is not. */
+bool df_table_source_empty(const struct df_table_source *source, struct df_text *why);
 void df_table_source_close(struct df_table_source *source);
 #endif

@@ -8,13 +8,8 @@
 #include <yajl/yajl_version.h>
 
 #include "ablations/cli/command.h"
-#include "ablations/run/cell.h"
+#include "ablations/run/environment.h"
 
-#ifdef __clang__
-#define COMPILER __VERSION__
-#else
-#define COMPILER "gcc " __VERSION__
-#endif
 #ifndef DF_REVISION
 #define DF_REVISION "unknown"
 #endif
@@ -57,14 +52,14 @@ static int run(const void *values, int count, char *const *arguments)
     (void)arguments;
     cJSON_AddStringToObject(root, "revision", DF_REVISION);
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
-    cJSON_AddStringToObject(root, "compiler", COMPILER);
+    cJSON_AddStringToObject(root, "compiler", df_run_compiler());
     cJSON_AddStringToObject(root, "devices", df_device_names());
     cJSON_AddItemToObject(root, "libraries", used);
     if (options->json) {
         df_json_canonical(root, &text);
         df_text_add(&text, "\n");
     } else {
-        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\ndevices %s\nlibraries", DF_REVISION, DF_SEMANTICS, COMPILER,
+        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\ndevices %s\nlibraries", DF_REVISION, DF_SEMANTICS, df_run_compiler(),
                      df_device_names());
         cJSON_ArrayForEach(library, used)
             df_text_addf(&text, "%s %s %s", library == used->child ? "" : ",", library->string, library->valuestring);

@@ -1,4 +1,5 @@
-/* The identity of a cell: its canonical JSON and that text's hash. Key order as cell.h says; what an option table writes is what has an effect. */
+/* The identity of a cell: its canonical JSON and that text's hash. Key order as cell.h says; of an option table stands there what has an effect
+ * and is not what it was before the option existed. What a spec asks for is written by the same functions. */
 #include "ablations/run/cell.h"
 
 #include <stdio.h>
@@ -8,14 +9,23 @@
 #include "core/base/file.h"
 #include "core/base/hash.h"
 
-/* {"<key>":"<name>", "plugin":"<hash>", ...options...}; plugin may be NULL */
-static cJSON *named_object(const char *key, const char *name, const char *plugin, const df_option *table, const void *values)
-{
-    cJSON *object = cJSON_CreateObject(), *options = table ? df_options_write(table, values) : NULL;
+typedef cJSON *options_writer(const df_option *table, const void *values);
 
-    cJSON_AddStringToObject(object, key, name);
-    if (plugin)
-        cJSON_AddStringToObject(object, "plugin", plugin);
+struct named {
+    const char *key, *name, *plugin; /* plugin: NULL unless it is one */
+    int revision;
+};
+
+/* {"<key>":"<name>", "revision":2, "plugin":"<hash>", ...options...} */
+static cJSON *named_object(struct named what, options_writer *write, const df_option *table, const void *values)
+{
+    cJSON *object = cJSON_CreateObject(), *options = table ? write(table, values) : NULL;
+
+    cJSON_AddStringToObject(object, what.key, what.name);
+    if (what.revision > 1)
+        cJSON_AddNumberToObject(object, "revision", what.revision);
+    if (what.plugin)
+        cJSON_AddStringToObject(object, "plugin", what.plugin);
     while (options && options->child) {
         cJSON *item = cJSON_DetachItemViaPointer(options, options->child);
 
@@ -95,18 +105,34 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
     return DF_OK;
 }
 
-static df_status add_data(struct df_cell *cell, cJSON *root, struct df_error *err)
+/* "data":{...},"canvas":{...}; returns the former. */
+static cJSON *add_data(const struct df_cell *cell, options_writer *write, cJSON *root)
 {
-    cJSON *data = named_object("kind", cell->dataset->name, NULL, cell->dataset->options, cell->dataset_options);
+    const struct named kind = { .key = "kind", .name = cell->dataset->name, .revision = cell->dataset->revision };
+    cJSON *data = named_object(kind, write, cell->dataset->options, cell->dataset_options);
 
     cJSON_AddItemToObject(root, "data", data);
-    cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
+    cJSON_AddItemToObject(root, "canvas", write(df_canvas_option_table, &cell->canvas));
+    return data;
+}
+
+static df_status add_data_hash(struct df_cell *cell, const cJSON *data, cJSON *root, struct df_error *err)
+{
     if (cell->unread || strcmp(cell->dataset->name, "scenes") == 0) /* the latter are decided by their options */
         return DF_OK;
     if (!cell->data_hash[0])
         DF_TRY(find_data_hash(cell, data, err));
     cJSON_AddStringToObject(root, "data_hash", cell->data_hash);
     return DF_OK;
+}
+
+static void add_networks(const struct df_cell *cell, options_writer *write, cJSON *root)
+{
+    const struct named kind = { .key = "kind", .name = cell->detector->name, .revision = cell->detector->revision };
+
+    cJSON_AddItemToObject(root, "detector", named_object(kind, write, cell->detector->options, cell->detector_options));
+    cJSON_AddItemToObject(root, "network", write(df_network_option_table, &cell->network));
+    cJSON_AddItemToObject(root, "schedule", write(df_schedule_options, &cell->schedule));
 }
 
 static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_error *err)
@@ -117,37 +143,54 @@ static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_
         return DF_OK;
     DF_TRY(teacher_name(cell, name, err));
     cJSON_AddStringToObject(root, "teacher", name);
-    if (!cell->teacher)
-        cJSON_AddItemToObject(root, "teacher_network", df_options_write(df_network_option_table, &cell->teacher_network));
     return DF_OK;
 }
 
-static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
+/* The rest; of the device nothing that depends on the machine. */
+static void add_method(const struct df_cell *cell, options_writer *write, cJSON *root)
 {
-    const struct df_device_identity device = df_device_identity(cell->device);
+    struct df_device_identity device = df_device_identity(cell->device);
+    char *plus = strchr(device.kind, '+'); /* "cuda+tf32" */
 
-    cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
-    cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
-    DF_TRY(add_data(cell, root, err));
-    cJSON_AddItemToObject(root, "detector",
-                          named_object("kind", cell->detector->name, NULL, cell->detector->options, cell->detector_options));
-    cJSON_AddItemToObject(root, "network", df_options_write(df_network_option_table, &cell->network));
-    cJSON_AddItemToObject(root, "schedule", df_options_write(df_schedule_options, &cell->schedule));
-    DF_TRY(add_teacher(cell, root, err));
+    if (cell->needs && !cell->teacher)
+        cJSON_AddItemToObject(root, "teacher_network", write(df_network_option_table, &cell->teacher_network));
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
 
     for (size_t i = 0; i < cell->distillers; i++) {
-        const struct df_cell_distiller *one = &cell->distiller[i];
+        const struct df_distiller_class *class = cell->distiller[i].class;
+        const struct named name = { "name", class->name, df_distiller_plugin_hash(class), class->revision };
 
-        cJSON_AddItemToArray(
-            distillers, named_object("name", one->class->name, df_distiller_plugin_hash(one->class), one->class->options, one->options));
+        cJSON_AddItemToArray(distillers, named_object(name, write, class->options, cell->distiller[i].options));
     }
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
+    if (plus)
+        *plus = 0;
     cJSON_AddStringToObject(root, "device", device.kind);
-    cJSON_AddStringToObject(root, "isa", device.isa);
-    cJSON_AddNumberToObject(root, "threads", (double)cell->threads);
+    if (plus)
+        cJSON_AddStringToObject(root, "precision", plus + 1);
+}
+
+static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
+{
+    cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
+    cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
+    DF_TRY(add_data_hash(cell, add_data(cell, df_options_identity, root), root, err));
+    add_networks(cell, df_options_identity, root);
+    DF_TRY(add_teacher(cell, root, err));
+    add_method(cell, df_options_identity, root);
     return DF_OK;
+}
+
+cJSON *df_cell_asked(const struct df_cell *cell)
+{
+    cJSON *root = cJSON_CreateObject();
+
+    cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
+    add_data(cell, df_options_asked, root);
+    add_networks(cell, df_options_asked, root);
+    add_method(cell, df_options_asked, root);
+    return root;
 }
 
 df_status df_cell_seal(struct df_cell *cell, struct df_error *err)

@@ -1,22 +1,27 @@
-/* A cell: everything that decides a run's numbers. Its canonical JSON is its identity, the hash of that text the run id. The unit of work, of
- * resume, of the journal row.
+/* A cell: everything that decides a run's numbers, as the spec asks for it. Its canonical JSON is its identity, the hash of that text the run
+ * id. The unit of work, of resume, of the journal row.
  *
  * Canonical JSON (keys in this order, every option that has an effect written out, defaults included):
- *   {"semantics":1,"role":"student"|"teacher",
+ *   {"semantics":2,"role":"student"|"teacher",
  *    "data":{"kind":"scenes",...dataset options...},"canvas":{...df_canvas_option_table...},
  *    "data_hash":"<16 hex of train>-<tune>-<validation>"   (coco only: scenes are decided by their options),
  *    "detector":{"kind":"retinanet",...},"network":{...},"schedule":{...},
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
+ *    "teacher_network":{...}   (of a file),
  *    "distillers":[{"name":"defeat",...all options...}],   (a plugin's: "plugin":"<16 hex of its file>" after the name)
- *    "seed":0,"device":"cpu","isa":"avx2","threads":1}
+ *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float's)}
+ * A data set, detector or distiller of revision 2 or more has "revision" after its name: a change of one makes only its own rows stale.
+ * A key that comes later stands there only where it differs from what reproduces the behaviour before it (df_option's `absent`, `precision`
+ * above): it orphans no row. Nothing of the machine is here, so that a login node computes the ids that a worker does: instruction set,
+ * threads, card and versions are the row's environment (environment.h).
  */
 #ifndef DF_ABLATIONS_RUN_CELL_H
 #define DF_ABLATIONS_RUN_CELL_H
 #include "core/nn/optimiser.h"
 #include "distillers/distiller.h"
 
-/* Raised whenever the code's numbers change. Rows of an older one are stale. */
-#define DF_SEMANTICS 1
+/* Raised when numbers change that belong to no one class: a class has its own revision. Rows of an older one are stale. */
+#define DF_SEMANTICS 2
 #define DF_STACK_MAX 4
 
 struct df_cell_distiller {
@@ -41,9 +46,9 @@ struct df_cell {
     struct df_network_options teacher_network; /* of teacher_file */
     int64_t seed;
     char device[16];
-    int64_t threads;
     const char *base; /* folder of the spec: relative data paths */
     /* not part of the identity */
+    int64_t threads;
     bool unread; /* files (data, teacher) were not looked at: nothing can be run, and the id is nobody's */
     char spec[128], label[128], axes[256];
     char id[17];         /* after df_cell_seal */
@@ -51,5 +56,8 @@ struct df_cell {
 };
 /* Fills in json and id (the teacher must be sealed before). */
 df_status df_cell_seal(struct df_cell *cell, struct df_error *err);
+/* What the spec must have said, for what has another default now: canonical JSON without hashes, semantics and options at their default.
+ * cJSON_Delete it. */
+cJSON *df_cell_asked(const struct df_cell *cell);
 void df_cell_free(struct df_cell *cell); /* not its teacher */
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ablations/run/environment.h"
 #include "ablations/run/model.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
@@ -129,7 +130,7 @@ static void start_row(const struct df_cell *cell, struct df_run_result *result)
         .class_ap = "",
         .revision = df_run_revision(),
         .device = keep(result->memory, device.kind),
-        .isa = keep(result->memory, device.isa),
+        .environment = "",
         .started = keep(result->memory, utc),
         .finished = "",
     };
@@ -142,6 +143,15 @@ static df_status export_student(const struct df_cell *cell, const struct df_trai
     const struct df_metadata metadata[] = { { "format", "defeat student" }, { "id", cell->id }, { "cell", df_text_get(&cell->json) } };
 
     return df_checkpoint_write(path, trainer->model.parameters, trainer->own_parameters, false, metadata, 3, err);
+}
+
+static void add_environment(const struct df_cell *cell, const struct df_trainer *trainer, struct df_run_result *result)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_run_environment(cell, trainer->model.device, trainer->teacher ? df_teacher_hash(trainer->teacher) : NULL, &text);
+    result->row.environment = keep(result->memory, text.data);
+    df_text_release(&text);
 }
 
 /* Training and the export; what training held is given back before the evaluation. */
@@ -159,6 +169,7 @@ static df_status train_part(const struct df_cell *cell, const struct df_run_opti
     if (status == DF_OK)
         status = export_student(cell, trainer, paths->weights, err);
     if (status == DF_OK) {
+        add_environment(cell, trainer, result);
         for (size_t i = 0; i < curve.count; i++)
             curve.row[i].run = result->row.run;
         result->curve = curve.row;

@@ -40,6 +40,7 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
 void df_teacher_close(struct df_teacher *teacher);
 const struct df_record_layout *df_teacher_layout(const struct df_teacher *teacher);
 const char *df_teacher_cache(const struct df_teacher *teacher); /* NULL: live */
+const char *df_teacher_hash(const struct df_teacher *teacher);  /* of its weights, 16 hex digits */
 /* No heap memory. The tensors live on the tape. */
 df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
                            struct df_detection_state *out, struct df_error *err);

@@ -18,6 +18,7 @@ struct df_teacher {
     const struct df_cell *cell;
     struct df_cell storage;
     struct df_model model; /* empty when the cache serves */
+    char hash[17];         /* of its weights */
     df_tape *tape;
     struct df_record_layout layout;
     double neck_std[DF_LEVELS];
@@ -73,9 +74,10 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     struct df_text text = DF_TEXT_INIT;
     char hash[17];
 
-    df_text_addf(&text, "semantics %d teacher %s ", DF_SEMANTICS, df_hash_text(hash, df_parameters_hash(teacher->model.parameters)));
+    df_text_addf(&text, "semantics %d teacher %s ", DF_SEMANTICS, teacher->hash);
     df_json_canonical(network, &text);
-    df_text_addf(&text, " detector %s data %s canvas ", cell->detector->name, df_hash_text(hash, train->hash));
+    df_text_addf(&text, " detector %s %d data %d %s canvas ", cell->detector->name, cell->detector->revision, cell->dataset->revision,
+                 df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
     df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", df_teacher_recorded_needs(cell), copies(teacher), device.kind,
                  device.isa, (long long)cell->threads);
@@ -194,7 +196,7 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
 {
     struct df_teacher_facts facts;
     size_t levels = 0;
-    char *path = NULL, hash[17];
+    char *path = NULL;
     df_status status = DF_OK;
 
     if (teacher->student->teacher)
@@ -205,10 +207,11 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
         status = df_teacher_facts_read(path, &facts, err);
     if (status == DF_OK)
         status = df_model_open(teacher->cell, train->categories, path, &teacher->model, err);
-    if (status == DF_OK && facts.parameters_hash[0] &&
-        strcmp(df_hash_text(hash, df_parameters_hash(teacher->model.parameters)), facts.parameters_hash) != 0)
-        status = df_fail(err, DF_ERR_STALE, "the weights in teacher '%s' have hash %s, but %s is recorded [delete the file]", path, hash,
-                         facts.parameters_hash);
+    if (status == DF_OK)
+        df_hash_text(teacher->hash, df_parameters_hash(teacher->model.parameters));
+    if (status == DF_OK && facts.parameters_hash[0] && strcmp(teacher->hash, facts.parameters_hash) != 0)
+        status = df_fail(err, DF_ERR_STALE, "the weights in teacher '%s' have hash %s, but %s is recorded [delete the file]", path,
+                         teacher->hash, facts.parameters_hash);
     free(path);
     if (status != DF_OK)
         return status;
@@ -297,6 +300,8 @@ void df_teacher_close(struct df_teacher *teacher)
 const struct df_record_layout *df_teacher_layout(const struct df_teacher *teacher) { return &teacher->layout; }
 
 const char *df_teacher_cache(const struct df_teacher *teacher) { return teacher->cache ? teacher->cache_path : NULL; }
+
+const char *df_teacher_hash(const struct df_teacher *teacher) { return teacher->hash; }
 
 /* An image's own canvas must be the batch's: its record was, or would be, made with that one. */
 static bool own_canvas(const struct df_teacher *teacher, const struct df_batch *batch, size_t i)

@@ -551,18 +551,65 @@ static cJSON *value_json(const df_option *option, const union value *value)
     return node;
 }
 
-cJSON *df_options_write(const df_option *table, const void *values)
+static bool never(const df_option *option, const union value *value)
+{
+    (void)option;
+    (void)value;
+    return false;
+}
+
+static bool same_value(const df_option *option, const union value *a, const union value *b)
+{
+    cJSON *x = value_json(option, a), *y = value_json(option, b);
+    const bool same = cJSON_Compare(x, y, true);
+
+    cJSON_Delete(x);
+    cJSON_Delete(y);
+    return same;
+}
+
+static bool is_absent(const df_option *option, const union value *value)
+{
+    union value absent;
+
+    if (!option->absent)
+        return false;
+    DF_ASSERT(from_text(option, option->absent, &absent)); /* df_option_absent_is_legal */
+    return same_value(option, value, &absent);
+}
+
+static bool is_standard(const df_option *option, const union value *value)
+{
+    union value standard;
+
+    standard_value(option, &standard);
+    return same_value(option, value, &standard);
+}
+
+static cJSON *write_but(const df_option *table, const void *values, bool (*left_out)(const df_option *option, const union value *value))
 {
     cJSON *object = cJSON_CreateObject();
     union value value;
 
     for (const df_option *option = table; option->name; option++) {
-        if (!has_effect(table, option, values, 0))
-            continue;
         load(option, values, &value);
-        DF_ASSERT(cJSON_AddItemToObject(object, option->name, value_json(option, &value)));
+        if (has_effect(table, option, values, 0) && !left_out(option, &value))
+            DF_ASSERT(cJSON_AddItemToObject(object, option->name, value_json(option, &value)));
     }
     return object;
+}
+
+cJSON *df_options_write(const df_option *table, const void *values) { return write_but(table, values, never); }
+
+cJSON *df_options_identity(const df_option *table, const void *values) { return write_but(table, values, is_absent); }
+
+cJSON *df_options_asked(const df_option *table, const void *values) { return write_but(table, values, is_standard); }
+
+bool df_option_absent_is_legal(const df_option *option)
+{
+    union value value;
+
+    return !option->absent || from_text(option, option->absent, &value);
 }
 
 static void standard_text(const df_option *option, struct df_text *out)

@@ -39,6 +39,9 @@ typedef struct df_option {
                                 * option has an effect only if these hold; setting it otherwise is an error. `other` is an option of
                                 * the same table; a bool compares as 0/1, a number as df_format_real prints it, a list as "1,2,3".
                                 * What depends on an option without effect has none either. */
+    const char *absent;        /* NULL: always part of an identity. Else the value, as text, that reproduces the behaviour before the
+                                * option existed: an identity leaves it out, so that a new option orphans no row. It stays what it is
+                                * when the default changes. */
 } df_option;                   /* a table ends with a row whose name is NULL */
 
 /* Rows: { "w_fg", DF_REAL_OPTION(struct defeat_options, w_fg), 4, 0, 1e4, "weight of object regions" } */
@@ -61,8 +64,13 @@ df_status df_options_read(const df_option *table, const cJSON *object, const cha
 df_status df_options_set(const df_option *table, const char *name, const char *value, const char *where, void *values,
                          struct df_error *err);
 df_status df_options_check(const df_option *table, const void *values, const char *const *set, const char *where, struct df_error *err);
-/* All options that have an effect, in table order, as a new JSON object (cJSON_Delete it): the canonical form. */
+/* All options that have an effect, in table order, as a new JSON object (cJSON_Delete it). */
 cJSON *df_options_write(const df_option *table, const void *values);
+/* Of those, without what has its `absent` value: the canonical form, part of what a cell is. */
+cJSON *df_options_identity(const df_option *table, const void *values);
+/* Of those, without what has its default: what somebody must have asked for. */
+cJSON *df_options_asked(const df_option *table, const void *values);
+bool df_option_absent_is_legal(const df_option *option);               /* its `absent` is NULL or one of its values */
 void df_options_help(const df_option *table, struct df_text *out);     /* aligned text: name, default, range, help */
 void df_options_markdown(const df_option *table, struct df_text *out); /* table rows | name | default | range | help | */
 #endif

@@ -45,6 +45,7 @@ struct df_dataset_class {
     df_status (*open)(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err);
     void (*close)(struct df_dataset *dataset);
     df_status (*read)(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err); /* thread-safe */
+    int revision; /* raised when its pictures or its ground truth change: 0 and 1 are the first; in the cell beside its name from 2 on */
 };
 #define DF_DATASET_ABI 1
 

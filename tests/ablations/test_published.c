@@ -1,22 +1,15 @@
-/* The tables in the documents are what the published rows give: each is made again from results/published and must stand, whole, in its section.
- * Not seen from here: the quick tables (no rows are published), what a line says of the teacher, the trials' choices, and prose. */
+/* The tables in the documents are what the published rows give: each is made again from results/published, under the semantics that its rows are
+ * of, and must stand, whole, in its section. Not seen from here: the quick tables (no rows are published), what a line says of the teacher, the
+ * trials' choices, and prose. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ablations/spec.h"
+#include "ablations/rows.h"
 #include "core/base/file.h"
-#include "core/device/device.h"
 #include "tests/support/support.h"
 
 static char *reproduce, *readme;
-
-/* The rows are of AVX2: a processor that can do more is asked to do no more (in main), any other has other cells. */
-static void skip_without_avx2(void)
-{
-    if (strcmp(df_device_isa(), "avx2") != 0)
-        skip();
-}
 
 static int read_documents(void **state)
 {
@@ -37,48 +30,23 @@ static int free_documents(void **state)
     return 0;
 }
 
-/* Everything that the older cell says, the newer says too. It may say more: a distiller's new option changes ids and no number. Hashes of files
- * are left out, for the files need not be here. */
-static bool agrees(const cJSON *older, const cJSON *newer)
+/* Of the rows: a folder holds those of one version. */
+static int64_t semantics_of(const struct df_journal *journal)
 {
-    const cJSON *member, *other = newer ? newer->child : NULL;
-
-    if (!cJSON_IsObject(older) && !cJSON_IsArray(older))
-        return cJSON_Compare(older, newer, true);
-    if (!newer || (cJSON_IsArray(older) && cJSON_GetArraySize(older) != cJSON_GetArraySize(newer)))
-        return false;
-    cJSON_ArrayForEach(member, older)
-    {
-        if (cJSON_IsObject(older))
-            other = cJSON_GetObjectItemCaseSensitive(newer, member->string);
-        const bool hash = member->string && (strcmp(member->string, "data_hash") == 0 || strcmp(member->string, "teacher") == 0);
-
-        if (!hash && !agrees(member, other))
-            return false;
-        if (cJSON_IsArray(older))
-            other = other->next;
-    }
-    return true;
+    assert_true(journal->runs > 0);
+    for (size_t i = 1; i < journal->runs; i++)
+        assert_int_equal(journal->run[i].semantics, journal->run[0].semantics);
+    return journal->run[0].semantics;
 }
 
-/* The run that was published for a cell: by its id, else one of its names that agrees with it. */
-static const char *published_run(const struct df_journal *journal, const struct df_cell *cell)
+/* Every cell of the spec has its published row. */
+static void check_complete(const struct df_journal *journal, const struct df_table_request *request)
 {
-    const char *found = df_journal_find(journal, cell->id, DF_SEMANTICS) ? cell->id : NULL;
-    cJSON *newer = cJSON_Parse(cell->json.data);
-
-    for (size_t i = 0; i < journal->runs && !found; i++) {
-        const struct df_run_row *row = &journal->run[i];
-        cJSON *older = cJSON_Parse(row->cell);
-
-        if (strcmp(row->label, cell->label) == 0 && strcmp(row->axes, cell->axes) == 0 && agrees(older, newer))
-            found = row->run;
-        cJSON_Delete(older);
-    }
-    cJSON_Delete(newer);
-    if (!found)
-        fail_msg("results/published has no row of %s %s seed %lld as the spec has it now", cell->label, cell->axes, (long long)cell->seed);
-    return found;
+    for (size_t l = 0; l < request->lines; l++)
+        for (size_t i = 0; i < request->line[l].runs; i++)
+            if (!df_run_row_ok(df_journal_find(journal, request->line[l].run[i], request->semantics)))
+                fail_msg("results/published has no row of %s %s seed %lld as the spec has it now", request->line[l].label,
+                         request->line[l].axes, (long long)request->line[l].seed[i]);
 }
 
 /* The first columns of every line of a Markdown table, the empty line behind it included. */
@@ -129,6 +97,7 @@ static void check_table(const char *name, const char *folder, const char *baseli
     struct df_error err = { 0 };
     struct df_journal *journal;
     struct df_table *table;
+    struct df_rows_wanted wanted = { 0 };
     struct df_arena memory;
     struct df_spec *spec;
     char path[256];
@@ -138,14 +107,9 @@ static void check_table(const char *name, const char *folder, const char *baseli
     snprintf(path, sizeof path, "results/published/%s", folder);
     assert_ok(df_journal_read(path, &journal, &err));
     df_arena_init(&memory, NULL, 1 << 12);
-    df_spec_table_request(spec, &memory, &request);
-    for (size_t i = 0; i < request.lines; i++) {
-        const char **run = df_arena_alloc(&memory, spec->seeds * sizeof *run);
-
-        for (size_t k = 0; k < spec->seeds; k++)
-            run[k] = published_run(journal, spec->cell[i * spec->seeds + k]);
-        request.line[i].run = run;
-    }
+    wanted.semantics = semantics_of(journal);
+    assert_ok(df_rows_request(spec, journal, &wanted, &memory, &request, &err));
+    check_complete(journal, &request);
     if (baseline)
         choose_baseline(&request, baseline);
     assert_ok(df_table_build(journal, &request, &table, &err));
@@ -163,7 +127,6 @@ static void check_table(const char *name, const char *folder, const char *baseli
 static void tables_are_the_rows(void **state)
 {
     (void)state;
-    skip_without_avx2();
     check_table("reproduce-table", "reproduce-table", NULL, reproduce, 12);
     check_table("reproduce-faster", "reproduce-faster", NULL, reproduce, 12);
     check_table("reproduce-table", "reproduce-table", "full feature", reproduce, 6);
@@ -177,7 +140,6 @@ static void ablations_are_their_rows(void **state)
                                          "mask",       "parts",   "regions", "student", "teacher", "weights" };
 
     (void)state;
-    skip_without_avx2();
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         char name[32], folder[64];
 
@@ -191,6 +153,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(tables_are_the_rows), cmocka_unit_test(ablations_are_their_rows) };
 
-    setenv("DNNL_MAX_CPU_ISA", "AVX2", 1);
     return cmocka_run_group_tests(tests, read_documents, free_documents);
 }

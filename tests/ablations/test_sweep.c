@@ -57,7 +57,7 @@ static int fake_row(const struct df_spec *spec, const struct df_cell *cell, cons
                               .class_ap = "",
                               .revision = "",
                               .device = "cpu",
-                              .isa = "",
+                              .environment = "",
                               .started = "",
                               .finished = "" };
     struct df_curve_row curve = { .schema = DF_JOURNAL_SCHEMA, .run = cell->id, .point = 0, .split = "tune", .terms = "" };

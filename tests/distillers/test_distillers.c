@@ -89,6 +89,7 @@ static void test_check_contract(void **state)
     static const df_option twice[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
                                        { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
                                        { 0 } };
+    static const df_option absent[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", .absent = "11" }, { 0 } };
     static const df_option range[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 20, 0, 10, "weight", NULL, NULL, NULL }, { 0 } };
     const struct df_distiller_class good = { .abi = DF_DISTILLER_ABI,
                                              .name = "wrong",
@@ -112,6 +113,10 @@ static void test_check_contract(void **state)
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "same name");
     bad = good, bad.options = range;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "outside of its range");
+    bad = good, bad.options = absent;
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "'absent' is none of its values");
+    bad = good, bad.revision = -1;
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "revision");
     bad = good, bad.options_size = 4;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "outside of options_size");
     df_text_release(&report);
@@ -531,7 +536,7 @@ static void test_plugin(void **state)
     df_text_release(&report);
     df_device_close(device);
     assert_true(compile_plugin("WRONG_ABI", path, sizeof path));
-    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 1");
+    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 2");
     assert_null(class);
     assert_true(compile_plugin("TAKEN_NAME", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_USAGE, "there is a distiller 'defeat' already");

@@ -49,7 +49,7 @@ static inline void sample_fill(struct sample *s)
                                         .eval_seconds = 2,
                                         .revision = "r",
                                         .device = "cpu",
-                                        .isa = "avx2",
+                                        .environment = "{\"isa\":\"avx2\"}",
                                         .started = "",
                                         .finished = "",
                                         .class_ap = i == 0 ? "disk=0.5;a=b=0.25" : "disk=0.6;a=b=-1" };

@@ -39,7 +39,7 @@ static struct df_run_row row_of(int k, char id[17])
                               .peak_anonymous_bytes = 1 << 20,
                               .revision = "abc-dirty",
                               .device = "cpu",
-                              .isa = "avx2",
+                              .environment = "{\"isa\":\"avx2\"}",
                               .started = "2026-01-31T23:59:59Z",
                               .finished = "2026-02-01T00:00:09Z" };
 
@@ -133,10 +133,12 @@ static void written_is_read(void **state)
     assert_ptr_equal(got, &journal->run[1]);
     assert_null(df_journal_find(journal, id, 4));
     assert_null(df_journal_find(journal, "0123456789abcdef", 3));
-    const char *const texts[][2] = { { got->run, want.run },           { got->spec, want.spec },         { got->label, want.label },
-                                     { got->axes, want.axes },         { got->cell, want.cell },         { got->status, want.status },
-                                     { got->class_ap, want.class_ap }, { got->revision, want.revision }, { got->device, want.device },
-                                     { got->isa, want.isa },           { got->started, want.started },   { got->finished, want.finished } };
+    const char *const texts[][2] = { { got->run, want.run },           { got->spec, want.spec },
+                                     { got->label, want.label },       { got->axes, want.axes },
+                                     { got->cell, want.cell },         { got->status, want.status },
+                                     { got->class_ap, want.class_ap }, { got->revision, want.revision },
+                                     { got->device, want.device },     { got->environment, want.environment },
+                                     { got->started, want.started },   { got->finished, want.finished } };
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_string_equal(texts[i][0], texts[i][1]);
@@ -349,6 +351,60 @@ static void eight_processes_at_once(void **state)
     free(folder);
 }
 
+/* A file of schema 1, whose machine is a column "isa", is read, and becomes one of today with the next row; a torn tail of it is kept. */
+static void schema_1_is_read_and_brought_up_to_date(void **state)
+{
+    (void)state;
+    static const char old[] = "schema,semantics,run,spec,label,axes,seed,status,AP,AP50,AP75,APs,APm,APl,AR1,AR10,AR100,ARs,ARm,ARl,"
+                              "class_ap,train_seconds,eval_seconds,images_per_second,peak_anonymous_bytes,revision,device,isa,started,"
+                              "finished,cell\n"
+                              "1,1,00000000deadbeef,s,\"a, b\",w=1,4,ok,0.5,,,,,,,,,,,,disk=1,2,3,4,5,r,cpu,avx2,x,y,{}\n";
+    char *folder = fresh_folder("one"), *data, *want, *got, id[17];
+    const struct df_run_row row = row_of(1, id);
+    struct df_journal *journal;
+    struct df_text torn = DF_TEXT_INIT;
+    int warnings = 0;
+    size_t bytes;
+
+    df_text_addf(&torn, "%s1,1,0000", old);
+    replace(folder, "runs.csv", torn.data, torn.length);
+    df_warn_set(count_warning, &warnings);
+    want = same_rows(folder);
+    assert_ok(df_journal_append(folder, &row, NULL, 0, &err));
+    df_warn_set(NULL, NULL);
+    assert_int_equal(warnings, 2); /* of the reader and of who cut it off */
+    data = file_of(folder, "runs.csv.torn", &bytes);
+    assert_string_equal(data, "1,1,0000");
+    free(data);
+    data = file_of(folder, "runs.csv", &bytes);
+    assert_null(strstr(data, ",isa,"));
+    free(data);
+    journal = read_journal(folder);
+    assert_int_equal(journal->runs, 2);
+    const struct df_run_row *first = df_journal_find(journal, "00000000deadbeef", 1);
+
+    assert_ptr_equal(first, &journal->run[0]);
+    assert_int_equal(first->schema, 1);
+    assert_string_equal(first->environment, "{\"isa\":\"avx2\"}");
+    assert_string_equal(first->device, "cpu");
+    assert_string_equal(first->label, "a, b");
+    assert_true(first->metric[0] == 0.5 && isnan(first->metric[1]) && first->peak_anonymous_bytes == 5);
+    assert_ptr_equal(df_journal_find(journal, id, row.semantics), &journal->run[1]);
+    df_journal_free(journal);
+    got = same_rows(folder);
+    assert_non_null(strstr(got, want)); /* the old row says what it said */
+    free(got);
+    free(want);
+    df_text_clear(&torn);
+    df_text_add(&torn, old);
+    *strstr(torn.data, "0.5") = 'x';
+    replace(folder, "runs.csv", torn.data, torn.length);
+    assert_fails(df_journal_read(folder, &journal, &err), DF_ERR_FORMAT, "column 'AP': found 'x.5'");
+    assert_fails(df_journal_append(folder, &row, NULL, 0, &err), DF_ERR_FORMAT, "column 'AP': found 'x.5'");
+    df_text_release(&torn);
+    free(folder);
+}
+
 /* Rows of another schema are read as far as their columns are known, never found, and not appended to. */
 static void another_schema(void **state)
 {
@@ -389,7 +445,7 @@ static void damage_is_named(void **state)
     assert_null(journal);
     df_text_clear(&bad);
     df_text_add(&bad, data);
-    *strstr(bad.data + bytes / 2, "avx2") = '"'; /* a quote inside a bare cell */
+    *strstr(bad.data + bytes / 2, "cpu") = '"'; /* a quote inside a bare cell */
     df_text_add(&bad, "\"\n");
     replace(folder, "runs.csv", bad.data, bad.length);
     assert_fails(df_journal_read(folder, &journal, &err), DF_ERR_FORMAT, "line 2: byte ");
@@ -438,9 +494,16 @@ int main(void)
 {
     setenv("TMPDIR", "/dev/shm", 0); /* thousands of fsyncs: on a disk they would be all of the test's time */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(written_is_read),          cmocka_unit_test(torn_at_every_byte), cmocka_unit_test(torn_header_and_kept_bytes),
-        cmocka_unit_test(crash_between_the_writes), cmocka_unit_test(the_same_rows),      cmocka_unit_test(eight_processes_at_once),
-        cmocka_unit_test(another_schema),           cmocka_unit_test(damage_is_named),    cmocka_unit_test(a_stray_quote_is_no_torn_tail),
+        cmocka_unit_test(written_is_read),
+        cmocka_unit_test(torn_at_every_byte),
+        cmocka_unit_test(torn_header_and_kept_bytes),
+        cmocka_unit_test(crash_between_the_writes),
+        cmocka_unit_test(the_same_rows),
+        cmocka_unit_test(eight_processes_at_once),
+        cmocka_unit_test(schema_1_is_read_and_brought_up_to_date),
+        cmocka_unit_test(another_schema),
+        cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(a_stray_quote_is_no_torn_tail),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

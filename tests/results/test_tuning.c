@@ -20,7 +20,7 @@ static struct df_run_row run_row(const char *run, const char *label, const char 
                               .class_ap = "disk=0.5",
                               .revision = "",
                               .device = "",
-                              .isa = "",
+                              .environment = "",
                               .started = "",
                               .finished = "" };
 

@@ -1,4 +1,5 @@
-/* The identity of a cell: its text, its hash, what belongs to it and what does not. */
+/* The identity of a cell: its text, its hash, what belongs to it and what does not; the environment, which is what does not. */
+#include "ablations/run/environment.h"
 #include "core/base/hash.h"
 #include "tests/ablations/run/tiny.h"
 
@@ -24,8 +25,8 @@ static void id_is_the_hash_of_the_json(void **state)
 /* The keys stand in the order that the header gives, and the text is JSON. */
 static void json_has_the_order_of_the_contract(void **state)
 {
-    static const char *const keys[] = { "semantics", "role",       "data", "canvas", "detector", "network", "schedule",
-                                        "teacher",   "distillers", "seed", "device", "isa",      "threads" };
+    static const char *const keys[] = { "semantics", "role",    "data",       "canvas", "detector", "network",
+                                        "schedule",  "teacher", "distillers", "seed",   "device" };
     struct df_cell *teacher = tiny_teacher("ref"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
     struct df_error err = { 0 };
     cJSON *root;
@@ -70,7 +71,7 @@ static void what_decides_numbers_changes_the_id(void **state)
             cell->seed = 4;
             break;
         case 1:
-            cell->threads = 2;
+            cell->network.depth = 50;
             break;
         case 2:
             snprintf(cell->device, sizeof cell->device, "cpu");
@@ -108,10 +109,139 @@ static void names_do_not_change_the_id(void **state)
     snprintf(cell->label, sizeof cell->label, "another name");
     snprintf(cell->spec, sizeof cell->spec, "another-spec");
     cell->base = "/elsewhere";
+    cell->threads = 2; /* they move no bit */
     assert_ok(df_cell_seal(cell, &err));
     assert_string_equal(cell->id, plain->id);
     df_cell_free(cell);
     df_cell_free(plain);
+}
+
+/* Of a device its kind and what it does to a number, never which one it is. */
+static void device_and_precision(void **state)
+{
+    static const char *const names[][2] = { { "cpu", "\"device\":\"cpu\"}" },
+                                            { "cuda", "\"device\":\"cuda\"}" },
+                                            { "cuda:1", "\"device\":\"cuda\"}" },
+                                            { "cuda+tf32", "\"device\":\"cuda\",\"precision\":\"tf32\"}" } };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, names[i][0], 3);
+        const char *expected = names[i][1];
+        struct df_error err = { 0 };
+
+        if (i == 3 && !strstr(df_device_names(), "cuda")) /* a build without it knows no precision of it */
+            expected = names[1][1];
+        assert_ok(df_cell_seal(cell, &err));
+        if (!strstr(cell->json.data, expected))
+            fail_msg("%s: expected %s in %s", names[i][0], expected, cell->json.data);
+        df_cell_free(cell);
+    }
+}
+
+/* Of the first revision a class says nothing; a later one stands beside its name, and in no other place. */
+static void revisions_stand_beside_the_names(void **state)
+{
+    static const char *const expected[] = { "\"data\":{\"kind\":\"scenes\",\"revision\":2,",
+                                            "\"detector\":{\"kind\":\"retinanet\",\"revision\":3,",
+                                            "{\"name\":\"full_feature\",\"revision\":2," };
+    struct df_cell *teacher = tiny_teacher("ref");
+    struct df_dataset_class dataset = *df_dataset_class_find("scenes", NULL);
+    struct df_detector_class detector = *df_detector_class_find("retinanet", NULL);
+    struct df_distiller_class distiller = *df_distiller_class_find("full_feature", NULL);
+    char first[17] = "";
+
+    (void)state;
+    dataset.revision = distiller.revision = 2;
+    detector.revision = 3;
+    for (int k = -1; k < 4; k++) {
+        struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
+        struct df_distiller_class once = distiller;
+        struct df_error err = { 0 };
+
+        tiny_add(cell, "full_feature", "{}", teacher);
+        once.revision = 1;
+        cell->dataset = k == 0 ? &dataset : cell->dataset;
+        cell->detector = k == 1 ? &detector : cell->detector;
+        cell->distiller[0].class = k == 2 ? &distiller : k == 3 ? &once : cell->distiller[0].class;
+        assert_ok(df_cell_seal(cell, &err));
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(strstr(cell->json.data, expected[i]) != NULL, i == k);
+        if (k < 0)
+            snprintf(first, sizeof first, "%s", cell->id);
+        assert_int_equal(strcmp(first, cell->id) == 0, k < 0 || k == 3); /* a 1 that is said is the 0 that is not */
+        df_cell_free(cell);
+    }
+    df_cell_free(teacher);
+}
+
+/* The values that are left out of identities are values; those of distillers: df_distiller_fault. */
+static void absent_values_are_legal(void **state)
+{
+    const df_option *const common[] = { df_canvas_option_table, df_network_option_table, df_schedule_options };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        for (const df_option *row = common[i]; row->name; row++)
+            assert_true(df_option_absent_is_legal(row));
+    for (size_t i = 0; df_detector_classes[i]; i++)
+        for (const df_option *row = df_detector_classes[i]->options; row->name; row++)
+            assert_true(df_option_absent_is_legal(row));
+    for (size_t i = 0; df_dataset_classes[i]; i++)
+        for (const df_option *row = df_dataset_classes[i]->options; row->name; row++)
+            assert_true(df_option_absent_is_legal(row));
+}
+
+/* What is asked: no default, no hash, no semantics; names, seed and device always. */
+static void what_is_asked(void **state)
+{
+    struct df_cell *teacher = tiny_teacher("ref"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
+    struct df_text text = DF_TEXT_INIT;
+
+    (void)state;
+    tiny_add(cell, "full_feature", "{\"w\":2.5,\"norm\":\"batch\"}", teacher); /* batch: the default */
+    cJSON *asked = df_cell_asked(cell);
+
+    df_json_canonical(asked, &text);
+    assert_non_null(strstr(text.data, "\"distillers\":[{\"name\":\"full_feature\",\"w\":2.5}],\"seed\":3,\"device\":\"ref\"}"));
+    assert_non_null(strstr(text.data, "\"canvas\":{},\"detector\":{\"kind\":\"retinanet\",\"anchor_size\":[13,23,40]"));
+    assert_null(strstr(text.data, "semantics"));
+    assert_null(strstr(text.data, teacher->id));
+    cJSON_Delete(asked);
+    df_text_release(&text);
+    df_cell_free(cell);
+    df_cell_free(teacher);
+}
+
+static void environment_says_what_the_machine_adds(void **state)
+{
+    struct df_cell *cell = sealed();
+    struct df_text plain = DF_TEXT_INIT, taught = DF_TEXT_INIT, expected = DF_TEXT_INIT;
+    struct df_device *device;
+    struct df_error err = { 0 };
+    cJSON *object;
+
+    (void)state;
+    assert_ok(df_device_open("ref", &device, &err));
+    cell->threads = 3;
+    df_run_environment(cell, device, NULL, &plain); /* no card: it is none */
+    df_run_environment(cell, NULL, "0123456789abcdef", &taught);
+    df_text_add_bytes(&expected, plain.data, plain.length - 1);
+    df_text_add(&expected, ",\"teacher\":\"0123456789abcdef\"}");
+    assert_string_equal(taught.data, expected.data);
+    assert_ok(df_json_parse(plain.data, plain.length, "environment", &object, &err));
+    assert_string_equal(cJSON_GetObjectItem(object, "isa")->valuestring, df_device_identity("ref").isa);
+    assert_int_equal(cJSON_GetObjectItem(object, "threads")->valueint, 3);
+    assert_string_equal(cJSON_GetObjectItem(object, "compiler")->valuestring, df_run_compiler());
+    for (const char *const *name = (const char *const[]){ "libjpeg-turbo", "libpng", NULL }; *name; name++)
+        assert_true(strchr("0123456789", cJSON_GetObjectItem(object, *name)->valuestring[0]) != NULL);
+    assert_null(cJSON_GetObjectItem(object, "card"));
+    cJSON_Delete(object);
+    df_device_close(device);
+    df_text_release(&plain);
+    df_text_release(&taught);
+    df_text_release(&expected);
+    df_cell_free(cell);
 }
 
 static void a_teacher_file_counts_by_its_contents(void **state)
@@ -157,6 +287,11 @@ int main(void)
         cmocka_unit_test(json_has_the_order_of_the_contract),
         cmocka_unit_test(what_decides_numbers_changes_the_id),
         cmocka_unit_test(names_do_not_change_the_id),
+        cmocka_unit_test(device_and_precision),
+        cmocka_unit_test(revisions_stand_beside_the_names),
+        cmocka_unit_test(absent_values_are_legal),
+        cmocka_unit_test(what_is_asked),
+        cmocka_unit_test(environment_says_what_the_machine_adds),
         cmocka_unit_test(a_teacher_file_counts_by_its_contents),
         cmocka_unit_test(a_distiller_without_teacher_is_an_error),
     };

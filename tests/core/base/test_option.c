@@ -259,6 +259,53 @@ static void the_canonical_form_has_what_has_an_effect(void **state)
     df_text_release(&text);
 }
 
+/* A row that came later is left out at the value that changes nothing, whatever its default is; what was asked for is what is no default. */
+static void a_later_option_is_left_out_of_the_identity(void **state)
+{
+    static const df_option later[] = {
+        { "jobs", DF_INT_OPTION(struct options, jobs), 2, 1, 64, "processes" },
+        { "any", DF_INT_OPTION(struct options, any), 7, 0, 0, "came later", .absent = "-3" },
+        { "norm", DF_CHOICE_OPTION(struct options, norm), 0, 0, 2, "came later", .choices = "none|group|positives", .absent = "none" },
+        { "stages", DF_INT_LIST_OPTION(struct options, stages), 0, 1, 9, "came later", .text = "", .absent = "",
+          .when = "norm!=positives" },
+        { "path", DF_STRING_OPTION(struct options, path), .help = "came later", .text = "out", .absent = "out" },
+        { 0 },
+    };
+    static const struct {
+        int64_t any;
+        int norm;
+        const char *identity, *asked, *written;
+    } cases[] = {
+        { 7, 0, "{\"jobs\":2,\"any\":7}", "{}", "{\"jobs\":2,\"any\":7,\"norm\":\"none\",\"stages\":[],\"path\":\"out\"}" },
+        { -3, 2, "{\"jobs\":2,\"norm\":\"positives\"}", "{\"any\":-3,\"norm\":\"positives\"}",
+          "{\"jobs\":2,\"any\":-3,\"norm\":\"positives\",\"path\":\"out\"}" },
+    };
+    cJSON *(*const write[])(const df_option *, const void *) = { df_options_identity, df_options_asked, df_options_write };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const expected[] = { cases[i].identity, cases[i].asked, cases[i].written };
+        struct options o = { 0 };
+
+        df_options_standard(later, &o);
+        o.any = cases[i].any;
+        o.norm = cases[i].norm;
+        for (size_t k = 0; k < 3; k++) {
+            struct df_text text = DF_TEXT_INIT;
+            cJSON *object = write[k](later, &o);
+
+            df_json_canonical(object, &text);
+            assert_string_equal(text.data, expected[k]);
+            cJSON_Delete(object);
+            df_text_release(&text);
+        }
+    }
+    for (const df_option *row = later; row->name; row++)
+        assert_true(df_option_absent_is_legal(row));
+    assert_false(df_option_absent_is_legal(&(df_option){ "jobs", DF_INT_OPTION(struct options, jobs), 2, 1, 64, "", .absent = "65" }));
+    assert_false(df_option_absent_is_legal(&(df_option){ "jobs", DF_INT_OPTION(struct options, jobs), 2, 1, 64, "", .absent = "x" }));
+}
+
 static void help_shows_name_default_range_text_and_condition(void **state)
 {
     struct df_text text = DF_TEXT_INIT;
@@ -290,6 +337,7 @@ int main(void)
         cmocka_unit_test(check_knows_what_was_set),
         cmocka_unit_test(written_reads_back),
         cmocka_unit_test(the_canonical_form_has_what_has_an_effect),
+        cmocka_unit_test(a_later_option_is_left_out_of_the_identity),
         cmocka_unit_test(help_shows_name_default_range_text_and_condition),
     };
 
