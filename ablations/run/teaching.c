@@ -79,8 +79,9 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     df_text_addf(&text, " detector %s %d data %d %s canvas ", cell->detector->name, cell->detector->revision, cell->dataset->revision,
                  df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
-    df_text_addf(&text, " needs %u copies %zu device %s isa %s threads %lld", df_teacher_recorded_needs(cell), copies(teacher), device.kind,
-                 device.isa, (long long)cell->threads);
+    df_text_addf(&text, " needs %u copies %zu device %s", df_teacher_recorded_needs(cell), copies(teacher), device.kind);
+    if (strcmp(device.kind, "cuda") == 0) /* its bits are the card's */
+        df_text_addf(&text, " %s", device.isa);
     df_hash_text(key, df_hash(text.data, text.length));
     df_text_release(&text);
     cJSON_Delete(network);
