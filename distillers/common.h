@@ -79,7 +79,7 @@ struct df_neck_options {
       "batch|image", when_ }
 #define DF_MASK_ROWS(type_, at_, level_when_, rounding_when_)                                                                              \
     { "level_rule", DF_CHOICE_OPTION(type_, at_.mask.level_rule), DF_LEVEL_FPN, 0, 0,                                                       \
-      "an object marks the level of its size (56 px at 800 px images, doubling), those whose anchors learn it, or all", NULL,              \
+      "an object marks the level of its size (56 px in an image 800 px short, doubling), those whose anchors learn it, or all", NULL,        \
       "fpn|matched|all", level_when_ },                                                                                                    \
     { "rounding", DF_CHOICE_OPTION(type_, at_.mask.rounding), DF_ROUND_AUTHORS, 0, 0,                                                       \
       "cells of a box: end exclusive and truncated, or every cell it touches", NULL, "authors|cover", rounding_when_ }

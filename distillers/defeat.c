@@ -6,7 +6,11 @@
  * Source: the authors' code; w_fg = 4, w_bg = 16 are their COCO weights. The head is off unless asked for: the authors report at best 0.1-0.2
  * mAP from it; so is the backbone, whose weights they do not tell. Deviates: two temperatures (theirs reads one), labels of the RoIs that
  * are used (theirs: the student's), a background that needs no background row (theirs: the highest label seen), the student's proposals
- * (theirs: the teacher's), a level border that follows the image size. authors=1 is the released code with all of that but the last. */
+ * (theirs: the teacher's), a level border in proportion to the image's shorter side (theirs: 56 px at any size).
+ * authors=1 is the released code: its temperature, background and proposals; its labels on the teacher's proposals (rois=both: the teacher's
+ * own, as there). Of ours it keeps the level border, the same at images 800 px short (at their VOC size, 1000 x 600, theirs is 56 px and ours
+ * 42), and what masks.c does where theirs fails or wraps round. For one-stage detectors theirs runs with mask=one and without the head only;
+ * here the masks run there too. */
 #include "distillers/common.h"
 
 struct defeat_options {
@@ -56,7 +60,9 @@ static const df_option defeat_options[] = {
     { "decay", DF_CHOICE_OPTION(O, decay), DF_DECAY_NONE, 0, 0, "schedule of all weights, by epoch", NULL, "none|linear|cosine|up_down",
       NULL },
     { "warmup_steps", DF_INT_OPTION(O, warmup_steps), 0, 0, 1e9, "all weights rise linearly over so many steps", NULL, NULL, NULL },
-    { "authors", DF_BOOL_OPTION(O, authors), 0, 0, 1, "the released code, its defects and constants included", NULL, NULL, NULL },
+    { "authors", DF_BOOL_OPTION(O, authors), 0, 0, 1,
+      "the released code, its defects and constants included; ours: level borders in proportion to the image (theirs: 56 px at any size)",
+      NULL, NULL, NULL },
     { 0 },
 };
 #undef O
@@ -76,7 +82,9 @@ static struct defeat_options resolved(const void *values)
         options.backbone.adapt.relu = true;
         options.head.norm = DF_HEAD_NORM_GROUP;
         options.head.rois = options.head.rois == DF_ROIS_AUTO ? DF_ROIS_TEACHER : options.head.rois;
-        options.head.authors_labels = options.head.authors_background = options.head.one_temperature = true;
+        /* SampleTEA's; SampleDUO reads the teacher's targets for the teacher's RoIs */
+        options.head.authors_labels = options.head.rois == DF_ROIS_TEACHER;
+        options.head.authors_background = options.head.one_temperature = true;
     }
     options.backbone.adapt.init = neck->adapt.init;
     options.backbone.adapt.std = neck->adapt.std;

@@ -1,7 +1,8 @@
 /* Masks from ground-truth boxes. Level assignment and the rounding "authors" are those of the DeFeat authors' code (legacy "+1" sizes, end
- * exclusive, a box that is thin in one direction marks a single cell). Deviations: the finest scale follows the image size instead of
- * being 56 pixels at any size; a box that begins on the last border marks the last cell, where theirs would index outside; sizes are
- * resized with whole numbers, where theirs rounds a quotient. */
+ * exclusive, a box that is thin in one direction marks a single cell). Deviations: the finest scale follows the image's shorter
+ * side instead of being 56 pixels at any size; a box that begins on the last border marks the last cell, where theirs would index outside;
+ * what of a box lies left of the map or above it marks nothing, where theirs counts negative cells from the end; sizes are resized with whole
+ * numbers, where theirs rounds a quotient. */
 #include "distillers/masks.h"
 
 #include <math.h>
@@ -102,9 +103,9 @@ void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_
     }
 }
 
-double df_finest_scale(const struct df_detection_state *state)
+double df_finest_scale(const struct df_batch *images, size_t n)
 {
-    const size_t side = state->canvas_h < state->canvas_w ? state->canvas_h : state->canvas_w;
+    const size_t side = images->valid_h[n] < images->valid_w[n] ? images->valid_h[n] : images->valid_w[n];
 
     return 56 * (double)side / 800;
 }
@@ -130,13 +131,14 @@ static bool *objects_matched(df_tape *tape, const struct df_detection_state *stu
 static bool *objects_on_level(df_tape *tape, const struct df_detection_state *student, size_t n, size_t level, int rule)
 {
     const struct df_ground_truth *truth = &student->images->truth[n];
+    const double finest = df_finest_scale(student->images, n);
     bool *found;
 
     if (rule == DF_LEVEL_MATCHED)
         return objects_matched(tape, student, n, level);
     found = df_tape_host(tape, (truth->count + 1) * sizeof *found);
     for (size_t i = 0; i < truth->count; i++)
-        found[i] = rule == DF_LEVEL_ALL || df_level_of(truth->boxes[i], df_finest_scale(student), student->levels) == level;
+        found[i] = rule == DF_LEVEL_ALL || df_level_of(truth->boxes[i], finest, student->levels) == level;
     return found;
 }
 

@@ -366,7 +366,8 @@ static void test_vector_neck(void **state)
     static const df_real s[] = { 1, 0, 2, -1, 3, 2, 4, 1 }, t[] = { 0, 1, 2, 1, 1, 2, 4, -1 }; /* [1,2,2,2] */
     static const struct df_box box = { 0, 0, 8, 8 };                                           /* the first cell of stride 8 */
     static const struct df_ground_truth truth = { 1, &box, NULL };
-    const struct df_batch batch = { .n = 1, .truth = &truth };
+    const size_t side = 16;
+    const struct df_batch batch = { .n = 1, .truth = &truth, .valid_h = &side, .valid_w = &side };
     const struct df_distiller_class *class = df_distiller_class_find("defeat", NULL);
     char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
     struct df_detection_state student = { .batch = 1, .canvas_h = 16, .canvas_w = 16, .images = &batch, .levels = 1 }, teacher;

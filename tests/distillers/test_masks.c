@@ -137,7 +137,7 @@ static void test_roi(void **state)
     assert_true(mask[0] == 0 && mask[1] == 0 && mask[2] == 0);
 }
 
-/* Two images, two levels of strides 8 and 16 on a canvas of 40 x 48; the border between the levels is at 5.6 pixels. */
+/* Two images, two levels of strides 8 and 16 on a canvas of 40 x 48; the border between image 0's levels is at 4.48 pixels. */
 enum { ANCHORS = 2 * (30 + 9) };
 struct scene {
     struct df_device *device;
@@ -225,7 +225,8 @@ static void test_batch(void **state)
 
     (void)state;
     scene_init(&scene);
-    assert_close(df_finest_scale(&scene.student), 2.8, 1e-15, 0);
+    assert_close(df_finest_scale(&scene.batch, 0), 2.24, 1e-15, 0);
+    assert_close(df_finest_scale(&scene.batch, 1), 1.19, 1e-15, 0);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
         assert_marks(df_mask_objects(scene.tape, &scene.student, expected[i].level, &expected[i].options), expected[i].rows);
     scene.label[3] = scene.label[60] = scene.label[77] = -1; /* nothing is learnt: nothing is marked */
@@ -234,6 +235,47 @@ static void test_batch(void **state)
         df_mask_objects(scene.tape, &scene.student, 1, &(struct df_mask_options){ DF_MASK_ONE, DF_LEVEL_FPN, DF_ROUND_AUTHORS, 0 });
     for (size_t p = 0; p < 18; p++)
         assert_true(ones[p] == 1);
+    scene_release(&scene);
+}
+
+/* Sides of squares in an image 800 px short, and their levels: each is marked there and on no other level, on a canvas of the image's own and on
+ * a larger one, beside an image of half its size, which has the same levels at half the sides. */
+static void test_image_not_canvas(void **state)
+{
+    static const size_t canvas[][2] = { { 800, 1344 }, { 1344, 1344 } }, valid_h[] = { 800, 666 }, valid_w[] = { 1333, 400 };
+    static const struct {
+        float side;
+        size_t level;
+    } squares[] = { { 110, 0 }, { 115, 1 }, { 150, 1 }, { 180, 1 }, { 222, 1 }, { 230, 2 }, { 300, 2 }, { 460, 3 }, { 799, 3 } };
+    const struct df_mask_options options = { DF_MASK_GT, DF_LEVEL_FPN, DF_ROUND_COVER, 0 };
+    struct df_box box[2];
+    const struct df_ground_truth truth[] = { { 1, &box[0], NULL }, { 1, &box[1], NULL } };
+    struct scene scene;
+
+    (void)state;
+    scene_init(&scene);
+    scene.batch = (struct df_batch){ .n = 2, .truth = truth, .valid_h = valid_h, .valid_w = valid_w };
+    scene.student.levels = 5;
+    for (size_t i = 0; i < 2 * sizeof squares / sizeof *squares; i++) {
+        const size_t *size = canvas[i % 2];
+        const float side = squares[i / 2].side;
+
+        box[0] = (struct df_box){ 0, 0, side, side };
+        box[1] = (struct df_box){ 0, 0, (side - 1) / 2, (side - 1) / 2 }; /* sizes count one pixel more */
+        df_tape_reset(scene.tape);
+        scene.student.canvas_h = scene.batch.height = size[0];
+        scene.student.canvas_w = scene.batch.width = size[1];
+        for (size_t l = 0; l < 5; l++) {
+            const size_t stride = 4U << l, cells = (size[0] + stride - 1) / stride * ((size[1] + stride - 1) / stride);
+            const df_shape shape = { 2, (size[0] + stride - 1) / stride, (size[1] + stride - 1) / stride, 1 };
+
+            scene.student.neck[l] = (struct df_neck_level){ .stride = stride, .feature = df_tensor_new(scene.tape, shape) };
+            const df_real *mask = df_mask_objects(scene.tape, &scene.student, l, &options);
+
+            assert_true((mask[0] == 1) == (l == squares[i / 2].level));
+            assert_true(mask[cells] == mask[0]);
+        }
+    }
     scene_release(&scene);
 }
 
@@ -328,6 +370,7 @@ int main(void)
                                         cmocka_unit_test(test_gaussian),
                                         cmocka_unit_test(test_roi),
                                         cmocka_unit_test(test_batch),
+                                        cmocka_unit_test(test_image_not_canvas),
                                         cmocka_unit_test(test_matches_of_each_image),
                                         cmocka_unit_test(test_stage),
                                         cmocka_unit_test(test_regions) };

@@ -258,6 +258,9 @@ def resolved(options):
     if options.get("authors"):
         o.update(AUTHORS)
         o["rois"] = "teacher" if o["rois"] == "auto" else o["rois"]
+        # apis/train.py: only the default, SampleTEA, selects the teacher's RoIs by `labels`, which are the student's; SampleDUO has its own line
+        # for them, `pos_inds = bbox_target_gt_te[0] == bbox_target_gt_te[0].max()`: the teacher's targets.
+        o["authors_labels"] = o["rois"] == "teacher"
     return o
 
 
