@@ -228,8 +228,10 @@ lint:
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
+	sh tests/lint/test_libm.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
+	sh tests/lint/libm.sh . build/lint-gcc
 compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o) \
          $(BUILD)/double/tests/peers/golden_full.o
 

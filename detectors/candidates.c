@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "core/base/portable_math.h"
+
 _Static_assert((int)DF_LEVELS <= (int)DF_BOX_LEVELS, "the kernels know fewer levels");
 
 static struct df_candidate_set new_set(df_tape *tape, size_t images, size_t room)
@@ -42,7 +44,7 @@ static float least_logit(double threshold)
 {
     if (threshold <= 0 || threshold > 0.999)
         return -INFINITY;
-    return (float)(log(threshold / (1 - threshold)) - 1e-3);
+    return (float)(df_log(threshold / (1 - threshold)) - 1e-3);
 }
 
 /* The levels' slots in a row of candidates, and their anchors; returns the row's length. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/portable_math.h"
 #include "core/geometry/box.h"
 #include "core/nn/losses.h"
 #include "detectors/anchors.h"
@@ -157,7 +158,7 @@ static df_status retinanet_create(const void *options, const struct df_network_o
         net->box_weights[k] = (float)net->options.box_weights.value[k];
     cell = net->options.anchor.scales.count * net->options.anchor.ratios.count;
     init_branch(net, &net->classification, network, "classification_head", "cls_logits", cell * classes,
-                -log((1 - net->options.prior) / net->options.prior));
+                -df_log((1 - net->options.prior) / net->options.prior));
     init_branch(net, &net->regression, network, "regression_head", "bbox_reg", cell * 4, 0);
     net->base = (struct df_detector){ .class = &df_detector_retinanet, .network = body, .parameters = parameters, .classes = classes };
     *out = &net->base;

@@ -1,5 +1,6 @@
 /* exp, log, sin, cos, atan2, pow from +, -, *, /, sqrt and integer operations only, so that they give the same bits on every machine and
- * compiler (with -ffp-contract=off), and loop bodies that call the float forms vectorise. All static inline, branch-free where they can be.
+ * compiler, and loop bodies that call the float forms vectorise. All static inline, branch-free where they can be. Nothing here is contracted
+ * to a fused operation, not even in a source that is built with contraction, whose calls are then not inlined.
  *   double forms: relative error below 4e-15 (exp, log, pow for moderate exponents), absolute error below 4e-15 (sin, cos for
  *   |x| <= 1e5; atan2). float forms: below 3e-7 relative. exp: overflow -> +inf, underflow -> 0; log(0) = -inf, log(<0) = NaN.
  * Method: argument reduction with a constant split in two (Cody and Waite, "Software manual for the elementary functions", 1980), then
@@ -12,6 +13,13 @@
 #include <string.h>
 
 #include "core/base/real.h"
+
+#if defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#elif defined(__GNUC__) && !defined(__CUDACC__) /* nvcc: -fmad=false */
+#pragma GCC push_options
+#pragma GCC optimize("fp-contract=off")
+#endif
 
 DF_KERNEL uint64_t df_bits(double x)
 {
@@ -202,5 +210,9 @@ DF_KERNEL df_real df_rlog(df_real x) { return df_log(x); }
 #else
 DF_KERNEL df_real df_rexp(df_real x) { return df_expf(x); }
 DF_KERNEL df_real df_rlog(df_real x) { return df_logf(x); }
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__) && !defined(__CUDACC__)
+#pragma GCC pop_options
 #endif
 #endif
