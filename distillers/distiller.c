@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/fpu.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
@@ -134,6 +135,9 @@ df_status df_distiller_load_plugin(const char *path, const struct df_distiller_c
     snprintf(local, sizeof local, "%s%s", strchr(path, '/') ? "" : "./", path); /* a bare name would be searched in the system's folders */
     void *library = dlopen(local, RTLD_NOW | RTLD_LOCAL);
 
+    if (df_fpu_reset()) /* crtfastmath.o does that, which -ffast-math links into shared objects too */
+        df_warn("plugin '%s' changes how this program rounds or keeps denormal numbers: that was set back [build it without -ffast-math]",
+                path);
     if (!library)
         return df_fail(err, DF_ERR_NOT_FOUND, "cannot load plugin '%s': %s", path, dlerror());
     class = dlsym(library, "df_distiller");

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "ablations/cli/command.h"
+#include "core/base/fpu.h"
 #include "core/base/progress.h"
 
 int main(int argc, char **argv)
 {
     int status;
 
+    (void)df_fpu_reset();     /* a library that was loaded before may have changed it */
     signal(SIGPIPE, SIG_DFL); /* `defeat table SPEC | head` ends quietly, whatever the parent had set */
     df_progress_enable(true);
     status = df_command_main(df_commands, argc, argv);

@@ -4,10 +4,12 @@
 #include <stdio.h>
 
 #include "core/base/file.h"
+#include "core/base/fpu.h"
 #include "core/base/hash.h"
 #include "core/nn/losses.h"
 #include "core/nn/ops.h"
 #include "distillers/common.h"
+#include "tests/support/fpu.h"
 
 /* ---- the check catches ---- */
 
@@ -547,6 +549,28 @@ static void test_plugin(void **state)
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "has no symbol 'df_distiller'");
 }
 
+static void keep_warning(void *context, const char *text) { snprintf(context, 512, "%s", text); }
+
+/* What a plugin does to the control word is undone, and told with its name. */
+static void test_plugin_control_word(void **state)
+{
+    const struct df_distiller_class *class;
+    struct df_error err;
+    char path[512], warning[512] = "";
+
+    (void)state;
+    if (!compile_plugin("FLUSHES", path, sizeof path) || !df_test_flush_denormals())
+        skip();
+    (void)df_fpu_reset();
+    df_warn_set(keep_warning, warning);
+    assert_ok(df_distiller_load_plugin(path, &class, &err));
+    df_warn_set(NULL, NULL);
+    assert_string_equal(class->name, "cosine_flushing");
+    assert_non_null(strstr(warning, path));
+    assert_non_null(strstr(warning, "denormal"));
+    assert_true(df_test_keeps_denormals());
+}
+
 static void test_plugin_errors(void **state)
 {
     const struct df_distiller_class *class = df_distiller_class_find("none", NULL);
@@ -561,11 +585,14 @@ static void test_plugin_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conformance),    cmocka_unit_test(test_golden),      cmocka_unit_test(test_check_catches),
-        cmocka_unit_test(test_check_contract), cmocka_unit_test(test_registry),    cmocka_unit_test(test_options),
-        cmocka_unit_test(test_ineffective),    cmocka_unit_test(test_needs),       cmocka_unit_test(test_conflicts),
-        cmocka_unit_test(test_schedule),       cmocka_unit_test(test_vector_neck), cmocka_unit_test(test_vector_head),
-        cmocka_unit_test(test_init),           cmocka_unit_test(test_plugin),      cmocka_unit_test(test_plugin_errors),
+        cmocka_unit_test(test_conformance),   cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_check_catches), cmocka_unit_test(test_check_contract),
+        cmocka_unit_test(test_registry),      cmocka_unit_test(test_options),
+        cmocka_unit_test(test_ineffective),   cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_vector_neck),   cmocka_unit_test(test_vector_head),
+        cmocka_unit_test(test_init),          cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_plugin_errors), cmocka_unit_test(test_plugin_control_word),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
