@@ -39,9 +39,6 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     config.memory_limit = KEPT_IMAGES_BYTES;
     DF_TRY(df_loader_new(&config, &trainer->loader, err));
     trainer->steps_per_epoch = df_loader_steps_per_epoch(trainer->loader);
-    if (!trainer->steps_per_epoch)
-        return df_fail(err, DF_ERR_USAGE, "the training split has %zu images, fewer than one batch of %lld [lower the schedule's 'batch']",
-                       trainer->train->size, (long long)cell->schedule.batch);
 
     const double steps = floor(cell->schedule.epochs * (double)trainer->steps_per_epoch + 0.5);
     const size_t points = (size_t)cell->schedule.evaluations;

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/rng.h"
+#include "core/base/fpu.h"
 #include "core/data/image_file.h"
+#include "core/data/order.h"
 
 const df_option df_canvas_option_table[] = {
     { "min_side", DF_INT_OPTION(struct df_canvas_options, min_side), 0, 0, 1e4,
@@ -46,7 +47,7 @@ enum image_state { IMAGE_UNREAD, IMAGE_KEPT, IMAGE_BAD };
 
 struct df_loader {
     struct df_loader_config config;
-    size_t steps, most_objects, skipped;
+    size_t most_objects, skipped;
     df_real normal[3][256];
     /* the builder's; under `work` */
     pthread_mutex_t work;
@@ -55,9 +56,7 @@ struct df_loader {
     uint8_t *kept; /* all resized images, or NULL */
     size_t *kept_at;
     uint8_t *state;
-    uint32_t *order;
-    bool *flip;
-    size_t epoch; /* of order and flip; SIZE_MAX: none yet */
+    struct df_order *order;
     struct slot slot[2], single;
     /* the thread's; under `lock` */
     pthread_mutex_t lock;
@@ -83,10 +82,11 @@ static void resized_size(const struct df_canvas_options *canvas, const struct df
     *height = (int)fmax(1, floor(info->height * scale));
 }
 
-static void canvas_size(const struct df_canvas_options *canvas, int width, int height, size_t *canvas_width, size_t *canvas_height)
+static struct df_canvas_size canvas_size(const struct df_canvas_options *canvas, int width, int height)
 {
-    *canvas_width = canvas->fixed ? (size_t)canvas->canvas_width : round_up((size_t)width, (size_t)canvas->divisor);
-    *canvas_height = canvas->fixed ? (size_t)canvas->canvas_height : round_up((size_t)height, (size_t)canvas->divisor);
+    if (canvas->fixed)
+        return (struct df_canvas_size){ (size_t)canvas->canvas_height, (size_t)canvas->canvas_width };
+    return (struct df_canvas_size){ round_up((size_t)height, (size_t)canvas->divisor), round_up((size_t)width, (size_t)canvas->divisor) };
 }
 
 static df_status check_config(const struct df_loader_config *config, struct df_error *err)
@@ -104,13 +104,11 @@ static df_status check_config(const struct df_loader_config *config, struct df_e
         return df_fail(err, DF_ERR_USAGE, "batch of 0 images, expected 1 or more");
     if (config->dataset->size == 0)
         return df_fail(err, DF_ERR_USAGE, "the data set has no images");
-    if (config->shuffle && config->dataset->size < config->batch)
-        return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %zu", config->dataset->size, config->batch);
     return DF_OK;
 }
 
-/* Where each resized image would be kept, and whether all of them may be; checks that they fit a fixed canvas. */
-static df_status plan_images(struct df_loader *loader, struct df_error *err)
+/* Where each resized image would be kept, and whether all of them may be; their canvases; checks that they fit a fixed one. */
+static df_status plan_images(struct df_loader *loader, struct df_canvas_size *sizes, struct df_error *err)
 {
     const struct df_dataset *dataset = loader->config.dataset;
     const struct df_canvas_options *canvas = &loader->config.canvas;
@@ -125,6 +123,7 @@ static df_status plan_images(struct df_loader *loader, struct df_error *err)
             return df_fail(
                 err, DF_ERR_USAGE, "canvas: image %lld '%s' is %d x %d after resizing and does not fit the fixed canvas of %lld x %lld",
                 (long long)info->id, info->file_name, width, height, (long long)canvas->canvas_width, (long long)canvas->canvas_height);
+        sizes[i] = canvas_size(canvas, width, height);
         loader->kept_at[i] = total;
         total += (size_t)width * (size_t)height * 3;
         if (info->count > loader->most_objects)
@@ -160,27 +159,6 @@ static void slot_release(struct slot *slot)
     free(slot->flipped);
     free(slot->scale_x);
     free(slot->scale_y);
-}
-
-/* Order and flips of an epoch. */
-static void plan_epoch(struct df_loader *loader, size_t epoch)
-{
-    const size_t n = loader->config.dataset->size;
-    struct df_rng rng;
-
-    if (loader->epoch == epoch)
-        return;
-    loader->epoch = epoch;
-    if (loader->config.shuffle) {
-        df_rng_init(&rng, loader->config.seed, DF_RNG_ORDER, epoch);
-        df_rng_permutation(&rng, n, loader->order);
-    } else {
-        for (size_t i = 0; i < n; i++)
-            loader->order[i] = (uint32_t)i;
-    }
-    df_rng_init(&rng, loader->config.seed, DF_RNG_FLIP, epoch);
-    for (size_t i = 0; i < n; i++)
-        loader->flip[i] = loader->config.flip && df_rng_uniform(&rng) < 0.5;
 }
 
 static df_status resized_image(struct df_loader *loader, size_t i, int width, int height, const uint8_t **out, struct df_error *err)
@@ -288,7 +266,7 @@ static void fill_truth(const struct df_loader *loader, struct slot *slot, size_t
     slot->truth[k] = (struct df_ground_truth){ count, boxes, labels };
 }
 
-/* Fills the slot with the n images whose index and flip it holds. */
+/* Fills the slot with the n images whose index and flip it holds, all of one canvas. */
 static df_status build(struct df_loader *loader, struct slot *slot, size_t n, struct df_error *err)
 {
     struct df_batch *batch = &slot->batch;
@@ -297,16 +275,17 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
     for (size_t k = 0; k < n; k++) {
         const struct df_image_info *info = &loader->config.dataset->info[slot->index[k]];
         int w, h;
-        size_t cw, ch;
 
         resized_size(&loader->config.canvas, info, &w, &h);
-        canvas_size(&loader->config.canvas, w, h, &cw, &ch);
+        const struct df_canvas_size canvas = canvas_size(&loader->config.canvas, w, h);
+
+        DF_ASSERT(k == 0 || (canvas.width == width && canvas.height == height));
         slot->valid_w[k] = (size_t)w;
         slot->valid_h[k] = (size_t)h;
         slot->scale_x[k] = (double)w / info->width;
         slot->scale_y[k] = (double)h / info->height;
-        width = cw > width ? cw : width;
-        height = ch > height ? ch : height;
+        width = canvas.width;
+        height = canvas.height;
     }
     const size_t elements = n * height * width * 3;
     if (elements > slot->pixels_capacity) {
@@ -330,14 +309,14 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
 
 static void build_step(struct df_loader *loader, struct slot *slot)
 {
-    const size_t batch = loader->config.batch, size = loader->config.dataset->size;
-    const size_t first = slot->step % loader->steps * batch, n = first + batch <= size ? batch : size - first;
+    size_t n;
 
     pthread_mutex_lock(&loader->work);
-    plan_epoch(loader, slot->step / loader->steps);
+    const struct df_order_item *item = df_order_batch(loader->order, slot->step, &n);
+
     for (size_t k = 0; k < n; k++) {
-        slot->index[k] = loader->order[first + k];
-        slot->flipped[k] = loader->flip[first + k];
+        slot->index[k] = item[k].image;
+        slot->flipped[k] = item[k].flip;
     }
     slot->status = build(loader, slot, n, &slot->err);
     slot->full = true;
@@ -348,6 +327,7 @@ static void *prefetch(void *context)
 {
     struct df_loader *loader = context;
 
+    (void)df_fpu_reset();
     pthread_mutex_lock(&loader->lock);
     while (!loader->stop) {
         struct slot *slot = loader->wanted;
@@ -368,6 +348,19 @@ static void *prefetch(void *context)
     return NULL;
 }
 
+static df_status plan(struct df_loader *loader, struct df_error *err)
+{
+    const struct df_loader_config *config = &loader->config;
+    const struct df_order_config order = { config->dataset->size, config->batch, config->seed, config->shuffle, config->flip };
+    struct df_canvas_size *sizes = df_calloc(order.images, sizeof *sizes);
+    df_status status = plan_images(loader, sizes, err);
+
+    if (status == DF_OK)
+        status = df_order_new(&order, sizes, &loader->order, err);
+    free(sizes);
+    return status;
+}
+
 df_status df_loader_new(const struct df_loader_config *config, struct df_loader **out, struct df_error *err)
 {
     *out = NULL;
@@ -375,17 +368,13 @@ df_status df_loader_new(const struct df_loader_config *config, struct df_loader 
     struct df_loader *loader = df_calloc(1, sizeof *loader);
     const size_t size = config->dataset->size;
     loader->config = *config;
-    loader->steps = config->shuffle ? size / config->batch : (size + config->batch - 1) / config->batch;
-    loader->epoch = SIZE_MAX;
     loader->kept_at = df_calloc(size, sizeof *loader->kept_at);
     loader->state = df_calloc(size, sizeof *loader->state);
-    loader->order = df_calloc(size, sizeof *loader->order);
-    loader->flip = df_calloc(size, sizeof *loader->flip);
     pthread_mutex_init(&loader->work, NULL);
     pthread_mutex_init(&loader->lock, NULL);
     pthread_cond_init(&loader->change, NULL);
     loader->config.prefetch = false; /* no thread yet, for df_loader_free */
-    const df_status status = plan_images(loader, err);
+    const df_status status = plan(loader, err);
     if (status != DF_OK) {
         df_loader_free(loader);
         return status;
@@ -424,12 +413,11 @@ void df_loader_free(struct df_loader *loader)
     free(loader->kept);
     free(loader->kept_at);
     free(loader->state);
-    free(loader->order);
-    free(loader->flip);
+    df_order_free(loader->order);
     free(loader);
 }
 
-size_t df_loader_steps_per_epoch(const struct df_loader *loader) { return loader->steps; }
+size_t df_loader_steps_per_epoch(const struct df_loader *loader) { return df_order_steps(loader->order); }
 
 /* The slot that holds the step, built now if the thread has not done so. Asks the thread for the step after it. */
 static struct slot *slot_of(struct df_loader *loader, size_t step)
@@ -450,7 +438,7 @@ static struct slot *slot_of(struct df_loader *loader, size_t step)
         slot->step = step;
         build_step(loader, slot);
     }
-    if (loader->config.prefetch && (loader->config.shuffle || step + 1 < loader->steps)) {
+    if (loader->config.prefetch && (loader->config.shuffle || step + 1 < df_order_steps(loader->order))) {
         pthread_mutex_lock(&loader->lock);
         other->step = step + 1;
         other->full = false;
@@ -464,7 +452,7 @@ static struct slot *slot_of(struct df_loader *loader, size_t step)
 df_status df_loader_get(struct df_loader *loader, size_t step, const struct df_batch **out, struct df_error *err)
 {
     if (!loader->config.shuffle)
-        DF_ASSERT(step < loader->steps);
+        DF_ASSERT(step < df_order_steps(loader->order));
     struct slot *slot = slot_of(loader, step);
 
     if (slot->status != DF_OK) {

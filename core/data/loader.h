@@ -1,4 +1,5 @@
-/* Batches. What batch k of a run holds is a function of (dataset, options, seed, k) alone: never of threads or of what ran before. */
+/* Batches. What batch k of a run holds is a function of (dataset, options, seed, k) alone: never of threads or of what ran before. An image's
+ * canvas is a function of the image's size and the options, never of its batch: the images of a batch have the same one. */
 #ifndef DF_CORE_DATA_LOADER_H
 #define DF_CORE_DATA_LOADER_H
 #include "core/data/dataset.h"
@@ -6,8 +7,8 @@
 struct df_canvas_options { /* part of the spec's "data" object, table df_canvas_option_table */
     int64_t min_side,
         max_side; /* 0, 0: images keep their size; else torchvision's rule: short side to min_side unless the long one would exceed max_side */
-    int64_t divisor; /* canvas = size rounded up to a multiple of this */
-    bool fixed;      /* one canvas for all images: max over the two orientations is not taken; images must fit after resizing */
+    int64_t divisor;                     /* canvas = size rounded up to a multiple of this */
+    bool fixed;                          /* one canvas for all images, which must fit after resizing */
     int64_t canvas_width, canvas_height; /* for fixed: the canvas */
     struct df_list mean, std;            /* per channel, of pixels in 0..1; padding is 0 after normalising */
 };
@@ -22,8 +23,8 @@ struct df_ground_truth {
 
 struct df_batch {
     size_t n;
-    size_t height, width; /* canvas: the largest of the batch's canvases (equal to each with batches of 1 or a fixed canvas) */
-    df_real *pixels;      /* [n, height, width, 3] on the host, normalised */
+    size_t height, width;                /* the canvas, which is that of each of its images */
+    df_real *pixels;                     /* [n, height, width, 3] on the host, normalised */
     const struct df_ground_truth *truth; /* [n] */
     const size_t *index;                 /* [n] into the dataset */
     const bool *flipped;                 /* [n] */
@@ -39,19 +40,18 @@ struct df_loader_config {
     struct df_canvas_options canvas;
     size_t batch;
     uint64_t seed;
-    bool shuffle,
-        flip; /* training: a permutation and flips per epoch, from (seed, DF_RNG_ORDER / DF_RNG_FLIP, epoch); a last short batch is left out */
+    bool shuffle, flip;  /* training: what order.h draws of an epoch; batches that cannot be filled are left out */
     bool prefetch;       /* a thread prepares the next batch */
     size_t memory_limit; /* resized 8-bit canvases are kept if all of them fit in this many bytes */
     bool skip_bad;       /* --on-bad-image skip: unreadable images become an empty grey canvas without objects, counted; else an error */
 };
 df_status df_loader_new(const struct df_loader_config *config, struct df_loader **out, struct df_error *err);
 void df_loader_free(struct df_loader *loader);
-size_t df_loader_steps_per_epoch(const struct df_loader *loader); /* shuffle: floor(size / batch); else ceil */
+size_t df_loader_steps_per_epoch(const struct df_loader *loader); /* shuffle: over the canvases, floor(images / batch) */
 /* Batch of a step counted from 0 over all epochs (shuffle) or within one pass (not shuffle: the last one may be short). The batch stays
  * valid until the next call. No heap memory after the first call of the same shape. */
 df_status df_loader_get(struct df_loader *loader, size_t step, const struct df_batch **out, struct df_error *err);
-/* One image, any (index, flip): what the teacher cache is made from. Batch of 1, same bits as inside any batch with that canvas. */
+/* One image, any (index, flip): what the teacher cache is made from. Batch of 1, same bits as inside any batch. */
 df_status df_loader_one(struct df_loader *loader, size_t index, bool flip, const struct df_batch **out, struct df_error *err);
 size_t df_loader_skipped(const struct df_loader *loader);
 #endif

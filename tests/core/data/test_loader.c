@@ -2,15 +2,19 @@
 #include "tests/support/support.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/fpu.h"
 #include "core/data/datasets.h"
 #include "core/data/loader.h"
+#include "tests/support/fpu.h"
 
 enum { IMAGES = 7 };
-static atomic_int reads;
+static atomic_int reads, reads_of_others, reads_that_flush; /* all; in threads that are not the test's; those of them without denormals */
+static pthread_t test_thread;
 static size_t broken = SIZE_MAX;
 
 static uint8_t pixel_of(size_t image, int x, int y, int c)
@@ -23,6 +27,10 @@ static df_status fake_read(struct df_dataset *dataset, size_t i, struct df_image
     const struct df_image_info *info = &dataset->info[i];
 
     atomic_fetch_add(&reads, 1);
+    if (!pthread_equal(pthread_self(), test_thread)) {
+        atomic_fetch_add(&reads_of_others, 1);
+        atomic_fetch_add(&reads_that_flush, !df_test_keeps_denormals());
+    }
     if (i == broken)
         return df_fail(err, DF_ERR_FORMAT, "image %zu is broken", i);
     df_image_reserve(out, info->width, info->height, 0);
@@ -46,7 +54,10 @@ static struct df_image_info info[IMAGES];
 static struct df_dataset fake_dataset(void)
 {
     broken = SIZE_MAX;
+    test_thread = pthread_self();
     atomic_store(&reads, 0);
+    atomic_store(&reads_of_others, 0);
+    atomic_store(&reads_that_flush, 0);
     for (size_t i = 0; i < IMAGES; i++) /* 10 x 8 and, every third, 8 x 10 */
         info[i] = (struct df_image_info){ (int64_t)i + 1, "", i % 3 == 2 ? 8 : 10, i % 3 == 2 ? 10 : 8, 5, objects };
     return (struct df_dataset){ .class = &fake_class, .size = IMAGES, .categories = 3, .info = info };
@@ -127,31 +138,32 @@ static void check_truth(const struct df_batch *batch, size_t k)
 static void test_batches(void **state)
 {
     struct df_dataset dataset = fake_dataset();
-    const struct df_loader_config config = standard(&dataset);
+    struct df_loader_config config = standard(&dataset);
+
+    config.batch = 2;
     struct df_loader *loader = open_loader(&config);
     int flips = 0, moved = 0;
 
     (void)state;
-    assert_int_equal(df_loader_steps_per_epoch(loader), 2);
+    assert_int_equal(df_loader_steps_per_epoch(loader), 3); /* 2 of the 5 landscapes, 1 of the 2 portraits */
     for (size_t epoch = 0; epoch < 20; epoch++) {
         bool seen[IMAGES] = { false };
 
-        for (size_t step = 2 * epoch; step < 2 * epoch + 2; step++) {
+        for (size_t step = 3 * epoch; step < 3 * epoch + 3; step++) {
             const struct df_batch *batch = get(loader, step);
-            bool portrait = false;
+            const bool portrait = batch->index[0] % 3 == 2;
 
-            assert_int_equal(batch->n, 3);
-            for (size_t k = 0; k < 3; k++) {
+            assert_int_equal(batch->n, 2);
+            for (size_t k = 0; k < 2; k++) {
                 assert_false(seen[batch->index[k]]);
                 seen[batch->index[k]] = true;
                 flips += batch->flipped[k];
-                moved += batch->index[k] != 3 * (step % 2) + k;
-                portrait |= batch->index[k] % 3 == 2;
+                moved += batch->index[k] != 2 * (step % 3) + k;
                 check_pixels(batch, k);
                 check_truth(batch, k);
             }
             assert_int_equal(batch->height, portrait ? 12 : 8);
-            assert_true(batch->width == 12 || (portrait && batch->width == 8));
+            assert_int_equal(batch->width, portrait ? 8 : 12);
         }
     }
     assert_true(flips > 40 && flips < 80); /* of 120; 3.6 standard deviations */
@@ -167,13 +179,13 @@ static void test_not_shuffled(void **state)
     (void)state;
     config.shuffle = config.flip = false;
     struct df_loader *loader = open_loader(&config);
-    assert_int_equal(df_loader_steps_per_epoch(loader), 3);
-    for (size_t step = 0; step < 3; step++) {
+    assert_int_equal(df_loader_steps_per_epoch(loader), 5); /* 2 landscapes, a portrait, and again, and a landscape */
+    for (size_t step = 0, at = 0; step < 5; step++) {
         const struct df_batch *batch = get(loader, step);
 
-        assert_int_equal(batch->n, step == 2 ? 1 : 3);
+        assert_int_equal(batch->n, step % 2 || step == 4 ? 1 : 2);
         for (size_t k = 0; k < batch->n; k++) {
-            assert_int_equal(batch->index[k], 3 * step + k);
+            assert_int_equal(batch->index[k], at++);
             assert_false(batch->flipped[k]);
             check_pixels(batch, k);
         }
@@ -191,6 +203,7 @@ static void test_same_bits(void **state)
     (void)state;
     config.prefetch = true;
     config.memory_limit = 0;
+    (void)df_test_flush_denormals(); /* the thread must not inherit that */
     other = open_loader(&config);
     get(other, 17);
     for (size_t step = 0; step < 12; step++) {
@@ -202,11 +215,13 @@ static void test_same_bits(void **state)
         assert_memory_equal(a->index, b->index, a->n * sizeof *a->index);
         assert_memory_equal(a->truth[1].boxes, b->truth[1].boxes, a->truth[1].count * sizeof *a->truth[1].boxes);
         assert_ok(df_loader_one(other, a->index[2], a->flipped[2], &one, &err));
-        for (size_t y = 0; y < one->valid_h[0]; y++)
-            assert_memory_equal(one->pixels + y * one->width * 3, a->pixels + ((2 * a->height + y) * a->width) * 3,
-                                one->valid_w[0] * 3 * sizeof *a->pixels);
+        assert_true(one->height == a->height && one->width == a->width);
+        assert_memory_equal(one->pixels, a->pixels + 2 * a->height * a->width * 3, a->height * a->width * 3 * sizeof *a->pixels);
         assert_memory_equal(one->truth[0].boxes, a->truth[2].boxes, 2 * sizeof *one->truth[0].boxes);
     }
+    (void)df_fpu_reset();
+    assert_true(atomic_load(&reads_of_others) > 0);
+    assert_int_equal(atomic_load(&reads_that_flush), 0);
     df_loader_free(plain);
     df_loader_free(other);
 }
@@ -217,6 +232,7 @@ static void test_kept_images(void **state)
     struct df_loader_config config = standard(&dataset);
 
     (void)state;
+    config.batch = 1;
     for (int kept = 0; kept < 2; kept++) {
         config.memory_limit = IMAGES * 80 * 3 - (kept ? 0 : 1);
         struct df_loader *loader = open_loader(&config);
@@ -224,7 +240,7 @@ static void test_kept_images(void **state)
         atomic_store(&reads, 0);
         for (size_t step = 0; step < 40; step++)
             get(loader, step);
-        assert_int_equal(atomic_load(&reads), kept ? IMAGES : 120);
+        assert_int_equal(atomic_load(&reads), kept ? IMAGES : 40);
         df_loader_free(loader);
     }
 }
@@ -298,6 +314,8 @@ static void test_bad_images(void **state)
 
     (void)state;
     broken = 4;
+    for (size_t i = 0; i < IMAGES; i++)
+        info[i].width = 10, info[i].height = 8; /* one canvas: three batches */
     config.shuffle = config.flip = false;
     for (int prefetch = 0; prefetch < 2; prefetch++) {
         config.prefetch = prefetch;
@@ -330,6 +348,10 @@ static void test_bad_configs(void **state)
     struct df_loader_config config = standard(&dataset);
 
     (void)state;
+    config.batch = 6;
+    expect_failure(config, "none with as many as one batch of 6");
+    for (size_t i = 0; i < IMAGES; i++)
+        info[i].width = 10, info[i].height = 8;
     config.batch = 8;
     expect_failure(config, "less than one batch");
     config.batch = 0;
