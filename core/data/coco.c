@@ -201,7 +201,7 @@ static df_status coco_read(struct df_dataset *dataset, size_t i, struct df_image
 
     if (length < 0 || (size_t)length >= sizeof path)
         return df_fail(err, DF_ERR_IO, "the path of image %lld is too long", (long long)c->info[i].id);
-    DF_TRY(df_image_read(path, out, err));
+    DF_TRY(df_image_read_as(path, c->info[i].width, c->info[i].height, out, err));
     if (out->width != c->info[i].width || out->height != c->info[i].height)
         warn_size(c, i, out);
     return DF_OK;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/data/exif.h"
 #include "core/data/image_codec.h"
 
 #define FILE_MAX ((off_t)1 << 30)
@@ -121,19 +122,40 @@ df_status df_image_size(const char *path, int *width, int *height, struct df_err
     return status;
 }
 
-df_status df_image_read(const char *path, struct df_image *out, struct df_error *err)
+/* Behind the picture, and back. */
+static void turn(struct df_image *image, unsigned orientation)
+{
+    const int width = image->width, height = image->height;
+    const size_t pixels = (size_t)width * (size_t)height * 3;
+
+    grow(image, 2 * pixels);
+    df_exif_turn(image->pixels, (size_t)width, (size_t)height, orientation, image->pixels + pixels);
+    memcpy(image->pixels, image->pixels + pixels, pixels);
+    image->width = height;
+    image->height = width;
+}
+
+df_status df_image_read_as(const char *path, int width, int height, struct df_image *out, struct df_error *err)
 {
     struct df_codec_input in;
     enum format format;
-    int width, height;
+    int stored_width, stored_height;
 
-    DF_TRY(open_image(path, out, &in, &format, &width, &height, err));
-    const size_t pixels = (size_t)width * (size_t)height * 3;
+    DF_TRY(open_image(path, out, &in, &format, &stored_width, &stored_height, err));
+    const size_t pixels = (size_t)stored_width * (size_t)stored_height * 3;
     grow(out, pixels + in.bytes + SPARE);
     in.data = out->pixels + pixels;
     memmove(in.data, out->pixels, in.bytes);
-    DF_TRY(format == FORMAT_JPEG ? df_jpeg_decode(&in, width, height, out->pixels) : df_png_decode(&in, width, height, out->pixels));
-    out->width = width;
-    out->height = height;
+    const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(in.data, in.bytes) : 1;
+
+    DF_TRY((format == FORMAT_JPEG ? df_jpeg_decode : df_png_decode)(&in, stored_width, stored_height, out->pixels));
+    out->width = stored_width;
+    out->height = stored_height;
+    if (orientation >= 5 && width != height && width == stored_height && height == stored_width)
+        turn(out, orientation);
+    else if (orientation != 1)
+        df_warn("%s: EXIF orientation %u is not applied: boxes refer to the stored pixels", path, orientation);
     return DF_OK;
 }
+
+df_status df_image_read(const char *path, struct df_image *out, struct df_error *err) { return df_image_read_as(path, 0, 0, out, err); }
