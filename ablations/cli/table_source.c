@@ -21,14 +21,17 @@ static char *teacher_path(const struct df_spec_variant *variant, const char *out
     return path;
 }
 
-/* No teacher, or none trained yet: no line. */
+/* No teacher, or none trained yet: no line; a damaged one is told. */
 static void describe_teacher(const struct df_spec_variant *variant, const char *out, struct df_text *line)
 {
     char *path = teacher_path(variant, out);
     cJSON *metadata = NULL;
+    struct df_error err;
     double map;
 
-    if (path && df_file_exists(path) && df_checkpoint_metadata(path, &metadata, NULL) == DF_OK) {
+    if (path && df_file_exists(path) && df_checkpoint_metadata(path, &metadata, &err) != DF_OK) {
+        df_warn("%s", err.text);
+    } else if (metadata) {
         const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "map"));
 
         if (text && df_parse_real(text, &map) && map >= 0)

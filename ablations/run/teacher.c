@@ -201,6 +201,23 @@ static size_t parse_reals(const char *text, double *out, size_t most)
     return n;
 }
 
+/* What the file says, which has been compared; of one from elsewhere the hash of its bytes. */
+static df_status contents_hash(const char *path, const cJSON *metadata, char hash[17], struct df_error *err)
+{
+    const char *recorded = metadata_text(metadata, "contents_hash");
+    size_t bytes;
+    char *data;
+
+    if (recorded) {
+        snprintf(hash, 17, "%s", recorded);
+        return DF_OK;
+    }
+    DF_TRY(df_file_read(path, 0, &data, &bytes, err));
+    df_hash_text(hash, df_hash(data, bytes));
+    free(data);
+    return DF_OK;
+}
+
 static void copy_word(char *to, size_t room, const char *from) { snprintf(to, room, "%s", from ? from : ""); }
 
 df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err)
@@ -220,9 +237,13 @@ df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts 
     copy_word(facts.parameters_hash, sizeof facts.parameters_hash, metadata_text(metadata, "parameters_hash"));
     copy_word(facts.device, sizeof facts.device, metadata_text(metadata, "device"));
     copy_word(facts.isa, sizeof facts.isa, metadata_text(metadata, "isa"));
+
+    const df_status status = contents_hash(checkpoint, metadata, facts.contents_hash, err);
+
     cJSON_Delete(metadata);
-    *out = facts;
-    return DF_OK;
+    if (status == DF_OK)
+        *out = facts;
+    return status;
 }
 
 /* A file under a teacher's name must be that teacher. */

@@ -14,6 +14,7 @@ struct df_teacher_facts {
     size_t gate_images, levels;
     double neck_std[DF_LEVELS];
     char id[17], parameters_hash[17], device[16], isa[16];
+    char contents_hash[17]; /* of the whole file, metadata included */
 };
 df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
 /* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. skip_bad: of

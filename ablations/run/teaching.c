@@ -22,6 +22,7 @@ struct df_teacher {
     df_tape *tape;
     struct df_record_layout layout;
     double neck_std[DF_LEVELS];
+    char contents_hash[17]; /* of its file */
     struct df_cache *cache;
     char *cache_path;
     size_t batch;
@@ -74,7 +75,7 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
     struct df_text text = DF_TEXT_INIT;
     char hash[17];
 
-    df_text_addf(&text, "semantics %d teacher %s ", DF_SEMANTICS, teacher->hash);
+    df_text_addf(&text, "semantics %d teacher %s file %s ", DF_SEMANTICS, teacher->hash, teacher->contents_hash);
     df_json_canonical(network, &text);
     df_text_addf(&text, " detector %s %d data %d %s canvas ", cell->detector->name, cell->detector->revision, cell->dataset->revision,
                  df_hash_text(hash, train->hash));
@@ -217,6 +218,7 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
     if (status != DF_OK)
         return status;
     memcpy(teacher->neck_std, facts.neck_std, sizeof teacher->neck_std);
+    memcpy(teacher->contents_hash, facts.contents_hash, sizeof teacher->contents_hash);
     return facts.measured
                ? DF_OK
                : df_teacher_neck_std(teacher->cell, &teacher->model, train, options->skip_bad_images, &levels, teacher->neck_std, err);

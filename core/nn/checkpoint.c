@@ -17,6 +17,8 @@
 #define RANK_LIMIT   8
 #define HASH_KEY     "contents_hash"
 #define NO_HASH      "0000000000000000"
+#define WRITER_KEY   "writer" /* a file that says this must have the hash: a damaged key is noticed, too */
+#define WRITER       "defeat"
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is little endian");
 
 static const struct {
@@ -95,25 +97,32 @@ static df_real *part_data(const struct df_parameters *parameters, const struct d
     return part == PART_VALUE ? item->value : (part == PART_MOMENT1 ? parameters->moment1 : parameters->moment2) + item->offset;
 }
 
-static cJSON *hash_item(const cJSON *header)
+/* ---- the hash of the contents: of the header without this hash, and of the tensors ---- */
+
+static cJSON *metadata_item(const cJSON *header, const char *key)
 {
-    return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "__metadata__"), HASH_KEY);
+    return cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(header, "__metadata__"), key);
 }
 
-/* Into the header: the hash of all of it but this hash, and of the tensors. */
-static void set_hash(cJSON *header, const char *data, size_t bytes)
+/* With the header in it, whose hash is NO_HASH from then on. */
+static struct df_hasher *hash_begin(cJSON *header)
 {
     struct df_hasher *hasher = df_hasher_new();
     struct df_text json = DF_TEXT_INIT;
-    cJSON *item = hash_item(header);
-    char text[17];
 
-    cJSON_SetValuestring(item, NO_HASH);
+    cJSON_SetValuestring(metadata_item(header, HASH_KEY), NO_HASH);
     df_json_canonical(header, &json);
     df_hasher_add(hasher, json.data, json.length);
-    df_hasher_add(hasher, data, bytes);
-    cJSON_SetValuestring(item, df_hash_text(text, df_hasher_value(hasher)));
     df_text_release(&json);
+    return hasher;
+}
+
+/* Into the header. */
+static void hash_end(cJSON *header, struct df_hasher *hasher)
+{
+    char text[17];
+
+    cJSON_SetValuestring(metadata_item(header, HASH_KEY), df_hash_text(text, df_hasher_value(hasher)));
     df_hasher_free(hasher);
 }
 
@@ -144,14 +153,13 @@ static cJSON *describe_all(const struct df_parameters *parameters, size_t count,
 
     *bytes = 0;
     *largest = 1;
-    if (metadata_count || with_optimiser) {
-        cJSON *object = cJSON_AddObjectToObject(header, "__metadata__");
+    cJSON *object = cJSON_AddObjectToObject(header, "__metadata__");
 
-        for (size_t i = 0; i < metadata_count; i++)
+    for (size_t i = 0; i < metadata_count; i++)
+        if (strcmp(metadata[i].key, HASH_KEY) && strcmp(metadata[i].key, WRITER_KEY)) /* of a file that this is a copy of */
             cJSON_AddStringToObject(object, metadata[i].key, metadata[i].value);
-        if (with_optimiser)
-            cJSON_AddStringToObject(object, HASH_KEY, NO_HASH);
-    }
+    cJSON_AddStringToObject(object, HASH_KEY, NO_HASH);
+    cJSON_AddStringToObject(object, WRITER_KEY, WRITER);
     for (size_t i = 0; i < count; i++) {
         const struct df_parameter *item = parameters->items[i];
         const size_t elements = df_count(item->shape);
@@ -210,11 +218,12 @@ df_status df_checkpoint_write(const char *path, const struct df_parameters *para
             to += elements * sizeof(float);
         }
     }
-    if (with_optimiser) {
-        set_hash(header, data + at, bytes);
-        df_text_clear(&file);
-        df_safetensors_header(header, &file); /* as long as before */
-    }
+    struct df_hasher *hasher = hash_begin(header);
+
+    df_hasher_add(hasher, data + at, bytes);
+    hash_end(header, hasher);
+    df_text_clear(&file);
+    df_safetensors_header(header, &file); /* as long as before */
     memcpy(data, file.data, at);
     const df_status status = df_file_write(path, data, at + bytes, err);
     cJSON_Delete(header);
@@ -371,12 +380,58 @@ static df_status read_header(struct df_safetensors *opened, struct df_error *err
     return check_header(opened, err);
 }
 
+static df_status hash_data(const struct df_safetensors *opened, struct df_hasher *hasher, struct df_error *err)
+{
+    const size_t room = (size_t)1 << 20;
+    size_t left = opened->data_bytes;
+    char *piece = df_malloc(room);
+    bool good = fseeko(opened->file, (off_t)opened->data_at, SEEK_SET) == 0;
+
+    while (left && good) {
+        const size_t n = left < room ? left : room;
+
+        good = fread(piece, 1, n, opened->file) == n;
+        df_hasher_add(hasher, piece, good ? n : 0);
+        left -= n;
+    }
+    free(piece);
+    return good ? DF_OK : df_fail(err, DF_ERR_IO, "cannot read '%s': %s", opened->path, strerror(errno));
+}
+
+/* The contents are those that were written, if the file says what they were: one from elsewhere need not. */
+static df_status check_hash(const struct df_safetensors *opened, struct df_error *err)
+{
+    static const char remedy[] = "[remove the file: teachers and runs are made again; if it was changed on purpose, leave '" HASH_KEY
+                                 "' and '" WRITER_KEY "' out of its metadata]";
+    const cJSON *item = metadata_item(opened->header, HASH_KEY);
+    const char *writer = cJSON_GetStringValue(metadata_item(opened->header, WRITER_KEY)), *found = cJSON_GetStringValue(item);
+    char recorded[17];
+
+    if (!item && !(writer && !strcmp(writer, WRITER)))
+        return DF_OK;
+    if (!found || strlen(found) != sizeof recorded - 1)
+        return df_fail(err, DF_ERR_FORMAT, "'%s' is damaged: its hash is missing or is none %s", opened->path, remedy);
+    memcpy(recorded, found, sizeof recorded);
+    struct df_hasher *hasher = hash_begin(opened->header);
+    const df_status status = hash_data(opened, hasher, err);
+
+    hash_end(opened->header, hasher);
+    found = cJSON_GetStringValue(item);
+    if (status == DF_OK && strcmp(found, recorded))
+        return df_fail(err, DF_ERR_FORMAT, "'%s' is damaged: its contents have hash %s, but %s is recorded %s", opened->path, found,
+                       recorded, remedy);
+    return status;
+}
+
 df_status df_safetensors_open(struct df_safetensors *opened, const char *path, struct df_error *err)
 {
     *opened = (struct df_safetensors){ .file = fopen(path, "rb"), .path = path };
     if (!opened->file)
         return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    const df_status status = read_header(opened, err);
+    df_status status = read_header(opened, err);
+
+    if (status == DF_OK)
+        status = check_hash(opened, err);
 
     if (status != DF_OK)
         df_safetensors_close(opened);
@@ -464,28 +519,12 @@ static df_status each_tensor(const struct df_safetensors *opened, struct df_para
     return status;
 }
 
-/* Everything after the header, and with a hash whether it is that of the contents. */
-df_status df_safetensors_load(struct df_safetensors *opened, bool with_hash, struct df_error *err)
+df_status df_safetensors_load(struct df_safetensors *opened, struct df_error *err)
 {
-    char recorded[17];
-
     opened->data = df_malloc(opened->data_bytes + 1);
     if (fseeko(opened->file, (off_t)opened->data_at, SEEK_SET) ||
         fread(opened->data, 1, opened->data_bytes, opened->file) != opened->data_bytes)
         return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", opened->path, strerror(errno));
-    if (!with_hash)
-        return DF_OK;
-
-    const char *found = cJSON_GetStringValue(hash_item(opened->header));
-
-    if (!found || strlen(found) != sizeof recorded - 1)
-        return df_fail(err, DF_ERR_FORMAT, "'%s' has no hash of its contents", opened->path);
-    memcpy(recorded, found, sizeof recorded);
-    set_hash(opened->header, opened->data, opened->data_bytes);
-    found = cJSON_GetStringValue(hash_item(opened->header));
-    if (strcmp(found, recorded))
-        return df_fail(err, DF_ERR_FORMAT, "'%s': the contents have hash %s, but %s is recorded (the file is damaged)", opened->path, found,
-                       recorded);
     return DF_OK;
 }
 
@@ -498,10 +537,12 @@ df_status df_checkpoint_read(const char *path, struct df_parameters *parameters,
     DF_TRY(df_safetensors_open(&opened, path, err));
     df_status status = each_tensor(&opened, parameters, with_optimiser, false, err);
 
+    if (status == DF_OK && with_optimiser && !metadata_item(opened.header, HASH_KEY))
+        status = df_fail(err, DF_ERR_FORMAT, "'%s' has no hash of its contents", path);
     if (status == DF_OK && !allow_extra)
         status = check_nothing_else(&opened, parameters, err);
     if (status == DF_OK)
-        status = df_safetensors_load(&opened, with_optimiser, err);
+        status = df_safetensors_load(&opened, err);
     if (status == DF_OK) {
         status = each_tensor(&opened, parameters, with_optimiser, true, err);
         df_parameters_touch(parameters);

@@ -8,17 +8,17 @@
 struct df_metadata {
     const char *key, *value;
 }; /* __metadata__ of safetensors: strings */
-/* Written to a temporary name, fsynced, renamed. with_optimiser: moments too, and "contents_hash" in the metadata, which reading them
- * compares. Only items[0..count) (0: all): a student-only export leaves
- * out what distillers added. The bytes depend on the contents only. */
+/* Written to a temporary name, fsynced, renamed. with_optimiser: moments too. Only items[0..count) (0: all): a student-only export leaves
+ * out what distillers added. The bytes depend on the contents only. The metadata get two keys more: "contents_hash", of everything else in the
+ * file, and "writer". Whoever reads such a file, if only its metadata, compares the hash: one flipped bit anywhere is an error. */
 df_status df_checkpoint_write(const char *path, const struct df_parameters *parameters, size_t count, bool with_optimiser,
                               const struct df_metadata *metadata, size_t metadata_count, struct df_error *err);
 /* Every parameter and buffer must be there with its shape, and nothing else (allow_extra: extra tensors are ignored). A truncated,
- * overlapping or otherwise broken file is an error that names the tensor, found and expected. Missing moments: an error if with_optimiser. On failure the
- * parameters are as they were. */
+ * overlapping or otherwise broken file is an error that names the tensor, found and expected. with_optimiser: the moments must be there, and the
+ * hash. On failure the parameters are as they were. */
 df_status df_checkpoint_read(const char *path, struct df_parameters *parameters, bool with_optimiser, bool allow_extra,
                              struct df_error *err);
-/* The metadata as a JSON object (cJSON_Delete it), without reading tensors. */
+/* The metadata as a JSON object (cJSON_Delete it); the hash is among them. */
 df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error *err);
 /* name, shape, offset of each tensor as JSON, for `defeat inspect`. */
 df_status df_checkpoint_index(const char *path, cJSON **out, struct df_error *err);

@@ -13,10 +13,11 @@ struct df_safetensors {
     size_t data_at, data_bytes;
     char *data; /* after df_safetensors_load */
 };
+/* Reads the header. Where the file has a hash of its contents, and every checkpoint of ours has, all of the file is compared with it. */
 df_status df_safetensors_open(struct df_safetensors *opened, const char *path, struct df_error *err);
 void df_safetensors_close(struct df_safetensors *opened);
-/* Everything after the header, and with_hash whether it is that of the contents. */
-df_status df_safetensors_load(struct df_safetensors *opened, bool with_hash, struct df_error *err);
+/* Everything after the header. */
+df_status df_safetensors_load(struct df_safetensors *opened, struct df_error *err);
 /* Length and header, as they begin a file */
 void df_safetensors_header(const cJSON *header, struct df_text *text);
 

@@ -344,7 +344,7 @@ df_status df_state_dict_read(const char *path, struct df_parameters *parameters,
     if (status == DF_OK)
         status = check_extra(&opened, parameters, err);
     if (status == DF_OK)
-        status = df_safetensors_load(&opened, false, err);
+        status = df_safetensors_load(&opened, err);
     if (status == DF_OK)
         status = take_all(&opened, parameters, choice, err);
     if (status == DF_OK)

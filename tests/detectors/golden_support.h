@@ -31,7 +31,7 @@ static struct golden golden_open(const struct golden_case *of, const char *devic
     struct df_error err;
 
     assert_ok(df_safetensors_open(&g.file, of->expected, &err));
-    assert_ok(df_safetensors_load(&g.file, false, &err));
+    assert_ok(df_safetensors_load(&g.file, &err));
     return g;
 }
 

@@ -12,6 +12,7 @@
 #include "ablations/run/teacher.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
+#include "core/base/hash.h"
 #include "core/nn/checkpoint.h"
 #include "tests/ablations/run/tiny.h"
 
@@ -554,6 +555,104 @@ static void a_foreign_file_serves(void **state)
     df_cell_free(known);
 }
 
+/* The lowest bit of the byte `ahead` of this text's beginning */
+static void flip(const char *path, const char *text, size_t ahead)
+{
+    struct df_error err = { 0 };
+    size_t bytes;
+    char *data;
+
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+
+    char *at = memmem(data, bytes, text, strlen(text));
+
+    assert_non_null(at);
+    at[ahead] ^= 1;
+    assert_ok(df_file_write(path, data, bytes, &err));
+    free(data);
+}
+
+/* One bit of the metadata, which no hash of the weights covers, or of a weight: nobody trains on it, nobody predicts with it. */
+static void one_flipped_bit_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t ahead;
+    } places[] = { { "\"neck_std\":\"", 14 }, { "\"map\":\"", 9 }, { "\"contents_hash\"", 3 }, { "}}", 3000 } };
+    struct df_cell *cell = student("full_feature", "{\"normalise_teacher\":true}"),
+                   *named = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("flipped"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    struct df_model model;
+    char *path, *weights;
+
+    (void)state;
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    path = df_teacher_path(cell, &options);
+    snprintf(named->teacher_file, sizeof named->teacher_file, "%s", path);
+    named->teacher_network = teacher->network;
+    tiny_add(named, "full_feature", "{}", NULL);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        flip(path, places[i].text, places[i].ahead);
+        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+        assert_non_null(strstr(err.text, "is damaged"));
+        assert_non_null(strstr(err.text, "[remove the file"));
+        assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_FORMAT, "is damaged");
+        assert_ok(df_cell_seal(named, &err));
+        assert_fails(df_run_cell(named, &options, &result, &err), DF_ERR_FORMAT, "is damaged");
+        flip(path, i == 2 ? "\"cootents_hash\"" : places[i].text, places[i].ahead);
+    }
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    weights = tiny_weights(options.out, cell);
+    flip(weights, "}}", 4000);
+    assert_fails(df_model_load(cell, weights, &model, &err), DF_ERR_FORMAT, weights);
+    free(weights);
+    free(path);
+    df_cell_free(named);
+    df_cell_free(cell);
+}
+
+/* The same weights in two files that say different things of them: two teachers, two caches. */
+static void a_cache_belongs_to_its_file(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("two-files"));
+    struct df_teacher_facts facts;
+    struct df_error err = { 0 };
+    char *path, *cache[2], id[2][17], hash[17], *data;
+    struct df_model model;
+    size_t bytes;
+
+    (void)state;
+    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_model_load(teacher, path, &model, &err));
+    cell->teacher_network = teacher->network;
+    tiny_add(cell, "full_feature", "{}", NULL);
+    for (int i = 0; i < 2; i++) {
+        const struct df_metadata note = { "note", i ? "two" : "one" };
+
+        snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/noted%d.safetensors", df_test_folder(), i);
+        assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, &note, 1, &err));
+        assert_ok(df_cell_seal(cell, &err));
+        memcpy(id[i], cell->id, sizeof id[i]);
+        assert_ok(df_cache_ensure(cell, &options, &cache[i], &err));
+    }
+    assert_string_not_equal(id[0], id[1]);
+    assert_string_not_equal(cache[0], cache[1]);
+    assert_ok(df_teacher_facts_read("tests/golden/checkpoint_python.safetensors", &facts, &err)); /* without our hash: of its bytes */
+    assert_ok(df_file_read("tests/golden/checkpoint_python.safetensors", 0, &data, &bytes, &err));
+    assert_string_equal(facts.contents_hash, df_hash_text(hash, df_hash(data, bytes)));
+    free(data);
+    free(cache[0]);
+    free(cache[1]);
+    free(path);
+    df_model_release(&model);
+    df_cell_free(cell);
+}
+
 static void necks_that_do_not_fit_are_refused(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
@@ -607,6 +706,8 @@ int main(void)
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
         cmocka_unit_test(a_foreign_file_serves),
+        cmocka_unit_test(one_flipped_bit_is_refused),
+        cmocka_unit_test(a_cache_belongs_to_its_file),
         cmocka_unit_test(stages_must_fit),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/hash.h"
 #include "core/nn/checkpoint.h"
 
 static struct df_device *device;
@@ -228,6 +229,97 @@ static void test_truncated(void **state)
     df_parameters_free(parameters);
 }
 
+/* What is in a file, as a hash; 0: it is refused, with its name and what to do. */
+static uint64_t contents(const char *path, struct df_parameters *parameters)
+{
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *json;
+
+    if (df_checkpoint_metadata(path, &json, &err) != DF_OK) {
+        assert_non_null(strstr(err.text, path));
+        return 0;
+    }
+    df_json_canonical(json, &text);
+    cJSON_Delete(json);
+    assert_ok(df_checkpoint_read(path, parameters, false, false, &err));
+    df_text_addf(&text, "%llx", (unsigned long long)df_parameters_hash(parameters));
+
+    const uint64_t hash = df_hash(text.data, text.length);
+
+    df_text_release(&text);
+    return hash;
+}
+
+/* Every single bit of a file of ours: it is refused, or the contents are what they were. */
+static void test_every_bit(void **state)
+{
+    struct df_parameters *parameters = network(7, false);
+    char *path = df_path_join(df_test_folder(), "bits.safetensors"), *data;
+    size_t bytes, harmless = 0;
+
+    (void)state;
+    assert_ok(df_checkpoint_write(path, parameters, 0, false, metadata, 2, &err));
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    const uint64_t whole = contents(path, parameters);
+
+    assert_true(whole != 0 && bytes > 900);
+    for (size_t bit = 0; bit < 8 * bytes; bit++) {
+        FILE *file = fopen(path, "wb");
+
+        assert_non_null(file);
+        data[bit / 8] ^= (char)(1 << bit % 8);
+        assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+        assert_int_equal(fclose(file), 0);
+        data[bit / 8] ^= (char)(1 << bit % 8);
+        const uint64_t found = contents(path, parameters);
+
+        assert_true(found == 0 || found == whole);
+        harmless += found == whole;
+    }
+    assert_true(harmless < 64); /* white space behind the header */
+    free(data);
+    free(path);
+    df_parameters_free(parameters);
+}
+
+/* Which readers compare, and what they say. A file from elsewhere has no hash, and is read. */
+static void test_damage_is_told(void **state)
+{
+    static const char *const flips[][2] = { { "\"seed\\", "\"seee\\" },
+                                            { "contents_hash", "contentt_hash" },
+                                            { "conv.weight", "conv.weigit" } };
+    struct df_parameters *parameters = network(7, false);
+    const uint64_t hash = df_parameters_hash(parameters);
+    char *path = df_path_join(df_test_folder(), "damaged.safetensors"), *data;
+    size_t bytes;
+    cJSON *json;
+
+    (void)state;
+    assert_ok(df_checkpoint_write(path, parameters, 0, false, metadata, 2, &err));
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    data[bytes - 3] ^= 1; /* a weight */
+    assert_ok(df_file_write(path, data, bytes, &err));
+    assert_fails(df_checkpoint_read(path, parameters, false, false, &err), DF_ERR_FORMAT, "is damaged: its contents have hash");
+    assert_fails(df_checkpoint_metadata(path, &json, &err), DF_ERR_FORMAT, "[remove the file");
+    assert_fails(df_checkpoint_index(path, &json, &err), DF_ERR_FORMAT, "damaged.safetensors");
+    data[bytes - 3] ^= 1;
+    for (size_t i = 0; i < sizeof flips / sizeof *flips; i++) {
+        char *at = memmem(data, bytes, flips[i][0], strlen(flips[i][0]));
+
+        assert_non_null(at);
+        memcpy(at, flips[i][1], strlen(flips[i][1]));
+        assert_ok(df_file_write(path, data, bytes, &err));
+        assert_fails(df_checkpoint_metadata(path, &json, &err), DF_ERR_FORMAT, "is damaged");
+        memcpy(at, flips[i][0], strlen(flips[i][0]));
+    }
+    assert_true(df_parameters_hash(parameters) == hash);
+    assert_ok(df_file_write(path, data, bytes, &err));
+    assert_ok(df_checkpoint_read(path, parameters, false, false, &err));
+    free(data);
+    free(path);
+    df_parameters_free(parameters);
+}
+
 static void test_other_network(void **state)
 {
     struct df_parameters *parameters = df_parameters_new();
@@ -254,8 +346,14 @@ static void test_other_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_python_to_c_to_python), cmocka_unit_test(test_metadata_and_index), cmocka_unit_test(test_optimiser_state),
-        cmocka_unit_test(test_broken_headers),        cmocka_unit_test(test_truncated),          cmocka_unit_test(test_other_network),
+        cmocka_unit_test(test_python_to_c_to_python),
+        cmocka_unit_test(test_metadata_and_index),
+        cmocka_unit_test(test_optimiser_state),
+        cmocka_unit_test(test_broken_headers),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_other_network),
+        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_damage_is_told),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
