@@ -1,5 +1,5 @@
-/* How a thread rounds. Every thread of ours begins with df_fpu_reset: a library that is linked with -ffast-math makes its loader flush
- * denormal numbers to zero, and a new thread inherits that from the one that starts it. */
+/* How a thread rounds. The program, and every thread that it starts, begins with df_fpu_reset: a library that is linked with -ffast-math flushes
+ * denormal numbers to zero in the thread that loads it, and a new thread inherits that from the one that starts it. */
 #ifndef DF_CORE_BASE_FPU_H
 #define DF_CORE_BASE_FPU_H
 #include <stdbool.h>

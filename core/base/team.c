@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/fpu.h"
+
 struct member {
     struct df_team *team;
     size_t part;
@@ -26,6 +28,7 @@ static void *serve(void *argument)
     const struct member *member = argument;
     struct df_team *team = member->team;
 
+    (void)df_fpu_reset();
     pthread_mutex_lock(&team->lock);
     for (size_t turn = 1;; turn++) {
         while (team->turn < turn && !team->over)

@@ -4,6 +4,7 @@
 #include <fenv.h>
 #include <pthread.h>
 
+#include "core/base/team.h"
 #include "tests/support/fpu.h"
 #include "tests/support/support.h"
 
@@ -68,10 +69,35 @@ static void test_threads(void **state)
     assert_true(df_fpu_reset());
 }
 
+static void keeps(const void *context, size_t part, size_t parts)
+{
+    bool *const *kept = context;
+
+    (void)parts;
+    (*kept)[part] = df_test_keeps_denormals();
+}
+
+/* The threads of a team begin with the right word, though they are started by a thread that has another. */
+static void test_team(void **state)
+{
+    bool kept[3] = { false, false, false }, *where = kept;
+    struct df_team *team;
+    struct df_error err;
+
+    (void)state;
+    if (!df_test_flush_denormals())
+        skip();
+    assert_ok(df_team_new(3, &team, &err));
+    (void)df_fpu_reset();
+    df_team_run(team, keeps, &where);
+    df_team_free(team);
+    assert_true(kept[0] && kept[1] && kept[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_denormals), cmocka_unit_test(test_rounding), cmocka_unit_test(test_flags),
-                                        cmocka_unit_test(test_threads) };
+                                        cmocka_unit_test(test_threads), cmocka_unit_test(test_team) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
