@@ -43,9 +43,9 @@ FNR == 1 { comment = 0 }
 }
 END { exit bad }' || found=1
 
-for kind in float double; do
+for kind in ${objects:+"$objects"/*}; do # float, double, one for each instruction set
     for room in $rooms; do
-        [ -z "$objects" ] || [ ! -d "$objects/$kind/$room" ] || find "$objects/$kind/$room" -name '*.o' | sort
+        [ "${kind##*/}" = cuda ] || [ ! -d "$kind/$room" ] || find "$kind/$room" -name '*.o' | sort
     done
 done | while read -r object; do nm -u "$object" | sed "s|^|$object |"; done | awk -v inexact="$inexact" '
 BEGIN { gsub(/[ \n]+/, "|", inexact) }

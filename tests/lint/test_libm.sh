@@ -12,7 +12,7 @@ refused() {
     rm "$tree/core/base/bad.c"
 }
 
-mkdir -p "$tree/core/base" "$tree/distillers" "$tree/ablations/run" "$tree/results" "$tree/objects/float/core"
+mkdir -p "$tree/core/base" "$tree/distillers" "$tree/ablations/run" "$tree/results" "$tree/objects/isa-x/core" "$tree/objects/cuda/core"
 cat >"$tree/core/base/good.c" <<'C'
 /* log(x), over two
  * lines: exp(x) */
@@ -33,9 +33,11 @@ printf 'double f(double x) { return cosh(x); }\n' >"$tree/ablations/run/bad.h"
 sh "$here/libm.sh" "$tree" >/dev/null && fail 'a header was not read'
 rm "$tree/ablations/run/bad.h"
 
-printf '#include <math.h>\ndouble (*chosen)(double) = floor;\n' | ${CC:-cc} -x c -c -o "$tree/objects/float/core/chosen.o" - || fail 'no object'
+printf '#include <math.h>\ndouble (*chosen)(double) = floor;\n' | ${CC:-cc} -x c -c -o "$tree/objects/isa-x/core/chosen.o" - || fail 'no object'
 sh "$here/libm.sh" "$tree" "$tree/objects" || fail 'a good object was refused'
-printf '#include <math.h>\ndouble (*chosen)(double) = exp;\n' | ${CC:-cc} -x c -c -o "$tree/objects/float/core/chosen.o" - || fail 'no object'
+printf '#include <math.h>\ndouble (*chosen)(double) = exp;\n' | ${CC:-cc} -x c -c -o "$tree/objects/isa-x/core/chosen.o" - || fail 'no object'
 found=$(sh "$here/libm.sh" "$tree" "$tree/objects") && fail 'a function pointer was accepted'
 case $found in *chosen.o:*exp*) ;; *) fail "unexpected message: $found" ;; esac
+mv "$tree/objects/isa-x/core/chosen.o" "$tree/objects/cuda/core"
+sh "$here/libm.sh" "$tree" "$tree/objects" || fail "CUDA's own functions were refused"
 exit 0
