@@ -51,22 +51,24 @@ struct sums {
 INLINE void load_sums(struct sums *s, const struct pass *pass, size_t channel, const int NV)
 {
     UNROLL(4)
-    for (int v = 0; v < NV; v++)
+    for (int v = 0; v < NV; v++) {
         UNROLL(2)
-    for (int h = 0; h < HALVES; h++) {
-        s->a[v][h] = vd_load(pass->a + channel + v * V + h * LANES);
-        s->b[v][h] = vd_load(pass->b + channel + v * V + h * LANES);
+        for (int h = 0; h < HALVES; h++) {
+            s->a[v][h] = vd_load(pass->a + channel + v * V + h * LANES);
+            s->b[v][h] = vd_load(pass->b + channel + v * V + h * LANES);
+        }
     }
 }
 
 INLINE void store_sums(const struct sums *s, const struct pass *pass, size_t channel, const int NV)
 {
     UNROLL(4)
-    for (int v = 0; v < NV; v++)
+    for (int v = 0; v < NV; v++) {
         UNROLL(2)
-    for (int h = 0; h < HALVES; h++) {
-        vd_store(pass->a + channel + v * V + h * LANES, s->a[v][h]);
-        vd_store(pass->b + channel + v * V + h * LANES, s->b[v][h]);
+        for (int h = 0; h < HALVES; h++) {
+            vd_store(pass->a + channel + v * V + h * LANES, s->a[v][h]);
+            vd_store(pass->b + channel + v * V + h * LANES, s->b[v][h]);
+        }
     }
 }
 
@@ -87,12 +89,13 @@ INLINE void moments(STRIP)
     struct sums s;
 
     load_sums(&s, pass, channel, NV);
-    for (size_t p = 0; p < rows; p++, x += pass->stride)
+    for (size_t p = 0; p < rows; p++, x += pass->stride) {
         UNROLL(4)
-    for (int v = 0; v < NV; v++) {
-        const vf value = load(x, v, NV, masked, mask);
+        for (int v = 0; v < NV; v++) {
+            const vf value = load(x, v, NV, masked, mask);
 
-        add_to_sums(&s, v, value, value);
+            add_to_sums(&s, v, value, value);
+        }
     }
     store_sums(&s, pass, channel, NV);
 }
@@ -111,10 +114,11 @@ INLINE void slopes(STRIP)
     struct sums s;
 
     load_sums(&s, pass, channel, NV);
-    for (size_t p = 0; p < rows; p++, at += pass->stride)
+    for (size_t p = 0; p < rows; p++, at += pass->stride) {
         UNROLL(4)
-    for (int v = 0; v < NV; v++)
-        add_to_sums(&s, v, slope_at(pass, at, v, NV, masked, mask), load(pass->x + at, v, NV, masked, mask));
+        for (int v = 0; v < NV; v++)
+            add_to_sums(&s, v, slope_at(pass, at, v, NV, masked, mask), load(pass->x + at, v, NV, masked, mask));
+    }
     store_sums(&s, pass, channel, NV);
 }
 
@@ -131,13 +135,14 @@ INLINE void normalise(STRIP)
         scale[v] = v_load(pass->scale + channel + v * V);
         offset[v] = v_load(pass->offset + channel + v * V);
     }
-    for (size_t p = 0; p < rows; p++, at += pass->stride)
+    for (size_t p = 0; p < rows; p++, at += pass->stride) {
         UNROLL(4)
-    for (int v = 0; v < NV; v++) {
-        const vf x = load(pass->x + at, v, NV, masked, mask);
-        const vf y = v_add(v_mul(v_sub(x, mean[v]), scale[v]), offset[v]);
+        for (int v = 0; v < NV; v++) {
+            const vf x = load(pass->x + at, v, NV, masked, mask);
+            const vf y = v_add(v_mul(v_sub(x, mean[v]), scale[v]), offset[v]);
 
-        store(pass->out + at, v, NV, masked, mask, pass->relu ? v_relu(y) : y);
+            store(pass->out + at, v, NV, masked, mask, pass->relu ? v_relu(y) : y);
+        }
     }
 }
 
@@ -153,14 +158,15 @@ INLINE void spread(STRIP)
         offset[v] = v_load(pass->offset + channel + v * V);
         slope[v] = v_load(pass->slope + channel + v * V);
     }
-    for (size_t p = 0; p < rows; p++, at += pass->stride)
+    for (size_t p = 0; p < rows; p++, at += pass->stride) {
         UNROLL(4)
-    for (int v = 0; v < NV; v++) {
-        const vf g = slope_at(pass, at, v, NV, masked, mask), x = load(pass->x + at, v, NV, masked, mask);
-        const vf dx = v_mul(scale[v], v_sub(v_sub(g, offset[v]), v_mul(v_sub(x, mean[v]), slope[v])));
-        const vf sum = pass->overwrite ? dx : v_add(load(pass->out + at, v, NV, masked, mask), dx);
+        for (int v = 0; v < NV; v++) {
+            const vf g = slope_at(pass, at, v, NV, masked, mask), x = load(pass->x + at, v, NV, masked, mask);
+            const vf dx = v_mul(scale[v], v_sub(v_sub(g, offset[v]), v_mul(v_sub(x, mean[v]), slope[v])));
+            const vf sum = pass->overwrite ? dx : v_add(load(pass->out + at, v, NV, masked, mask), dx);
 
-        store(pass->out + at, v, NV, masked, mask, sum);
+            store(pass->out + at, v, NV, masked, mask, sum);
+        }
     }
 }
 

@@ -16,10 +16,11 @@ static float work(void)
     UNROLL(12)
     for (int k = 0; k < CHAINS; k++)
         chain[k] = v_set((float)k * seed);
-    for (size_t i = 0; i < ROUNDS; i++)
+    for (size_t i = 0; i < ROUNDS; i++) {
         UNROLL(12)
-    for (int k = 0; k < CHAINS; k++)
-        chain[k] = v_fma(chain[k], factor, addend);
+        for (int k = 0; k < CHAINS; k++)
+            chain[k] = v_fma(chain[k], factor, addend);
+    }
     for (int k = 1; k < CHAINS; k++)
         chain[0] = v_add(chain[0], chain[k]);
     v_store(lane, chain[0]);

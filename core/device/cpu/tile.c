@@ -53,10 +53,11 @@ INLINE vf finish(const struct tile *t, vf sum, int v)
 INLINE void store_plain(const int P, const int NV, vf a[TILE_PIXELS][TILE_VECTORS], float *to, const int32_t *to_at)
 {
     UNROLL(12)
-    for (int p = 0; p < P; p++)
+    for (int p = 0; p < P; p++) {
         UNROLL(3)
-    for (int v = 0; v < NV; v++)
-        v_store(to + to_at[p] + v * V, v_add(v_zero(), a[p][v]));
+        for (int v = 0; v < NV; v++)
+            v_store(to + to_at[p] + v * V, v_add(v_zero(), a[p][v]));
+    }
 }
 
 INLINE void store(const int P, const int NV, vf a[TILE_PIXELS][TILE_VECTORS], const struct tile *t, const int32_t *to_at, size_t n)

@@ -9,11 +9,14 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+/* UNROLL(n): the loop's turns, at most n and known to the compiler, are written out: arrays that they index become registers. */
 #if defined(__clang__)
 #define UNROLL(n) _Pragma("unroll")
+#define UNROLL_TWICE
 #else
 #define UNROLL_TEXT(text) _Pragma(#text)
 #define UNROLL(n)         UNROLL_TEXT(GCC unroll n)
+#define UNROLL_TWICE      UNROLL_TEXT(GCC unroll 2)
 #endif
 
 /* vmask: the first n lanes, n <= V. v_load_some gives 0 in the others and does not read them; v_store_some leaves them alone. vd: doubles, those

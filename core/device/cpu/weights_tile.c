@@ -24,11 +24,12 @@ INLINE void stretch_tile(const int NV, const int K, const bool masked, const str
     const float *dy = s->dy + k;
 
     UNROLL(16)
-    for (int f = 0; f < K; f++)
+    for (int f = 0; f < K; f++) {
         UNROLL(3)
-    for (int v = 0; v < NV; v++)
-        a[v][f] = s->chain ? load_part(s->chain + at + (size_t)f * s->stride + v * V, masked && v == NV - 1, mask) : v_zero();
-    UNROLL(2)
+        for (int v = 0; v < NV; v++)
+            a[v][f] = s->chain ? load_part(s->chain + at + (size_t)f * s->stride + v * V, masked && v == NV - 1, mask) : v_zero();
+    }
+    UNROLL_TWICE
     for (size_t i = 0; i < s->pixels.count; i++) {
         const float *x = s->pixels.x[i] + e, *d = dy + s->pixels.dy[i];
         vf b[VECTORS];
@@ -46,13 +47,14 @@ INLINE void stretch_tile(const int NV, const int K, const bool masked, const str
         }
     }
     UNROLL(16)
-    for (int f = 0; f < K; f++)
+    for (int f = 0; f < K; f++) {
         UNROLL(3)
-    for (int v = 0; v < NV; v++) {
-        float *to = s->to + at + (size_t)f * s->stride + v * V;
-        const bool some = masked && v == NV - 1;
+        for (int v = 0; v < NV; v++) {
+            float *to = s->to + at + (size_t)f * s->stride + v * V;
+            const bool some = masked && v == NV - 1;
 
-        store_part(to, some, mask, s->add ? v_add(load_part(to, some, mask), v_add(v_zero(), a[v][f])) : a[v][f]);
+            store_part(to, some, mask, s->add ? v_add(load_part(to, some, mask), v_add(v_zero(), a[v][f])) : a[v][f]);
+        }
     }
 }
 
