@@ -6,9 +6,11 @@ one thread, and prints images/s. The detector follows the spec's kind:
   retinanet    a head with batch norm per level; sigmoid focal loss and smooth L1 on labels that are drawn, not matched
   faster_rcnn  torchvision's own RegionProposalNetwork, MultiScaleRoIAlign and RoIHeads with the spec's constants: anchors, matching,
                sampling, suppression and the four losses are in the step
-With --defeat PROGRAM it also runs `PROGRAM bench SPEC --json` and prints the ratio, with the networks' parameters counted on both sides.
+In three modes, in turn over several rounds: eager, eager with channels-last tensors, and torch.compile (needs a C++ compiler and Python's headers; where
+it cannot run, that is said and the others are printed). With --defeat PROGRAM every round also runs `PROGRAM bench SPEC --json`, and the ratio to
+each mode is printed, fastest step against fastest step, with the networks' parameters counted on both sides.
 
-usage: torch_step.py [--defeat ./defeat] [--steps 30] [--channels-last] [SPEC]
+usage: torch_step.py [--defeat ./defeat] [--steps 30] [--rounds 3] [SPEC]
 """
 import argparse
 import json
@@ -163,45 +165,82 @@ class FasterRCNN(nn.Module):
         return sum(rpn_losses.values()) + sum(roi_losses.values())
 
 
+MODES = ("eager", "channels-last", "compiled")
+
+
+class Step:
+    """One mode's model and optimiser; the same weights, images and objects in each."""
+
+    def __init__(self, mode, kind, net, det, batch, size, classes):
+        torch.manual_seed(0)
+        self.model = KINDS[kind](net, det, batch, size, classes).train()
+        self.x = torch.randn(batch, 3, size, size)
+        if mode == "channels-last":
+            self.model, self.x = self.model.to(memory_format=torch.channels_last), self.x.to(memory_format=torch.channels_last)
+        self.loss = torch.compile(self.model.loss) if mode == "compiled" else self.model.loss
+        self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
+
+    def __call__(self):
+        start = time.perf_counter()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.loss(self.x).backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        self.optimiser.step()
+        return time.perf_counter() - start
+
+
+def warmed_up(mode, *what):
+    """The mode's step after five turns, or None where PyTorch cannot run it."""
+    try:
+        step = Step(mode, *what)
+        for _ in range(5):
+            step()
+        return step
+    except Exception as problem:  # whatever the compiler of the day throws
+        if mode != "compiled":
+            raise
+        print(f"torch.compile does not run here: {str(problem).strip().splitlines()[0][:160]}")
+        return None
+
+
+def defeat_bench(program, spec):
+    env = dict(os.environ, OMP_NUM_THREADS="1")
+    return json.loads(subprocess.run([program, "bench", spec, "--json"], env=env, check=True, capture_output=True).stdout)
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("spec", nargs="?", default="ablations/specs/reproduce-table.json")
     ap.add_argument("--defeat")
     ap.add_argument("--steps", type=int, default=30)
-    ap.add_argument("--channels-last", action="store_true")
+    ap.add_argument("--rounds", type=int, default=3)
     args = ap.parse_args()
     torch.set_num_threads(1)
     spec = json.load(open(args.spec))
     net, det = spec["student"]["network"], spec["detector"]
     batch, size, classes = spec["schedule"]["batch"], spec["data"].get("image_size", 96), 8
-    torch.manual_seed(0)
-    kinds = {"retinanet": RetinaNet, "faster_rcnn": FasterRCNN}
-    if det["kind"] not in kinds:
-        raise SystemExit(f"{args.spec}: detector.kind '{det['kind']}', expected one of {', '.join(kinds)}")
-    model = kinds[det["kind"]](net, det, batch, size, classes).train()
-    x = torch.randn(batch, 3, size, size)
-    if args.channels_last:
-        model, x = model.to(memory_format=torch.channels_last), x.to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), 1e-3)
-    times = []
-    for step in range(args.steps + 5):
-        start = time.perf_counter()
-        optimiser.zero_grad(set_to_none=True)
-        model.loss(x).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 10.0)
-        optimiser.step()
-        if step >= 5:
-            times.append(time.perf_counter() - start)
-    times.sort()
-    torch_rate = batch / times[len(times) // 2]
-    print(f"PyTorch {torch.__version__}, {det['kind']}, 1 thread, batch {batch}, {sum(p.numel() for p in model.parameters())} parameters: "
-          f"{torch_rate:.1f} images/s (median of {len(times)} steps)")
-    if args.defeat:
-        env = dict(os.environ, OMP_NUM_THREADS="1")
-        out = json.loads(subprocess.run([args.defeat, "bench", args.spec, "--json"], env=env, check=True, capture_output=True).stdout)
-        rate = out["plain"]["images_per_second"]
-        print(f"defeat: {out['parameters']} parameters: {rate:.1f} images/s; ratio {rate / torch_rate:.2f}")
+    if det["kind"] not in KINDS:
+        raise SystemExit(f"{args.spec}: detector.kind '{det['kind']}', expected one of {', '.join(KINDS)}")
+    steps = {mode: warmed_up(mode, det["kind"], net, det, batch, size, classes) for mode in MODES}
+    steps = {mode: step for mode, step in steps.items() if step}
+    times, ours = {mode: [] for mode in steps}, []
+    for _ in range(args.rounds):
+        for mode, step in steps.items():
+            times[mode] += [step() for _ in range(args.steps)]
+        if args.defeat:
+            ours.append(defeat_bench(args.defeat, args.spec))
+    parameters = sum(p.numel() for p in steps["eager"].model.parameters())
+    print(f"PyTorch {torch.__version__}, {det['kind']}, 1 thread, batch {batch}, {parameters} parameters, {args.rounds} x {args.steps} steps")
+    best = min((1e3 * bench["plain"]["fastest_step_seconds"] for bench in ours), default=0)
+    if ours:
+        print(f"defeat on {ours[0]['isa']}, {ours[0]['parameters']} parameters: fastest step {best:.2f} ms, {1e3 * batch / best:.1f} images/s")
+    for mode, taken in times.items():
+        fastest = 1e3 * min(taken)
+        ratio = f", ratio {fastest / best:.2f}" if ours else ""
+        print(f"{mode:14} fastest step {fastest:.2f} ms, {1e3 * batch / fastest:.1f} images/s{ratio}")
 
+
+KINDS = {"retinanet": RetinaNet, "faster_rcnn": FasterRCNN}
 
 if __name__ == "__main__":
     main()
