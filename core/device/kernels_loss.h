@@ -27,6 +27,8 @@
 #define DF_LOSS_WIDTH DF_LOSS_TILE /* elements that one call of a df_..._tile handles: a lane of a GPU takes one */
 #endif
 
+typedef df_real df_loss_tile[DF_LOSS_WIDTH] __attribute__((aligned(64))); /* a vector's load stays within a cache line */
+
 DF_KERNEL size_t df_loss_tiles(size_t elements) { return (elements + DF_LOSS_TILE - 1) / DF_LOSS_TILE; }
 DF_KERNEL size_t df_loss_min(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -141,7 +143,7 @@ DF_KERNEL void df_loss_focal_tile(size_t begin, size_t n, const struct df_sigmoi
 DF_KERNEL double df_sigmoid_focal_tile(size_t begin, size_t n, const struct df_sigmoid_focal_args *a)
 {
     const df_real gamma = (df_real)a->gamma;
-    df_real u[DF_LOSS_WIDTH], w[DF_LOSS_WIDTH], power[DF_LOSS_WIDTH], s[DF_LOSS_WIDTH], soft[DF_LOSS_WIDTH], v[DF_LOSS_WIDTH];
+    df_loss_tile u, w, power, s, soft, v;
 
     df_loss_focal_tile(begin, n, a, u, w);
     for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
@@ -184,8 +186,7 @@ struct df_bce_logits_args {
 };
 DF_KERNEL double df_bce_logits_tile(size_t begin, size_t n, const struct df_bce_logits_args *a)
 {
-    df_real z[DF_LOSS_WIDTH] = { 0 }, t[DF_LOSS_WIDTH] = { 0 }, w[DF_LOSS_WIDTH] = { 0 };
-    df_real v[DF_LOSS_WIDTH], e[DF_LOSS_WIDTH], ramp[DF_LOSS_WIDTH];
+    df_loss_tile z = { 0 }, t = { 0 }, w = { 0 }, v, e, ramp;
 
     for (size_t j = 0; j < n; j++) {
         z[j] = a->z[begin + j];
@@ -246,7 +247,7 @@ DF_KERNEL size_t df_loss_use_tile(size_t begin, size_t n, size_t classes, const 
 DF_KERNEL double df_sigmoid_kl_tile(size_t begin, size_t n, const struct df_sigmoid_kl_args *a)
 {
     const df_real cold = (df_real)(1 / a->temperature), hot = (df_real)a->temperature;
-    df_real x[DF_LOSS_WIDTH] = { 0 }, y[DF_LOSS_WIDTH] = { 0 }, w[DF_LOSS_WIDTH], v[DF_LOSS_WIDTH], e[DF_LOSS_WIDTH], sign[DF_LOSS_WIDTH];
+    df_loss_tile x = { 0 }, y = { 0 }, w, v, e, sign;
     double sum = 0;
 
     if (df_loss_use_tile(begin, n, a->classes, a->use, w)) {
