@@ -9,6 +9,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/run/environment.h"
+#include "core/device/isa.h"
 
 #ifndef DF_REVISION
 #define DF_REVISION "unknown"
@@ -41,6 +42,18 @@ static cJSON *libraries(void)
     return object;
 }
 
+static void add_instruction_sets(cJSON *root)
+{
+    const char *const *names = df_isa_names();
+    struct df_text text = DF_TEXT_INIT;
+
+    for (size_t i = 0; names[i]; i++)
+        df_text_addf(&text, "%s%s", i ? ", " : "", names[i]);
+    cJSON_AddStringToObject(root, "instruction_sets", df_text_get(&text));
+    cJSON_AddStringToObject(root, "instruction_set", df_device_isa());
+    df_text_release(&text);
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct version_options *options = values;
@@ -54,13 +67,15 @@ static int run(const void *values, int count, char *const *arguments)
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "compiler", df_run_compiler());
     cJSON_AddStringToObject(root, "devices", df_device_names());
+    add_instruction_sets(root);
     cJSON_AddItemToObject(root, "libraries", used);
     if (options->json) {
         df_json_canonical(root, &text);
         df_text_add(&text, "\n");
     } else {
-        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\ndevices %s\nlibraries", DF_REVISION, DF_SEMANTICS, df_run_compiler(),
-                     df_device_names());
+        df_text_addf(&text, "defeat %s\nsemantics %d\ncompiler %s\ndevices %s\ninstruction sets %s (%s computes)\nlibraries", DF_REVISION,
+                     DF_SEMANTICS, df_run_compiler(), df_device_names(), cJSON_GetObjectItem(root, "instruction_sets")->valuestring,
+                     df_device_isa());
         cJSON_ArrayForEach(library, used)
             df_text_addf(&text, "%s %s %s", library == used->child ? "" : ",", library->string, library->valuestring);
         df_text_add(&text, "\n");

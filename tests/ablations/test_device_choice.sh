@@ -32,4 +32,7 @@ case $("$defeat" version) in
     says "device 'cuda' is not in this build [use 'cpu', or build with 'make CUDA=1']" ;;
 *) die "version does not list the devices" ;;
 esac
+DEFEAT_ISA=plain "$defeat" version >"$work/log" && says "plain (plain computes)"
+status plain && DEFEAT_ISA=v9 "$defeat" bench "$work/plain.json" --steps 3 >"$work/log" 2>&1 && die "an unknown DEFEAT_ISA is not looked at"
+says "DEFEAT_ISA is 'v9', expected one of"
 echo "passed"
