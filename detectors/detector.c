@@ -14,22 +14,17 @@ void df_loss_terms_add(struct df_loss_terms *terms, const char *name, const df_t
     terms->term[terms->count++].weight = weight;
 }
 
+static const char *class_name(const void *table, size_t i)
+{
+    (void)table;
+    return df_detector_classes[i] ? df_detector_classes[i]->name : NULL;
+}
+
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err)
 {
-    const char *names[64] = { NULL }, *near;
+    const size_t i = df_find_name(class_name, NULL, name, "detector", NULL, err);
 
-    for (size_t i = 0; df_detector_classes[i]; i++) {
-        if (strcmp(df_detector_classes[i]->name, name) == 0)
-            return df_detector_classes[i];
-        if (i < 63)
-            names[i] = df_detector_classes[i]->name;
-    }
-    near = df_nearest(name, names);
-    if (near)
-        df_fail(err, DF_ERR_USAGE, "unknown detector '%s' (did you mean '%s'?)", name, near);
-    else
-        df_fail(err, DF_ERR_USAGE, "unknown detector '%s' (there is '%s')", name, names[0]);
-    return NULL;
+    return i == SIZE_MAX ? NULL : df_detector_classes[i];
 }
 
 void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)

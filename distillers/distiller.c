@@ -16,35 +16,27 @@ static const struct df_distiller_class *plugins[PLUGINS_MAX + 1];
 static char plugin_hash[PLUGINS_MAX][17];
 static size_t plugin_count;
 
-static const struct df_distiller_class *find(const struct df_distiller_class *const *classes, const char *name)
+/* Those that are built in, then the plugins. */
+static const struct df_distiller_class *class_at(size_t i)
 {
-    for (; *classes; classes++) {
-        if (!strcmp((*classes)->name, name))
-            return *classes;
-    }
-    return NULL;
+    size_t built_in = 0;
+
+    while (df_distiller_classes[built_in])
+        built_in++;
+    return i < built_in ? df_distiller_classes[i] : plugins[i - built_in];
+}
+
+static const char *class_name(const void *table, size_t i)
+{
+    (void)table;
+    return class_at(i) ? class_at(i)->name : NULL;
 }
 
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err)
 {
-    const char *names[64] = { NULL }, *nearest;
-    const struct df_distiller_class *class = find(df_distiller_classes, name);
-    size_t count = 0;
+    const size_t i = df_find_name(class_name, NULL, name, "distiller", "'defeat distillers' lists them", err);
 
-    if (!class)
-        class = find(plugins, name);
-    if (class)
-        return class;
-    for (size_t i = 0; df_distiller_classes[i] && count < 63; i++)
-        names[count++] = df_distiller_classes[i]->name;
-    for (size_t i = 0; i < plugin_count && count < 63; i++)
-        names[count++] = plugins[i]->name;
-    nearest = df_nearest(name, names);
-    if (nearest)
-        df_fail(err, DF_ERR_USAGE, "unknown distiller '%s' (did you mean '%s'? 'defeat distillers' lists them)", name, nearest);
-    else
-        df_fail(err, DF_ERR_USAGE, "unknown distiller '%s' ('defeat distillers' lists them)", name);
-    return NULL;
+    return i == SIZE_MAX ? NULL : class_at(i);
 }
 
 /* ---- needs ---- */
@@ -113,7 +105,9 @@ static df_status check_plugin(const char *path, const struct df_distiller_class 
 
     if (fault)
         return df_fail(err, DF_ERR_FORMAT, "plugin '%s': %s", path, fault);
-    if (find(df_distiller_classes, class->name) || (find(plugins, class->name) && find(plugins, class->name) != class))
+    const struct df_distiller_class *other = df_distiller_class_find(class->name, NULL);
+
+    if (other && other != class)
         return df_fail(err, DF_ERR_USAGE, "plugin '%s': there is a distiller '%s' already (give it another name)", path, class->name);
     if (plugin_count == PLUGINS_MAX)
         return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s': more than %d plugins", path, PLUGINS_MAX);
@@ -150,7 +144,7 @@ df_status df_distiller_load_plugin(const char *path, const struct df_distiller_c
         dlclose(library);
         return status;
     }
-    if (!find(plugins, class->name)) {
+    if (!df_distiller_plugin_hash(class)) {
         df_hash_text(plugin_hash[plugin_count], hash);
         plugins[plugin_count++] = class; /* stays loaded: its code and tables are used until the end */
     }

@@ -190,24 +190,18 @@ df_status df_command_parse(const struct df_command *command, int count, char *co
     return status;
 }
 
+static const char *command_name(const void *table, size_t i)
+{
+    const struct df_command *command = ((const struct df_command *const *)table)[i];
+
+    return command ? command->name : NULL;
+}
+
 const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err)
 {
-    const char *names[64], *near;
-    size_t count = 0;
+    const size_t i = df_find_name(command_name, table, name, "command", "'defeat help' lists them", err);
 
-    for (; table[count]; count++) {
-        DF_ASSERT(count + 1 < sizeof names / sizeof *names);
-        if (strcmp(table[count]->name, name) == 0)
-            return table[count];
-        names[count] = table[count]->name;
-    }
-    names[count] = NULL;
-    near = df_nearest(name, names);
-    if (near)
-        df_fail(err, DF_ERR_USAGE, "unknown command '%s' (did you mean '%s'? 'defeat help' lists them)", name, near);
-    else
-        df_fail(err, DF_ERR_USAGE, "unknown command '%s' ('defeat help' lists them)", name);
-    return NULL;
+    return i == SIZE_MAX ? NULL : table[i];
 }
 
 static void heading(const char *text, bool color, struct df_text *out) { df_text_addf(out, color ? "\033[1m%s\033[0m" : "%s", text); }

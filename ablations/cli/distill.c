@@ -32,10 +32,8 @@ static df_status unknown_method(const struct df_spec *spec, const struct distill
     if (near && strcmp(near, options->method) == 0)
         df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes,
                 spec->path);
-    else if (near)
-        df_fail(err, DF_ERR_USAGE, "unknown method '%s' (did you mean '%s'?)", options->method, near);
     else
-        df_fail(err, DF_ERR_USAGE, "unknown method '%s' (expected a label of '%s', such as '%s')", options->method, spec->path, labels[0]);
+        df_fail_unknown(err, "method", options->method, near, "'defeat sweep SPEC --dry-run' lists them");
     free(labels);
     return DF_ERR_USAGE;
 }

@@ -132,6 +132,35 @@ const char *df_nearest(const char *word, const char *const *names)
     return nearest;
 }
 
+df_status df_fail_unknown(struct df_error *err, const char *what, const char *word, const char *near, const char *hint)
+{
+    if (near)
+        return df_fail(err, DF_ERR_USAGE, "unknown %s '%s' (did you mean '%s'? %s)", what, word, near, hint);
+    return df_fail(err, DF_ERR_USAGE, "unknown %s '%s' (%s)", what, word, hint);
+}
+
+size_t df_find_name(df_name_at *name, const void *table, const char *word, const char *what, const char *hint, struct df_error *err)
+{
+    struct df_text all = DF_TEXT_INIT;
+    const char **names;
+    size_t count = 0;
+
+    for (; name(table, count); count++) {
+        if (strcmp(name(table, count), word) == 0) {
+            df_text_release(&all);
+            return count;
+        }
+        df_text_addf(&all, "%s%s", count ? ", " : "there are: ", name(table, count));
+    }
+    names = df_calloc(count + 1, sizeof *names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = name(table, i);
+    df_fail_unknown(err, what, word, df_nearest(word, names), hint ? hint : df_text_get(&all));
+    free(names);
+    df_text_release(&all);
+    return SIZE_MAX;
+}
+
 static const char *skip_digits(const char *s)
 {
     while (*s >= '0' && *s <= '9')

@@ -24,6 +24,12 @@ void df_text_release(struct df_text *text);
 
 /* The name in `names` (NULL-terminated array, or count given by NULL) nearest to `word` by edit distance; NULL when none is near. */
 const char *df_nearest(const char *word, const char *const *names);
+/* Fails with "unknown <what> '<word>' (did you mean '<near>'? <hint>)". near NULL: no name is near. */
+df_status df_fail_unknown(struct df_error *err, const char *what, const char *word, const char *near, const char *hint);
+/* A table as its names: the i-th; NULL behind the last. */
+typedef const char *df_name_at(const void *table, size_t i);
+/* Where in the table the word stands. SIZE_MAX where it does not, with df_fail_unknown's error; hint NULL: all names are told. */
+size_t df_find_name(df_name_at *name, const void *table, const char *word, const char *what, const char *hint, struct df_error *err);
 
 /* Strict numbers, independent of the locale: the whole text must be the number, and it must be finite. */
 bool df_parse_real(const char *text, double *out);

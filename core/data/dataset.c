@@ -26,28 +26,17 @@ void df_image_reserve(struct df_image *image, int width, int height, size_t extr
     image->height = height;
 }
 
+static const char *class_name(const void *table, size_t i)
+{
+    (void)table;
+    return df_dataset_classes[i] ? df_dataset_classes[i]->name : NULL;
+}
+
 const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err)
 {
-    const char *names[16];
-    size_t n = 0;
+    const size_t i = df_find_name(class_name, NULL, name, "data kind", NULL, err);
 
-    for (; df_dataset_classes[n]; n++) {
-        if (strcmp(df_dataset_classes[n]->name, name) == 0)
-            return df_dataset_classes[n];
-        if (n < 15)
-            names[n] = df_dataset_classes[n]->name;
-    }
-    names[n < 15 ? n : 15] = NULL;
-    const char *nearest = df_nearest(name, names);
-    struct df_text all = DF_TEXT_INIT;
-    for (size_t i = 0; names[i]; i++)
-        df_text_addf(&all, "%s%s", i ? ", " : "", names[i]);
-    if (nearest)
-        df_fail(err, DF_ERR_USAGE, "unknown data kind '%s' (did you mean '%s'? there are: %s)", name, nearest, df_text_get(&all));
-    else
-        df_fail(err, DF_ERR_USAGE, "unknown data kind '%s' (there are: %s)", name, df_text_get(&all));
-    df_text_release(&all);
-    return NULL;
+    return i == SIZE_MAX ? NULL : df_dataset_classes[i];
 }
 
 void df_dataset_close(struct df_dataset *dataset)

@@ -89,9 +89,7 @@ static df_status unknown_device(const char *name, const char *base, struct df_er
         return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cpu' computes in float and this build's element is double (use 'ref')");
     if (near && strcmp(near, base) == 0)
         return df_fail(err, DF_ERR_USAGE, "unknown device '%s': '%s' takes no options [use '%s']", name, near, near);
-    if (near)
-        return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (did you mean '%s'?)", name, near);
-    return df_fail(err, DF_ERR_USAGE, "unknown device '%s', expected 'cpu', 'ref' or 'cuda[:N]' (use 'cpu')", name);
+    return df_fail_unknown(err, "device", name, near, "expected 'cpu', 'ref' or 'cuda[:N]'");
 }
 
 /* The row of `devices` that the name means; DEVICES if there is none. */

@@ -49,6 +49,30 @@ static void nearest_finds_slips_and_nothing_far(void **state)
     assert_null(df_nearest("a_word_of_more_than_sixty_three_letters_is_not_looked_at_because_it_is_long", names));
 }
 
+static const char *name_in(const void *names, size_t i) { return ((const char *const *)names)[i]; }
+
+static void names_are_found_or_told(void **state)
+{
+    const char *names[101] = { NULL };
+    char text[100][8];
+    struct df_error err = { 0 };
+
+    (void)state;
+    for (int i = 0; i < 100; i++) { /* a table of any length, whose last name is as good as its first */
+        snprintf(text[i], sizeof text[i], "item%d", 100 + i);
+        names[i] = text[i];
+    }
+    assert_int_equal(df_find_name(name_in, names, "item100", "item", NULL, &err), 0);
+    assert_int_equal(df_find_name(name_in, names, "item199", "item", NULL, &err), 99);
+    assert_true(df_find_name(name_in, names, "item1999", "item", "'list' tells them", &err) == SIZE_MAX);
+    assert_int_equal(err.status, DF_ERR_USAGE);
+    assert_string_equal(err.text, "unknown item 'item1999' (did you mean 'item199'? 'list' tells them)");
+    names[2] = NULL;
+    assert_true(df_find_name(name_in, names, "quux", "item", NULL, &err) == SIZE_MAX);
+    assert_string_equal(err.text, "unknown item 'quux' (there are: item100, item101)");
+    assert_true(df_find_name(name_in, names, "quux", "item", NULL, NULL) == SIZE_MAX);
+}
+
 static void numbers_are_strict(void **state)
 {
     static const char *const bad_reals[] = { "",   " 1", "1 ", "1,5",   "0x10",  "inf", "nan", "1e",
@@ -159,6 +183,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_grows),
         cmocka_unit_test(nearest_finds_slips_and_nothing_far),
+        cmocka_unit_test(names_are_found_or_told),
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(reals_print_shortest_and_read_back),
         cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
