@@ -233,20 +233,15 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 {
     struct df_detector *detector = trainer->model.detector;
     struct df_detection_state state = { 0 }, teacher = { 0 };
-    const struct df_batch *loaded;
-    struct df_batch batch;
-
+    const struct df_batch *batch;
     const double begun = df_profile_begin(trainer->model.device);
 
-    DF_TRY(df_loader_get(trainer->loader, trainer->step, &loaded, err));
+    DF_TRY(df_loader_get(trainer->loader, trainer->step, &batch, err));
     df_profile_end(trainer->model.device, "host: batch", begun);
-    batch = *loaded;
-    batch.seed = (uint64_t)trainer->cell->seed;
-    batch.step = trainer->step;
     df_tape_reset(trainer->tape);
     df_parameters_zero_grad(trainer->model.parameters);
     trainer->terms.count = 0;
-    detector->class->forward(detector, trainer->tape, &batch, true, true, &state);
+    detector->class->forward(detector, trainer->tape, batch, true, true, &state);
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 

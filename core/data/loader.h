@@ -30,8 +30,8 @@ struct df_batch {
     const bool *flipped;                 /* [n] */
     const size_t *valid_h, *valid_w;     /* [n] resized image size inside the canvas */
     const double *scale_x, *scale_y;     /* [n] canvas pixels per stored pixel */
-    uint64_t seed; /* of the run, and its step: what a detector samples with; 0 from the loader, filled in by the trainer */
-    size_t step;
+    uint64_t seed;                       /* of the run, and its step: what a detector samples with */
+    size_t step;                         /* 0 for an image alone */
 };
 
 struct df_loader;

@@ -154,6 +154,8 @@ static void test_batches(void **state)
             const bool portrait = batch->index[0] % 3 == 2;
 
             assert_int_equal(batch->n, 2);
+            assert_int_equal(batch->seed, 5);
+            assert_int_equal(batch->step, step);
             for (size_t k = 0; k < 2; k++) {
                 assert_false(seen[batch->index[k]]);
                 seen[batch->index[k]] = true;
