@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/hash.h"
 
 #define MOST_CELLS    10000
 #define MOST_SEEDS    1000
@@ -17,9 +18,9 @@
 /* What all cells of a spec share, as it is read. */
 struct reader {
     struct df_spec *spec;
-    const cJSON *root;     /* of the variant: its members put over the spec's */
-    struct df_cell common; /* student: data, canvas, detector, network, schedule */
-    char base[DF_STRING_MAX];
+    const cJSON *root;                                  /* of the variant: its members put over the spec's */
+    struct df_cell common;                              /* student: data, canvas, detector, network, schedule */
+    char teacher_file[DF_STRING_MAX], teacher_hash[17]; /* asked for once where variants name the same file */
     struct df_spec_variant *variant;
     bool has_teacher;
     int64_t seed[MOST_SEEDS];
@@ -53,29 +54,26 @@ static void *copy_bytes(const void *from, size_t bytes)
     return to;
 }
 
-/* "kind" of an object, and the rest of it through the table of that kind. */
-static const char *const kind_key[] = { "kind", NULL };
-
-static df_status read_kind(const cJSON *root, const char *key, const char *file, const cJSON **object, const char **kind, char *where,
-                           size_t room, struct df_error *err)
+/* Data that an earlier variant has as well are that variant's. */
+static struct df_data *shared_data(struct df_spec *spec, struct df_data *data)
 {
-    DF_TRY(df_json_object(root, key, true, file, object, err));
-    snprintf(where, room, "%s/%s", file, key);
-    return df_json_string(*object, "kind", true, where, kind, err);
+    for (struct df_data *older = spec->data; older; older = older->older)
+        if (df_data_same(older, data)) {
+            df_data_free(data);
+            return older;
+        }
+    data->older = spec->data;
+    return spec->data = data;
 }
 
-static df_status read_data(struct reader *r, const char *file, struct df_error *err)
+static df_status read_data(struct reader *r, const char *file, const char *data_path, struct df_error *err)
 {
-    const cJSON *object, *canvas = NULL;
-    const char *kind;
+    const cJSON *canvas = NULL;
+    struct df_data *data;
     char where[1024];
 
-    DF_TRY(read_kind(r->root, "data", file, &object, &kind, where, sizeof where, err));
-    r->common.dataset = df_dataset_class_find(kind, err);
-    if (!r->common.dataset)
-        return df_fail_in(err, DF_ERR_USAGE, "%s/kind", where);
-    r->common.dataset_options = df_calloc(1, r->common.dataset->options_size);
-    DF_TRY(df_options_read(r->common.dataset->options, object, kind_key, where, r->common.dataset_options, err));
+    DF_TRY(df_data_read(r->root, file, data_path, &data, err));
+    r->common.data = shared_data(r->spec, data);
     snprintf(where, sizeof where, "%s/canvas", file);
     DF_TRY(df_json_object(r->root, "canvas", false, file, &canvas, err));
     return df_options_read(df_canvas_option_table, canvas, NULL, where, &r->common.canvas, err);
@@ -83,16 +81,19 @@ static df_status read_data(struct reader *r, const char *file, struct df_error *
 
 static df_status read_detector(struct reader *r, const char *file, struct df_error *err)
 {
+    static const char *const others[] = { "kind", NULL };
     const cJSON *object;
     const char *kind;
     char where[1024];
 
-    DF_TRY(read_kind(r->root, "detector", file, &object, &kind, where, sizeof where, err));
+    DF_TRY(df_json_object(r->root, "detector", true, file, &object, err));
+    snprintf(where, sizeof where, "%s/detector", file);
+    DF_TRY(df_json_string(object, "kind", true, where, &kind, err));
     r->common.detector = df_detector_class_find(kind, err);
     if (!r->common.detector)
         return df_fail_in(err, DF_ERR_USAGE, "%s/kind", where);
     r->common.detector_options = df_calloc(1, r->common.detector->options_size);
-    return df_options_read(r->common.detector->options, object, kind_key, where, r->common.detector_options, err);
+    return df_options_read(r->common.detector->options, object, others, where, r->common.detector_options, err);
 }
 
 static df_status read_network(const cJSON *owner, const char *where, struct df_network_options *out, struct df_error *err)
@@ -156,14 +157,12 @@ static df_status try_network(const struct df_cell *cell, const struct df_network
 
 static df_status try_batch(const struct df_cell *cell, const char *where, struct df_error *err)
 {
-    cJSON *data = df_options_write(cell->dataset->options, cell->dataset_options);
-    const cJSON *train = cJSON_GetObjectItemCaseSensitive(data, "train"); /* how many; of other data it is known when they are read */
-    const bool fits = !cJSON_IsNumber(train) || train->valuedouble >= (double)cell->schedule.batch;
+    const size_t images = df_data_images(cell->data, DF_TRAIN); /* 0: it is known when they are read */
 
-    cJSON_Delete(data);
-    return fits ? DF_OK
-                : df_fail(err, DF_ERR_USAGE, "%s/schedule/batch: the training images are less than one batch of %lld", where,
-                          (long long)cell->schedule.batch);
+    if (images == 0 || images >= (size_t)cell->schedule.batch)
+        return DF_OK;
+    return df_fail(err, DF_ERR_USAGE, "%s/schedule/batch: the %zu training images are less than one batch of %lld", where, images,
+                   (long long)cell->schedule.batch);
 }
 
 static df_status read_student(struct reader *r, const char *file, struct df_error *err)
@@ -187,9 +186,27 @@ static struct df_cell *cell_new(const struct df_cell *common)
     struct df_cell *cell = df_calloc(1, sizeof *cell);
 
     *cell = *common;
-    cell->dataset_options = copy_bytes(common->dataset_options, common->dataset->options_size);
     cell->detector_options = copy_bytes(common->detector_options, common->detector->options_size);
     return cell;
+}
+
+/* Its path is relative to the spec's folder. */
+static df_status read_teacher_file(struct reader *r, const cJSON *teacher, const char *name, const char *where, struct df_error *err)
+{
+    char *folder = df_path_folder(r->spec->path), *path = df_path_join(folder, name);
+    const df_status status = copy_text(r->common.teacher_file, sizeof r->common.teacher_file, path, where, err);
+
+    free(path);
+    free(folder);
+    DF_TRY(status);
+    DF_TRY(read_network(teacher, where, &r->common.teacher_network, err));
+    DF_TRY(try_network(&r->common, &r->common.teacher_network, where, err));
+    if (!r->common.unread && strcmp(r->teacher_file, r->common.teacher_file) != 0) {
+        DF_TRY(df_file_hash(r->common.teacher_file, r->teacher_hash, err));
+        memcpy(r->teacher_file, r->common.teacher_file, sizeof r->teacher_file);
+    }
+    memcpy(r->common.teacher_hash, r->teacher_hash, sizeof r->teacher_hash);
+    return DF_OK;
 }
 
 static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
@@ -206,15 +223,8 @@ static df_status read_teacher(struct reader *r, const char *file, struct df_erro
     snprintf(where, sizeof where, "%s/teacher", file);
     DF_TRY(df_json_string(teacher, "file", false, where, &checkpoint, err));
     DF_TRY(df_json_only(teacher, checkpoint ? loaded : trained, where, err));
-    if (checkpoint) {
-        DF_TRY(read_network(teacher, where, &r->common.teacher_network, err));
-        DF_TRY(try_network(&r->common, &r->common.teacher_network, where, err));
-        char *path = df_path_join(r->spec->base, checkpoint);
-        const df_status status = copy_text(r->common.teacher_file, sizeof r->common.teacher_file, path, where, err);
-
-        free(path);
-        return status;
-    }
+    if (checkpoint)
+        return read_teacher_file(r, teacher, checkpoint, where, err);
 
     struct df_cell *cell = r->variant->teacher = cell_new(&r->common);
 
@@ -577,28 +587,6 @@ static df_status read_name(struct reader *r, const char *file, struct df_error *
     return copy_text(r->spec->title, sizeof r->spec->title, *title ? title : name, file, err);
 }
 
-/* The spec file's folder, and the folder that the dataset's paths are relative to. */
-static df_status read_base(struct reader *r, const char *file, const char *data_path, struct df_error *err)
-{
-    struct df_spec *spec = r->spec;
-    const char *slash = strrchr(spec->path, '/'), *base = NULL;
-
-    snprintf(spec->base, sizeof spec->base, "%.*s", slash ? (int)(slash - spec->path) : 1, slash ? spec->path : ".");
-    DF_TRY(df_json_string(r->root, "base", false, file, &base, err));
-
-    if ((data_path || base) && strcmp(r->common.dataset->name, "scenes") == 0)
-        return df_fail(err, DF_ERR_USAGE, "%s%s: has no effect, for scenes are read from no files [remove it]", data_path ? "" : file,
-                       data_path ? "--data-path" : "/base");
-
-    char *path = data_path ? df_strdup(data_path) : base ? df_path_join(spec->base, base) : df_strdup(spec->base);
-    const df_status status = copy_text(r->base, sizeof r->base, path, file, err);
-
-    free(path);
-    if (!r->common.base)
-        r->common.base = df_strdup(r->base);
-    return status;
-}
-
 /* One word: it stands before the axes, which are words. */
 static df_status read_variant_label(struct reader *r, const char *file, struct df_error *err)
 {
@@ -636,9 +624,8 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
 
 static void forget_common(struct reader *r)
 {
-    free(r->common.dataset_options);
     free(r->common.detector_options);
-    r->common = (struct df_cell){ .base = r->common.base, .threads = r->common.threads };
+    r->common = (struct df_cell){ .threads = r->common.threads };
     r->needs = 0;
 }
 
@@ -655,8 +642,7 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     r->common.unread = overrides && overrides->unread;
     DF_TRY(read_variant_label(r, file, err));
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
-    DF_TRY(read_data(r, file, err));
-    DF_TRY(read_base(r, file, overrides ? overrides->data_path : NULL, err));
+    DF_TRY(read_data(r, file, overrides ? overrides->data_path : NULL, err));
     DF_TRY(read_detector(r, file, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_teacher(r, file, err));
@@ -728,7 +714,6 @@ df_status df_spec_read(const char *path, const struct df_spec_overrides *overrid
     }
     cJSON_Delete(root);
     forget_common(r);
-    r->spec->data_base = (char *)r->common.base;
     if (status == DF_OK)
         *out = r->spec;
     else
@@ -773,6 +758,6 @@ void df_spec_free(struct df_spec *spec)
         df_cell_free(spec->variant[v].teacher);
     free(spec->variant);
     free(spec->cell);
-    free(spec->data_base);
+    df_data_free(spec->data);
     free(spec);
 }

@@ -35,7 +35,7 @@ struct df_spec_variant {
     const struct df_cell *first; /* its first cell that needs a teacher; NULL: none does */
 };
 struct df_spec {
-    char name[64], title[256], path[DF_STRING_MAX], base[DF_STRING_MAX];
+    char name[64], title[256], path[DF_STRING_MAX];
     size_t variants; /* at least one */
     struct df_spec_variant *variant;
     size_t count;
@@ -43,7 +43,7 @@ struct df_spec {
     size_t lines;          /* (variant, method, axes) groups: cells are lines x seeds */
     size_t seeds;
     char heat_x[64], heat_y[64]; /* "" */
-    char *data_base;             /* what the cells call base */
+    struct df_data *data;        /* of all variants; those whose data are the same share them */
 };
 struct df_spec_overrides {
     const char *seeds;     /* "5" = 0..4, or "0,3,7"; NULL */

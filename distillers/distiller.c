@@ -117,15 +117,11 @@ static df_status check_plugin(const char *path, const struct df_distiller_class 
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err)
 {
     const struct df_distiller_class *class;
-    char local[4096], *bytes;
-    size_t count;
+    char local[4096], hash[17];
     df_status status;
 
     *out = NULL;
-    DF_TRY(df_file_read(path, 0, &bytes, &count, err));
-    const uint64_t hash = df_hash(bytes, count);
-
-    free(bytes);
+    DF_TRY(df_file_hash(path, hash, err));
     snprintf(local, sizeof local, "%s%s", strchr(path, '/') ? "" : "./", path); /* a bare name would be searched in the system's folders */
     void *library = dlopen(local, RTLD_NOW | RTLD_LOCAL);
 
@@ -145,7 +141,7 @@ df_status df_distiller_load_plugin(const char *path, const struct df_distiller_c
         return status;
     }
     if (!df_distiller_plugin_hash(class)) {
-        df_hash_text(plugin_hash[plugin_count], hash);
+        memcpy(plugin_hash[plugin_count], hash, sizeof hash);
         plugins[plugin_count++] = class; /* stays loaded: its code and tables are used until the end */
     }
     *out = class;

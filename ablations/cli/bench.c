@@ -69,18 +69,14 @@ static df_status scratch_folder(struct bench *bench, struct df_error *err)
     return DF_OK;
 }
 
-/* Rendered data are cut down to a few batches; the schedule is stretched so that no step is the last. */
+/* Rendered data are cut down to a few of the plain student's batches; the schedule is stretched so that no step is the last. */
 static df_status shrink(struct df_cell *cell, struct df_error *err)
 {
-    char train[32];
+    const int64_t images[DF_SPLITS] = { BENCH_BATCHES * cell->schedule.batch, 1, 4 };
 
     cell->schedule.epochs = 1e4;
-    snprintf(train, sizeof train, "%lld", (long long)(BENCH_BATCHES * cell->schedule.batch));
-    if (strcmp(cell->dataset->name, "scenes") == 0) {
-        DF_TRY(df_options_set(cell->dataset->options, "train", train, "bench", cell->dataset_options, err));
-        DF_TRY(df_options_set(cell->dataset->options, "tune", "1", "bench", cell->dataset_options, err));
-        DF_TRY(df_options_set(cell->dataset->options, "validation", "4", "bench", cell->dataset_options, err));
-    }
+    if (!cell->data->class->from_files && !cell->data->split[DF_TRAIN])
+        df_data_resize(cell->data, images);
     return df_cell_seal(cell, err);
 }
 
@@ -96,7 +92,7 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
     if (status == DF_OK)
         status = df_folder_make(folder, err);
     if (status == DF_OK)
-        status = df_cell_open_data(cell, DF_TRAIN, &train, err);
+        status = df_data_split(cell->data, DF_TRAIN, &train, err);
     if (status == DF_OK)
         status = df_model_create(cell, train->categories, &model, err);
     if (status == DF_OK) {
@@ -106,7 +102,6 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
         status = df_teacher_write(cell, &model, 0, false, path.data, err);
     }
     df_model_release(&model);
-    df_dataset_close(train);
     df_text_release(&path);
     free(folder);
     return status;

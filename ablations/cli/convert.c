@@ -93,7 +93,7 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
 {
     struct df_dataset *dataset = NULL;
     struct df_model model = { 0 };
-    df_status status = df_cell_open_data(cell, DF_VALIDATION, &dataset, err);
+    df_status status = df_data_split(cell->data, DF_VALIDATION, &dataset, err);
 
     if (status == DF_OK)
         status = df_model_create(cell, dataset->categories, &model, err);
@@ -112,7 +112,6 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
                options->network == CONVERT_TEACHER ? "teacher" : "student", cell->detector->name, dataset->categories);
     }
     df_model_release(&model);
-    df_dataset_close(dataset);
     return status;
 }
 

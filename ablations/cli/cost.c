@@ -76,7 +76,7 @@ static df_status find_data(const struct cost_options *options, const struct df_c
     *width = *height = 0;
     if (options->images && options->classes && (options->canvas[0] || cell->canvas.fixed || cell->canvas.min_side))
         return DF_OK;
-    if (df_cell_open_data(cell, DF_TRAIN, &train, &cause) != DF_OK)
+    if (df_data_split(cell->data, DF_TRAIN, &train, &cause) != DF_OK)
         return df_fail(err, cause.status, "%.1800s [without the data: --images and --classes, of COCO 2017 118287 and 80]", cause.text);
     if (!*images)
         *images = train->size;
@@ -84,7 +84,6 @@ static df_status find_data(const struct cost_options *options, const struct df_c
         *classes = train->categories;
     *width = train->info[0].width;
     *height = train->info[0].height;
-    df_dataset_close(train);
     return DF_OK;
 }
 

@@ -1,5 +1,5 @@
 /* `defeat data show|inspect|export`: a dataset as a picture, as numbers, as COCO JSON. The dataset is that of a spec's "data" object, or
- * --kind; words like context=0.8 (or --set "context=0.8 seed=2") change its options. */
+ * of --kind; words like context=0.8 (or --set "context=0.8 seed=2") change its options. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "ablations/cli/command.h"
 #include "core/base/file.h"
 #include "core/data/contact_sheet.h"
+#include "core/data/data.h"
 #include "core/data/image_file.h"
 
 struct data_options {
@@ -17,7 +18,8 @@ struct data_options {
     bool boxes, json;
 };
 static const df_option options_table[] = {
-    { "kind", DF_STRING_OPTION(struct data_options, kind), .text = "scenes", .help = "kind of dataset, where no spec is given" },
+    { "kind", DF_STRING_OPTION(struct data_options, kind), .text = "",
+      .help = "kind of dataset, where no spec is given; none: the embedded one" },
     { "set", DF_STRING_OPTION(struct data_options, set), .text = "", .help = "options of the dataset: \"name=value name=value\"" },
     { "data_path", DF_STRING_OPTION(struct data_options, data_path), .text = "",
       .help = "folder that the dataset's paths are relative to" },
@@ -33,54 +35,7 @@ static const df_option options_table[] = {
     { 0 },
 };
 
-static const char *const split_name[DF_SPLITS] = { "train", "tune", "validation" };
-
-struct source {
-    const struct df_dataset_class *class;
-    void *options;
-    char *base;
-};
-
-static void source_release(struct source *source)
-{
-    free(source->options);
-    free(source->base);
-}
-
-/* "data" and "base" of a spec; everything else in it is left to those who run it. */
-static df_status read_spec(struct source *source, const char *path, struct df_error *err)
-{
-    static const char *const others[] = { "kind", NULL };
-    const cJSON *data;
-    const char *kind, *base = "", *slash = strrchr(path, '/');
-    char where[1024];
-    cJSON *root = NULL;
-
-    snprintf(where, sizeof where, "%s: /data", path);
-    df_status status = df_json_read(path, &root, err);
-    if (status == DF_OK)
-        status = df_json_object(root, "data", true, path, &data, err);
-    if (status == DF_OK)
-        status = df_json_string(root, "base", false, path, &base, err);
-    if (status == DF_OK)
-        status = df_json_string(data, "kind", true, where, &kind, err);
-    if (status == DF_OK && !(source->class = df_dataset_class_find(kind, err)))
-        status = df_fail_in(err, DF_ERR_USAGE, "%s", where);
-    if (status == DF_OK) {
-        source->options = df_calloc(1, source->class->options_size);
-        status = df_options_read(source->class->options, data, others, where, source->options, err);
-    }
-    if (status == DF_OK) {
-        char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : df_strdup(".");
-
-        source->base = df_path_join(folder, base);
-        free(folder);
-    }
-    cJSON_Delete(root);
-    return status;
-}
-
-static df_status set_word(struct source *source, const char *word, struct df_error *err)
+static df_status set_word(struct df_data *data, const char *word, struct df_error *err)
 {
     const char *equals = strchr(word, '=');
     char name[128];
@@ -89,10 +44,10 @@ static df_status set_word(struct source *source, const char *word, struct df_err
         return df_fail(err, DF_ERR_USAGE, "data: unexpected word '%s', expected name=value", word);
     memcpy(name, word, (size_t)(equals - word));
     name[equals - word] = 0;
-    return df_options_set(source->class->options, name, equals + 1, source->class->name, source->options, err);
+    return df_options_set(data->class->options, name, equals + 1, data->class->name, data->options, err);
 }
 
-static df_status set_words(struct source *source, const char *words, struct df_error *err)
+static df_status set_words(struct df_data *data, const char *words, struct df_error *err)
 {
     df_status status = DF_OK;
 
@@ -100,45 +55,52 @@ static df_status set_words(struct source *source, const char *words, struct df_e
         const size_t length = strcspn(words, " ");
         char *word = strndup(words, length);
 
-        status = set_word(source, word, err);
+        status = set_word(data, word, err);
         free(word);
         words += length;
     }
     return status;
 }
 
-static df_status choose_source(const struct data_options *options, int count, char *const *words, struct source *source,
-                               struct df_error *err)
+/* Of the spec, whose other members are left to those who run it. */
+static df_status read_spec(const char *path, const char *data_path, struct df_data **out, struct df_error *err)
 {
-    int first = 0;
+    cJSON *root;
 
-    if (count > 0 && (!strchr(words[0], '=') || df_file_exists(words[0]))) {
-        DF_TRY(read_spec(source, words[0], err));
-        first = 1;
-    } else {
-        source->class = df_dataset_class_find(options->kind, err);
-        if (!source->class)
-            return DF_ERR_USAGE;
-        source->options = df_calloc(1, source->class->options_size);
-        df_options_standard(source->class->options, source->options);
-        source->base = df_strdup(".");
-    }
-    if (options->data_path[0]) {
-        free(source->base);
-        source->base = df_strdup(options->data_path);
-    }
-    DF_TRY(set_words(source, options->set, err));
-    for (int i = first; i < count; i++)
-        DF_TRY(set_word(source, words[i], err));
+    DF_TRY(df_json_read(path, &root, err));
+    const df_status status = df_data_read(root, path, data_path, out, err);
+
+    cJSON_Delete(root);
+    return status;
+}
+
+/* Without a kind: the first that reads no files. */
+static df_status of_kind(const char *kind, const char *data_path, struct df_data **out, struct df_error *err)
+{
+    const struct df_dataset_class *const *first = df_dataset_classes, *class;
+
+    while (!kind[0] && (*first)->from_files)
+        first++;
+    class = kind[0] ? df_dataset_class_find(kind, err) : *first;
+    if (!class)
+        return DF_ERR_USAGE;
+    *out = df_data_new(class, ".");
+    return data_path ? df_data_move(*out, data_path, "--data-path", err) : DF_OK;
+}
+
+static df_status choose_data(const struct data_options *options, int count, char *const *words, struct df_data **out, struct df_error *err)
+{
+    const bool spec = count > 0 && (!strchr(words[0], '=') || df_file_exists(words[0]));
+    const char *data_path = options->data_path[0] ? options->data_path : NULL;
+
+    DF_TRY(spec ? read_spec(words[0], data_path, out, err) : of_kind(options->kind, data_path, out, err));
+    DF_TRY(set_words(*out, options->set, err));
+    for (int i = spec; i < count; i++)
+        DF_TRY(set_word(*out, words[i], err));
     return DF_OK;
 }
 
-static df_status open_split(const struct source *source, int split, struct df_dataset **out, struct df_error *err)
-{
-    return source->class->open(source->options, (enum df_split)split, source->base, out, err);
-}
-
-static df_status show(const struct data_options *options, const struct source *source, struct df_error *err)
+static df_status show(const struct data_options *options, struct df_data *data, struct df_error *err)
 {
     const struct df_sheet_options sheet_options = { (size_t)options->from, (size_t)options->count, (int)options->columns,
                                                     (int)options->cell, options->boxes };
@@ -146,29 +108,27 @@ static df_status show(const struct data_options *options, const struct source *s
     struct df_dataset *dataset;
     struct df_image sheet = { 0 };
 
-    DF_TRY(open_split(source, options->split ? options->split - 1 : DF_TRAIN, &dataset, err));
+    DF_TRY(df_data_split(data, options->split ? (enum df_split)(options->split - 1) : DF_TRAIN, &dataset, err));
     df_status status = df_contact_sheet(dataset, &sheet_options, &sheet, err);
     if (status == DF_OK)
         status = df_png_write(path, sheet.pixels, sheet.width, sheet.height, err);
     if (status == DF_OK)
         printf("%s: %d x %d pixels\n", path, sheet.width, sheet.height);
     df_image_release(&sheet);
-    df_dataset_close(dataset);
     return status;
 }
 
-static df_status export_truth(const struct data_options *options, const struct source *source, struct df_error *err)
+static df_status export_truth(const struct data_options *options, struct df_data *data, struct df_error *err)
 {
     struct df_dataset *dataset;
 
     if (options->split == 0 || !options->output[0])
         return df_fail(err, DF_ERR_USAGE, "data export: no %s",
                        options->split == 0 ? "--split (train, tune or validation)" : "--output FILE");
-    DF_TRY(open_split(source, options->split - 1, &dataset, err));
+    DF_TRY(df_data_split(data, (enum df_split)(options->split - 1), &dataset, err));
     const df_status status = df_dataset_export_coco(dataset, options->output, err);
     if (status == DF_OK)
         printf("%s: %zu images\n", options->output, dataset->size);
-    df_dataset_close(dataset);
     return status;
 }
 
@@ -278,60 +238,56 @@ static void print_json(const struct df_dataset *dataset, const char *name, const
     cJSON_Delete(root);
 }
 
-static df_status inspect_split(const struct data_options *options, const struct source *source, int split, struct df_error *err)
+static df_status inspect_split(const struct data_options *options, struct df_data *data, enum df_split split, struct df_error *err)
 {
     struct df_dataset *dataset;
     struct numbers n = { 0 };
 
-    DF_TRY(open_split(source, split, &dataset, err));
+    DF_TRY(df_data_split(data, split, &dataset, err));
     n.per_class = df_calloc(dataset->categories + 1, sizeof *n.per_class);
     count_boxes(dataset, &n);
     const df_status status = measure_channels(dataset, (size_t)options->count, &n, err);
     if (status == DF_OK)
-        (options->json ? print_json : print_text)(dataset, split_name[split], &n);
+        (options->json ? print_json : print_text)(dataset, df_split_name[split], &n);
     free(n.per_class);
-    df_dataset_close(dataset);
     return status;
 }
 
-static df_status inspect(const struct data_options *options, const struct source *source, struct df_error *err)
+static df_status inspect(const struct data_options *options, struct df_data *data, struct df_error *err)
 {
     for (int split = 0; split < DF_SPLITS; split++)
         if (options->split == 0 || options->split - 1 == split)
-            DF_TRY(inspect_split(options, source, split, err));
+            DF_TRY(inspect_split(options, data, (enum df_split)split, err));
     return DF_OK;
 }
 
+static const struct verb {
+    const char *name;
+    df_status (*run)(const struct data_options *options, struct df_data *data, struct df_error *err);
+} verbs[] = { { "show", show }, { "inspect", inspect }, { "export", export_truth }, { 0 } };
+
+static const char *verb_name(const void *table, size_t i) { return ((const struct verb *)table)[i].name; }
+
 static int run(const void *values, int count, char *const *arguments)
 {
-    static const struct {
-        const char *name;
-        df_status (*run)(const struct data_options *options, const struct source *source, struct df_error *err);
-    } verbs[] = { { "show", show }, { "inspect", inspect }, { "export", export_truth } };
-    static const char *const names[] = { "show", "inspect", "export", NULL };
     const struct data_options *options = values;
-    struct source source = { 0 };
+    struct df_data *data = NULL;
     struct df_error err = { 0 };
+    const size_t verb = df_find_name(verb_name, verbs, arguments[0], "action", NULL, &err);
+    df_status status = verb == SIZE_MAX ? df_fail_in(&err, DF_ERR_USAGE, "data") : DF_OK;
 
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
-        if (strcmp(verbs[i].name, arguments[0]) == 0) {
-            df_status status = choose_source(options, count - 1, arguments + 1, &source, &err);
-
-            if (status == DF_OK)
-                status = verbs[i].run(options, &source, &err);
-            source_release(&source);
-            return status == DF_OK ? 0 : df_command_fail(&err);
-        }
-    const char *near = df_nearest(arguments[0], names);
-    df_fail(&err, DF_ERR_USAGE, "data: unknown action '%s' (%s%s%sshow, inspect or export)", arguments[0], near ? "did you mean '" : "",
-            near ? near : "", near ? "'? " : "");
-    return df_command_fail(&err);
+    if (status == DF_OK)
+        status = choose_data(options, count - 1, arguments + 1, &data, &err);
+    if (status == DF_OK)
+        status = verbs[verb].run(options, data, &err);
+    df_data_free(data);
+    return status == DF_OK ? 0 : df_command_fail(&err);
 }
 
 const struct df_command df_command_data = {
     .name = "data",
     .summary = "a dataset as a picture, as numbers, as COCO JSON",
-    .usage = "defeat data show|inspect|export [SPEC] [name=value...] [--kind scenes] [--split S] [--output FILE]",
+    .usage = "defeat data show|inspect|export [SPEC] [name=value...] [--kind KIND] [--split S] [--output FILE]",
     .example = "defeat data show context=0.9 --count 24 --output sheet.png",
     .options = options_table,
     .options_size = sizeof(struct data_options),

@@ -61,7 +61,7 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
     struct df_model model = { 0 };
     const size_t limit = (size_t)options->limit;
     size_t count = 0;
-    df_status status = df_cell_open_data(cell, (enum df_split)options->split, &dataset, err);
+    df_status status = df_data_split(cell->data, (enum df_split)options->split, &dataset, err);
 
     if (status == DF_OK)
         status = df_model_open(cell, dataset->categories, weights, &model, err);
@@ -78,7 +78,6 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
     df_coco_scores_release(&scores);
     free(detections);
     df_model_release(&model);
-    df_dataset_close(dataset);
     return status;
 }
 

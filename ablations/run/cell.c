@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/file.h"
 #include "core/base/hash.h"
 
 typedef cJSON *options_writer(const df_option *table, const void *values);
@@ -35,55 +34,9 @@ static cJSON *named_object(struct named what, options_writer *write, const df_op
     return object;
 }
 
-static df_status split_hash(const struct df_cell *cell, enum df_split split, uint64_t *hash, struct df_error *err)
-{
-    struct df_dataset *dataset;
-
-    DF_TRY(cell->dataset->open(cell->dataset_options, split, cell->base ? cell->base : ".", &dataset, err));
-    *hash = dataset->hash;
-    df_dataset_close(dataset);
-    return DF_OK;
-}
-
-/* The files' contents belong to the identity of data that is read from files. The cells of a spec share their data, so the last answer is
- * kept: without it every cell would read the annotations again. */
-static df_status find_data_hash(struct df_cell *cell, const cJSON *data, struct df_error *err)
-{
-    static char *last_question, last_answer[sizeof cell->data_hash];
-    struct df_text question = DF_TEXT_INIT;
-    char text[DF_SPLITS][17];
-    uint64_t hash;
-
-    df_json_canonical(data, &question);
-    df_text_addf(&question, " in %s", cell->base ? cell->base : ".");
-    if (!last_question || strcmp(last_question, df_text_get(&question)) != 0) {
-        df_status status = DF_OK;
-
-        for (enum df_split split = DF_TRAIN; split < DF_SPLITS && status == DF_OK; split++) {
-            status = split_hash(cell, split, &hash, err);
-            if (status == DF_OK)
-                df_hash_text(text[split], hash);
-        }
-        if (status != DF_OK) {
-            df_text_release(&question);
-            return status;
-        }
-        free(last_question);
-        last_question = df_strdup(df_text_get(&question));
-        snprintf(last_answer, sizeof last_answer, "%s-%s-%s", text[DF_TRAIN], text[DF_TUNE], text[DF_VALIDATION]);
-    }
-    snprintf(cell->data_hash, sizeof cell->data_hash, "%s", last_answer);
-    df_text_release(&question);
-    return DF_OK;
-}
-
-/* "<run id>" of the teacher's cell, or "file:<hash of the checkpoint>" (asked once per file). */
+/* "<run id>" of the teacher's cell, or "file:<hash of the checkpoint>". */
 static df_status teacher_name(const struct df_cell *cell, char name[32], struct df_error *err)
 {
-    static char last_file[sizeof cell->teacher_file], last_hash[17];
-    size_t bytes;
-    char *data;
-
     if (cell->teacher) {
         DF_ASSERT(cell->teacher->id[0]);
         snprintf(name, 32, "%s", cell->teacher->id);
@@ -91,38 +44,28 @@ static df_status teacher_name(const struct df_cell *cell, char name[32], struct 
     }
     if (!cell->teacher_file[0])
         return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
-    if (cell->unread) {
-        snprintf(name, 32, "file:");
-        return DF_OK;
-    }
-    if (strcmp(last_file, cell->teacher_file) != 0) {
-        DF_TRY(df_file_read(cell->teacher_file, 0, &data, &bytes, err));
-        df_hash_text(last_hash, df_hash(data, bytes));
-        memcpy(last_file, cell->teacher_file, sizeof last_file);
-        free(data);
-    }
-    snprintf(name, 32, "file:%s", last_hash);
-    return DF_OK;
+    snprintf(name, 32, "file:%s", cell->teacher_hash);
+    return cell->unread || cell->teacher_hash[0] ? DF_OK : df_file_hash(cell->teacher_file, name + strlen("file:"), err);
 }
 
-/* "data":{...},"canvas":{...}; returns the former. */
-static cJSON *add_data(const struct df_cell *cell, options_writer *write, cJSON *root)
+static void add_data(const struct df_cell *cell, options_writer *write, cJSON *root)
 {
-    const struct named kind = { .key = "kind", .name = cell->dataset->name, .revision = cell->dataset->revision };
-    cJSON *data = named_object(kind, write, cell->dataset->options, cell->dataset_options);
+    const struct df_dataset_class *class = cell->data->class;
+    const struct named kind = { .key = "kind", .name = class->name, .revision = class->revision };
 
-    cJSON_AddItemToObject(root, "data", data);
+    cJSON_AddItemToObject(root, "data", named_object(kind, write, class->options, cell->data->options));
     cJSON_AddItemToObject(root, "canvas", write(df_canvas_option_table, &cell->canvas));
-    return data;
 }
 
-static df_status add_data_hash(struct df_cell *cell, const cJSON *data, cJSON *root, struct df_error *err)
+/* What files hold belongs to the identity of data that are read from files. */
+static df_status add_data_hash(const struct df_cell *cell, cJSON *root, struct df_error *err)
 {
-    if (cell->unread || strcmp(cell->dataset->name, "scenes") == 0) /* the latter are decided by their options */
+    char hash[51];
+
+    if (cell->unread || !cell->data->class->from_files)
         return DF_OK;
-    if (!cell->data_hash[0])
-        DF_TRY(find_data_hash(cell, data, err));
-    cJSON_AddStringToObject(root, "data_hash", cell->data_hash);
+    DF_TRY(df_data_hash(cell->data, hash, err));
+    cJSON_AddStringToObject(root, "data_hash", hash);
     return DF_OK;
 }
 
@@ -175,7 +118,8 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
 {
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
-    DF_TRY(add_data_hash(cell, add_data(cell, df_options_identity, root), root, err));
+    add_data(cell, df_options_identity, root);
+    DF_TRY(add_data_hash(cell, root, err));
     add_networks(cell, df_options_identity, root);
     DF_TRY(add_teacher(cell, root, err));
     add_method(cell, df_options_identity, root);
@@ -213,8 +157,14 @@ void df_cell_free(struct df_cell *cell)
         return;
     for (size_t i = 0; i < cell->distillers; i++)
         free(cell->distiller[i].options);
-    free(cell->dataset_options);
     free(cell->detector_options);
     df_text_release(&cell->json);
     free(cell);
+}
+
+struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad)
+{
+    return (struct df_loader_config){
+        .dataset = dataset, .canvas = cell->canvas, .batch = 1, .seed = (uint64_t)cell->seed, .skip_bad = skip_bad
+    };
 }

@@ -4,7 +4,7 @@
  * Canonical JSON (keys in this order, every option that has an effect written out, defaults included):
  *   {"semantics":2,"role":"student"|"teacher",
  *    "data":{"kind":"scenes",...dataset options...},"canvas":{...df_canvas_option_table...},
- *    "data_hash":"<16 hex of train>-<tune>-<validation>"   (coco only: scenes are decided by their options),
+ *    "data_hash":"<16 hex of train>-<tune>-<validation>"   (of data from files: of others the options decide all),
  *    "detector":{"kind":"retinanet",...},"network":{...},"schedule":{...},
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
  *    "teacher_network":{...}   (of a file),
@@ -17,6 +17,7 @@
  */
 #ifndef DF_ABLATIONS_RUN_CELL_H
 #define DF_ABLATIONS_RUN_CELL_H
+#include "core/data/data.h"
 #include "core/nn/optimiser.h"
 #include "distillers/distiller.h"
 
@@ -30,10 +31,8 @@ struct df_cell_distiller {
 };
 struct df_cell {
     bool teacher_role;
-    const struct df_dataset_class *dataset;
-    void *dataset_options;
+    struct df_data *data; /* the spec's: shared, not owned */
     struct df_canvas_options canvas;
-    char data_hash[56];
     const struct df_detector_class *detector;
     void *detector_options;
     struct df_network_options network;
@@ -43,10 +42,10 @@ struct df_cell {
     unsigned needs;                            /* of all distillers; 0: no teacher */
     struct df_cell *teacher;                   /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
     char teacher_file[DF_STRING_MAX];          /* "" or a checkpoint that the spec names instead of training one */
+    char teacher_hash[17];                     /* of that file, where it is known; "": the file is read when the cell is sealed */
     struct df_network_options teacher_network; /* of teacher_file */
     int64_t seed;
     char device[16];
-    const char *base; /* folder of the spec: relative data paths */
     /* not part of the identity */
     int64_t threads;
     bool unread; /* files (data, teacher) were not looked at: nothing can be run, and the id is nobody's */
@@ -59,5 +58,7 @@ df_status df_cell_seal(struct df_cell *cell, struct df_error *err);
 /* What the spec must have said, for what has another default now: canonical JSON without hashes, semantics and options at their default.
  * cJSON_Delete it. */
 cJSON *df_cell_asked(const struct df_cell *cell);
-void df_cell_free(struct df_cell *cell); /* not its teacher */
+void df_cell_free(struct df_cell *cell); /* not its data, nor its teacher */
+/* How the cell looks at the images of a split one by one. */
+struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad);
 #endif

@@ -15,13 +15,6 @@ struct df_evaluator {
     size_t count, capacity;
 };
 
-struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad)
-{
-    return (struct df_loader_config){
-        .dataset = dataset, .canvas = cell->canvas, .batch = 1, .seed = (uint64_t)cell->seed, .skip_bad = skip_bad
-    };
-}
-
 df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool keep_images,
                            struct df_evaluator **out, struct df_error *err)
 {

@@ -15,5 +15,4 @@ df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *d
 /* COCO's numbers of detections on the first `limit` images (0: all) of a dataset. */
 df_status df_evaluate_detections(const struct df_dataset *dataset, size_t limit, const struct df_detection *detections, size_t count,
                                  struct df_coco_scores *out, struct df_error *err);
-struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad);
 #endif

@@ -7,12 +7,6 @@
 #include "ablations/run/evaluate.h"
 #include "core/nn/checkpoint.h"
 
-df_status df_cell_open_data(const struct df_cell *cell, enum df_split split, struct df_dataset **out, struct df_error *err)
-{
-    *out = NULL;
-    return cell->dataset->open(cell->dataset_options, split, cell->base ? cell->base : ".", out, err);
-}
-
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
 {
     struct df_model model = { 0 };
@@ -54,12 +48,8 @@ df_status df_model_load(const struct df_cell *cell, const char *checkpoint, stru
 {
     struct df_dataset *dataset;
 
-    DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &dataset, err));
-
-    const df_status status = df_model_open(cell, dataset->categories, checkpoint, out, err);
-
-    df_dataset_close(dataset);
-    return status;
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &dataset, err));
+    return df_model_open(cell, dataset->categories, checkpoint, out, err);
 }
 
 void df_model_release(struct df_model *model)

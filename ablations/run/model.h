@@ -7,5 +7,4 @@
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err);
 /* df_model_load when the number of classes is known: weights read, frozen, folded. */
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err);
-df_status df_cell_open_data(const struct df_cell *cell, enum df_split split, struct df_dataset **out, struct df_error *err);
 #endif

@@ -92,7 +92,7 @@ static df_status evaluate_export(const struct df_cell *cell, const struct df_run
     size_t count = 0;
     df_status status;
 
-    DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &validation, err));
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
     status = df_model_open(cell, validation->categories, paths->weights, &model, err);
     if (status == DF_OK)
         status = df_evaluator_new(cell, validation, model.device, false, &evaluator, err);
@@ -107,7 +107,6 @@ static df_status evaluate_export(const struct df_cell *cell, const struct df_run
     df_coco_scores_release(&scores);
     df_evaluator_free(evaluator);
     df_model_release(&model);
-    df_dataset_close(validation);
     return status;
 }
 

@@ -123,20 +123,13 @@ static void add_reals(struct df_text *text, const double *values, size_t n)
 static df_status measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
                          struct df_error *err)
 {
-    struct df_dataset *train = NULL, *validation = NULL;
-    df_status status = df_cell_open_data(cell, DF_TRAIN, &train, err);
+    struct df_dataset *train, *validation;
 
-    if (status == DF_OK)
-        status = df_cell_open_data(cell, DF_VALIDATION, &validation, err);
-    if (status == DF_OK)
-        status = df_teacher_neck_std(cell, model, train, skip_bad, &facts->levels, facts->neck_std, err);
-    if (status == DF_OK) {
-        facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
-        status = gate_map(cell, model, validation, facts->gate_images, &facts->gate_map, err);
-    }
-    df_dataset_close(validation);
-    df_dataset_close(train);
-    return status;
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
+    DF_TRY(df_teacher_neck_std(cell, model, train, skip_bad, &facts->levels, facts->neck_std, err));
+    facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
+    return gate_map(cell, model, validation, facts->gate_images, &facts->gate_map, err);
 }
 
 df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
@@ -205,16 +198,10 @@ static size_t parse_reals(const char *text, double *out, size_t most)
 static df_status contents_hash(const char *path, const cJSON *metadata, char hash[17], struct df_error *err)
 {
     const char *recorded = metadata_text(metadata, "contents_hash");
-    size_t bytes;
-    char *data;
 
-    if (recorded) {
-        snprintf(hash, 17, "%s", recorded);
-        return DF_OK;
-    }
-    DF_TRY(df_file_read(path, 0, &data, &bytes, err));
-    df_hash_text(hash, df_hash(data, bytes));
-    free(data);
+    if (!recorded)
+        return df_file_hash(path, hash, err);
+    snprintf(hash, 17, "%s", recorded);
     return DF_OK;
 }
 
@@ -340,7 +327,7 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
     char hash[17];
     double map = 0;
 
-    DF_TRY(df_cell_open_data(cell, DF_VALIDATION, &validation, err));
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
 
     df_status status = df_model_open(cell, validation->categories, path, &model, err);
 
@@ -354,7 +341,6 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
     if (status == DF_OK)
         status = compare(path, facts, cell->device, map, err);
     df_model_release(&model);
-    df_dataset_close(validation);
     return status;
 }
 

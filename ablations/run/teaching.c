@@ -77,7 +77,7 @@ static void cache_key(const struct df_teacher *teacher, const struct df_dataset 
 
     df_text_addf(&text, "semantics %d teacher %s file %s ", DF_SEMANTICS, teacher->hash, teacher->contents_hash);
     df_json_canonical(network, &text);
-    df_text_addf(&text, " detector %s %d data %d %s canvas ", cell->detector->name, cell->detector->revision, cell->dataset->revision,
+    df_text_addf(&text, " detector %s %d data %d %s canvas ", cell->detector->name, cell->detector->revision, cell->data->class->revision,
                  df_hash_text(hash, train->hash));
     df_json_canonical(canvas, &text);
     df_text_addf(&text, " needs %u copies %zu device %s", df_teacher_recorded_needs(cell), copies(teacher), device.kind);
@@ -385,7 +385,7 @@ df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_ru
     *path = NULL;
     if (!student_cell->needs || options->cache == DF_CACHE_OFF)
         return DF_OK;
-    DF_TRY(df_cell_open_data(student_cell, DF_TRAIN, &train, err));
+    DF_TRY(df_data_split(student_cell->data, DF_TRAIN, &train, err));
 
     df_status status = df_teacher_open(student_cell, options, train, &teacher, err);
 
@@ -396,6 +396,5 @@ df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_ru
             *path = df_strdup(teacher->cache_path);
         df_teacher_close(teacher);
     }
-    df_dataset_close(train);
     return status;
 }

@@ -10,27 +10,17 @@
 
 #define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
 
-/* Found before the training, not after it. */
-static df_status same_categories(const struct df_trainer *trainer, struct df_error *err)
-{
-    struct df_dataset *validation;
-    df_status status;
-
-    DF_TRY(df_dataset_same_categories(trainer->train, trainer->tune, err));
-    DF_TRY(df_cell_open_data(trainer->cell, DF_VALIDATION, &validation, err));
-    status = df_dataset_same_categories(trainer->train, validation, err);
-    df_dataset_close(validation);
-    return status;
-}
-
 static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
     struct df_loader_config config;
+    struct df_dataset *validation;
 
-    DF_TRY(df_cell_open_data(cell, DF_TRAIN, &trainer->train, err));
-    DF_TRY(df_cell_open_data(cell, DF_TUNE, &trainer->tune, err));
-    DF_TRY(same_categories(trainer, err));
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &trainer->train, err));
+    DF_TRY(df_data_split(cell->data, DF_TUNE, &trainer->tune, err));
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err)); /* its categories: found before the training, not after it */
+    DF_TRY(df_dataset_same_categories(trainer->train, trainer->tune, err));
+    DF_TRY(df_dataset_same_categories(trainer->train, validation, err));
     config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
     config.batch = (size_t)cell->schedule.batch;
     config.shuffle = true;
@@ -164,8 +154,6 @@ void df_trainer_free(struct df_trainer *trainer)
         free(trainer->distiller[i].state);
     df_teacher_close(trainer->teacher);
     df_loader_free(trainer->loader);
-    df_dataset_close(trainer->tune);
-    df_dataset_close(trainer->train);
     free(trainer);
 }
 

@@ -14,7 +14,7 @@ struct df_stacked {
 struct df_trainer {
     const struct df_cell *cell;
     const struct df_run_options *options;
-    struct df_dataset *train, *tune;
+    struct df_dataset *train, *tune; /* the cell's */
     struct df_loader *loader;
     struct df_model model;
     size_t own_parameters; /* items before the distillers' */

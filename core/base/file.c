@@ -91,14 +91,19 @@ static mode_t new_file_mode(void)
     return 0666 & ~mask;
 }
 
+char *df_path_folder(const char *path)
+{
+    char *folder = df_strdup(strchr(path, '/') ? path : "./"), *slash = strrchr(folder, '/');
+
+    slash[slash == folder] = 0; /* "/" of "/b" */
+    return folder;
+}
+
 static void sync_folder_of(const char *path)
 {
-    char *folder = df_strdup(path), *slash = strrchr(folder, '/');
-    int fd;
+    char *folder = df_path_folder(path);
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (slash)
-        slash[slash == folder] = 0;
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         fsync(fd); /* best effort: some file systems cannot */
         close(fd);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "core/base/status.h"
+#include "core/base/file.h"
 
 struct df_hasher {
     XXH64_state_t *state;
@@ -43,4 +43,15 @@ char *df_hash_text(char buffer[17], uint64_t hash)
         buffer[i] = "0123456789abcdef"[hash >> (60 - 4 * i) & 15];
     buffer[16] = 0;
     return buffer;
+}
+
+df_status df_file_hash(const char *path, char text[17], struct df_error *err)
+{
+    size_t bytes;
+    char *data;
+
+    DF_TRY(df_file_read(path, 0, &data, &bytes, err));
+    df_hash_text(text, df_hash(data, bytes));
+    free(data);
+    return DF_OK;
 }

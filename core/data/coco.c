@@ -11,6 +11,7 @@
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/data/coco_json.h"
+#include "core/data/data.h"
 #include "core/data/datasets.h"
 #include "core/data/image_file.h"
 
@@ -26,7 +27,7 @@ static const df_option coco_options[] = {
     { "images", DF_STRING_OPTION(struct coco_options, images), .text = ".", .help = "folder of the images (relative paths: to the spec)" },
     { "train", DF_STRING_OPTION(struct coco_options, train), .text = "", .help = "annotation file for training" },
     { "tune", DF_STRING_OPTION(struct coco_options, tune), .text = "", .help = "annotation file for tuning; none: see tune_every" },
-    { "tune_every", DF_INT_OPTION(struct coco_options, tune_every), 5, 2, 1e6, "every so manieth training image is for tuning instead",
+    { "tune_every", DF_INT_OPTION(struct coco_options, tune_every), 5, 2, 1e6, "one in so many training images is for tuning instead",
       .when = "tune=" },
     { "tune_images", DF_STRING_OPTION(struct coco_options, tune_images), .text = "", .help = "folder of the tuning images, if another",
       .when = "tune!=" },
@@ -36,20 +37,63 @@ static const df_option coco_options[] = {
     { 0 },
 };
 
+/* An annotation file, read once however many splits are made of it. */
+struct annotations {
+    char *path;
+    struct df_coco_truth *truth;
+    size_t users;
+};
+
 struct coco {
     struct df_dataset dataset;
-    struct df_coco_truth *truth;
+    struct annotations *annotations;
     struct df_image_info *info; /* [size], those of this split */
     char *folder;
     pthread_mutex_t lock; /* over warned */
     bool *warned;         /* [size] about its size */
 };
 
+static void annotations_release(struct annotations *annotations)
+{
+    if (!annotations || --annotations->users)
+        return;
+    df_coco_truth_free(annotations->truth);
+    free(annotations->path);
+    free(annotations);
+}
+
+/* Those of a split that is open, of these data or of older ones; else the file is read. Takes over path. */
+static df_status annotations_of(const struct df_data *data, char *path, struct annotations **out, struct df_error *err)
+{
+    for (const struct df_data *other = data; other; other = other->older)
+        for (int k = 0; k < DF_SPLITS && other->class == data->class; k++) {
+            const struct coco *open = (const struct coco *)other->split[k];
+
+            if (open && strcmp(open->annotations->path, path) == 0) {
+                free(path);
+                *out = open->annotations;
+                (*out)->users++;
+                return DF_OK;
+            }
+        }
+
+    struct annotations *annotations = df_calloc(1, sizeof *annotations);
+
+    *annotations = (struct annotations){ .path = path, .users = 1 };
+    const df_status status = df_coco_truth_read(path, true, &annotations->truth, err);
+
+    if (status != DF_OK)
+        annotations_release(annotations);
+    else
+        *out = annotations;
+    return status;
+}
+
 static void coco_close(struct df_dataset *dataset)
 {
     struct coco *c = (struct coco *)dataset;
 
-    df_coco_truth_free(c->truth);
+    annotations_release(c->annotations);
     pthread_mutex_destroy(&c->lock);
     free(c->info);
     free(c->folder);
@@ -61,7 +105,6 @@ static void coco_close(struct df_dataset *dataset)
 static df_status choose(const struct coco_options *o, enum df_split split, const char **file, const char **folder, int *part,
                         struct df_error *err)
 {
-    static const char *const keys[DF_SPLITS] = { "train", "tune", "validation" };
     const bool shared = !*o->tune && split != DF_VALIDATION;
 
     *file = split == DF_VALIDATION ? o->validation : shared || split == DF_TRAIN ? o->train : o->tune;
@@ -70,14 +113,14 @@ static df_status choose(const struct coco_options *o, enum df_split split, const
     *part = !shared ? -1 : split == DF_TUNE;
     if (!**file)
         return df_fail(err, DF_ERR_USAGE, "coco: no '%s', expected the path of an annotation file",
-                       keys[split == DF_TUNE && shared ? 0 : split]);
+                       df_split_name[split == DF_TUNE && shared ? DF_TRAIN : split]);
     return DF_OK;
 }
 
 /* Takes the images of this part: number tune_every - 1, 2 tune_every - 1, ... are for tuning. */
 static void take_part(struct coco *c, int part, size_t every)
 {
-    const struct df_coco_truth *truth = c->truth;
+    const struct df_coco_truth *truth = c->annotations->truth;
 
     c->info = df_malloc((truth->images + 1) * sizeof *c->info);
     for (size_t i = 0; i < truth->images; i++)
@@ -139,42 +182,41 @@ static df_status check_files(struct coco *c, struct df_hasher *hasher, struct df
     return status;
 }
 
-static df_status fill(struct coco *c, const struct coco_options *o, enum df_split split, const char *base, struct df_error *err)
+static df_status fill(struct coco *c, const struct df_data *data, enum df_split split, struct df_error *err)
 {
+    const struct coco_options *o = data->options;
     const char *file, *folder;
     int part;
 
     DF_TRY(choose(o, split, &file, &folder, &part, err));
-    char *path = df_path_join(base, file);
-    const df_status status = df_coco_truth_read(path, true, &c->truth, err);
-    free(path);
-    DF_TRY(status);
-    c->folder = df_path_join(base, folder);
+    DF_TRY(annotations_of(data, df_path_join(data->base, file), &c->annotations, err));
+    const struct df_coco_truth *truth = c->annotations->truth;
+    c->folder = df_path_join(data->base, folder);
     take_part(c, part, (size_t)o->tune_every);
     if (c->dataset.size == 0)
         return df_fail(err, DF_ERR_USAGE, "coco: no images are left for %s (%zu in '%s', tune_every %lld)",
-                       split == DF_TUNE ? "tuning" : "training", c->truth->images, file, (long long)o->tune_every);
+                       split == DF_TUNE ? "tuning" : "training", truth->images, file, (long long)o->tune_every);
     struct df_hasher *hasher = df_hasher_new();
-    const int64_t rule[] = { part, part < 0 ? 0 : o->tune_every, (int64_t)c->truth->hash };
+    const int64_t rule[] = { part, part < 0 ? 0 : o->tune_every, (int64_t)truth->hash };
     df_hasher_add(hasher, rule, sizeof rule);
     const df_status checked = check_files(c, hasher, err);
     c->dataset.hash = df_hasher_value(hasher);
     df_hasher_free(hasher);
-    c->dataset.categories = c->truth->categories;
-    c->dataset.category = c->truth->category;
-    c->dataset.skipped_boxes = c->truth->skipped;
+    c->dataset.categories = truth->categories;
+    c->dataset.category = truth->category;
+    c->dataset.skipped_boxes = truth->skipped;
     c->warned = df_calloc(c->dataset.size, sizeof *c->warned);
     return checked;
 }
 
-static df_status coco_open(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+static df_status coco_open(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
     struct coco *c = df_calloc(1, sizeof *c);
 
     *out = NULL;
     c->dataset.class = &df_dataset_coco;
     pthread_mutex_init(&c->lock, NULL);
-    const df_status status = fill(c, options, split, base, err);
+    const df_status status = fill(c, data, split, err);
     if (status != DF_OK)
         coco_close(&c->dataset);
     else
@@ -213,6 +255,7 @@ const struct df_dataset_class df_dataset_coco = {
     .summary = "COCO JSON annotations, JPEG and PNG images",
     .options = coco_options,
     .options_size = sizeof(struct coco_options),
+    .from_files = true,
     .open = coco_open,
     .close = coco_close,
     .read = coco_read,

@@ -36,18 +36,22 @@ struct df_category {
 enum df_split { DF_TRAIN, DF_TUNE, DF_VALIDATION, DF_SPLITS };
 
 struct df_dataset;
+struct df_data;
 struct df_dataset_class {
     int abi;
     const char *name, *summary;
     const df_option *options; /* the members of the spec's "data" object besides "kind" */
     size_t options_size;
-    /* Opens one split. base: folder that relative paths are relative to. */
-    df_status (*open)(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err);
+    bool
+        from_files; /* paths are relative to the data's base, and what the files hold belongs to what a cell is; else: options decide all */
+    size_t images[DF_SPLITS]; /* not from files: offset of the option (int64_t) that says how many images a split has */
+    /* Opens one split of data that hold its options and may hold other splits of its own. */
+    df_status (*open)(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err);
     void (*close)(struct df_dataset *dataset);
     df_status (*read)(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err); /* thread-safe */
     int revision; /* raised when its pictures or its ground truth change: 0 and 1 are the first; in the cell beside its name from 2 on */
 };
-#define DF_DATASET_ABI 1
+#define DF_DATASET_ABI 2
 
 /* Concrete datasets put this first in their own struct. */
 struct df_dataset {

@@ -7,6 +7,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/hash.h"
+#include "core/data/data.h"
 #include "core/data/datasets.h"
 #include "core/data/scene.h"
 
@@ -127,12 +128,11 @@ static void scenes_close(struct df_dataset *dataset)
     free(s);
 }
 
-static df_status scenes_open(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+static df_status scenes_open(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
-    const struct df_scene_options *o = options;
+    const struct df_scene_options *o = data->options;
     const int64_t sizes[DF_SPLITS] = { o->train, o->tune, o->validation };
 
-    (void)base;
     *out = NULL;
     DF_TRY(check_ranges(o, err));
     struct scenes *s = df_calloc(1, sizeof *s);
@@ -175,6 +175,8 @@ const struct df_dataset_class df_dataset_scenes = {
     .summary = "embedded benchmark: procedural shapes on textured grounds, the same on every machine",
     .options = scenes_options,
     .options_size = sizeof(struct df_scene_options),
+    .images = { offsetof(struct df_scene_options, train), offsetof(struct df_scene_options, tune),
+                offsetof(struct df_scene_options, validation) },
     .open = scenes_open,
     .close = scenes_close,
     .read = scenes_read,

@@ -68,8 +68,14 @@ static void variants_repeat_the_spec_with_their_members(void **state)
     const struct df_spec_variant *found;
     char *text = with("\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"context=0\",\"data\":{\"context\":0}},"
                                            "{\"label\":\"big\",\"teacher\":{\"network\":{\"depth\":101}}}]");
+    char *same = with("\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"data\":{\"context\":0}},"
+                                           "{\"label\":\"b\",\"data\":{\"train\":99}},{\"label\":\"c\",\"data\":{\"context\":0}}]");
 
     (void)state;
+    assert_ok(read_text(same, NULL, &spec, &err));
+    assert_ptr_not_equal(spec->cell[0]->data, spec->cell[14]->data);
+    assert_ptr_equal(spec->cell[0]->data, spec->cell[28]->data); /* said twice, owned once */
+    df_spec_free(spec);
     assert_ok(read_text(GOOD, NULL, &plain, &err));
     assert_ok(read_text(text, NULL, &spec, &err));
     assert_int_equal(spec->variants, 2);
@@ -86,7 +92,10 @@ static void variants_repeat_the_spec_with_their_members(void **state)
     assert_string_equal(spec->cell[2]->axes, "context=0 w_fg=1 w_bg=4");
     assert_string_equal(spec->cell[16]->axes, "big w_fg=1 w_bg=4");
     assert_string_not_equal(spec->cell[0]->id, plain->cell[0]->id); /* other data */
-    assert_string_equal(spec->cell[14]->id, plain->cell[0]->id);    /* only the teacher is another: none is the same run */
+    for (size_t i = 0; i < spec->count; i++)
+        assert_ptr_equal(spec->cell[i]->data, i < 14 ? spec->data->older : spec->data);
+    assert_null(spec->data->older->older);
+    assert_string_equal(spec->cell[14]->id, plain->cell[0]->id); /* only the teacher is another: none is the same run */
     assert_string_not_equal(spec->cell[16]->id, plain->cell[2]->id);
     assert_ok(df_spec_variant_find(spec, "big", &found, &err));
     assert_ptr_equal(found, &spec->variant[1]);
@@ -95,6 +104,7 @@ static void variants_repeat_the_spec_with_their_members(void **state)
     df_spec_free(spec);
     df_spec_free(plain);
     free(text);
+    free(same);
 }
 
 static void the_identity_is_what_decides_the_numbers(void **state)

@@ -103,12 +103,14 @@ static void what_decides_numbers_changes_the_id(void **state)
 static void names_do_not_change_the_id(void **state)
 {
     struct df_cell *plain = sealed(), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
+    struct df_data elsewhere = *cell->data;
     struct df_error err = { 0 };
 
     (void)state;
     snprintf(cell->label, sizeof cell->label, "another name");
     snprintf(cell->spec, sizeof cell->spec, "another-spec");
-    cell->base = "/elsewhere";
+    elsewhere.base = "/elsewhere";
+    cell->data = &elsewhere;
     cell->threads = 2; /* they move no bit */
     assert_ok(df_cell_seal(cell, &err));
     assert_string_equal(cell->id, plain->id);
@@ -157,11 +159,13 @@ static void revisions_stand_beside_the_names(void **state)
     for (int k = -1; k < 4; k++) {
         struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
         struct df_distiller_class once = distiller;
+        struct df_data revised = *cell->data;
         struct df_error err = { 0 };
 
         tiny_add(cell, "full_feature", "{}", teacher);
         once.revision = 1;
-        cell->dataset = k == 0 ? &dataset : cell->dataset;
+        revised.class = k == 0 ? &dataset : revised.class;
+        cell->data = &revised;
         cell->detector = k == 1 ? &detector : cell->detector;
         cell->distiller[0].class = k == 2 ? &distiller : k == 3 ? &once : cell->distiller[0].class;
         assert_ok(df_cell_seal(cell, &err));

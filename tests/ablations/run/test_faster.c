@@ -85,9 +85,8 @@ static void one_stage_detectors_have_none(void **state)
     (void)state;
     cell->teacher = teacher;
     cell->needs = DF_NEEDS_ROI_HEAD;
-    assert_ok(df_cell_open_data(cell, DF_TRAIN, &train, &err));
+    assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
     assert_fails(df_teacher_open(cell, &options, train, &open, &err), DF_ERR_UNSUPPORTED, "which detector 'retinanet' does not have");
-    df_dataset_close(train);
     df_cell_free(cell);
 }
 

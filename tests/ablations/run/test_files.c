@@ -43,15 +43,16 @@ static const char *write_images(const char *name, int wide, const char *extra)
     return folder;
 }
 
-static struct df_cell *file_cell(const char *folder, const char *network)
+#define ALL   "{\"train\":\"all.json\",\"validation\":\"all.json\",\"tune_every\":5}"
+#define CUT   "{\"train\":\"all.json\",\"validation\":\"validation.json\"}"
+#define SPLIT "{\"train\":\"train.json\",\"validation\":\"validation.json\",\"tune_every\":5}"
+#define ODD   "{\"train\":\"validation.json\",\"validation\":\"validation.json\",\"tune_every\":5}"
+
+static struct df_cell *file_cell(struct df_data *data, const char *network)
 {
     struct df_cell *cell = tiny_cell(network, TINY_SCHEDULE, "cpu", 1);
 
-    free(cell->dataset_options);
-    cell->dataset = df_dataset_class_find("coco", NULL);
-    cell->dataset_options = tiny_options(cell->dataset->options, cell->dataset->options_size,
-                                         "{\"train\":\"all.json\",\"validation\":\"all.json\",\"tune_every\":5}");
-    cell->base = folder;
+    cell->data = data;
     cell->schedule.batch = 2;
     return cell;
 }
@@ -59,10 +60,14 @@ static struct df_cell *file_cell(const char *folder, const char *network)
 static void contents_belong_to_the_identity(void **state)
 {
     const char *first = write_images("one", 0, ""), *same = write_images("same", 0, ""), *other = write_images("other", 0, "!");
-    struct df_cell *cell[3] = { file_cell(first, TINY_STUDENT), file_cell(same, TINY_STUDENT), file_cell(other, TINY_STUDENT) };
+    const char *const folder[4] = { first, same, other, same };
+    struct df_data *owner[4];
+    struct df_cell *cell[4];
     struct df_error err = { 0 };
 
     (void)state;
+    for (int i = 0; i < 4; i++)
+        cell[i] = file_cell(owner[i] = tiny_data_of("coco", folder[i], ALL), TINY_STUDENT);
     for (int i = 0; i < 3; i++)
         assert_ok(df_cell_seal(cell[i], &err));
     assert_non_null(strstr(cell[0]->json.data, "\"data_hash\""));
@@ -77,31 +82,31 @@ static void contents_belong_to_the_identity(void **state)
     data[bytes / 2] ^= 1;
     assert_ok(df_file_write(path, data, bytes, &err));
     free(data);
-
-    struct df_cell *fresh = file_cell(same, TINY_STUDENT);
-
-    assert_ok(df_cell_seal(fresh, &err));
-    assert_string_not_equal(fresh->id, cell[1]->id);
-    df_cell_free(fresh);
-    for (int i = 0; i < 3; i++)
+    assert_ok(df_cell_seal(cell[3], &err));
+    assert_string_not_equal(cell[3]->id, cell[1]->id);
+    for (int i = 0; i < 4; i++) {
         df_cell_free(cell[i]);
+        df_data_free(owner[i]);
+    }
 }
 
 static void missing_files_are_an_error(void **state)
 {
-    struct df_cell *cell = file_cell(tiny_out("nothing-here"), TINY_STUDENT);
+    struct df_data *data = tiny_data_of("coco", tiny_out("nothing-here"), ALL);
+    struct df_cell *cell = file_cell(data, TINY_STUDENT);
     struct df_error err = { 0 };
 
     (void)state;
     assert_int_not_equal(df_cell_seal(cell, &err), DF_OK);
     assert_non_null(strstr(err.text, "all.json"));
     df_cell_free(cell);
+    df_data_free(data);
 }
 
 static void files_train_and_teach(void **state)
 {
-    const char *folder = write_images("train", 0, "");
-    struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *cell = file_cell(folder, TINY_STUDENT);
+    struct df_data *data = tiny_data_of("coco", write_images("train", 0, ""), ALL);
+    struct df_cell *teacher = file_cell(data, TINY_TEACHER), *cell = file_cell(data, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("files"));
     struct df_run_result *result;
     struct df_error err = { 0 };
@@ -117,13 +122,13 @@ static void files_train_and_teach(void **state)
     df_run_result_free(result);
     df_cell_free(cell);
     df_cell_free(teacher);
+    df_data_free(data);
 }
 
 static void several_canvases_train_but_are_not_distilled(void **state)
 {
-    const char *folder = write_images("mixed", 4, "");
-    struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *plain = file_cell(folder, TINY_STUDENT),
-                   *cell = file_cell(folder, TINY_STUDENT);
+    struct df_data *data = tiny_data_of("coco", write_images("mixed", 4, ""), ALL);
+    struct df_cell *teacher = file_cell(data, TINY_TEACHER), *plain = file_cell(data, TINY_STUDENT), *cell = file_cell(data, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("canvases"));
     struct df_run_result *result;
     struct df_error err = { 0 };
@@ -151,6 +156,7 @@ static void several_canvases_train_but_are_not_distilled(void **state)
     df_cell_free(cell);
     df_cell_free(plain);
     df_cell_free(teacher);
+    df_data_free(data);
 }
 
 /* all.json with a box outside the image as validation.json; `category`: what its categories are called instead. */
@@ -181,7 +187,8 @@ static void write_validation(const char *folder, const char *category)
 static void a_bad_box_counts_in_the_evaluation(void **state)
 {
     const char *folder = write_images("bad-box", 0, "");
-    struct df_cell *cell = file_cell(folder, TINY_STUDENT);
+    struct df_data *data = tiny_data_of("coco", folder, CUT), *changed = tiny_data_of("coco", folder, CUT);
+    struct df_cell *cell = file_cell(data, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("bad-box-run"));
     struct df_coco_scores scores = { 0 };
     struct df_detection *detections;
@@ -193,8 +200,6 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
 
     (void)state;
     write_validation(folder, "even");
-    tiny_into(cell->dataset->options, cell->dataset->options_size, "{\"train\":\"all.json\",\"validation\":\"validation.json\"}",
-              cell->dataset_options);
     cell->schedule.epochs = 40;
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_run_cell(cell, &options, &result, &err));
@@ -211,16 +216,21 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
     free(detections);
     df_run_result_free(result);
     write_validation(folder, "odd");
+    cell->data = changed;
     assert_ok(df_cell_seal(cell, &err));
     assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, "'odd'");
     df_cell_free(cell);
+    df_data_free(changed);
+    df_data_free(data);
 }
 
 static char warned[1024];
+static size_t odd_boxes;
 
 static void remember_warning(void *context, const char *text)
 {
     (void)context;
+    odd_boxes += strstr(text, "with a box outside the image") != NULL;
     snprintf(warned, sizeof warned, "%s", text);
 }
 
@@ -254,17 +264,14 @@ static void an_unreadable_image_stops_or_is_counted(void **state)
     (void)state;
     for (int broken = 0; broken < 2; broken++) { /* image 0 is read by the validation alone, image 1 by the training alone */
         const char *folder = write_images(broken ? "unreadable-train" : "unreadable-validation", 0, "");
-        struct df_cell *teacher = file_cell(folder, TINY_TEACHER), *cell = file_cell(folder, TINY_STUDENT);
-        struct df_cell *const both[] = { teacher, cell };
+        struct df_data *data = tiny_data_of("coco", folder, SPLIT);
+        struct df_cell *teacher = file_cell(data, TINY_TEACHER), *cell = file_cell(data, TINY_STUDENT);
         char path[600];
 
         write_split(folder, "train", 0);
         write_split(folder, "validation", 1);
         snprintf(path, sizeof path, "%s/%d.png", folder, broken);
         assert_ok(df_file_write(path, "no picture", 10, &err));
-        for (int i = 0; i < 2; i++)
-            tiny_into(cell->dataset->options, cell->dataset->options_size,
-                      "{\"train\":\"train.json\",\"validation\":\"validation.json\",\"tune_every\":5}", both[i]->dataset_options);
         teacher->teacher_role = true;
         assert_ok(df_cell_seal(teacher, &err));
         tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
@@ -286,7 +293,54 @@ static void an_unreadable_image_stops_or_is_counted(void **state)
         }
         df_cell_free(cell);
         df_cell_free(teacher);
+        df_data_free(data);
     }
+}
+
+/* Files that count how often each split is opened; every time that one is parsed its odd box is told. */
+static size_t opened[DF_SPLITS];
+static struct df_dataset_class counting;
+
+static df_status open_and_count(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
+{
+    opened[split]++;
+    return df_dataset_class_find("coco", NULL)->open(data, split, out, err);
+}
+
+/* Identity, teacher with gate and cache, student, evaluation, weights that are read again: all borrow the same three. */
+static void each_split_is_opened_once(void **state)
+{
+    const char *folder = write_images("once", 0, "");
+    struct df_data *data = tiny_data_of("coco", folder, ODD);
+    struct df_cell *teacher = file_cell(data, TINY_TEACHER), *cell = file_cell(data, TINY_STUDENT);
+    struct df_run_options options = tiny_run(tiny_out("once-run"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    char *cache;
+
+    (void)state;
+    write_validation(folder, "even");
+    counting = *data->class;
+    counting.open = open_and_count;
+    data->class = &counting;
+    options.cache = DF_CACHE_ON;
+    odd_boxes = 0;
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_cache_ensure(cell, &options, &cache, &err));
+    assert_true(tiny_hash(options.out, cell) != 0);
+    for (int k = 0; k < DF_SPLITS; k++)
+        assert_int_equal(opened[k], 1);
+    assert_int_equal(odd_boxes, 1); /* three splits of one file */
+    free(cache);
+    df_run_result_free(result);
+    df_cell_free(cell);
+    df_cell_free(teacher);
+    df_data_free(data);
 }
 
 int main(void)
@@ -298,6 +352,7 @@ int main(void)
         cmocka_unit_test(several_canvases_train_but_are_not_distilled),
         cmocka_unit_test(a_bad_box_counts_in_the_evaluation),
         cmocka_unit_test(an_unreadable_image_stops_or_is_counted),
+        cmocka_unit_test(each_split_is_opened_once),
     };
 
     df_warn_set(remember_warning, NULL);

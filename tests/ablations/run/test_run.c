@@ -86,9 +86,9 @@ static df_status read_and_stop(struct df_dataset *dataset, size_t i, struct df_i
 
 static struct df_dataset_class stopping;
 
-static df_status open_stopping(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+static df_status open_stopping(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
-    const df_status status = df_dataset_class_find("scenes", NULL)->open(options, split, base, out, err);
+    const df_status status = df_dataset_class_find("scenes", NULL)->open(data, split, out, err);
 
     if (status == DF_OK)
         (*out)->class = &stopping;
@@ -100,6 +100,7 @@ static void resumed_is_never_stopped(void **state)
 {
     struct df_cell *teacher = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
     const char *straight = tiny_out("straight"), *stopped = tiny_out("stopped");
+    struct df_data *data = tiny_data_of("scenes", ".", TINY_DATA);
     struct df_run_options options = tiny_run(stopped);
     struct df_run_result *result = NULL;
     struct df_error err = { 0 };
@@ -109,14 +110,15 @@ static void resumed_is_never_stopped(void **state)
     df_status status;
 
     (void)state;
-    stopping = *cell->dataset;
+    stopping = *data->class;
     stopping.open = open_stopping;
     stopping.read = read_and_stop;
     tiny_add(cell, "full_feature", "{\"w\":0.1,\"normalise_teacher\":true}", teacher);
 
     struct df_run_result *expected = run(cell, straight, 1);
 
-    teacher->dataset = cell->dataset = &stopping;
+    data->class = &stopping;
+    teacher->data = cell->data = data;
     df_rng_init(&rng, 1, DF_RNG_TEST, 0);
     do {
         df_run_stop = 0;
@@ -141,6 +143,7 @@ static void resumed_is_never_stopped(void **state)
     df_run_result_free(expected);
     df_cell_free(cell);
     df_cell_free(teacher);
+    df_data_free(data);
 }
 
 /* SIGKILL as soon as there is a position: the next process goes on from it. */
@@ -199,7 +202,7 @@ static void exported_results_give_the_runs_numbers(void **state)
 
     snprintf(truth_path, sizeof truth_path, "%s/truth.json", out);
     snprintf(results_path, sizeof results_path, "%s/tiny/runs/%s/results.json", out, cell->id);
-    assert_ok(df_cell_open_data(cell, DF_VALIDATION, &validation, &err));
+    assert_ok(df_data_split(cell->data, DF_VALIDATION, &validation, &err));
     assert_ok(df_dataset_export_coco(validation, truth_path, &err));
     assert_ok(df_coco_truth_read(truth_path, false, &truth, &err));
     assert_ok(df_coco_results_read(results_path, &detections, &count, &err));
@@ -209,7 +212,6 @@ static void exported_results_give_the_runs_numbers(void **state)
     df_coco_scores_release(&scores);
     free(detections);
     df_coco_truth_free(truth);
-    df_dataset_close(validation);
     df_run_result_free(result);
     df_cell_free(cell);
 }

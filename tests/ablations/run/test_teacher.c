@@ -68,7 +68,7 @@ static void neck_std_is_that_of_the_features(void **state)
 
     (void)state;
     options.cache = DF_CACHE_ON;
-    assert_ok(df_cell_open_data(cell, DF_TRAIN, &train, &err));
+    assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
     assert_ok(df_teacher_open(cell, &options, train, &open, &err));
     path = df_teacher_path(cell, &options);
     assert_ok(df_teacher_facts_read(path, &facts, &err));
@@ -102,7 +102,6 @@ static void neck_std_is_that_of_the_features(void **state)
     }
     df_cache_close(cache);
     df_teacher_close(open);
-    df_dataset_close(train);
     free(path);
     df_cell_free(cell);
 }
@@ -119,9 +118,9 @@ static df_status read_and_count(struct df_dataset *dataset, size_t i, struct df_
     return df_dataset_class_find("scenes", NULL)->read(dataset, i, out, err);
 }
 
-static df_status open_and_count(const void *options, enum df_split split, const char *base, struct df_dataset **out, struct df_error *err)
+static df_status open_and_count(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
-    const df_status status = df_dataset_class_find("scenes", NULL)->open(options, split, base, out, err);
+    const df_status status = df_dataset_class_find("scenes", NULL)->open(data, split, out, err);
 
     counts->trainings += split == DF_TUNE;
     if (status == DF_OK)
@@ -133,7 +132,7 @@ static df_status open_and_count(const void *options, enum df_split split, const 
 static void two_processes_share_one(void **state)
 {
     struct df_cell *cell = student("full_feature", "{}");
-    const struct df_dataset_class *scenes = teacher->dataset;
+    struct df_data *data[] = { tiny_data_of("scenes", ".", TINY_DATA), tiny_data_of("scenes", ".", TINY_DATA) };
     struct df_run_options options = tiny_run(tiny_out("two")), alone = tiny_run(tiny_out("alone"));
     struct df_error err = { 0 };
     char *path = NULL;
@@ -143,10 +142,11 @@ static void two_processes_share_one(void **state)
     (void)state;
     counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(counts, MAP_FAILED);
-    counting = *scenes;
+    counting = *data[0]->class;
     counting.open = open_and_count;
     counting.read = read_and_count;
-    teacher->dataset = cell->dataset = &counting;
+    data[0]->class = data[1]->class = &counting;
+    teacher->data = cell->data = data[0];
     alone.cache = options.cache = DF_CACHE_ON;
     assert_ok(df_cache_ensure(cell, &alone, &path, &err));
     free(path);
@@ -157,6 +157,7 @@ static void two_processes_share_one(void **state)
 
     assert_true(reads > 36);
     counts->trainings = counts->reads = 0;
+    teacher->data = cell->data = data[1];
     for (int k = 0; k < 2; k++) {
         child[k] = fork();
         if (child[k] == 0)
@@ -170,7 +171,9 @@ static void two_processes_share_one(void **state)
     assert_int_equal(counts->reads, reads + 1); /* who waits looks at one image, for the shapes */
     assert_ok(df_cache_ensure(cell, &options, &path, &err));
     assert_non_null(path);
-    teacher->dataset = scenes;
+    teacher->data = tiny_data();
+    for (int k = 0; k < 2; k++)
+        df_data_free(data[k]);
     munmap(counts, sizeof *counts);
     free(path);
     df_cell_free(cell);

@@ -48,13 +48,31 @@ static inline void tiny_into(const df_option *table, size_t bytes, const char *t
     free(values);
 }
 
+/* Data of the test's own: nothing is open yet. */
+static inline struct df_data *tiny_data_of(const char *kind, const char *base, const char *options)
+{
+    struct df_data *data = df_data_new(df_dataset_class_find(kind, NULL), base);
+
+    tiny_into(data->class->options, data->class->options_size, options, data->options);
+    return data;
+}
+
+/* Those of all other cells, as the cells of a spec share theirs. */
+static inline struct df_data *tiny_data(void)
+{
+    static struct df_data *data;
+
+    if (!data)
+        data = tiny_data_of("scenes", ".", TINY_DATA);
+    return data;
+}
+
 /* Unsealed: the test may still change it. */
 static inline struct df_cell *tiny_cell(const char *network, const char *schedule, const char *device, int64_t seed)
 {
     struct df_cell *cell = df_calloc(1, sizeof *cell);
 
-    cell->dataset = df_dataset_class_find("scenes", NULL);
-    cell->dataset_options = tiny_options(cell->dataset->options, cell->dataset->options_size, TINY_DATA);
+    cell->data = tiny_data();
     cell->detector = df_detector_class_find("retinanet", NULL);
     cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, TINY_DETECTOR);
     df_options_standard(df_canvas_option_table, &cell->canvas);
@@ -64,7 +82,6 @@ static inline struct df_cell *tiny_cell(const char *network, const char *schedul
     cell->seed = seed;
     snprintf(cell->device, sizeof cell->device, "%s", device);
     cell->threads = 1;
-    cell->base = ".";
     snprintf(cell->spec, sizeof cell->spec, "tiny");
     snprintf(cell->label, sizeof cell->label, "none");
     return cell;

@@ -131,6 +131,9 @@ static void paths_join(void **state)
 {
     static const char *const cases[][3] = { { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "", "b", "b" },
                                             { "a", "/b", "/b" }, { "/", "b", "/b" },   { "a//", "b/c", "a/b/c" } };
+    static const char *const folders[][2] = {
+        { "a/b", "a" }, { "b", "." }, { "/b", "/" }, { "/a/b", "/a" }, { "./b", "." }, { "a/", "a" }
+    };
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -138,6 +141,12 @@ static void paths_join(void **state)
 
         assert_string_equal(joined, cases[i][2]);
         free(joined);
+    }
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        char *folder = df_path_folder(folders[i][0]);
+
+        assert_string_equal(folder, folders[i][1]);
+        free(folder);
     }
 }
 

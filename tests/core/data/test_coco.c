@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/data/contact_sheet.h"
+#include "core/data/data.h"
 #include "core/data/datasets.h"
 #include "core/data/image_file.h"
 
@@ -70,7 +71,8 @@ static void *options_of(const char *const *words)
 static df_status open_split(const char *const *words, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
     void *options = options_of(words);
-    const df_status status = df_dataset_coco.open(options, split, df_test_folder(), out, err);
+    const df_status status =
+        df_dataset_coco.open(&(struct df_data){ .options = options, .base = (char *)df_test_folder() }, split, out, err);
 
     free(options);
     return status;

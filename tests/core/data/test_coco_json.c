@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/json.h"
 #include "core/data/coco_json.h"
+#include "core/data/data.h"
 #include "core/data/datasets.h"
 
 static char warned[8192];
@@ -237,7 +238,7 @@ static void test_dataset_export(void **state)
     assert_true(df_dataset_scenes.options_size <= sizeof options);
     df_options_standard(df_dataset_scenes.options, options);
     assert_ok(df_options_set(df_dataset_scenes.options, "tune", "30", "test", options, &err));
-    assert_ok(df_dataset_scenes.open(options, DF_TUNE, ".", &dataset, &err));
+    assert_ok(df_dataset_scenes.open(&(struct df_data){ .options = options }, DF_TUNE, &dataset, &err));
     snprintf(path, sizeof path, "%s/gt.json", df_test_folder());
     assert_ok(df_dataset_export_coco(dataset, path, &err));
     warned[0] = 0;
@@ -270,7 +271,7 @@ static df_status open_case(const char *path, const char *folder, size_t *images,
     df_options_standard(df_dataset_coco.options, options);
     assert_int_equal(df_options_set(df_dataset_coco.options, "validation", path, "test", options, err), DF_OK);
     assert_int_equal(df_options_set(df_dataset_coco.options, "images", pictures, "test", options, err), DF_OK);
-    df_status status = df_dataset_coco.open(options, DF_VALIDATION, ".", &dataset, err);
+    df_status status = df_dataset_coco.open(&(struct df_data){ .options = options, .base = "." }, DF_VALIDATION, &dataset, err);
     free(options);
     if (status != DF_OK)
         return status;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/data/data.h"
 #include "core/data/datasets.h"
 #include "core/data/scene.h"
 
@@ -19,10 +20,11 @@ static struct df_scene_options standard(void)
 
 static struct df_dataset *open_scenes(const struct df_scene_options *options, enum df_split split)
 {
+    struct df_scene_options copy = *options;
     struct df_dataset *dataset;
     struct df_error err;
 
-    assert_ok(df_dataset_scenes.open(options, split, ".", &dataset, &err));
+    assert_ok(df_dataset_scenes.open(&(struct df_data){ .options = &copy }, split, &dataset, &err));
     return dataset;
 }
 
@@ -205,10 +207,11 @@ static void test_context(void **state)
 
 static void expect_failure(const struct df_scene_options *options, const char *part)
 {
+    struct df_scene_options copy = *options;
     struct df_dataset *dataset;
     struct df_error err;
 
-    assert_fails(df_dataset_scenes.open(options, DF_TRAIN, ".", &dataset, &err), DF_ERR_USAGE, part);
+    assert_fails(df_dataset_scenes.open(&(struct df_data){ .options = &copy }, DF_TRAIN, &dataset, &err), DF_ERR_USAGE, part);
     assert_null(dataset);
 }
 
