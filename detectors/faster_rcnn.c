@@ -2,7 +2,7 @@
  * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; they are made on the device and chosen on
  * the host. Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are
  * boxes without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
-#include "detectors/faster_rcnn.h"
+#include "detectors/detector.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,8 @@
 #include "detectors/box_head.h"
 #include "detectors/candidates.h"
 #include "detectors/rpn.h"
+
+extern const struct df_detector_class df_detector_faster_rcnn; /* below */
 
 struct faster_options {
     struct df_rpn_options rpn;

@@ -1,9 +1,11 @@
-/* Every detector, one line each. */
-#include "detectors/faster_rcnn.h"
-#include "detectors/retinanet.h"
+/* All detectors: one line each. */
+#include "detectors/detector.h"
 
-const struct df_detector_class *const df_detector_classes[] = {
-    &df_detector_retinanet,
-    &df_detector_faster_rcnn,
-    NULL,
-};
+#define DETECTORS(X)                                                                                                                       \
+    X(retinanet)                                                                                                                           \
+    X(faster_rcnn)
+
+#define DECLARE(name) extern const struct df_detector_class df_detector_##name;
+#define LIST(name)    &df_detector_##name,
+DETECTORS(DECLARE)
+const struct df_detector_class *const df_detector_classes[] = { DETECTORS(LIST) NULL };

@@ -2,7 +2,7 @@
  * levels, focal loss and (smooth) L1 over the matched anchors. What the small configuration or mmdet do otherwise is an option: batch norm per
  * level in the head (head_norm; its convolutions then have no bias and Kaiming weights), loss_norm batch, box weights, anchor centres.
  * Dense outputs: [N,h,w,A*K] is [N,1,h*w*A,K] in memory; levels are concatenated along w. */
-#include "detectors/retinanet.h"
+#include "detectors/detector.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +15,8 @@
 #include "detectors/anchors.h"
 #include "detectors/candidates.h"
 #include "detectors/conv_unit.h"
+
+extern const struct df_detector_class df_detector_retinanet; /* below */
 
 enum { LOSS_NORM_IMAGE, LOSS_NORM_BATCH };
 enum { BOX_LOSS_L1, BOX_LOSS_SMOOTH_L1 };

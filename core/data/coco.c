@@ -12,7 +12,6 @@
 #include "core/base/hash.h"
 #include "core/data/coco_json.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
 #include "core/data/image_file.h"
 
 #define HASHED_BYTES ((uint64_t)1 << 30)
@@ -214,7 +213,7 @@ static df_status coco_open(const struct df_data *data, enum df_split split, stru
     struct coco *c = df_calloc(1, sizeof *c);
 
     *out = NULL;
-    c->dataset.class = &df_dataset_coco;
+    c->dataset.class = data->class;
     pthread_mutex_init(&c->lock, NULL);
     const df_status status = fill(c, data, split, err);
     if (status != DF_OK)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/data/datasets.h"
 
 void df_image_release(struct df_image *image)
 {
@@ -56,7 +55,8 @@ df_status df_dataset_same_categories(const struct df_dataset *a, const struct df
     return DF_OK;
 }
 
-void df_text_add_json_string(struct df_text *out, const char *text)
+/* text is UTF-8 */
+static void add_json_string(struct df_text *out, const char *text)
 {
     df_text_add(out, "\"");
     for (; *text; text++) {
@@ -94,7 +94,7 @@ df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *p
 
         df_text_addf(&text, "%s\n{\"id\":%lld,\"width\":%d,\"height\":%d,\"file_name\":", i ? "," : "", (long long)info->id, info->width,
                      info->height);
-        df_text_add_json_string(&text, info->file_name);
+        add_json_string(&text, info->file_name);
         df_text_add(&text, "}");
     }
     df_text_add(&text, "],\n\"annotations\":[");
@@ -107,7 +107,7 @@ df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *p
     df_text_add(&text, "],\n\"categories\":[");
     for (size_t c = 0; c < dataset->categories; c++) {
         df_text_addf(&text, "%s\n{\"id\":%lld,\"name\":", c ? "," : "", (long long)dataset->category[c].id);
-        df_text_add_json_string(&text, dataset->category[c].name);
+        add_json_string(&text, dataset->category[c].name);
         df_text_add(&text, "}");
     }
     df_text_add(&text, "]}\n");

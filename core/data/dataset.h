@@ -27,6 +27,8 @@ struct df_image { /* 8-bit RGB, rows top to bottom, no padding between rows */
     size_t capacity;
 };
 void df_image_release(struct df_image *image);
+/* Makes room for width x height RGB pixels and `extra` bytes behind them, and sets the size. What was there is lost. */
+void df_image_reserve(struct df_image *image, int width, int height, size_t extra);
 
 struct df_category {
     int64_t id;

@@ -1,7 +1,11 @@
-#include "core/data/datasets.h"
+/* All data sets: one line each. */
+#include "core/data/dataset.h"
 
-const struct df_dataset_class *const df_dataset_classes[] = {
-    &df_dataset_scenes,
-    &df_dataset_coco,
-    NULL,
-};
+#define DATASETS(X)                                                                                                                        \
+    X(scenes)                                                                                                                              \
+    X(coco)
+
+#define DECLARE(name) extern const struct df_dataset_class df_dataset_##name;
+#define LIST(name)    &df_dataset_##name,
+DATASETS(DECLARE)
+const struct df_dataset_class *const df_dataset_classes[] = { DATASETS(LIST) NULL };

@@ -8,7 +8,6 @@
 #include "core/base/arena.h"
 #include "core/base/hash.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
 #include "core/data/scene.h"
 
 #define RECIPE_VERSION 1 /* raised whenever pictures or boxes change, and DF_SEMANTICS with it: cells have only the options */
@@ -139,7 +138,7 @@ static df_status scenes_open(const struct df_data *data, enum df_split split, st
     s->options = *o;
     for (int k = 0; k < (int)split; k++)
         s->first += (uint64_t)sizes[k];
-    s->dataset.class = &df_dataset_scenes;
+    s->dataset.class = data->class;
     s->dataset.size = (size_t)sizes[split];
     s->dataset.categories = DF_SCENE_CLASSES;
     s->dataset.category = categories;

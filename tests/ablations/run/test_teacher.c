@@ -120,12 +120,8 @@ static df_status read_and_count(struct df_dataset *dataset, size_t i, struct df_
 
 static df_status open_and_count(const struct df_data *data, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
-    const df_status status = df_dataset_class_find("scenes", NULL)->open(data, split, out, err);
-
     counts->trainings += split == DF_TUNE;
-    if (status == DF_OK)
-        (*out)->class = &counting;
-    return status;
+    return df_dataset_class_find("scenes", NULL)->open(data, split, out, err);
 }
 
 /* Two processes ask at once: one trains and builds, the other waits, both see the same files. */

@@ -10,8 +10,9 @@
 #include "core/base/text.h"
 #include "core/data/contact_sheet.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
 #include "core/data/image_file.h"
+
+extern const struct df_dataset_class df_dataset_scenes, df_dataset_coco;
 
 enum { IMAGES = 11 };
 static char warned[4096];
@@ -71,8 +72,8 @@ static void *options_of(const char *const *words)
 static df_status open_split(const char *const *words, enum df_split split, struct df_dataset **out, struct df_error *err)
 {
     void *options = options_of(words);
-    const df_status status =
-        df_dataset_coco.open(&(struct df_data){ .options = options, .base = (char *)df_test_folder() }, split, out, err);
+    const df_status status = df_dataset_coco.open(
+        &(struct df_data){ .class = &df_dataset_coco, .options = options, .base = (char *)df_test_folder() }, split, out, err);
 
     free(options);
     return status;

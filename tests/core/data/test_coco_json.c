@@ -10,7 +10,8 @@
 #include "core/base/json.h"
 #include "core/data/coco_json.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
+
+extern const struct df_dataset_class df_dataset_scenes, df_dataset_coco;
 
 static char warned[8192];
 static void note_warning(void *context, const char *text)
@@ -238,7 +239,7 @@ static void test_dataset_export(void **state)
     assert_true(df_dataset_scenes.options_size <= sizeof options);
     df_options_standard(df_dataset_scenes.options, options);
     assert_ok(df_options_set(df_dataset_scenes.options, "tune", "30", "test", options, &err));
-    assert_ok(df_dataset_scenes.open(&(struct df_data){ .options = options }, DF_TUNE, &dataset, &err));
+    assert_ok(df_dataset_scenes.open(&(struct df_data){ .class = &df_dataset_scenes, .options = options }, DF_TUNE, &dataset, &err));
     snprintf(path, sizeof path, "%s/gt.json", df_test_folder());
     assert_ok(df_dataset_export_coco(dataset, path, &err));
     warned[0] = 0;
@@ -271,7 +272,8 @@ static df_status open_case(const char *path, const char *folder, size_t *images,
     df_options_standard(df_dataset_coco.options, options);
     assert_int_equal(df_options_set(df_dataset_coco.options, "validation", path, "test", options, err), DF_OK);
     assert_int_equal(df_options_set(df_dataset_coco.options, "images", pictures, "test", options, err), DF_OK);
-    df_status status = df_dataset_coco.open(&(struct df_data){ .options = options, .base = "." }, DF_VALIDATION, &dataset, err);
+    df_status status =
+        df_dataset_coco.open(&(struct df_data){ .class = &df_dataset_coco, .options = options, .base = "." }, DF_VALIDATION, &dataset, err);
     free(options);
     if (status != DF_OK)
         return status;

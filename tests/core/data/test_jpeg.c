@@ -10,9 +10,10 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
 #include "core/data/exif.h"
 #include "core/data/image_file.h"
+
+extern const struct df_dataset_class df_dataset_coco;
 
 static char last_warning[512];
 static void keep_warning(void *context, const char *text)
@@ -223,7 +224,8 @@ static void test_data_set(void **state)
     assert_ok(df_file_write(path, json, strlen(json), &err));
     df_options_standard(class->options, options);
     assert_ok(df_options_set(class->options, "validation", "all.json", "test", options, &err));
-    assert_ok(class->open(&(struct df_data){ .options = options, .base = (char *)df_test_folder() }, DF_VALIDATION, &dataset, &err));
+    assert_ok(class->open(&(struct df_data){ .class = class, .options = options, .base = (char *)df_test_folder() }, DF_VALIDATION,
+                          &dataset, &err));
     assert_ok(df_image_read(golden("444"), &plain, &err));
     last_warning[0] = 0;
     assert_ok(class->read(dataset, 0, &image, &err));

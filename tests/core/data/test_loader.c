@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "core/base/fpu.h"
-#include "core/data/datasets.h"
 #include "core/data/loader.h"
 #include "tests/support/fpu.h"
 

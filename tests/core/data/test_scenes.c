@@ -7,8 +7,9 @@
 
 #include "core/base/hash.h"
 #include "core/data/data.h"
-#include "core/data/datasets.h"
 #include "core/data/scene.h"
+
+extern const struct df_dataset_class df_dataset_scenes;
 
 static struct df_scene_options standard(void)
 {
@@ -24,7 +25,7 @@ static struct df_dataset *open_scenes(const struct df_scene_options *options, en
     struct df_dataset *dataset;
     struct df_error err;
 
-    assert_ok(df_dataset_scenes.open(&(struct df_data){ .options = &copy }, split, &dataset, &err));
+    assert_ok(df_dataset_scenes.open(&(struct df_data){ .class = &df_dataset_scenes, .options = &copy }, split, &dataset, &err));
     return dataset;
 }
 
@@ -211,7 +212,8 @@ static void expect_failure(const struct df_scene_options *options, const char *p
     struct df_dataset *dataset;
     struct df_error err;
 
-    assert_fails(df_dataset_scenes.open(&(struct df_data){ .options = &copy }, DF_TRAIN, &dataset, &err), DF_ERR_USAGE, part);
+    assert_fails(df_dataset_scenes.open(&(struct df_data){ .class = &df_dataset_scenes, .options = &copy }, DF_TRAIN, &dataset, &err),
+                 DF_ERR_USAGE, part);
     assert_null(dataset);
 }
 
