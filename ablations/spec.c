@@ -46,14 +46,6 @@ static df_status copy_text(char *to, size_t room, const char *from, const char *
     return DF_OK;
 }
 
-static void *copy_bytes(const void *from, size_t bytes)
-{
-    void *to = df_malloc(bytes ? bytes : 1);
-
-    memcpy(to, from, bytes);
-    return to;
-}
-
 /* Data that an earlier variant has as well are that variant's. */
 static struct df_data *shared_data(struct df_spec *spec, struct df_data *data)
 {
@@ -183,10 +175,11 @@ static df_status read_student(struct reader *r, const char *file, struct df_erro
 /* A copy of everything that cells share; what a cell owns is allocated anew. */
 static struct df_cell *cell_new(const struct df_cell *common)
 {
-    struct df_cell *cell = df_calloc(1, sizeof *cell);
+    struct df_cell *cell = df_malloc(sizeof *cell);
+    const size_t bytes = common->detector->options_size;
 
     *cell = *common;
-    cell->detector_options = copy_bytes(common->detector_options, common->detector->options_size);
+    cell->detector_options = memcpy(df_malloc(bytes), common->detector_options, bytes);
     return cell;
 }
 

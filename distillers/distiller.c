@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/file.h"
 #include "core/base/fpu.h"
 #include "core/base/hash.h"
 #include "core/base/text.h"

@@ -91,16 +91,14 @@ static df_status write_weights(const char *path, int to, const struct df_model *
 static df_status convert(const struct df_cell *cell, const struct convert_options *options, const char *input, const char *output,
                          struct df_error *err)
 {
-    struct df_dataset *dataset = NULL;
-    struct df_model model = { 0 };
-    df_status status = df_data_split(cell->data, DF_VALIDATION, &dataset, err);
+    struct df_dataset *dataset;
+    struct df_model model;
+    df_status status;
 
-    if (status == DF_OK)
-        status = df_model_create(cell, dataset->categories, &model, err);
-    if (status == DF_OK) {
-        df_parameters_build(model.parameters, model.device, 0, false);
-        status = read_weights(input, options, cell, dataset, &model, err);
-    }
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &dataset, err));
+    DF_TRY(df_model_create(cell, dataset->categories, &model, err));
+    df_parameters_build(model.parameters, model.device, 0, false);
+    status = read_weights(input, options, cell, dataset, &model, err);
     if (status == DF_OK)
         status = write_weights(output, options->to, &model, err);
     if (status == DF_OK) {

@@ -57,16 +57,15 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
 {
     struct df_detection *detections = NULL;
     struct df_coco_scores scores = { 0 };
-    struct df_dataset *dataset = NULL;
-    struct df_model model = { 0 };
+    struct df_dataset *dataset;
+    struct df_model model;
     const size_t limit = (size_t)options->limit;
     size_t count = 0;
-    df_status status = df_data_split(cell->data, (enum df_split)options->split, &dataset, err);
+    df_status status;
 
-    if (status == DF_OK)
-        status = df_model_open(cell, dataset->categories, weights, &model, err);
-    if (status == DF_OK)
-        status = df_model_predict(&model, cell, dataset, limit, false, &detections, &count, err);
+    DF_TRY(df_data_split(cell->data, (enum df_split)options->split, &dataset, err));
+    DF_TRY(df_model_open(cell, dataset->categories, weights, &model, err));
+    status = df_model_predict(&model, cell, dataset, limit, false, &detections, &count, err);
     if (status == DF_OK)
         status = df_coco_results_write(options->output, detections, count, err);
     if (status == DF_OK)

@@ -6,7 +6,6 @@
 #include <sys/statvfs.h>
 
 #include "ablations/run/cache.h"
-#include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
 #include "ablations/run/teacher.h"
 #include "core/base/file.h"
@@ -386,15 +385,12 @@ df_status df_cache_ensure(const struct df_cell *student_cell, const struct df_ru
     if (!student_cell->needs || options->cache == DF_CACHE_OFF)
         return DF_OK;
     DF_TRY(df_data_split(student_cell->data, DF_TRAIN, &train, err));
+    DF_TRY(df_teacher_open(student_cell, options, train, &teacher, err));
 
-    df_status status = df_teacher_open(student_cell, options, train, &teacher, err);
+    const df_status status = teacher->cache ? verify_cache(teacher, train->size * copies(teacher), err) : DF_OK;
 
-    if (status == DF_OK) {
-        if (teacher->cache)
-            status = verify_cache(teacher, train->size * copies(teacher), err);
-        if (teacher->cache && status == DF_OK)
-            *path = df_strdup(teacher->cache_path);
-        df_teacher_close(teacher);
-    }
+    if (teacher->cache && status == DF_OK)
+        *path = df_strdup(teacher->cache_path);
+    df_teacher_close(teacher);
     return status;
 }
