@@ -301,19 +301,11 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
                     height);
         fill_truth(loader, slot, k, from == NULL);
     }
-    *batch = (struct df_batch){ .n = n,
-                                .height = height,
-                                .width = width,
-                                .pixels = batch->pixels,
-                                .truth = slot->truth,
-                                .index = slot->index,
-                                .flipped = slot->flipped,
-                                .valid_h = slot->valid_h,
-                                .valid_w = slot->valid_w,
-                                .scale_x = slot->scale_x,
-                                .scale_y = slot->scale_y,
-                                .seed = loader->config.seed,
-                                .step = slot->step };
+    *batch = (struct df_batch){
+        n, height, width, batch->pixels, slot->truth, slot->index, slot->flipped, slot->valid_h, slot->valid_w, slot->scale_x, slot->scale_y
+    };
+    batch->seed = loader->config.seed;
+    batch->step = slot->step;
     return DF_OK;
 }
 
