@@ -1,0 +1,44 @@
+#!/bin/sh
+# AArch64 without a machine of that kind: Debian 12's cross compiler and libraries, qemu in user mode. For root; needs some 4 GB.
+#   sh tests/systems/aarch64.sh
+# Builds without a warning, runs the device's conformance tests, then a teacher and a distilled student: row and weights must have the bits that
+# this machine's own build gives. qemu starts one program and not what that starts: cells are run one by one, without a sweep.
+. "$(dirname "$0")/bare.sh"
+[ $# = 0 ] || usage
+
+cross='make WERROR=1 CC=aarch64-linux-gnu-gcc BUILD=build/aarch64'
+cell='run ablations/specs/tiny.json --cell 10 --out' # DeFeat: the teacher is trained by the same command
+rows='status ablations/specs/tiny.json --rows --out'
+began=$(date +%s)
+log=$WORK/aarch64.log
+
+# step WHAT COMMAND: what it says goes to the log
+step() {
+    echo "== aarch64: $1 ($(($(date +%s) - began)) s so far)"
+    echo "== $1" >>"$log"
+    inside run-aarch64 "$2" >"$WORK/aarch64.step" 2>&1 && status=0 || status=$?
+    cat "$WORK/aarch64.step" >>"$log"
+    [ $status = 0 ] || {
+        tail -n 40 "$WORK/aarch64.step" | sed 's/^/    /'
+        echo "aarch64: FAILED: $1 (exit $status), after $(($(date +%s) - began)) s; all it said: $log"
+        exit 1
+    }
+}
+
+fresh run-aarch64 bookworm
+: >"$log"
+step 'the cross compiler, its libraries and qemu' "export DEBIAN_FRONTEND=noninteractive
+    dpkg --add-architecture arm64 && $cross deps && apt-get install -y -qq --no-install-recommends qemu-user-static"
+step 'build' "$cross -j\$(nproc) all \$(printf 'build/aarch64/%s ' \$(ls tests/core/device/*.c | sed 's/\.c\$//'))"
+step "the device's conformance" "EMULATOR=qemu-aarch64-static sh tests/run.sh build/aarch64 core/device"
+totals=$(tail -n 1 "$WORK/aarch64.step")
+step 'a distilled student' "qemu-aarch64-static build/aarch64/defeat $cell out/aarch64"
+step "this machine's own build" "make deps && make -j\$(nproc) BUILD=build/own build/own/defeat"
+step 'the same student' "build/own/defeat $cell out/own"
+step 'the same bits' "for side in aarch64 own; do
+        build/own/defeat $rows out/\$side >\$side.csv && grep -q ,ok, \$side.csv || exit 1
+        (cd out/\$side && find . -name '*.safetensors' | sort | xargs sha256sum) >\$side.weights || exit 1
+    done
+    diff aarch64.csv own.csv && diff aarch64.weights own.weights && cat own.weights"
+rm -rf --one-file-system "$WORK/run-aarch64" "$WORK/aarch64.step"
+echo "aarch64: $totals; teacher, student and row as on $(uname -m), $(($(date +%s) - began)) s"
