@@ -8,7 +8,7 @@
 . "$(dirname "$0")/bare.sh"
 
 matrix='bookworm:gcc-12 bookworm:clang trixie:gcc-14 trixie:gcc-13'
-tiny='rm -rf out/tiny && ./defeat sweep ablations/specs/tiny.json --jobs 2 && ./defeat table ablations/specs/tiny.json &&
+tiny='./defeat sweep ablations/specs/tiny.json --jobs 2 && ./defeat table ablations/specs/tiny.json &&
       ./defeat plot ablations/specs/tiny.json && ./defeat status ablations/specs/tiny.json --rows >rows.csv'
 
 rows_of() { echo "$WORK/$1.$(revision).rows"; }
@@ -19,10 +19,10 @@ compare() {
     [ $# -gt 0 ] || set -- $(names)
     [ $# -gt 1 ] || fail "nothing to compare: rows of revision $(revision) are there of '$*' [run.sh bookworm, run.sh trixie]"
     first=$1
-    for name; do
-        [ -e "$(rows_of "$name")" ] || fail "no rows of $name at revision $(revision) [run it]"
-        diff "$(rows_of "$first")" "$(rows_of "$name")" >"$WORK/difference" ||
-            { head -n 20 "$WORK/difference" >&2; fail "the rows of $first and $name differ"; }
+    for other; do
+        [ -e "$(rows_of "$other")" ] || fail "no rows of $other at revision $(revision) [run it]"
+        diff "$(rows_of "$first")" "$(rows_of "$other")" >"$WORK/difference" ||
+            { head -n 20 "$WORK/difference" | cut -c 1-200 >&2; fail "the rows of $first and $other differ"; }
     done
     echo "equal rows on $(echo $* | sed 's/ \([^ ]*\)$/ and \1/; s/\([^ ]\) \([^ ]* and\)/\1, \2/g'): $(grep -c ',ok,' "$(rows_of "$first")") rows"
 }
@@ -41,7 +41,7 @@ system() {
         cat "$WORK/$name.step" >>"$WORK/$name.log"
         if [ $status != 0 ]; then
             tail -n 40 "$WORK/$name.step" | sed 's/^/    /'
-            echo "$name: FAILED at '$short' (exit $status), after $(($(date +%s) - began)) s; all it said: $WORK/$name.log"
+            echo "$name: FAILED at '$short' (exit $status), after $(($(date +%s) - began)) s; all it said: $WORK/$name.log; the system: $WORK/run-$name"
             return 1
         fi
         ! grep '[0-9] passed, ' "$WORK/$name.step" >"$WORK/$name.totals" || said="$said$(tail -n 1 "$WORK/$name.totals"); "
