@@ -53,10 +53,10 @@ system() {
     echo "$name: ${said}$(grep -c ',ok,' "$(rows_of "$name")") rows of the tiny sweep, $(($(date +%s) - began)) s"
 }
 
-suite() { case $1 in bookworm | trixie) ;; *) usage ;; esac; }
+suite() { case ${1:-} in bookworm | trixie) ;; *) usage ;; esac; }
 
 full() {
-    suite "$1"
+    suite "${1:-}"
     on=$1
     shift
     [ $# -gt 0 ] || set -- test reproduce-quick
