@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs every test program under BUILD/tests and every tests/**/test_*.sh, JOBS at a time (default: a core each); ends with one line of totals.
-#   sh tests/run.sh BUILD [FOLDER...]     FOLDER: core/device, reference, ...: only the tests there and below
-#     EMULATOR=qemu-aarch64-static             in the environment: what runs the programs, where this machine cannot
+#   sh tests/run.sh BUILD [PART...]     PART: a folder (core/device) or a program (ablations/test_reference): only the tests there and below
+#     EMULATOR=qemu-aarch64-static           in the environment: what runs the programs, where this machine cannot
 # Lines come in the order of names, whoever is done first. Exit 1 if any failed.
 build=${1:?}
 shift
 # These take longest: they begin first, so that no core waits for them at the end.
-heavy='test_end_to_end.sh|test_reference.sh|device/test_|test_network|test_sweep|test_mutants.sh'
+heavy='test_end_to_end.sh|test_reference|device/test_|test_network|test_sweep|test_mutants.sh|test_retinanet'
 
 if [ "$RUN_ONE" ]; then # a test of its own process: its output in N.log, what came of it in N.result; prints N
     work=$RUN_ONE number=${1%%:*} test=${1#*:}
@@ -27,10 +27,10 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-for folder in "${@:-.}"; do
-    programs=$(find "$build/tests/$folder" -type f -perm -u+x \( -name 'test_*' -o -name 'grad_*' \) ! -name '*.*' 2>/dev/null | sort)
-    scripts=$(find "tests/$folder" -name 'test_*.sh' 2>/dev/null | sort)
-    [ -n "$programs$scripts" ] || { echo "no tests in tests/$folder [run: make tests]" >&2; exit 1; }
+for part in "${@:-.}"; do
+    programs=$(find "$build/tests/$part" -type f -perm -u+x \( -name 'test_*' -o -name 'grad_*' \) ! -name '*.*' 2>/dev/null | sort)
+    scripts=$(find "tests/$part" -name 'test_*.sh' 2>/dev/null | sort)
+    [ -n "$programs$scripts" ] || { echo "no tests in tests/$part [run: make tests]" >&2; exit 1; }
     printf '%s\n' $programs >>"$work/programs"
     printf '%s\n' $scripts >>"$work/scripts"
 done

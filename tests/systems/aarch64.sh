@@ -1,14 +1,12 @@
 #!/bin/sh
 # AArch64 without a machine of that kind: Debian 12's cross compiler and libraries, qemu in user mode. For root; needs some 4 GB.
 #   sh tests/systems/aarch64.sh
-# Builds without a warning, runs the device's conformance tests, then a teacher and a distilled student: row and weights must have the bits that
-# this machine's own build gives. qemu starts one program and not what that starts: cells are run one by one, without a sweep.
+# Builds without a warning, runs the device's conformance tests, then every reference cell (tests/reference/): rows, students and teachers must have the
+# bits that this machine's own build gives. qemu starts one program and not what that starts: cells are run one by one, without a sweep.
 . "$(dirname "$0")/bare.sh"
 [ $# = 0 ] || usage
 
 cross='make WERROR=1 CC=aarch64-linux-gnu-gcc BUILD=build/aarch64'
-cell='run ablations/specs/tiny.json --cell 10 --out' # DeFeat: the teacher is trained by the same command
-rows='status ablations/specs/tiny.json --rows --out'
 began=$(date +%s)
 log=$WORK/aarch64.log
 
@@ -32,13 +30,20 @@ step 'the cross compiler, its libraries and qemu' "export DEBIAN_FRONTEND=nonint
 step 'build' "$cross -j\$(nproc) all \$(printf 'build/aarch64/%s ' \$(ls tests/core/device/*.c | sed 's/\.c\$//'))"
 step "the device's conformance" "EMULATOR=qemu-aarch64-static sh tests/run.sh build/aarch64 core/device"
 totals=$(tail -n 1 "$WORK/aarch64.step")
-step 'a distilled student' "qemu-aarch64-static build/aarch64/defeat $cell out/aarch64"
-step "this machine's own build" "make deps && make -j\$(nproc) BUILD=build/own build/own/defeat"
-step 'the same student' "build/own/defeat $cell out/own"
-step 'the same bits' "for side in aarch64 own; do
-        build/own/defeat $rows out/\$side >\$side.csv && grep -q ,ok, \$side.csv || exit 1
-        (cd out/\$side && find . -name '*.safetensors' | sort | xargs sha256sum) >\$side.weights || exit 1
+step "this machine's own build" "make deps && make -j\$(nproc) BUILD=build/own build/own/defeat build/own/tests/ablations/test_reference"
+step 'the reference cells on this machine' 'build/own/tests/ablations/test_reference
+    for spec in tests/reference/*.json; do build/own/defeat sweep $spec --out out/own || exit 1; done'
+step 'the reference cells' 'for spec in tests/reference/*.json; do
+        for cell in $(build/own/defeat sweep $spec --dry-run --out out/none | cut -f 1); do
+            qemu-aarch64-static build/aarch64/defeat run $spec --cell $cell --out out/aarch64 || exit 1
+        done
+    done'
+step 'the same bits' 'for side in aarch64 own; do
+        for spec in tests/reference/*.json; do build/own/defeat status $spec --rows --out out/$side || exit 1; done >$side.rows
+        (cd out/$side && find . -name "*.safetensors" | sort | xargs sha256sum) >$side.weights
     done
-    for what in csv weights; do diff aarch64.\$what own.\$what >difference || { cut -c 1-200 difference; exit 1; }; done"
+    for what in rows weights; do diff aarch64.$what own.$what >difference || { cut -c 1-200 difference; exit 1; }; done
+    echo "$(grep -c ,ok, own.rows) rows, $(wc -l <own.weights) files of weights"'
+bits=$(tail -n 1 "$WORK/aarch64.step")
 rm -rf --one-file-system "$WORK/run-aarch64" "$WORK/aarch64.step"
-echo "aarch64: $totals; teacher, student and row as on $(uname -m), $(($(date +%s) - began)) s"
+echo "aarch64: $totals; $bits as on $(uname -m), $(($(date +%s) - began)) s"
