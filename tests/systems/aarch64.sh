@@ -31,16 +31,17 @@ step 'build' "$cross -j\$(nproc) all \$(printf 'build/aarch64/%s ' \$(ls tests/c
 step "the device's conformance" "EMULATOR=qemu-aarch64-static sh tests/run.sh build/aarch64 core/device"
 totals=$(tail -n 1 "$WORK/aarch64.step")
 step "this machine's own build" "make deps && make -j\$(nproc) BUILD=build/own build/own/defeat build/own/tests/ablations/test_reference"
-step 'the reference cells on this machine' 'build/own/tests/ablations/test_reference
+step 'the reference cells on this machine' 'build/own/tests/ablations/test_reference &&
     for spec in tests/reference/*.json; do build/own/defeat sweep $spec --out out/own || exit 1; done'
 step 'the reference cells' 'for spec in tests/reference/*.json; do
-        for cell in $(build/own/defeat sweep $spec --dry-run --out out/none | cut -f 1); do
-            qemu-aarch64-static build/aarch64/defeat run $spec --cell $cell --out out/aarch64 || exit 1
-        done
-    done'
+        build/own/defeat sweep $spec --dry-run --out out/none | sed "s,\t.*,,; s,^,$spec ,"
+    done | xargs -n 2 -P $(nproc) sh -c '"'"'qemu-aarch64-static build/aarch64/defeat run $0 --cell $1 --out out/aarch64'"'"
+# Of a file of weights what follows its header, which names the machine.
 step 'the same bits' 'for side in aarch64 own; do
         for spec in tests/reference/*.json; do build/own/defeat status $spec --rows --out out/$side || exit 1; done >$side.rows
-        (cd out/$side && find . -name "*.safetensors" | sort | xargs sha256sum) >$side.weights
+        (cd out/$side && find . -name "*.safetensors" | sort | while read -r file; do
+            tail -c +$(($(od -A n -t u8 -N 8 "$file") + 9)) "$file" | sha256sum | sed "s,-,$file,"
+        done) >$side.weights
     done
     for what in rows weights; do diff aarch64.$what own.$what >difference || { cut -c 1-200 difference; exit 1; }; done
     echo "$(grep -c ,ok, own.rows) rows, $(wc -l <own.weights) files of weights"'

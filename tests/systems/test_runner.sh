@@ -16,7 +16,8 @@ grep -q 'no test programs under build/tests' said || fail 'a tree without tests 
 program core/a/test_one <<'END'
 n=0
 while [ ! -e second ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 200 ] || exit 1; done
-echo '[       OK ] one'; echo '[       OK ] other'; echo '[  SKIPPED ] third'; echo '[  SKIPPED ] 1 test(s)'
+echo '[       OK ] one'; echo '[       OK ] other'; echo '[  SKIPPED ] third'
+echo '[==========] tests: 3 test(s) run.'; echo '[  SKIPPED ] tests: 1 test(s), listed below:'; echo '[  SKIPPED ] third'
 END
 program core/a/test_two <<'END'
 touch second; echo '[       OK ] two'
