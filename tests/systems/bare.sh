@@ -69,6 +69,6 @@ revision() { git -C "$tree" rev-parse --short HEAD; }
 inside() {
     unshare --mount --propagation private --pid --fork --kill-child sh -c '
         mount -t proc proc "$0/proc" && mount --rbind /sys "$0/sys" && mount --rbind /dev "$0/dev" && exec "$@"' "$WORK/$1" \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ${JOBS:+JOBS=$JOBS} ${ARCH:+ARCH=$ARCH} chroot "$WORK/$1" \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ${JOBS:+JOBS=$JOBS} chroot "$WORK/$1" \
         sh -c "cd /defeat-bench && $2" </dev/null
 }
