@@ -279,7 +279,7 @@ test-cuda:
 test-systems:
 	$(Q)JOBS=$(JOBS) sh tests/systems/run.sh bookworm
 	$(Q)JOBS=$(JOBS) sh tests/systems/run.sh trixie
-## test-aarch64: cross-compiled, under qemu: the device's conformance and a training, bit for bit this machine's (root; minutes)
+## test-aarch64: cross-compiled, under qemu: the device's conformance and the reference cells, bit for bit this machine's (root; minutes)
 test-aarch64:
 	$(Q)JOBS=$(JOBS) sh tests/systems/aarch64.sh
 
