@@ -1,7 +1,8 @@
 # DeFeat Bench. `make help` lists the targets.
 # Variables: SAN=1 (ASan + UBSan), SEEDS, JOBS, V=1 (show commands),
 #            CUDA=1 (the GPU device too; auto and 0: the CPU program), with it NVCC, CUDA_HOME, CUDA_ARCHS ("80 90"),
-#            ROOMS (build only these rooms: for work on one room), BUILD (folder of the objects), WERROR=1.
+#            ROOMS (build only these rooms: for work on one room), BUILD (folder of the objects), WERROR=1,
+#            CC (a cross compiler such as aarch64-linux-gnu-gcc brings its own AR and PKG_CONFIG).
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .DEFAULT_GOAL := all
@@ -12,6 +13,14 @@ endif
 SAN    ?= 0
 CUDA   ?= auto
 WERROR ?= 0
+ifeq ($(origin CXX),default)
+CXX    := g++
+endif
+CROSS  := $(if $(findstring -gcc,$(notdir $(CC))),$(firstword $(subst -gcc, ,$(notdir $(CC)))))
+ifeq ($(origin AR),default)
+AR     := $(CROSS:%=%-)ar
+endif
+PKG_CONFIG ?= $(CROSS:%=%-)pkg-config
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 V      ?= 0
 Q       = $(if $(filter 1,$(V)),,@)
@@ -20,7 +29,7 @@ ALL_ROOMS := core/base core/geometry core/device core/data core/nn core/metrics 
 ROOMS     ?= $(ALL_ROOMS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \
-            $(if $(findstring clang,$(CC)),,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
+            $(if $(findstring clang,$(CC)),-Wno-enum-float-conversion,-Wno-format-truncation) $(if $(filter 1,$(WERROR)),-Werror)
 CONFIG   := $(notdir $(CC))$(if $(filter 1,$(SAN)),-san)$(if $(filter 1,$(CUDA)),-cuda)
 BUILD    ?= build/$(CONFIG)
 comma    := ,
@@ -45,9 +54,22 @@ CUDA_LIBS  := -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcudnn -lcubla
 DF_CFLAGS  += -DDF_WITH_CUDA=1
 endif
 
-PKGS    := libcjson yajl libpcre2-8 libturbojpeg libpng libxxhash
-PKG_CFLAGS = $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS     = $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
+# What is asked of the system: PROBE:PACKAGE, in Debian's names. Tools are looked for in PATH, libraries by pkg-config, headers (of libraries without a
+# pkg-config file) by building a program. A cross compiler wants its own libraries, and its own pkg-config.
+foreign        := $(addprefix :,$(subst x86_64,amd64,$(subst aarch64,arm64,$(firstword $(subst -, ,$(CROSS))))))
+need_compiler  := $(firstword $(CC)):$(if $(CROSS),$(patsubst $(CROSS)-%,%,$(notdir $(CC)))-$(subst _,-,$(CROSS)),$(notdir $(firstword $(CC))))
+need_tools     := $(need_compiler) git:git $(PKG_CONFIG):pkgconf$(foreign) gnuplot:gnuplot-nox
+need_libraries := libcjson:libcjson-dev yajl:libyajl-dev libpcre2-8:libpcre2-dev libturbojpeg:libturbojpeg0-dev libpng:libpng-dev libxxhash:libxxhash-dev
+need_headers   := csv:libcsv-dev
+need_cmocka    := cmocka:libcmocka-dev
+# What only one target needs, by DEPS_FOR=: beside the above, or alone.
+need_lint      := clang:clang clang-format:clang-format
+need_hostcuda  := $(CXX):g++
+need_systems   := debootstrap:debootstrap
+
+PKGS    := $(foreach n,$(need_libraries),$(firstword $(subst :, ,$n)))
+PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+LIBS     = $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lcsv -ldl -lm -lpthread $(CUDA_LIBS)
 REVISION := $(shell git describe --always --dirty --exclude='*' 2>/dev/null || echo unknown)
 
 # A folder without a floor of its own belongs to the room above it. $(call in_room,ROOM,SUFFIX): the files of a room.
@@ -70,7 +92,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests test-cuda lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -81,9 +103,9 @@ $(BUILD)/defeat: $(BUILD)/float/ablations/cli/main.o $(BUILD)/libdefeat.a
 	@echo "  LINK  $@"
 	$(Q)$(CC) $(DF_CFLAGS) -rdynamic -o $@ $< -Wl,--whole-archive $(BUILD)/libdefeat.a -Wl,--no-whole-archive $(LIBS)
 $(BUILD)/libdefeat.a: $(float_o)
-	$(Q)rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; $(AR) rcs $@ $^
 $(BUILD)/libdefeat_double.a: $(double_o)
-	$(Q)rm -f $@; ar rcs $@ $^
+	$(Q)rm -f $@; $(AR) rcs $@ $^
 $(BUILD)/float/%.o: %.c
 	@mkdir -p $(@D); echo "  CC    $<"
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -MMD -MP -c -o $@ $<
@@ -118,7 +140,7 @@ revised := ablations/cli/version ablations/run/result
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): DF_CFLAGS += -DDF_REVISION='"$(REVISION)"'
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): $(BUILD)/revision-$(REVISION)
 # so does the version of TurboJPEG, which has no call that tells it
-$(foreach r,float double,$(BUILD)/$(r)/ablations/run/environment.o): DF_CFLAGS += -DDF_JPEG_VERSION='"$(shell pkg-config --modversion libturbojpeg 2>/dev/null)"'
+$(foreach r,float double,$(BUILD)/$(r)/ablations/run/environment.o): DF_CFLAGS += -DDF_JPEG_VERSION='"$(shell $(PKG_CONFIG) --modversion libturbojpeg 2>/dev/null)"'
 $(BUILD)/revision-%:
 	@mkdir -p $(@D); rm -f $(BUILD)/revision-*; touch $@
 
@@ -139,7 +161,6 @@ $(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double
 
 # The GPU device on a double of CUDA, CUB, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
 # access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
-CXX       ?= g++
 double    := $(BUILD)/hostcuda
 HOSTFLAGS := -std=c++20 -O2 -g -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
              -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
@@ -177,7 +198,7 @@ $(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(doubl
 ## test-hostcuda: the GPU device without a GPU: conformance tests, planted faults and two short trainings on a double of CUDA
 .PHONY: test-hostcuda hostcuda
 test-hostcuda:
-	$(Q)$(MAKE) --no-print-directory deps HOSTCUDA=1
+	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=hostcuda
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) hostcuda
 	$(Q)sh tests/hostcuda/run.sh $(BUILD)
 hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test_device_pool $(double)/defeat $(BUILD)/defeat
@@ -195,36 +216,46 @@ SPEC   ?= ablations/specs/reproduce-table.json
 OUT    ?= out
 CONTROL = full feature
 SWEEP_FLAGS = $(if $(SEEDS),--seeds $(SEEDS)) --out $(OUT)
-# A C compiler can build this program with these libraries? (csv comes without a pkg-config file)
-probe = printf '\#include <$(1)>\nint main(void){return 0;}\n' | $(CC) -x c - -o /dev/null $(2) 2>/dev/null
 
-## deps: check what is needed; install what is missing with apt (elsewhere: print the package names and stop)
+# What is missing, one package a line. Without its tools nothing can be said of a library: then it counts as missing.
+DEPS_FOR ?= build
+alone    := $(filter systems,$(DEPS_FOR))
+define missing
+	for need in $(if $(alone),,$(need_tools)) $(need_$(DEPS_FOR)); do \
+	    command -v "$${need%%:*}" >/dev/null || echo "$${need#*:}"; \
+	done; \
+	for need in $(if $(alone),,$(need_libraries) $(need_cmocka)); do \
+	    $(PKG_CONFIG) --exists "$${need%%:*}" 2>/dev/null || echo "$${need#*:}$(foreign)"; \
+	done; \
+	for need in $(if $(alone),,$(need_headers)); do \
+	    printf '#include <%s.h>\nint main(void) { return 0; }\n' "$${need%%:*}" | \
+	        $(CC) -x c - -o /dev/null "-l$${need%%:*}" 2>/dev/null || echo "$${need#*:}$(foreign)"; \
+	done
+endef
+
+## deps: check what is needed; what is missing is printed, then installed from the configured apt sources (elsewhere: print it and stop)
 deps:
-	@missing=; need() { missing="$$missing $$1"; }; \
-	command -v $(CC) >/dev/null || need gcc; command -v git >/dev/null || need git; \
-	command -v pkg-config >/dev/null || need pkg-config; command -v gnuplot >/dev/null || need gnuplot-nox; \
-	command -v pkg-config >/dev/null || set -- all; \
-	for pair in libcjson:libcjson-dev yajl:libyajl-dev libpcre2-8:libpcre2-dev libturbojpeg:libturbojpeg0-dev libpng:libpng-dev \
-	            libxxhash:libxxhash-dev cmocka:libcmocka-dev; do \
-	    pkg-config --exists $${pair%%:*} 2>/dev/null || need $${pair##*:}; done; \
-	$(call probe,csv.h,-lcsv) || need libcsv-dev; \
-	$(if $(HOSTCUDA),command -v $(CXX) >/dev/null || need g++;) \
-	$(if $(LINT),command -v clang >/dev/null || need clang; command -v clang-format >/dev/null || need clang-format;) \
-	[ -z "$$missing" ] && exit 0; \
-	echo "missing:$$missing"; \
+	@$(if $(filter build lint hostcuda systems,$(DEPS_FOR)),,$(error DEPS_FOR='$(DEPS_FOR)': expected build, lint, hostcuda or systems)) \
+	missing=$$($(missing)); [ -n "$$missing" ] || exit 0; \
+	missing=$$(echo $$missing); sudo=; may=; \
+	if [ "$$(id -u)" = 0 ]; then may=1; elif command -v sudo >/dev/null; then may=1 sudo='sudo '; fi; \
+	command="$${sudo}apt-get update && $${sudo}apt-get install -y --no-install-recommends $$missing"; \
+	echo "missing: $$missing"; \
 	command -v apt-get >/dev/null || { echo "no apt-get here: install these packages (Debian's names) and run make again" >&2; exit 1; }; \
-	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	echo "+ $$sudo apt-get update; $$sudo apt-get install -y --no-install-recommends$$missing"; \
-	$$sudo apt-get update -qq && $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+	[ "$$may" ] || { echo "only root can install them: run '$$command' as root, then make again" >&2; exit 1; }; \
+	echo "+ $$command   (from the configured apt sources)"; \
+	{ $${sudo}apt-get update -qq && $${sudo}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; } || \
+	    { echo "not installed: run '$$command', then make again" >&2; exit 1; }; \
+	missing=$$($(missing)); [ -z "$$missing" ] || { echo "installed, but still not found:" $$missing >&2; exit 1; }
 
 ## test: install what is missing, build, run every test
 test: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter 1,$(SAN)),,all) tests
-	$(Q)sh tests/run.sh $(BUILD)
+	$(Q)JOBS=$(JOBS) sh tests/run.sh $(BUILD)
 
 ## lint: format, warnings as errors under gcc and clang, the floors of the house
 lint:
-	$(Q)$(MAKE) --no-print-directory deps LINT=1
+	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=lint
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
 	sh tests/lint/test_floors.sh
@@ -243,6 +274,14 @@ test-cuda:
 	$(if $(filter 1,$(CUDA)),,$(error test-cuda needs the GPU device [make CUDA=1 test-cuda]))
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
 	sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
+
+## test-systems: README's two commands on bare Debian 12 and 13, with equal rows (root; minutes); nightly's other parts: .ci/nightly --list
+test-systems:
+	$(Q)JOBS=$(JOBS) sh tests/systems/run.sh bookworm
+	$(Q)JOBS=$(JOBS) sh tests/systems/run.sh trixie
+## test-aarch64: cross-compiled, under qemu: the device's conformance and the reference cells, bit for bit this machine's (root; minutes)
+test-aarch64:
+	$(Q)JOBS=$(JOBS) sh tests/systems/aarch64.sh
 
 ## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes, of both detectors (SPEC=... for one spec)
 BENCH_SPECS = $(if $(filter file default,$(origin SPEC)),$(wildcard ablations/specs/reproduce-table.json ablations/specs/reproduce-faster.json),$(SPEC))
@@ -307,8 +346,8 @@ clean:
 	rm -rf build defeat
 ## help: this list
 help:
-	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
-	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, ARCH=native, CUDA=auto|0|1, V=1"
+	@sed -n 's/^## \([a-z0-9-]*\): /\1\t/p' Makefile | sort | awk -F'\t' '{ printf "  %-16s %s\n", $$1, $$2 }'
+	@echo "  variables: SEEDS, JOBS, OUT, SAN=1, CUDA=auto|0|1, V=1"
 
 ## reference: write the rows of the reference cells again, where semantics or a revision was raised (a deleted line of the file: a new row)
 .PHONY: reference

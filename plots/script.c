@@ -37,6 +37,7 @@ void df_script_begin(struct df_text *script, const char *name, size_t width, siz
                  "reset\n"
                  "set datafile separator comma\n"
                  "set format x '%%g'\nset format y '%%g'\n"
+                 "set pointintervalbox 0\n" /* gnuplot 6 would blank the ground of error bars' points */
                  "if (kind eq 'svg') {\n"
                  "    set terminal svg size %zu,%zu noenhanced font 'sans-serif,12' background '#ffffff'\n"
                  "} else {\n"

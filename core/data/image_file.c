@@ -138,7 +138,7 @@ static void turn(struct df_image *image, unsigned orientation)
 df_status df_image_read_as(const char *path, int width, int height, struct df_image *out, struct df_error *err)
 {
     struct df_codec_input in;
-    enum format format;
+    enum format format = FORMAT_JPEG; /* open_image sets it: gcc 13 and 14 do not see that */
     int stored_width, stored_height;
 
     DF_TRY(open_image(path, out, &in, &format, &stored_width, &stored_height, err));

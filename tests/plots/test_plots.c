@@ -40,13 +40,16 @@ static void read_text(const char *folder, const char *name, char **data, size_t 
     free(path);
 }
 
-static size_t count(const char *text, const char *part)
+/* Marks that show: gnuplot 5 lays a white one under each of yerrorbars, whatever it is told. */
+static size_t count(const char *text, const char *mark)
 {
     size_t n = 0;
 
-    while ((text = strstr(text, part)) != NULL) {
-        text += strlen(part);
-        n++;
+    while ((text = strstr(text, mark)) != NULL) {
+        const size_t bytes = strcspn(text, ">");
+
+        n += memmem(text, bytes, "#FFFFFF", 7) == NULL;
+        text += bytes;
     }
     return n;
 }
@@ -233,8 +236,7 @@ static void gain(void **state)
             line[l].difference = df_mean_interval(value, 2, 0.95);
     }
     assert_ok(df_plot_gain(&table, folder, "gain", &err));
-    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"),
-                     2 * 6 + 2); /* points, each over a white one, and two in the key */
+    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"), 6 + 2); /* points, and two in the key */
 
     char *data;
 

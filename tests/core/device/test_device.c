@@ -257,7 +257,7 @@ static void test_machine(void **state)
     (void)state;
     assert_true(strlen(df_device_isa()) > 0);
     if (shares_memory(tested))
-        assert_true(peak > 0.1 && peak < 1000); /* one thread: an order of magnitude around 10 to 300 */
+        assert_true(peak > 1e-3 && peak < 1000); /* one thread: around 10 to 300; emulated: far less */
     else
         assert_true(peak > 0 && peak < 1e7); /* a GPU: some 1e4; its double: next to nothing */
 }
