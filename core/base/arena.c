@@ -2,6 +2,7 @@
 #include "core/base/arena.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/status.h"
 
@@ -81,6 +82,13 @@ void *df_arena_alloc(struct df_arena *arena, size_t bytes)
     if (arena->used_bytes > arena->peak_bytes)
         arena->peak_bytes = arena->used_bytes;
     return memory;
+}
+
+char *df_arena_strdup(struct df_arena *arena, const char *text)
+{
+    const size_t bytes = strlen(text) + 1;
+
+    return memcpy(df_arena_alloc(arena, bytes), text, bytes);
 }
 
 void df_arena_reset(struct df_arena *arena)

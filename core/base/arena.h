@@ -21,6 +21,7 @@ struct df_arena {
 
 void df_arena_init(struct df_arena *arena, const struct df_arena_source *source /* NULL: heap */, size_t block_bytes);
 void *df_arena_alloc(struct df_arena *arena, size_t bytes); /* 64-byte aligned, uninitialised, never NULL; bytes = 0 is legal */
+char *df_arena_strdup(struct df_arena *arena, const char *text);
 void df_arena_reset(struct df_arena *arena);
 void df_arena_release(struct df_arena *arena);
 #endif

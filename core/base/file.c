@@ -1,6 +1,7 @@
 /* Whole files, folders, locks, clocks, and the process's own memory (Linux: /proc/self/status). */
 #include "core/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -124,6 +125,17 @@ static df_status write_through(const char *path, const void *data, size_t bytes,
     return status;
 }
 
+/* A rename that a file server has done, and whose answer was lost, is tried again and finds nothing to rename: errno stays, where it was not done. */
+static bool is_there(const char *path, const struct stat *written)
+{
+    const int number = errno;
+    struct stat about;
+    const bool there = number == ENOENT && stat(path, &about) == 0 && about.st_dev == written->st_dev && about.st_ino == written->st_ino;
+
+    errno = number;
+    return there;
+}
+
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err)
 {
     struct stat about;
@@ -141,7 +153,8 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     if (fd < 0) {
         status = fail_errno(err, "write", path);
     } else {
-        bool good = write_all(fd, data, bytes) && fchmod(fd, new_file_mode()) == 0 && fsync(fd) == 0;
+        struct stat written = { 0 };
+        bool good = write_all(fd, data, bytes) && fchmod(fd, new_file_mode()) == 0 && fsync(fd) == 0 && fstat(fd, &written) == 0;
 
         if (!good)
             status = fail_errno(err, "write", path);
@@ -149,7 +162,7 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
             status = fail_errno(err, "write", path);
             good = false;
         }
-        if (good && rename(temporary, target ? target : path) != 0)
+        if (good && rename(temporary, target ? target : path) != 0 && !is_there(target ? target : path, &written))
             status = fail_errno(err, "replace", path);
         if (status != DF_OK)
             unlink(temporary);
@@ -163,6 +176,62 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
 
 bool df_file_exists(const char *path) { return access(path, F_OK) == 0; }
 
+df_status df_file_size(const char *path, size_t *bytes, struct df_error *err)
+{
+    struct stat about;
+
+    if (stat(path, &about) != 0)
+        return fail_errno(err, "look at", path);
+    *bytes = (size_t)about.st_size;
+    return DF_OK;
+}
+
+df_status df_file_remove(const char *path, struct df_error *err)
+{
+    if (unlink(path) == 0 || errno == ENOENT) /* also when a server did it and its answer was lost */
+        return DF_OK;
+    return fail_errno(err, "remove", path);
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+df_status df_folder_list(const char *path, char ***names, struct df_error *err)
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    char **list = NULL;
+    size_t n = 0, room = 0;
+
+    if (!folder)
+        return fail_errno(err, "open folder", path);
+    for (errno = 0; (entry = readdir(folder)); errno = 0) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (n + 1 >= room)
+            list = df_realloc(list, (room = room ? 2 * room : 16) * sizeof *list);
+        list[n++] = df_strdup(entry->d_name);
+    }
+    const df_status status = errno ? fail_errno(err, "read folder", path) : DF_OK;
+
+    closedir(folder);
+    list = list ? list : df_malloc(sizeof *list);
+    list[n] = NULL;
+    if (status != DF_OK) {
+        df_names_free(list);
+        return status;
+    }
+    qsort(list, n, sizeof *list, by_name);
+    *names = list;
+    return DF_OK;
+}
+
+void df_names_free(char **names)
+{
+    for (char **name = names; name && *name; name++)
+        free(*name);
+    free(names);
+}
+
 df_status df_folder_make(const char *path, struct df_error *err)
 {
     char *part = df_strdup(path);
@@ -175,8 +244,16 @@ df_status df_folder_make(const char *path, struct df_error *err)
         if (kept != '/' && kept != 0)
             continue;
         *end = 0;
-        if (mkdir(part, 0777) != 0 && !(stat(part, &about) == 0 && S_ISDIR(about.st_mode)))
-            status = fail_errno(err, "make folder", part);
+        if (mkdir(part, 0777) == 0) {
+            sync_folder_of(part);
+        } else {
+            const int number = errno; /* of mkdir: EEXIST also when a server's answer was lost */
+
+            if (stat(part, &about) != 0 || !S_ISDIR(about.st_mode)) {
+                errno = number;
+                status = fail_errno(err, "make folder", part);
+            }
+        }
         *end = kept;
         if (kept == 0)
             break;

@@ -11,6 +11,12 @@ df_status df_file_read(const char *path, size_t limit, char **data, size_t *byte
 /* Replaces path as a whole: a reader sees the old or the new contents, never a part. */
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
 bool df_file_exists(const char *path);
+/* Its size, without opening it; DF_ERR_NOT_FOUND where there is none. What cannot be looked at is not absent but an error. */
+df_status df_file_size(const char *path, size_t *bytes, struct df_error *err);
+df_status df_file_remove(const char *path, struct df_error *err); /* absent is fine */
+/* The names in a folder but for "." and "..", sorted, ended by NULL: df_names_free. */
+df_status df_folder_list(const char *path, char ***names, struct df_error *err);
+void df_names_free(char **names);
 df_status df_folder_make(const char *path, struct df_error *err); /* with its parents; existing is fine */
 /* Exclusive advisory lock (flock) on path, created if missing. Blocks unless try_only (then *fd = -1 if held by another);
  * a signal does not end the wait. */

@@ -52,6 +52,15 @@ void df_bug(const char *file, int line, const char *text)
     abort();
 }
 
+df_status df_absent_is_fine(df_status status, struct df_error *err)
+{
+    if (status != DF_ERR_NOT_FOUND)
+        return status;
+    if (err)
+        *err = (struct df_error){ 0 };
+    return DF_OK;
+}
+
 static _Noreturn void out_of_memory(unsigned long bytes)
 {
     fprintf(stderr, "defeat: out of memory: cannot get %lu bytes\n", bytes);

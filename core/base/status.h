@@ -27,6 +27,9 @@ df_status df_fail(struct df_error *err, df_status status, const char *format, ..
 /* Puts "prefix: " before the message already in err; returns err's status (status when err is NULL). */
 df_status df_fail_in(struct df_error *err, df_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Where it is fine that something is not there: DF_OK in place of DF_ERR_NOT_FOUND, and err as if nothing had been said. */
+df_status df_absent_is_fine(df_status status, struct df_error *err);
+
 #define DF_TRY(call)                                                                                                                       \
     do {                                                                                                                                   \
         const df_status df_try_ = (call);                                                                                                  \

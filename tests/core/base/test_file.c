@@ -127,6 +127,40 @@ static void folders_are_made_with_their_parents(void **state)
     free(below);
 }
 
+static void names_in_a_folder(void **state)
+{
+    char *folder = path_of("names"), *b = path_of("names/b"), *a = path_of("names/.a"), **names;
+    struct df_error err;
+    size_t bytes = 9;
+
+    (void)state;
+    assert_fails(df_folder_list(folder, &names, &err), DF_ERR_NOT_FOUND, "names'");
+    assert_ok(df_folder_make(folder, &err));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_null(names[0]);
+    df_names_free(names);
+    assert_ok(df_file_write(b, "four", 4, &err));
+    assert_ok(df_file_write(a, "", 0, &err));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_string_equal(names[0], ".a");
+    assert_string_equal(names[1], "b");
+    assert_null(names[2]);
+    df_names_free(names);
+    df_names_free(NULL);
+    assert_ok(df_file_size(b, &bytes, &err));
+    assert_int_equal(bytes, 4);
+    assert_ok(df_file_remove(b, &err));
+    assert_ok(df_file_remove(b, &err));
+    assert_fails(df_file_size(b, &bytes, &err), DF_ERR_NOT_FOUND, "names/b'");
+    assert_int_equal(bytes, 4);
+    assert_fails(df_file_remove(folder, &err), DF_ERR_IO, "names'");
+    assert_int_equal(symlink("b", b), 0); /* a loop: what cannot be looked at is not absent */
+    assert_fails(df_file_size(b, &bytes, &err), DF_ERR_IO, "cannot look at");
+    free(folder);
+    free(a);
+    free(b);
+}
+
 static void paths_join(void **state)
 {
     static const char *const cases[][3] = { { "a", "b", "a/b" }, { "a/", "b", "a/b" }, { "", "b", "b" },
@@ -250,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_leaves_the_old_and_no_temporary),
         cmocka_unit_test(links_stay_and_devices_are_written_through),
         cmocka_unit_test(folders_are_made_with_their_parents),
+        cmocka_unit_test(names_in_a_folder),
         cmocka_unit_test(paths_join),
         cmocka_unit_test(a_lock_is_exclusive_and_is_released),
         cmocka_unit_test(a_reader_never_sees_a_part),

@@ -89,12 +89,26 @@ static void memory_is_never_null(void **state)
     free(zeros);
 }
 
+static void absence_is_fine_and_nothing_else(void **state)
+{
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_int_equal(df_absent_is_fine(df_fail(&err, DF_ERR_NOT_FOUND, "no '%s'", "x"), &err), DF_OK);
+    assert_int_equal(err.status, DF_OK);
+    assert_string_equal(err.text, "");
+    assert_int_equal(df_absent_is_fine(df_fail(&err, DF_ERR_IO, "no room"), &err), DF_ERR_IO);
+    assert_string_equal(err.text, "no room");
+    assert_int_equal(df_absent_is_fine(DF_ERR_NOT_FOUND, NULL), DF_OK);
+    assert_int_equal(df_absent_is_fine(DF_OK, &err), DF_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fail_fills_and_returns),  cmocka_unit_test(long_messages_are_cut_with_a_mark),
         cmocka_unit_test(warnings_reach_the_sink), cmocka_unit_test(try_returns_the_first_failure),
-        cmocka_unit_test(memory_is_never_null),
+        cmocka_unit_test(memory_is_never_null),    cmocka_unit_test(absence_is_fine_and_nothing_else),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
