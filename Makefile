@@ -136,7 +136,7 @@ $(BUILD)/cuda/found:
 	touch $@
 
 # The revision goes into two files only, built again whenever it changes.
-revised := ablations/cli/version ablations/run/result
+revised := ablations/cli/version ablations/run/environment
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): DF_CFLAGS += -DDF_REVISION='"$(REVISION)"'
 $(foreach r,float double,$(revised:%=$(BUILD)/$(r)/%.o)): $(BUILD)/revision-$(REVISION)
 # so does the version of TurboJPEG, which has no call that tells it

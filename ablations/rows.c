@@ -14,8 +14,8 @@ static const char *answering_run(const struct df_journal *journal, const struct 
     for (size_t i = journal->runs; i-- > 0;) {
         const struct df_run_row *row = &journal->run[i];
 
-        if (!df_journal_knows(row->schema) || row->semantics != semantics || row->seed != cell->seed ||
-            strcmp(row->label, cell->label) != 0 || strcmp(row->axes, cell->axes) != 0 || !df_cell_answers(row->cell, asked))
+        if (row->semantics != semantics || row->seed != cell->seed || strcmp(row->label, cell->label) != 0 ||
+            strcmp(row->axes, cell->axes) != 0 || !df_cell_answers(row->cell, asked))
             continue;
         if (!*found || df_run_row_ok(row))
             found = row->run;
@@ -94,7 +94,7 @@ int64_t df_rows_older(const struct df_journal *journal, int64_t semantics, size_
     for (size_t i = 0; i < journal->runs; i++) {
         const struct df_run_row *row = &journal->run[i];
 
-        if (!df_journal_knows(row->schema) || row->semantics >= semantics || row->semantics < newest)
+        if (row->semantics >= semantics || row->semantics < newest)
             continue;
         *rows = row->semantics == newest ? *rows + 1 : 1;
         newest = row->semantics;

@@ -1,6 +1,6 @@
-/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is read from the journal, which
- * the workers append to themselves; the sweep writes a row only for a worker that died without one. A cell is taken under a lock file, so that
- * several sweeps may share a journal. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache; cells
+/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is its
+ * cell's row, which it writes itself; the sweep writes one only for a worker that died without. A cell is taken under a lock file, so that
+ * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache; cells
  * that need no teacher do not wait for them, unless the teacher is there already: then the gate comes before everything. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "ablations/sweep.h"
@@ -18,9 +18,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ablations/run/environment.h"
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+
+#define TABLES_SECONDS 30.0 /* between two makings of the CSV tables */
 
 enum state { WAITING, RUNNING, DONE, FAILED, LEFT, ELSEWHERE /* done by another sweep meanwhile */ };
 enum job { JOB_TEACHER, JOB_CACHE, JOBS };
@@ -30,8 +32,7 @@ struct task {
     size_t index; /* in the spec */
     struct plan *plan;
     enum state state;
-    int lock;    /* -1: not held */
-    size_t rows; /* of this run in the journal when it started */
+    int lock; /* -1: not held */
     double started;
     char utc[24];
 };
@@ -58,6 +59,8 @@ struct sweep {
     struct plan *plan; /* [spec->variants] */
     double seconds;    /* of finished cells, summed */
     size_t timed;
+    bool ended;         /* a cell, since the tables were made */
+    double tables_next; /* when they may be made again */
     struct df_progress *bar;
     struct df_error fault;
 };
@@ -114,9 +117,6 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
 
 static bool matches(const pcre2_code *code, const char *text)
 {
-    if (!code)
-        return true;
-
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
     const bool yes = pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) >= 0;
 
@@ -124,37 +124,43 @@ static bool matches(const pcre2_code *code, const char *text)
     return yes;
 }
 
+/* By names alone: a finished cell is one whose row is there. */
+static df_status select_cell(struct sweep *s, size_t index, const pcre2_code *only, struct df_sweep_summary *summary, struct df_error *err)
+{
+    const struct df_cell *cell = s->spec->cell[index];
+    struct df_text text = DF_TEXT_INIT;
+    bool selected = !only, finished = false;
+
+    if (only) {
+        selection_text(cell, &text);
+        selected = matches(only, df_text_get(&text));
+        df_text_release(&text);
+    }
+    if (!selected)
+        return DF_OK;
+    DF_TRY(df_store_finished(s->options->run.out, cell, &finished, err));
+    summary->selected++;
+    summary->already += finished;
+    if (!finished)
+        s->task[s->tasks++] = (struct task){ .cell = cell, .index = index, .lock = -1 };
+    return DF_OK;
+}
+
 static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary, struct df_error *err)
 {
-    struct df_journal *journal;
-    struct df_text text = DF_TEXT_INIT;
     pcre2_code *only;
+    df_status status = DF_OK;
 
+    DF_TRY(df_store_check(s->folder, err));
     DF_TRY(compile_only(s->options->only, &only, err));
-    const df_status status = df_journal_read(s->folder, &journal, err);
-
-    if (status == DF_OK) {
-        s->task = df_calloc(s->spec->count, sizeof *s->task);
-        for (size_t i = 0; i < s->spec->count; i++) {
-            const struct df_cell *cell = s->spec->cell[i];
-
-            selection_text(cell, &text);
-            if (!matches(only, df_text_get(&text)))
-                continue;
-            summary->selected++;
-            if (df_run_row_ok(df_journal_find(journal, cell->id, DF_SEMANTICS)))
-                summary->already++;
-            else
-                s->task[s->tasks++] = (struct task){ .cell = cell, .index = i, .lock = -1 };
-        }
-        df_journal_free(journal);
-        if (!summary->selected)
-            df_fail(err, DF_ERR_USAGE, "--only '%s' selects none of the %zu cells of '%s' [--dry-run without --only lists them]",
-                    s->options->only, s->spec->count, s->spec->name);
-    }
+    s->task = df_calloc(s->spec->count, sizeof *s->task);
+    for (size_t i = 0; i < s->spec->count && status == DF_OK; i++)
+        status = select_cell(s, i, only, summary, err);
     pcre2_code_free(only);
-    df_text_release(&text);
-    return status != DF_OK ? status : summary->selected ? DF_OK : DF_ERR_USAGE;
+    if (status == DF_OK && !summary->selected)
+        status = df_fail(err, DF_ERR_USAGE, "--only '%s' selects none of the %zu cells of '%s' [--dry-run without --only lists them]",
+                         s->options->only, s->spec->count, s->spec->name);
+    return status;
 }
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
@@ -196,84 +202,64 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
     return df_fail(err, DF_ERR_IO, "cannot start a worker: %s", strerror(errno));
 }
 
-static char *run_file(const struct sweep *s, const struct df_cell *cell, const char *name, struct df_error *err)
+/* Under the cell's lock. Another sweep may have finished it since we looked; what is said of an older failure goes. */
+static df_status start_locked(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
 {
-    char relative[64];
+    const char *out = s->options->run.out;
+    char number[24], *log = df_store_cell_file(out, task->cell, DF_CELL_LOG);
+    const char *const first[] = { "run", s->spec->path, "--cell", number, "--id", task->cell->id, "--locked", NULL };
+    bool finished = false;
+    df_status status = df_store_finished(out, task->cell, &finished, err);
 
-    snprintf(relative, sizeof relative, "runs/%s", cell->id);
-    char *folder = df_path_join(s->folder, relative);
-    char *path = df_folder_make(folder, err) == DF_OK ? df_path_join(folder, name) : NULL;
-
-    free(folder);
-    return path;
-}
-
-static size_t rows_of(const struct df_journal *journal, const struct df_cell *cell)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < journal->runs; i++)
-        n += strcmp(journal->run[i].run, cell->id) == 0;
-    return n;
-}
-
-/* Another sweep may have finished the cell since we looked. */
-static df_status look_again(const struct sweep *s, struct task *task, bool *finished, struct df_error *err)
-{
-    struct df_journal *journal;
-
-    DF_TRY(df_journal_read(s->folder, &journal, err));
-    *finished = df_run_row_ok(df_journal_find(journal, task->cell->id, DF_SEMANTICS));
-    task->rows = rows_of(journal, task->cell);
-    df_journal_free(journal);
-    return DF_OK;
+    if (status == DF_OK && !finished)
+        status = df_store_forget_failure(out, task->cell, err);
+    if (finished) {
+        task->state = ELSEWHERE;
+    } else if (status == DF_OK) {
+        snprintf(number, sizeof number, "%zu", task->index);
+        df_utc(task->utc);
+        task->started = df_now();
+        status = start(s, worker, first, log, err);
+        if (status == DF_OK) {
+            worker->job = -1;
+            worker->task = task;
+            task->state = RUNNING;
+        }
+    }
+    free(log);
+    return status;
 }
 
 /* WAITING -> RUNNING, or ELSEWHERE when another sweep did it, or still WAITING when another sweep holds it. */
 static df_status start_cell(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
 {
-    char number[24], *lock = run_file(s, task->cell, "lock", err), *log = run_file(s, task->cell, "log.txt", err);
-    const char *const first[] = { "run", s->spec->path, "--cell", number, "--id", task->cell->id, "--locked", NULL };
-    df_status status = lock && log ? df_lock(lock, true, &task->lock, err) : DF_ERR_IO;
-    bool finished = false;
+    const char *out = s->options->run.out;
+    char *folder = df_store_cell_folder(out, task->cell), *lock = df_store_cell_file(out, task->cell, DF_CELL_LOCK);
+    df_status status = df_folder_make(folder, err);
 
-    if (status == DF_OK && task->lock >= 0) {
-        status = look_again(s, task, &finished, err);
-        if (finished) {
-            task->state = ELSEWHERE;
-            df_unlock(task->lock);
-            task->lock = -1;
-        } else if (status == DF_OK) {
-            snprintf(number, sizeof number, "%zu", task->index);
-            df_utc(task->utc);
-            task->started = df_now();
-            status = start(s, worker, first, log, err);
-            if (status == DF_OK) {
-                worker->job = -1;
-                worker->task = task;
-                task->state = RUNNING;
-            }
-        }
+    if (status == DF_OK)
+        status = df_lock(lock, true, &task->lock, err);
+    if (status == DF_OK && task->lock >= 0)
+        status = start_locked(s, worker, task, err);
+    if (task->state != RUNNING) {
+        df_unlock(task->lock);
+        task->lock = -1;
     }
+    free(folder);
     free(lock);
-    free(log);
     return status;
 }
 
-/* "teacher.log", "cache.context=0.log" */
+static const char *const job_names[JOBS] = { [JOB_TEACHER] = "teacher", [JOB_CACHE] = "cache" };
+
 static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
 {
-    char name[96];
-
-    snprintf(name, sizeof name, "%s%s%s.log", job == JOB_TEACHER ? "teacher" : "cache", plan->variant->label[0] ? "." : "",
-             plan->variant->label);
-    return df_path_join(s->folder, name);
+    return df_store_job_log(s->options->run.out, s->spec->name, job_names[job], plan->variant->label);
 }
 
 static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum job job, struct df_error *err)
 {
-    const char *const stage = job == JOB_TEACHER ? "teacher" : "cache";
-    const char *const first[] = { "prepare", s->spec->path, "--stage", stage, "--id", plan->variant->first->id, NULL };
+    const char *const first[] = { "prepare", s->spec->path, "--stage", job_names[job], "--id", plan->variant->first->id, NULL };
     char *log = job_log(s, plan, job);
 
     remove(log);
@@ -326,43 +312,6 @@ static void reason_of(int wait_status, const char *log, char *out, size_t room)
         snprintf(out, room, "worker exited with status %d without a row: %s", WEXITSTATUS(wait_status), tail);
 }
 
-df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cell, const char *started, const char *reason,
-                                   struct df_error *err)
-{
-    struct df_text status = DF_TEXT_INIT, environment = DF_TEXT_INIT;
-    const struct df_device_identity device = df_device_identity(cell->device);
-    char finished[24];
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
-                              .semantics = DF_SEMANTICS,
-                              .run = cell->id,
-                              .spec = cell->spec,
-                              .label = cell->label,
-                              .axes = cell->axes,
-                              .cell = df_text_get(&cell->json),
-                              .seed = cell->seed,
-                              .class_ap = "",
-                              .train_seconds = NAN,
-                              .eval_seconds = NAN,
-                              .images_per_second = NAN,
-                              .revision = df_run_revision(),
-                              .device = device.kind,
-                              .started = started,
-                              .finished = finished };
-
-    for (size_t i = 0; i < DF_METRICS; i++)
-        row.metric[i] = NAN;
-    df_utc(finished);
-    df_text_addf(&status, "failed: %s", reason);
-    df_run_environment(cell, NULL, NULL, &environment);
-    row.status = status.data;
-    row.environment = environment.data;
-    const df_status done = df_journal_append(folder, &row, NULL, 0, err);
-
-    df_text_release(&status);
-    df_text_release(&environment);
-    return done;
-}
-
 static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait_status)
 {
     char tail[1280], *log;
@@ -386,7 +335,7 @@ static void tell(const struct task *task, const struct df_run_row *row, const ch
         return;
     fprintf(stderr, "%s %s%sseed %lld: ", cell->label, cell->axes, cell->axes[0] ? " " : "", (long long)cell->seed);
     if (df_run_row_ok(row))
-        fprintf(stderr, "%.2f mAP, %.0f s\n", 100 * row->metric[0], df_now() - task->started);
+        fprintf(stderr, "%.2f mAP, %.0f s\n", 100 * df_run_row_score(row, "AP", ""), df_now() - task->started);
     else
         fprintf(stderr, "%s%s\n", row ? "" : "failed: ", row ? row->status : reason);
 }
@@ -395,21 +344,22 @@ static void tell(const struct task *task, const struct df_run_row *row, const ch
 static df_status cell_ended(struct sweep *s, struct task *task, int wait_status, struct df_error *err)
 {
     const bool interrupted = stops && (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) == 130);
+    const char *out = s->options->run.out;
+    char reason[1400], *log = df_store_cell_file(out, task->cell, DF_CELL_LOG);
     struct df_journal *journal = NULL;
-    char reason[1400], *log = run_file(s, task->cell, "log.txt", NULL);
-    df_status status = df_journal_read(s->folder, &journal, err);
-    const bool wrote = status == DF_OK && rows_of(journal, task->cell) > task->rows;
-    const struct df_run_row *row = wrote ? df_journal_find(journal, task->cell->id, DF_SEMANTICS) : NULL;
+    df_status status = df_store_read_cell(out, task->cell, &journal, err);
+    const struct df_run_row *row = journal && journal->runs ? &journal->run[0] : NULL;
 
     reason_of(wait_status, log, reason, sizeof reason);
     free(log);
     task->state = df_run_row_ok(row) ? DONE : interrupted ? LEFT : FAILED;
     if (status == DF_OK && task->state == FAILED && !row)
-        status = df_sweep_journal_failure(s->folder, task->cell, task->utc, reason, err);
+        status = df_store_put_failure(out, task->cell, task->utc, reason, err);
     if (task->state != LEFT)
         tell(task, row, reason);
     s->seconds += df_now() - task->started;
     s->timed++;
+    s->ended = true;
     df_unlock(task->lock);
     task->lock = -1;
     df_journal_free(journal);
@@ -542,6 +492,20 @@ static void stop_workers(struct sweep *s, int number)
             kill(s->worker[i].pid, number);
 }
 
+/* The CSV tables, now and then: they are read whole, so that it may take a twentieth of the time at most. */
+static void make_tables(struct sweep *s)
+{
+    const double start = df_now();
+    struct df_error err;
+
+    if (!s->ended || start < s->tables_next)
+        return;
+    if (df_store_make_tables(s->folder, true, &err) != DF_OK)
+        df_warn("%s", err.text);
+    s->ended = false;
+    s->tables_next = df_now() + fmax(TABLES_SECONDS, 20 * (df_now() - start));
+}
+
 static df_status loop(struct sweep *s, struct df_error *err)
 {
     const struct timespec pause = { 0, 20 * 1000 * 1000 };
@@ -556,6 +520,7 @@ static df_status loop(struct sweep *s, struct df_error *err)
             told = stops > told ? stops : 1;
         }
         show(s);
+        make_tables(s);
         nanosleep(&pause, NULL);
         const df_status reaped = reap(s, status == DF_OK ? err : NULL);
 
@@ -566,12 +531,9 @@ static df_status loop(struct sweep *s, struct df_error *err)
 
 static bool teacher_is_there(const struct sweep *s, const struct df_spec_variant *variant)
 {
-    char name[64];
-
     if (!variant->teacher)
         return true; /* a file */
-    snprintf(name, sizeof name, "teachers/%s.safetensors", variant->teacher->id);
-    char *path = df_path_join(s->options->run.out, name);
+    char *path = df_store_teacher(s->options->run.out, variant->teacher->id);
     const bool there = df_file_exists(path);
 
     free(path);
@@ -610,6 +572,7 @@ static df_status run_all(struct sweep *s, struct df_error *err)
     s->bar = df_progress_new(label, "cells", (double)s->tasks);
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
+    s->tables_next = df_now() + TABLES_SECONDS;
     df_status status = loop(s, err);
 
     sigaction(SIGINT, &old_int, NULL);
@@ -631,16 +594,18 @@ static void list_cells(const struct sweep *s, struct df_text *out)
 
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)
 {
-    struct sweep s = { .spec = spec, .options = options, .folder = df_path_join(options->run.out, spec->name) };
+    struct sweep s = { .spec = spec, .options = options, .folder = df_store_spec_folder(options->run.out, spec->name) };
     const double start_time = df_now();
-    df_status status;
+    df_status status, made = DF_OK;
 
     *out = (struct df_sweep_summary){ .cells = spec->count };
     status = select_cells(&s, out, err);
     if (status == DF_OK && !options->list)
         status = df_folder_make(s.folder, err);
-    if (status == DF_OK && s.tasks && !options->list)
+    if (status == DF_OK && s.tasks && !options->list) {
         status = run_all(&s, err);
+        made = df_store_make_tables(s.folder, false, status == DF_OK ? err : NULL);
+    }
     if (status == DF_OK && options->list)
         list_cells(&s, options->list);
     out->done = count(&s, DONE);
@@ -655,5 +620,5 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
     free(s.plan);
     free(s.task);
     free(s.folder);
-    return status;
+    return status == DF_OK ? made : status;
 }

@@ -1,4 +1,4 @@
-/* The sweep: skips what the journal holds as done (a failed cell is tried again), hands the rest to worker processes (exec of
+/* The sweep: skips the cells that have their row (a failed one is tried again), hands the rest to worker processes (exec of
  * `defeat run SPEC --cell K --id ID --locked`: the id says what the sweep meant, should the spec change meanwhile), one thread each. */
 #ifndef DF_ABLATIONS_SWEEP_H
 #define DF_ABLATIONS_SWEEP_H
@@ -20,7 +20,4 @@ struct df_sweep_summary {
 };
 /* DF_OK even if cells failed (see the summary); DF_ERR_CHECK when the teacher gate says no; DF_ERR_INTERRUPTED. *out is always filled in. */
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err);
-/* Appends the row of a cell that failed: "failed: <reason>". */
-df_status df_sweep_journal_failure(const char *folder, const struct df_cell *cell, const char *started, const char *reason,
-                                   struct df_error *err);
 #endif

@@ -15,7 +15,7 @@ static void add_data(const struct df_table *table, struct df_text *out)
                 "position,point,mAP_percent,low,high,difference,difference_low,difference_high,inside_noise,baseline,method,options\n");
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_table_line *line = &table->line[l];
-        const struct df_interval *ap = &line->metric[0], *d = &line->difference;
+        const struct df_interval *ap = &line->metric[DF_TABLE_AP], *d = &line->difference;
 
         for (size_t p = 0; p <= line->points; p++) {
             const double spread = p == 0 || line->points < 2 ? 0 : 0.36 * ((double)(p - 1) / (double)(line->points - 1) - 0.5);
@@ -99,7 +99,7 @@ static double largest(const struct df_table *table)
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_table_line *line = &table->line[l];
 
-        most = fmax(most, fmax(line->metric[0].mean, line->metric[0].high)); /* fmax leaves NAN out */
+        most = fmax(most, fmax(line->metric[DF_TABLE_AP].mean, line->metric[DF_TABLE_AP].high)); /* fmax leaves NAN out */
         for (size_t p = 0; p < line->points; p++)
             most = fmax(most, line->point[p]);
     }
@@ -111,7 +111,7 @@ static void add_values(const struct df_table *table, double most, struct df_text
 {
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_table_line *line = &table->line[l];
-        const struct df_interval *ap = &line->metric[0];
+        const struct df_interval *ap = &line->metric[DF_TABLE_AP];
         double end = fmax(ap->mean, ap->high);
 
         for (size_t p = 0; p < line->points; p++)

@@ -19,62 +19,51 @@ struct curve {
     } * point;
 };
 
-/* The row that counts for (run, point): the last one; NULL when there is none. */
-static const struct df_curve_row *find_point(const struct df_journal *journal, const char *run, int64_t point)
+/* The next point of the AP on the tuning split, from *at on, which is moved behind it; NULL: there is none. */
+static const struct df_curve_point *next_point(const struct df_curve *curve, size_t *at)
 {
-    for (size_t i = journal->curves; i-- > 0;)
-        if (df_journal_knows(journal->curve[i].schema) && journal->curve[i].point == point && strcmp(journal->curve[i].run, run) == 0)
-            return &journal->curve[i];
+    while (*at < curve->count) {
+        const struct df_curve_point *point = &curve->point[(*at)++];
+
+        if (strcmp(point->metric, "AP") == 0 && strcmp(point->split, "tune") == 0)
+            return point;
+    }
     return NULL;
-}
-
-static int64_t last_point(const struct df_journal *journal, const char *run)
-{
-    int64_t last = -1;
-
-    for (size_t i = 0; i < journal->curves; i++)
-        if (df_journal_knows(journal->curve[i].schema) && strcmp(journal->curve[i].run, run) == 0 && journal->curve[i].point > last)
-            last = journal->curve[i].point;
-    return last;
-}
-
-static bool finished(const struct df_journal *journal, const struct df_table_request *request, const char *run)
-{
-    const struct df_run_row *row = df_journal_find(journal, run, request->semantics);
-
-    return row && strcmp(row->status, "ok") == 0;
 }
 
 static void fill_curve(const struct df_journal *journal, const struct df_table_request *request, size_t line, struct curve *out)
 {
     const struct df_table_line_request *wanted = &request->line[line];
+    const struct df_curve **of = df_calloc(wanted->runs + 1, sizeof *of); /* NULL: not finished */
     double *value = df_malloc((wanted->runs + 1) * sizeof *value);
-    int64_t last = -1;
+    size_t *at = df_calloc(wanted->runs + 1, sizeof *at), most = 0;
 
-    *out = (struct curve){ 0 };
     for (size_t r = 0; r < wanted->runs; r++) {
-        const int64_t point = finished(journal, request, wanted->run[r]) ? last_point(journal, wanted->run[r]) : -1;
+        const struct df_run_row *row = df_journal_find(journal, wanted->run[r], request->semantics);
 
-        last = point > last ? point : last;
+        of[r] = df_run_row_ok(row) ? &row->curve : NULL;
+        most = of[r] && row->curve.count > most ? row->curve.count : most;
     }
-    out->point = df_calloc((size_t)(last + 2), sizeof *out->point);
-    for (int64_t p = 0; p <= last; p++) {
+    *out = (struct curve){ .point = df_calloc(most + 1, sizeof *out->point) };
+    for (size_t p = 0; p < most; p++) {
         double epoch = 0;
         size_t n = 0;
 
         for (size_t r = 0; r < wanted->runs; r++) {
-            const struct df_curve_row *row = finished(journal, request, wanted->run[r]) ? find_point(journal, wanted->run[r], p) : NULL;
+            const struct df_curve_point *point = of[r] ? next_point(of[r], &at[r]) : NULL;
 
-            if (!row || isnan(row->map) || isnan(row->epoch))
+            if (!point || isnan(point->value) || isnan(point->epoch))
                 continue;
-            value[n++] = 100 * row->map;
-            epoch += row->epoch;
+            value[n++] = 100 * point->value;
+            epoch += point->epoch;
         }
         const struct df_interval i = df_mean_interval(value, n, 0.95);
 
         if (n > 0)
             out->point[out->points++] = (struct point){ epoch / (double)n, i.mean, n > 1 ? i.sd : 0, n };
     }
+    free(at);
+    free(of);
     free(value);
 }
 

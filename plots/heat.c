@@ -97,8 +97,8 @@ static void fill_cells(const struct df_table *table, const struct axis *x, const
             continue;
         struct heat_cell *cell = &cells[j * x->count + i];
 
-        cell->sum += line->metric[0].mean;
-        cell->half = line->metric[0].n > 1 ? (line->metric[0].high - line->metric[0].low) / 2 : NAN;
+        cell->sum += line->metric[DF_TABLE_AP].mean;
+        cell->half = line->metric[DF_TABLE_AP].n > 1 ? (line->metric[DF_TABLE_AP].high - line->metric[DF_TABLE_AP].low) / 2 : NAN;
         cell->lines++;
     }
 }

@@ -1,10 +1,13 @@
-/* Rows of CSV. libcsv quotes and takes apart; where a row ends is found here, because a journal must tell a torn row from a whole one. */
+/* Rows of CSV. libcsv quotes and takes apart; where a row ends is found here, because a torn row must be told from a whole one. */
 #include "results/csv_rows.h"
 
 #include <csv.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/base/file.h"
 
 static bool needs_quotes(const char *cell, size_t length)
 {
@@ -95,4 +98,51 @@ void df_csv_row_release(struct df_csv_row *row)
     free(row->cell);
     free(row->offset);
     *row = (struct df_csv_row){ 0 };
+}
+
+df_status df_csv_open(const char *path, struct df_csv_file *file, struct df_error *err)
+{
+    *file = (struct df_csv_file){ .path = path };
+    return df_file_read(path, 0, &file->data, &file->bytes, err);
+}
+
+static df_status without_end(const struct df_csv_file *file, struct df_error *err)
+{
+    const size_t bytes = file->bytes - file->at;
+
+    if (memchr(file->data + file->at, '\n', bytes))
+        return df_fail(err, DF_ERR_FORMAT,
+                       "'%s': line %zu: found a row without an end and lines behind it, expected an even number of quotes [correct it by "
+                       "hand]",
+                       file->path, file->line);
+    df_warn("'%s' ends in a torn line of %zu bytes: left out", file->path, bytes);
+    return DF_OK;
+}
+
+df_status df_csv_next(struct df_csv_file *file, bool *more, struct df_error *err)
+{
+    char where[1024];
+
+    *more = false;
+    for (file->row.count = 0; file->row.count == 0;) { /* empty lines have no cells */
+        size_t lines;
+        const size_t length = df_csv_row_bytes(file->data + file->at, file->bytes - file->at, &lines);
+
+        file->line = file->lines + 1;
+        if (!length)
+            return file->at < file->bytes ? without_end(file, err) : DF_OK;
+        snprintf(where, sizeof where, "'%s': line %zu", file->path, file->line);
+        DF_TRY(df_csv_row_parse(&file->row, file->data + file->at, length, where, err));
+        file->at += length;
+        file->lines += lines;
+    }
+    *more = true;
+    return DF_OK;
+}
+
+void df_csv_close(struct df_csv_file *file)
+{
+    df_csv_row_release(&file->row);
+    free(file->data);
+    *file = (struct df_csv_file){ 0 };
 }

@@ -21,4 +21,18 @@ struct df_csv_row {
 /* One whole row as df_csv_row_bytes delimits it; an empty line has 0 cells. `where` names file and line in the message. */
 df_status df_csv_row_parse(struct df_csv_row *row, const char *text, size_t bytes, const char *where, struct df_error *err);
 void df_csv_row_release(struct df_csv_row *row);
+
+/* A file, row by row: its first row is the header. */
+struct df_csv_file {
+    const char *path;
+    size_t line;           /* that the row begins in */
+    struct df_csv_row row; /* after df_csv_next */
+    char *data;
+    size_t bytes, at, lines;
+};
+/* DF_ERR_NOT_FOUND: there is none. *more: whether there is a row. A last line without an end (a crash while it was written) is left out with a
+ * warning; a row without an end that goes on over lines is a stray quote, and an error. Whatever happens, df_csv_close. */
+df_status df_csv_open(const char *path, struct df_csv_file *file, struct df_error *err);
+df_status df_csv_next(struct df_csv_file *file, bool *more, struct df_error *err);
+void df_csv_close(struct df_csv_file *file);
 #endif

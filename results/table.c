@@ -11,27 +11,21 @@
 
 static const double confidence = 0.95;
 
+const char *const df_table_metrics[DF_TABLE_METRICS] = { "AP",  "AP50", "AP75",  "APs", "APm", "APl",
+                                                         "AR1", "AR10", "AR100", "ARs", "ARm", "ARl" };
+
 /* The rows of one line, one per seed; NULL where there is none. */
 struct line_rows {
     size_t count;
     const struct df_run_row **row;
 };
 
-static bool finished(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
-
-/* Values of a finished row's metric as a percentage; NAN where not measured. */
-static double percent(const struct df_run_row *row, size_t metric)
+/* A finished row's score as a percentage; NAN where not measured. */
+static double percent(const struct df_run_row *row, const char *metric, const char *class)
 {
-    return finished(row) && row->metric[metric] >= 0 ? 100 * row->metric[metric] : NAN;
-}
+    const double value = df_run_row_ok(row) ? df_run_row_score(row, metric, class) : NAN;
 
-static char *keep(struct df_arena *memory, const char *text, size_t length)
-{
-    char *copy = df_arena_alloc(memory, length + 1);
-
-    memcpy(copy, text, length);
-    copy[length] = 0;
-    return copy;
+    return value >= 0 ? 100 * value : NAN;
 }
 
 /* A row of the line that another version made: of other semantics, or of the same and an older revision of a class. */
@@ -39,7 +33,7 @@ static bool is_stale(const struct df_run_row *row, const struct df_table_line_re
 {
     if (strcmp(row->label, request->label) != 0 || strcmp(row->axes, request->axes) != 0)
         return false;
-    if (!df_journal_knows(row->schema) || row->semantics != semantics)
+    if (row->semantics != semantics)
         return true;
     for (size_t i = 0; request->cell && i < request->runs; i++)
         if (request->seed[i] == row->seed && df_cell_is_superseded(row->cell, request->cell[i]))
@@ -54,10 +48,24 @@ static void find_rows(const struct df_journal *journal, const struct df_table_li
     rows->row = df_calloc(request->runs + 1, sizeof *rows->row);
     for (size_t i = 0; i < request->runs; i++) {
         rows->row[i] = df_journal_find(journal, request->run[i], semantics);
-        line->failed += rows->row[i] && !finished(rows->row[i]);
+        line->failed += rows->row[i] && !df_run_row_ok(rows->row[i]);
     }
     for (size_t i = 0; i < journal->runs; i++)
         line->stale += is_stale(&journal->run[i], request, semantics);
+}
+
+/* What was measured, in the order of the rows. */
+static size_t values_of(const struct line_rows *rows, const char *metric, const char *class, double *value)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        const double one = percent(rows->row[i], metric, class);
+
+        if (!isnan(one))
+            value[n++] = one;
+    }
+    return n;
 }
 
 static void fill_metrics(struct df_table_line *line, const struct line_rows *rows, struct df_arena *memory)
@@ -65,19 +73,16 @@ static void fill_metrics(struct df_table_line *line, const struct line_rows *row
     double *value = df_arena_alloc(memory, rows->count * sizeof *value), seconds = 0;
     size_t n, timed = 0;
 
-    for (size_t m = DF_METRICS; m-- > 0;) { /* AP last: its values stay */
-        n = 0;
-        for (size_t i = 0; i < rows->count; i++)
-            if (!isnan(percent(rows->row[i], m)))
-                value[n++] = percent(rows->row[i], m);
+    for (size_t m = DF_TABLE_METRICS; m-- > 0;) { /* AP last: its values stay */
+        n = values_of(rows, df_table_metrics[m], "", value);
         line->metric[m] = df_mean_interval(value, n, confidence);
     }
     line->point = value;
-    line->points = line->metric[0].n;
+    line->points = line->metric[DF_TABLE_AP].n;
     for (size_t i = 0; i < rows->count; i++) {
         const struct df_run_row *row = rows->row[i];
 
-        if (finished(row) && !isnan(row->train_seconds + row->eval_seconds)) {
+        if (df_run_row_ok(row) && !isnan(row->train_seconds + row->eval_seconds)) {
             seconds += row->train_seconds + row->eval_seconds;
             timed++;
         }
@@ -92,8 +97,9 @@ static void fill_difference(struct df_table_line *line, const struct line_rows *
 
     for (size_t i = 0; i < rows->count; i++)
         for (size_t j = 0; j < base->count; j++)
-            if (finished(rows->row[i]) && finished(base->row[j]) && rows->row[i]->seed == base->row[j]->seed) {
-                const double difference = percent(rows->row[i], 0) - percent(base->row[j], 0);
+            if (df_run_row_ok(rows->row[i]) && df_run_row_ok(base->row[j]) && rows->row[i]->seed == base->row[j]->seed) {
+                const char *ap = df_table_metrics[DF_TABLE_AP];
+                const double difference = percent(rows->row[i], ap, "") - percent(base->row[j], ap, "");
 
                 if (!df_rows_share_teacher(rows->row[i], base->row[j]))
                     line->unpaired++;
@@ -106,62 +112,30 @@ static void fill_difference(struct df_table_line *line, const struct line_rows *
     free(value);
 }
 
-/* Next "name=value" of a class_ap text; false at its end. The name may hold '=' itself. */
-static bool next_class(const char **text, const char **name, size_t *length, double *value)
+static bool is_among(const char *name, const char *const *names, size_t n)
 {
-    const char *end = strchr(*text, ';'), *equals = NULL;
-    char number[40];
-
-    if (!**text)
-        return false;
-    end = end ? end : *text + strlen(*text);
-    for (const char *c = *text; c < end; c++)
-        if (*c == '=')
-            equals = c;
-    *name = *text;
-    *length = equals ? (size_t)(equals - *text) : (size_t)(end - *text);
-    *value = NAN;
-    if (equals && (size_t)(end - equals) <= sizeof number) {
-        memcpy(number, equals + 1, (size_t)(end - equals - 1));
-        number[end - equals - 1] = 0;
-        if (!df_parse_real(number, value))
-            *value = NAN;
-    }
-    *text = *end ? end + 1 : end;
-    return true;
+    while (n > 0 && strcmp(names[n - 1], name) != 0)
+        n--;
+    return n > 0;
 }
 
-static double class_percent(const struct df_run_row *row, const char *wanted)
-{
-    const char *text = finished(row) ? row->class_ap : "", *name;
-    size_t length;
-    double value;
-
-    while (next_class(&text, &name, &length, &value))
-        if (strlen(wanted) == length && memcmp(name, wanted, length) == 0)
-            return value >= 0 ? 100 * value : NAN;
-    return NAN;
-}
-
-/* The classes of all finished rows of all lines, in the order of their first appearance. */
+/* The classes that finished rows of any line have an AP of, in the order of their first appearance. */
 static size_t class_names(const struct line_rows *rows, size_t lines, struct df_arena *memory, const char ***out)
 {
-    const char **names = NULL, *text, *name;
-    size_t n = 0, length, known;
-    double value;
+    const char **names = NULL;
+    size_t n = 0;
 
     for (size_t l = 0; l < lines; l++)
         for (size_t i = 0; i < rows[l].count; i++) {
-            if (!finished(rows[l].row[i]))
-                continue;
-            for (text = rows[l].row[i]->class_ap; next_class(&text, &name, &length, &value);) {
-                for (known = 0; known < n; known++)
-                    if (strlen(names[known]) == length && memcmp(names[known], name, length) == 0)
-                        break;
-                if (known < n)
+            const struct df_run_row *row = rows[l].row[i];
+
+            for (size_t k = 0; df_run_row_ok(row) && k < row->scores.count; k++) {
+                const struct df_score *s = &row->scores.score[k];
+
+                if (!s->class[0] || strcmp(s->metric, df_table_metrics[DF_TABLE_AP]) != 0 || is_among(s->class, names, n))
                     continue;
                 names = df_realloc(names, (n + 1) * sizeof *names);
-                names[n++] = keep(memory, name, length);
+                names[n++] = df_arena_strdup(memory, s->class);
             }
         }
     *out = df_arena_alloc(memory, n * sizeof **out);
@@ -176,14 +150,8 @@ static void fill_classes(struct df_table_line *line, const struct line_rows *row
     double *value = df_malloc(rows->count * sizeof *value + 1);
 
     line->class_ap = df_arena_alloc(memory, line->classes * sizeof *line->class_ap);
-    for (size_t k = 0; k < line->classes; k++) {
-        size_t n = 0;
-
-        for (size_t i = 0; i < rows->count; i++)
-            if (!isnan(class_percent(rows->row[i], line->class_name[k])))
-                value[n++] = class_percent(rows->row[i], line->class_name[k]);
-        line->class_ap[k] = df_mean_interval(value, n, confidence);
-    }
+    for (size_t k = 0; k < line->classes; k++)
+        line->class_ap[k] = df_mean_interval(value, values_of(rows, df_table_metrics[DF_TABLE_AP], line->class_name[k], value), confidence);
     free(value);
 }
 
@@ -195,9 +163,9 @@ static void fill_lines(const struct df_journal *journal, const struct df_table_r
     for (size_t l = 0; l < request->lines; l++) {
         struct df_table_line *line = &table->line[l];
 
-        line->label = keep(table->memory, request->line[l].label, strlen(request->line[l].label));
-        line->axes = keep(table->memory, request->line[l].axes, strlen(request->line[l].axes));
-        line->variant = request->line[l].variant ? keep(table->memory, request->line[l].variant, strlen(request->line[l].variant)) : "";
+        line->label = df_arena_strdup(table->memory, request->line[l].label);
+        line->axes = df_arena_strdup(table->memory, request->line[l].axes);
+        line->variant = df_arena_strdup(table->memory, request->line[l].variant ? request->line[l].variant : "");
         line->baseline = request->line[l].baseline;
         line->expected = request->line[l].runs;
         find_rows(journal, &request->line[l], request->semantics, line, &rows[l]);
@@ -239,8 +207,8 @@ df_status df_table_build(const struct df_journal *journal, const struct df_table
     table->elsewhere = request->elsewhere;
     table->line = df_arena_alloc(table->memory, table->lines * sizeof *table->line);
     memset(table->line, 0, table->lines * sizeof *table->line);
-    table->title = keep(table->memory, request->title ? request->title : "", request->title ? strlen(request->title) : 0);
-    table->teacher = keep(table->memory, request->teacher ? request->teacher : "", request->teacher ? strlen(request->teacher) : 0);
+    table->title = df_arena_strdup(table->memory, request->title ? request->title : "");
+    table->teacher = df_arena_strdup(table->memory, request->teacher ? request->teacher : "");
     fill_lines(journal, request, table);
     *out = table;
     return DF_OK;

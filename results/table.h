@@ -6,6 +6,10 @@
 #include "results/journal.h"
 #include "results/statistics.h"
 
+/* The metrics of all classes that a table has columns for, in its order; the first one is what differences are of. */
+enum { DF_TABLE_AP, DF_TABLE_METRICS = 12 };
+extern const char *const df_table_metrics[DF_TABLE_METRICS];
+
 struct df_table_request { /* what should be there: the spec's cells, in order */
     const char *title;
     size_t lines;
@@ -26,11 +30,11 @@ struct df_table_line {
     const char *label, *axes, *variant;
     size_t baseline; /* line */
     size_t expected, failed, stale;
-    size_t unpaired;                       /* pairs that were left out: two teachers */
-    struct df_interval metric[DF_METRICS]; /* in percent points (x100) */
-    struct df_interval difference;         /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
-    int inside_noise;                      /* the interval holds 0, or n < 2 */
-    double seconds;                        /* mean train + eval seconds per run */
+    size_t unpaired;                             /* pairs that were left out: two teachers */
+    struct df_interval metric[DF_TABLE_METRICS]; /* in percent points (x100) */
+    struct df_interval difference;               /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
+    int inside_noise;                            /* the interval holds 0, or n < 2 */
+    double seconds;                              /* mean train + eval seconds per run */
     size_t points;
     double *point; /* AP of each finished run, percent points, in the order of the request */
     size_t classes;

@@ -50,8 +50,8 @@ static bool has_axes(const struct df_table *table)
     return false;
 }
 
-static const char *const shown_names[] = { "AP50", "AP75", "APs", "APm", "APl" };
-enum { SHOWN = sizeof shown_names / sizeof *shown_names };
+/* In what people read: AP, and these behind the difference. */
+enum { SHOWN_FIRST = DF_TABLE_AP + 1, SHOWN = 5 };
 
 static void add_heads(struct grid *grid, const struct df_table *table, bool axes, bool classes)
 {
@@ -64,7 +64,7 @@ static void add_heads(struct grid *grid, const struct df_table *table, bool axes
     df_text_add(next_cell(grid), "difference");
     df_text_add(next_cell(grid), "");
     for (size_t i = 0; i < SHOWN; i++)
-        df_text_add(next_cell(grid), shown_names[i]);
+        df_text_add(next_cell(grid), df_table_metrics[SHOWN_FIRST + i]);
     for (size_t k = 0; classes && k < table->line[0].classes; k++)
         df_text_add(next_cell(grid), table->line[0].class_name[k]);
     df_text_add(next_cell(grid), "s/run");
@@ -79,12 +79,12 @@ static void add_line(struct grid *grid, const struct df_table_line *line, bool a
         df_text_addf(next_cell(grid), "%zu", line->points);
     else
         df_text_addf(next_cell(grid), "%zu/%zu", line->points, line->expected);
-    add_mean(grid, &line->metric[0], false);
-    add_number(grid, line->metric[0].sd, 2);
+    add_mean(grid, &line->metric[DF_TABLE_AP], false);
+    add_number(grid, line->metric[DF_TABLE_AP].sd, 2);
     add_mean(grid, &line->difference, true);
     df_text_add(next_cell(grid), line->difference.n && line->inside_noise ? "~" : "");
     for (size_t i = 0; i < SHOWN; i++)
-        add_number(grid, line->metric[1 + i].mean, 2);
+        add_number(grid, line->metric[SHOWN_FIRST + i].mean, 2);
     for (size_t k = 0; classes && k < line->classes; k++)
         add_number(grid, line->class_ap[k].mean, 2);
     add_number(grid, line->seconds, 1);
@@ -341,14 +341,11 @@ static void add_interval_heads(struct df_text *row, const char *name)
 static void print_csv(const struct df_table *table, bool classes, struct df_text *out)
 {
     static const char *const first[] = { "method", "options", "runs", "n", "failed", "stale" };
-    const struct df_journal_column *metric = df_run_columns;
 
-    while (strcmp(metric->name, "AP") != 0)
-        metric++;
     for (size_t i = 0; i < sizeof first / sizeof *first; i++)
         df_csv_add(out, first[i], i == 0);
-    for (size_t m = 0; m < DF_METRICS; m++)
-        add_interval_heads(out, metric[m].name);
+    for (size_t m = 0; m < DF_TABLE_METRICS; m++)
+        add_interval_heads(out, df_table_metrics[m]);
     add_interval_heads(out, "difference");
     df_text_add(out, ",difference_n,inside_noise,seconds_per_run");
     for (size_t k = 0; classes && k < table->line[0].classes; k++)
@@ -360,7 +357,7 @@ static void print_csv(const struct df_table *table, bool classes, struct df_text
         df_csv_add(out, line->label, true);
         df_csv_add(out, line->axes, false);
         df_text_addf(out, ",%zu,%zu,%zu,%zu", line->expected, line->points, line->failed, line->stale);
-        for (size_t m = 0; m < DF_METRICS; m++)
+        for (size_t m = 0; m < DF_TABLE_METRICS; m++)
             add_interval(out, &line->metric[m]);
         add_interval(out, &line->difference);
         df_text_addf(out, ",%zu,%s", line->difference.n, l == line->baseline ? "" : line->inside_noise ? "1" : "0");

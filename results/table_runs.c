@@ -1,4 +1,5 @@
 /* One CSV row per run, with everything that its canonical cell holds in columns of their own: "schedule.epochs", "defeat.w_fg". */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ static void set_value(struct expansion *expansion, const char *name, const cJSON
         expansion->name[c] = df_strdup(name);
         expansion->value[c] = (struct df_text)DF_TEXT_INIT;
     }
+    df_text_clear(&expansion->value[c]);
     if (cJSON_IsString(item))
         df_text_add(&expansion->value[c], item->valuestring);
     else
@@ -71,12 +73,39 @@ static void expand_distillers(struct expansion *expansion, const cJSON *list)
     }
 }
 
+/* Columns of a row that its cell has too, or that are the cell. */
+static bool is_expanded(const char *column)
+{
+    return strcmp(column, "cell") == 0 || strcmp(column, "seed") == 0 || strcmp(column, "semantics") == 0 || strcmp(column, "device") == 0;
+}
+
+/* "AP.disk" */
+static void expand_classes(struct expansion *expansion, const struct df_scores *scores)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    for (size_t i = 0; i < scores->count; i++) {
+        const struct df_score *s = &scores->score[i];
+
+        if (!s->class[0] || !isfinite(s->value))
+            continue;
+        cJSON *value = cJSON_CreateNumber(s->value);
+
+        df_text_clear(&name);
+        df_text_addf(&name, "%s.%s", s->metric, s->class);
+        set_value(expansion, name.data, value);
+        cJSON_Delete(value);
+    }
+    df_text_release(&name);
+}
+
 static void expand_cell(struct expansion *expansion, const struct df_run_row *row)
 {
     cJSON *cell = NULL;
 
     for (size_t c = 0; c < expansion->columns; c++)
         df_text_clear(&expansion->value[c]);
+    expand_classes(expansion, &row->scores);
     if (df_json_parse(row->cell, strlen(row->cell), "cell", &cell, NULL) != DF_OK || !cJSON_IsObject(cell)) {
         df_warn("run %s: its cell is not a JSON object: options left empty", row->run);
         cJSON_Delete(cell);
@@ -87,35 +116,27 @@ static void expand_cell(struct expansion *expansion, const struct df_run_row *ro
     cJSON_Delete(cell);
 }
 
+/* A row's own columns, with the table's metrics behind the status, then the expanded ones; row NULL: their heads. */
 static void add_run(struct df_text *out, const struct df_run_row *row, const struct expansion *expansion)
 {
-    const char *const texts[] = {
-        row->spec, row->label, row->axes, row->status, row->class_ap, row->revision, row->started, row->finished
-    };
+    bool first = true;
 
-    df_csv_add(out, row->run, true);
-    for (size_t i = 0; i < 4; i++)
-        df_csv_add(out, texts[i], false);
-    for (size_t m = 0; m < DF_METRICS; m++)
-        df_csv_add_real(out, row->metric[m], false);
-    df_csv_add(out, texts[4], false);
-    df_csv_add_real(out, row->train_seconds, false);
-    df_csv_add_real(out, row->eval_seconds, false);
-    df_csv_add_real(out, row->images_per_second, false);
-    df_csv_add_int(out, row->peak_anonymous_bytes, false);
-    for (size_t i = 5; i < 8; i++)
-        df_csv_add(out, texts[i], false);
+    for (const struct df_run_column *column = df_run_columns; column->name; column++) {
+        if (is_expanded(column->name))
+            continue;
+        if (row)
+            df_csv_add_column(out, row, column, first);
+        else
+            df_csv_add(out, column->name, first);
+        first = false;
+        for (size_t m = 0; m < DF_TABLE_METRICS && strcmp(column->name, "status") == 0; m++)
+            if (row)
+                df_csv_add_real(out, df_run_row_score(row, df_table_metrics[m], ""), false);
+            else
+                df_csv_add(out, df_table_metrics[m], false);
+    }
     for (size_t c = 0; c < expansion->columns; c++)
-        df_csv_add(out, df_text_get(&expansion->value[c]), false);
-    df_text_add(out, "\n");
-}
-
-static void add_heads(struct df_text *out, const struct expansion *expansion)
-{
-    df_text_add(out, "run,spec,label,axes,status,AP,AP50,AP75,APs,APm,APl,AR1,AR10,AR100,ARs,ARm,ARl,class_ap,train_seconds,eval_seconds,"
-                     "images_per_second,peak_anonymous_bytes,revision,started,finished");
-    for (size_t c = 0; c < expansion->columns; c++)
-        df_csv_add(out, expansion->name[c], false);
+        df_csv_add(out, row ? df_text_get(&expansion->value[c]) : expansion->name[c], false);
     df_text_add(out, "\n");
 }
 
@@ -125,7 +146,7 @@ void df_table_runs_csv(const struct df_journal *journal, const struct df_table_r
 
     for (int pass = 0; pass < 2; pass++) { /* all columns must be known before the first row */
         if (pass == 1)
-            add_heads(out, &expansion);
+            add_run(out, NULL, &expansion);
         for (size_t l = 0; l < request->lines; l++)
             for (size_t i = 0; i < request->line[l].runs; i++) {
                 const struct df_run_row *row = df_journal_find(journal, request->line[l].run[i], request->semantics);

@@ -7,19 +7,17 @@ void df_journal_judge_by_curve(struct df_journal *journal, const char *split)
 {
     for (size_t i = 0; i < journal->runs; i++) {
         struct df_run_row *row = &journal->run[i];
-        int64_t last = -1;
+        const struct df_curve_point *last = NULL;
 
-        for (size_t m = 0; m < DF_METRICS; m++)
-            row->metric[m] = NAN;
-        row->class_ap = "";
-        for (size_t c = 0; c < journal->curves; c++) {
-            const struct df_curve_row *point = &journal->curve[c];
+        for (size_t p = 0; p < row->curve.count; p++) {
+            const struct df_curve_point *point = &row->curve.point[p];
 
-            if (point->step > last && strcmp(point->run, row->run) == 0 && strcmp(point->split, split) == 0) {
-                last = point->step;
-                row->metric[0] = point->map;
-            }
+            if (strcmp(point->split, split) == 0 && strcmp(point->metric, "AP") == 0 && (!last || point->step > last->step))
+                last = point;
         }
+        row->scores = (struct df_scores){ 0 };
+        if (last)
+            df_scores_add(&row->scores, journal->memory, (struct df_score){ "AP", "", last->value });
     }
 }
 
@@ -42,13 +40,13 @@ void df_table_best(const struct df_table *table, struct df_text *out)
         for (size_t i = line; i < table->lines; i++) {
             const struct df_table_line *other = &table->line[i];
 
-            if (strcmp(other->label, table->line[line].label) != 0 || isnan(other->metric[0].mean))
+            if (strcmp(other->label, table->line[line].label) != 0 || isnan(other->metric[DF_TABLE_AP].mean))
                 continue;
             tried++;
-            if (!best || other->metric[0].mean > best->metric[0].mean)
+            if (!best || other->metric[DF_TABLE_AP].mean > best->metric[DF_TABLE_AP].mean)
                 best = other;
         }
         if (best)
-            df_text_addf(out, "%s\t%s\t%.2f\t%zu tried\n", best->label, best->axes, best->metric[0].mean, tried);
+            df_text_addf(out, "%s\t%s\t%.2f\t%zu tried\n", best->label, best->axes, best->metric[DF_TABLE_AP].mean, tried);
     }
 }

@@ -3,8 +3,7 @@
 #define DF_RESULTS_TUNING_H
 #include "results/table.h"
 
-/* Every finished run's AP becomes the last point of its learning curve on `split` (0..1); its other metrics become NAN, not measured; a run
- * without such a point has no AP. */
+/* Every run's AP becomes the last point of its learning curve on `split` (0..1), and its only score; a run without such a point has none. */
 void df_journal_judge_by_curve(struct df_journal *journal, const char *split);
 /* One line per label with the options of its best line by mean AP (ties: the first), tab-separated: label, options, mAP in percent, how many
  * lines were tried. Labels in the table's order. */

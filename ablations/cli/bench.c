@@ -11,6 +11,7 @@
 
 #include "ablations/cli/running.h"
 #include "ablations/run/model.h"
+#include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
 
@@ -83,23 +84,23 @@ static df_status shrink(struct df_cell *cell, struct df_error *err)
 /* An untrained network under the name of the spec's teacher. */
 static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct df_error *err)
 {
-    struct df_text path = DF_TEXT_INIT;
     struct df_dataset *train;
     struct df_model model;
-    df_status status;
 
-    DF_TRY(shrink(cell, err));
+    DF_TRY(shrink(cell, err)); /* and sealed anew */
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     DF_TRY(df_model_create(cell, train->categories, &model, err));
     df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
     model.detector->class->fold(model.detector);
-    df_text_addf(&path, "%s/teachers", bench->folder);
-    status = df_folder_make(path.data, err);
-    df_text_addf(&path, "/%s.safetensors", cell->id);
+
+    char *folder = df_store_teachers(bench->folder), *path = df_store_teacher(bench->folder, cell->id);
+    df_status status = df_folder_make(folder, err);
+
     if (status == DF_OK)
-        status = df_teacher_write(cell, &model, 0, false, path.data, err);
+        status = df_teacher_write(cell, &model, 0, false, path, err);
     df_model_release(&model);
-    df_text_release(&path);
+    free(path);
+    free(folder);
     return status;
 }
 

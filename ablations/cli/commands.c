@@ -15,6 +15,7 @@
     X(status)                                                                                                                              \
     X(table)                                                                                                                               \
     X(plot)                                                                                                                                \
+    X(journal)                                                                                                                             \
     X(distillers)                                                                                                                          \
     X(bench)                                                                                                                               \
     X(cost)                                                                                                                                \

@@ -5,6 +5,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/table_source.h"
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "plots/plot.h"
 
@@ -16,7 +17,7 @@ struct plot_options {
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct plot_options, common),
                                            DF_WHICH_ROWS_OPTION_ROWS(struct plot_options, which),
                                            { "output", DF_STRING_OPTION(struct plot_options, output), 0, 0, 0,
-                                             "folder of the plots; empty: plots/ beside the journal", .text = "" },
+                                             "folder of the plots; empty: plots/ beside the rows", .text = "" },
                                            { 0 } };
 
 static void report(const char *folder, const char *name) { printf("%s/%s.svg %s/%s.png\n", folder, name, folder, name); }
@@ -67,7 +68,7 @@ static int run(const void *values, int count, char *const *arguments)
     (void)count;
     if (df_table_source_open(&options->common, &options->which, arguments[0], "", &source, &err) != DF_OK)
         return df_command_fail(&err);
-    char *folder = options->output[0] ? df_strdup(options->output) : df_path_join(source.folder, "plots");
+    char *folder = options->output[0] ? df_strdup(options->output) : df_store_plots(source.folder);
     const df_status status = plot_all(&source, folder, &err);
 
     free(folder);

@@ -5,6 +5,7 @@
 #include "ablations/cli/running.h"
 #include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
+#include "ablations/run/store.h"
 #include "ablations/run/teacher.h"
 
 struct predict_options {
@@ -32,24 +33,24 @@ static df_status choose(const struct df_spec *spec, const struct predict_options
                         const struct df_cell **cell, char **weights, struct df_error *err)
 {
     struct df_run_options run_with;
-    struct df_text path = DF_TEXT_INIT;
     struct df_cell *student = NULL;
+    char *path;
 
     df_common_run(&options->common, &run_with);
     if (!options->teacher) {
         DF_TRY(df_running_cell(spec, options->cell, &student, err));
-        df_text_addf(&path, "%s/%s/runs/%s/student.safetensors", run_with.out, student->spec, student->id);
+        path = df_store_cell_file(run_with.out, student, DF_CELL_WEIGHTS);
         *cell = student;
     } else {
         for (size_t i = 0; i < spec->count && !student; i++)
             student = spec->cell[i]->needs ? spec->cell[i] : NULL;
         if (!student)
             return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
-        path.data = df_teacher_path(student, &run_with);
+        path = df_teacher_path(student, &run_with);
         *cell = df_teacher_cell(student, storage);
     }
-    *weights = options->checkpoint[0] ? df_strdup(options->checkpoint) : df_strdup(path.data);
-    free(path.data);
+    *weights = df_strdup(options->checkpoint[0] ? options->checkpoint : path);
+    free(path);
     return DF_OK;
 }
 

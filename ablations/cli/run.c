@@ -1,8 +1,8 @@
-/* `defeat run SPEC --cell K`: one cell, and its row in the journal. What a sweep's workers execute. */
+/* `defeat run SPEC --cell K`: one cell, and its row. What a sweep's workers execute. */
 #include <stdlib.h>
 
 #include "ablations/cli/running.h"
-#include "ablations/sweep.h"
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 
 struct run_options {
@@ -21,22 +21,21 @@ static const df_option options_table[] = {
     { 0 },
 };
 
-static df_status run_and_journal(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
+static df_status run_and_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
 {
-    char *folder = df_path_join(run->out, cell->spec), started[24];
     struct df_run_result *result = NULL;
-    struct df_error journal = { 0 };
+    struct df_error second = { 0 };
+    char started[24];
 
     df_utc(started);
 
     df_status status = df_run_cell(cell, run, &result, err);
 
     if (status == DF_OK)
-        status = df_journal_append(folder, &result->row, result->curve, result->curves, err);
-    else if (status != DF_ERR_INTERRUPTED && df_sweep_journal_failure(folder, cell, started, err->text, &journal) != DF_OK)
-        df_warn("the failure could not be journaled: %s", journal.text);
+        status = df_store_put(run->out, cell, &result->row, err);
+    else if (status != DF_ERR_INTERRUPTED && df_store_put_failure(run->out, cell, started, err->text, &second) != DF_OK)
+        df_warn("the failure could not be kept: %s", second.text);
     df_run_result_free(result);
-    free(folder);
     return status;
 }
 
@@ -53,7 +52,7 @@ static df_status run_once(const struct df_cell *cell, const struct run_options *
     df_status status = options->again ? DF_OK : df_running_finished(cell, &run_with, &finished, err);
 
     if (status == DF_OK && !finished)
-        status = run_and_journal(cell, &run_with, err);
+        status = run_and_keep(cell, &run_with, err);
     if (lock >= 0)
         df_unlock(lock);
     return status;
@@ -77,7 +76,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_run = {
     .name = "run",
-    .summary = "run one cell of a spec and write its row into the journal",
+    .summary = "run one cell of a spec and write its row",
     .usage = "defeat run SPEC --cell K [--again]",
     .example = "defeat run ablations/specs/reproduce-quick.json --cell 0",
     .options = options_table,

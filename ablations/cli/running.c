@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/store.h"
 #include "core/base/file.h"
-#include "core/metrics/coco_eval.h"
 
 static void stop(int number)
 {
@@ -65,39 +65,32 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
 
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)
 {
-    struct df_text path = DF_TEXT_INIT;
+    char *folder = df_store_cell_folder(run->out, cell), *path = df_store_cell_file(run->out, cell, DF_CELL_LOCK);
+    df_status status = df_folder_make(folder, err);
 
     *fd = -1;
-    df_text_addf(&path, "%s/%s/runs/%s", run->out, cell->spec, cell->id);
-    df_status status = df_folder_make(path.data, err);
-
-    df_text_add(&path, "/lock");
     if (status == DF_OK)
-        status = df_lock(path.data, true, fd, err);
+        status = df_lock(path, true, fd, err);
     if (status == DF_OK && *fd < 0)
-        status = df_fail(err, DF_ERR_IO, "'%s' is held: another process runs this cell [wait for it]", path.data);
-    df_text_release(&path);
+        status = df_fail(err, DF_ERR_IO, "'%s' is held: another process runs this cell [wait for it]", path);
+    free(folder);
+    free(path);
     return status;
 }
 
 df_status df_running_finished(const struct df_cell *cell, const struct df_run_options *run, bool *finished, struct df_error *err)
 {
-    char *folder = df_path_join(run->out, cell->spec);
-    struct df_journal *journal = NULL;
-    const df_status status = df_journal_read(folder, &journal, err);
+    DF_TRY(df_store_finished(run->out, cell, finished, err));
+    if (*finished) {
+        char *folder = df_store_cell_folder(run->out, cell);
 
-    if (status == DF_OK) {
-        *finished = df_run_row_ok(df_journal_find(journal, cell->id, DF_SEMANTICS));
-        if (*finished)
-            fprintf(stderr, "%s seed %lld is finished already: '%s/runs/%s' (--again runs it once more)\n", cell->label,
-                    (long long)cell->seed, folder, cell->id);
+        fprintf(stderr, "%s seed %lld is finished already: '%s' (--again runs it once more)\n", cell->label, (long long)cell->seed, folder);
+        free(folder);
     }
-    df_journal_free(journal);
-    free(folder);
-    return status;
+    return DF_OK;
 }
 
-void df_running_print_scores(const double metric[DF_METRICS], bool json)
+void df_running_print_scores(const double metric[DF_COCO_METRICS], bool json)
 {
     struct df_coco_scores scores = { 0 };
     struct df_text text = DF_TEXT_INIT;
@@ -124,23 +117,33 @@ df_status df_running_copy(const char *from, const char *to, struct df_error *err
     return status;
 }
 
+static void print_row(const struct df_run_row *row, bool json)
+{
+    double metric[DF_COCO_METRICS];
+
+    for (size_t m = 0; m < DF_COCO_METRICS; m++)
+        metric[m] = df_run_row_score(row, df_coco_metric_names[m], "");
+    df_running_print_scores(metric, json);
+}
+
 static df_status run_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)
 {
-    struct df_text weights = DF_TEXT_INIT;
     struct df_run_result *result;
     df_status status = DF_OK;
 
     DF_TRY(df_run_cell(cell, run, &result, err));
-    df_text_addf(&weights, "%s/%s/runs/%s/student.safetensors", run->out, cell->spec, cell->id);
+
+    char *weights = df_store_cell_file(run->out, cell, DF_CELL_WEIGHTS);
+
     if (output[0])
-        status = df_running_copy(weights.data, output, err);
+        status = df_running_copy(weights, output, err);
     if (status == DF_OK) {
-        df_running_print_scores(result->row.metric, json);
+        print_row(&result->row, json);
         if (!json)
             printf("%s seed %lld: %.1f s of training, %.1f images/s; weights: %s\n", cell->label, (long long)cell->seed,
-                   result->row.train_seconds, result->row.images_per_second, output[0] ? output : weights.data);
+                   result->row.train_seconds, result->row.images_per_second, output[0] ? output : weights);
     }
-    df_text_release(&weights);
+    free(weights);
     df_run_result_free(result);
     return status;
 }

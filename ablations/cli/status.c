@@ -6,7 +6,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/table_source.h"
-#include "core/base/file.h"
+#include "ablations/run/store.h"
 
 struct status_options {
     struct df_common_options common;
@@ -17,14 +17,14 @@ static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct status_o
                                            DF_WHICH_ROWS_OPTION_ROWS(struct status_options, which),
                                            { "json", DF_BOOL_OPTION(struct status_options, json), 0, 0, 1, "one JSON object" },
                                            { "rows", DF_BOOL_OPTION(struct status_options, rows), 0, 0, 1,
-                                             "the journal's columns that must not vary: equal texts mean equal journals" },
+                                             "what of the rows must not vary: equal texts mean equal rows" },
                                            { 0 } };
 struct tally {
     size_t done, failed, left, stale;
     const char *reason;
 };
 
-/* What the commands' forms are given: the spec, its journal, the request that joins them, what is stale (table). */
+/* What the commands' forms are given: the spec, its rows, the request that joins them, what is stale (table). */
 struct progress {
     const struct df_spec *spec;
     struct df_journal *journal;
@@ -117,8 +117,8 @@ static df_status tell(const struct status_options *options, const struct df_spec
     const struct df_rows_wanted wanted = { options->which.semantics, options->which.environment[0] ? options->which.environment : NULL };
     struct progress p = { .spec = spec };
     struct df_arena memory;
-    char *folder = df_path_join(options->common.out, spec->name);
-    df_status status = df_journal_read(folder, &p.journal, err);
+    char *folder = df_store_spec_folder(options->common.out, spec->name);
+    df_status status = df_store_read(folder, &p.journal, err);
 
     df_arena_init(&memory, NULL, 16 * 1024);
     if (status == DF_OK)

@@ -1,4 +1,4 @@
-/* `defeat sweep SPEC`: runs what the journal does not hold yet. */
+/* `defeat sweep SPEC`: runs the cells that have no row yet. */
 #include <stdio.h>
 #include <string.h>
 
@@ -67,7 +67,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_sweep = {
     .name = "sweep",
-    .summary = "run every cell of a spec that the journal does not hold yet",
+    .summary = "run every cell of a spec that has no row yet",
     .usage = "defeat sweep SPEC [--jobs N] [--only PCRE] [--dry-run]",
     .example = "defeat sweep ablations/specs/reproduce-table.json --only 'DeFeat.*seed=[01] '",
     .options = options_table,

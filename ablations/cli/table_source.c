@@ -1,24 +1,18 @@
-/* A spec's journal as a table asks for it, and a line about the teacher from its checkpoint's metadata. */
+/* A spec's rows as a table asks for it, and a line about the teacher from its checkpoint's metadata. */
 #include "ablations/cli/table_source.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/nn/checkpoint.h"
 
 static char *teacher_path(const struct df_spec_variant *variant, const char *out)
 {
-    struct df_text name = DF_TEXT_INIT;
-
-    if (!variant->teacher)
-        return variant->first ? df_strdup(variant->first->teacher_file) : NULL;
-    df_text_addf(&name, "teachers/%s.safetensors", variant->teacher->id);
-
-    char *path = df_path_join(out, name.data);
-
-    df_text_release(&name);
-    return path;
+    if (variant->teacher)
+        return df_store_teacher(out, variant->teacher->id);
+    return variant->first ? df_strdup(variant->first->teacher_file) : NULL;
 }
 
 /* No teacher, or none trained yet: no line; a damaged one is told. */
@@ -59,6 +53,15 @@ static df_status choose_baseline(const char *label, const struct df_spec *spec, 
     return DF_OK;
 }
 
+/* The CSV tables, for rows that came since a sweep made them. Nothing depends on it here. */
+static void refresh_tables(const char *folder)
+{
+    struct df_error err;
+
+    if (df_store_make_tables(folder, true, &err) != DF_OK)
+        df_warn("the CSV tables are as they were: %s", err.text);
+}
+
 df_status df_table_source_open(const struct df_common_options *options, const struct df_which_rows *which, const char *spec,
                                const char *baseline, struct df_table_source *out, struct df_error *err)
 {
@@ -68,8 +71,8 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     *out = (struct df_table_source){ 0 };
     DF_TRY((older ? df_common_spec_unread : df_common_spec)(options, spec, &out->spec, err));
     df_arena_init(&out->memory, NULL, 16 * 1024);
-    out->folder = df_path_join(options->out, out->spec->name);
-    df_status status = df_journal_read(out->folder, &out->journal, err);
+    out->folder = df_store_spec_folder(options->out, out->spec->name);
+    df_status status = df_store_read(out->folder, &out->journal, err);
 
     if (status == DF_OK)
         status = df_rows_request(out->spec, out->journal, &wanted, &out->memory, &out->request, err);
@@ -84,6 +87,7 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     for (size_t v = 0; v < out->spec->variants && !older; v++)
         describe_teacher(&out->spec->variant[v], options->out, &out->teacher);
     out->request.teacher = df_text_get(&out->teacher);
+    refresh_tables(out->folder);
     return DF_OK;
 }
 
@@ -99,12 +103,11 @@ bool df_table_source_empty(const struct df_table_source *source, struct df_text 
 
     if (older)
         df_text_addf(why,
-                     "'%s/runs.csv' holds no row of this spec and semantics %lld; %zu rows of semantics %lld are here: --semantics %lld "
+                     "'%s' holds no row of this spec and semantics %lld; %zu rows of semantics %lld are here: --semantics %lld "
                      "shows them",
                      source->folder, (long long)semantics, rows, (long long)older, (long long)older);
     else
-        df_text_addf(why, "'%s/runs.csv' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder,
-                     source->spec->path);
+        df_text_addf(why, "'%s' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder, source->spec->path);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/* What `table`, `plot` and `status` read: a spec, its journal, and the request that joins them. */
+/* What `table`, `plot` and `status` read: a spec, its rows, and the request that joins them. */
 #ifndef DF_ABLATIONS_CLI_TABLE_SOURCE_H
 #define DF_ABLATIONS_CLI_TABLE_SOURCE_H
 #include "ablations/cli/common.h"

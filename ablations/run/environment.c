@@ -7,11 +7,16 @@
 #ifndef DF_JPEG_VERSION
 #define DF_JPEG_VERSION "unknown"
 #endif
+#ifndef DF_REVISION
+#define DF_REVISION "unknown"
+#endif
 #ifdef __clang__
 #define COMPILER __VERSION__
 #else
 #define COMPILER "gcc " __VERSION__
 #endif
+
+const char *df_run_revision(void) { return DF_REVISION; }
 
 const char *df_run_compiler(void) { return COMPILER; }
 

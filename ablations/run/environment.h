@@ -8,5 +8,6 @@
 
 /* device: the run's own; NULL: it came to none, and there is no card. teacher: NULL or "": none. */
 void df_run_environment(const struct df_cell *cell, struct df_device *device, const char *teacher, struct df_text *out);
+const char *df_run_revision(void); /* of the source this was built from */
 const char *df_run_compiler(void); /* that built this: "gcc 12.2.0" */
 #endif

@@ -23,7 +23,7 @@ static double get_real(const cJSON *object, const char *key)
     return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
-static cJSON *position_json(const struct df_trainer *trainer, const struct df_curve *curve, double seconds)
+static cJSON *position_json(const struct df_trainer *trainer, const struct df_learning *learning, double seconds)
 {
     cJSON *root = cJSON_CreateObject();
 
@@ -34,7 +34,7 @@ static cJSON *position_json(const struct df_trainer *trainer, const struct df_cu
     add_real(root, "mean_steps", (double)trainer->log.mean_steps);
     add_real(root, "loss_sum", trainer->log.loss_sum);
 
-    cJSON *means = cJSON_AddArrayToObject(root, "means"), *rows = cJSON_AddArrayToObject(root, "curve");
+    cJSON *means = cJSON_AddArrayToObject(root, "means");
 
     for (size_t i = 0; i < trainer->log.means; i++) {
         cJSON *one = cJSON_CreateObject();
@@ -43,25 +43,16 @@ static cJSON *position_json(const struct df_trainer *trainer, const struct df_cu
         add_real(one, "sum", trainer->log.mean[i].sum);
         cJSON_AddItemToArray(means, one);
     }
-    for (size_t i = 0; i < curve->count; i++) {
-        cJSON *one = cJSON_CreateObject();
-
-        add_real(one, "step", (double)curve->row[i].step);
-        add_real(one, "epoch", curve->row[i].epoch);
-        add_real(one, "map", curve->row[i].map);
-        add_real(one, "loss", curve->row[i].loss);
-        add_real(one, "lr", curve->row[i].lr);
-        cJSON_AddStringToObject(one, "terms", curve->row[i].terms);
-        cJSON_AddItemToArray(rows, one);
-    }
+    add_real(root, "points", (double)learning->points);
+    cJSON_AddItemToObject(root, "curve", df_curve_json(&learning->curve));
     return root;
 }
 
-df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_curve *curve, double seconds,
+df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_learning *learning, double seconds,
                             struct df_error *err)
 {
     struct df_text text = DF_TEXT_INIT;
-    cJSON *root = position_json(trainer, curve, seconds);
+    cJSON *root = position_json(trainer, learning, seconds);
 
     DF_ASSERT(!trainer->log.waiting);
     df_json_canonical(root, &text);
@@ -72,14 +63,6 @@ df_status df_position_write(const char *path, const struct df_trainer *trainer, 
     cJSON_Delete(root);
     df_text_release(&text);
     return status;
-}
-
-static const char *keep(struct df_arena *memory, const cJSON *text)
-{
-    const char *from = cJSON_IsString(text) ? text->valuestring : "";
-    const size_t bytes = strlen(from) + 1;
-
-    return memcpy(df_arena_alloc(memory, bytes), from, bytes);
 }
 
 static void restore_means(const cJSON *root, struct df_trainer *trainer)
@@ -101,29 +84,20 @@ static void restore_means(const cJSON *root, struct df_trainer *trainer)
     }
 }
 
-static void restore_curve(const cJSON *root, struct df_trainer *trainer, struct df_curve *curve)
+/* *out: only if all of it can be read. */
+static df_status read_curve(const cJSON *root, const char *path, const struct df_trainer *trainer, struct df_learning *out,
+                            struct df_error *err)
 {
-    const cJSON *one;
+    const cJSON *list;
+    int64_t points;
 
-    curve->count = 0;
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(root, "curve"))
-    {
-        if (curve->count == trainer->points)
-            break;
-        curve->row[curve->count] = (struct df_curve_row){
-            .schema = DF_JOURNAL_SCHEMA,
-            .run = trainer->cell->id,
-            .point = (int64_t)curve->count,
-            .step = (int64_t)get_real(one, "step"),
-            .epoch = get_real(one, "epoch"),
-            .split = "tune",
-            .map = get_real(one, "map"),
-            .loss = get_real(one, "loss"),
-            .lr = get_real(one, "lr"),
-            .terms = keep(curve->memory, cJSON_GetObjectItemCaseSensitive(one, "terms")),
-        };
-        curve->count++;
-    }
+    DF_TRY(df_json_int(root, "points", true, path, &points, err));
+    if (points < 0 || (uint64_t)points > trainer->points)
+        return df_fail(err, DF_ERR_FORMAT, "%s: /points: found %lld, expected at most %zu", path, (long long)points, trainer->points);
+    DF_TRY(df_json_array(root, "curve", true, path, &list, err));
+    DF_TRY(df_curve_read(list, path, out->memory, &out->curve, err));
+    out->points = (size_t)points;
+    return DF_OK;
 }
 
 /* The position's JSON, if the file is a position of this cell. */
@@ -154,8 +128,9 @@ static df_status read_json(const char *path, const struct df_trainer *trainer, c
     return DF_OK;
 }
 
-void df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds)
+void df_position_read(const char *path, struct df_trainer *trainer, struct df_learning *learning, double *seconds)
 {
+    struct df_learning so_far = { .memory = learning->memory };
     struct df_error found = { 0 };
     cJSON *root;
 
@@ -165,13 +140,15 @@ void df_position_read(const char *path, struct df_trainer *trainer, struct df_cu
     df_status status = read_json(path, trainer, &root, &found);
 
     if (status == DF_OK)
+        status = read_curve(root, path, trainer, &so_far, &found);
+    if (status == DF_OK)
         status = df_checkpoint_read(path, trainer->model.parameters, true, false, &found);
     if (status == DF_OK) {
         trainer->step = (size_t)get_real(root, "step");
         trainer->lr = get_real(root, "lr");
         *seconds = get_real(root, "seconds");
         restore_means(root, trainer);
-        restore_curve(root, trainer, curve);
+        *learning = so_far;
     } else {
         df_warn("%s: the run starts from the beginning", found.text);
     }

@@ -1,17 +1,8 @@
-/* One cell: builds data, teacher, student, distillers; trains; evaluates; leaves behind what a run leaves.
- *
- * Under `out` (default "out"):
- *   <spec>/runs.csv, curves.csv        the journal
- *   <spec>/runs/<run id>/              results.json (COCO results of the validation split), log.txt, student.safetensors (export)
- *   teachers/<run id>.safetensors      trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
- *                                      neck_std per level, images
- *   teachers/<run id>/                 results.json of the teacher; its position while it trains
- *   cache/<key>.cache                  teacher caches
- */
+/* One cell: builds data, teacher, student, distillers; trains; evaluates; leaves behind what a run leaves (ablations/run/store.h). */
 #ifndef DF_ABLATIONS_RUN_RUN_H
 #define DF_ABLATIONS_RUN_RUN_H
 #include "ablations/run/cell.h"
-#include "results/journal.h"
+#include "results/run_row.h"
 
 #define DF_CACHE_LIMIT_GIB 4 /* what an automatic teacher cache may take, unless told otherwise */
 
@@ -26,17 +17,14 @@ struct df_run_options {
 };
 struct df_run_result {
     struct df_run_row row; /* strings live as long as the result */
-    size_t curves;
-    struct df_curve_row *curve;
     struct df_arena *memory;
 };
 /* Set by a signal handler: the run stops at the next step with DF_ERR_INTERRUPTED. */
 extern volatile int df_run_stop;
 
-/* Trains and evaluates. On failure *out is NULL; the caller journals the reason. Does not write the journal. */
+/* Trains and evaluates. On failure *out is NULL; the caller keeps the reason. Writes no row. */
 df_status df_run_cell(const struct df_cell *cell, const struct df_run_options *options, struct df_run_result **out, struct df_error *err);
 void df_run_result_free(struct df_run_result *result);
-const char *df_run_revision(void); /* of the source this was built from */
 
 /* Teacher: trains it if <out>/teachers has no file for its cell (one process at a time: a lock; others wait), returns the path. */
 df_status df_teacher_ensure(const struct df_cell *teacher_cell, const struct df_run_options *options, char **path, struct df_error *err);

@@ -10,6 +10,7 @@
 
 #include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/nn/checkpoint.h"
@@ -37,17 +38,9 @@ const struct df_cell *df_teacher_cell(const struct df_cell *student, struct df_c
     return storage;
 }
 
-static char *trained_path(const char *out, const char *id, const char *suffix)
-{
-    struct df_text text = DF_TEXT_INIT;
-
-    df_text_addf(&text, "%s/teachers/%s%s", out, id, suffix);
-    return text.data;
-}
-
 char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
 {
-    return student->teacher ? trained_path(options->out, student->teacher->id, ".safetensors") : df_strdup(student->teacher_file);
+    return student->teacher ? df_store_teacher(options->out, student->teacher->id) : df_strdup(student->teacher_file);
 }
 
 df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, bool skip_bad, size_t *levels,
@@ -248,7 +241,7 @@ static df_status check_identity(const struct df_cell *cell, const char *path, st
 /* Trains, reads the weights back as everybody will, measures, writes. */
 static df_status train_teacher(const struct df_cell *cell, const struct df_run_options *options, const char *path, struct df_error *err)
 {
-    char *weights = trained_path(options->out, cell->id, "/student.safetensors");
+    char *weights = df_store_cell_file(options->out, cell, DF_CELL_WEIGHTS);
     struct df_run_result *result = NULL;
     struct df_model model = { 0 };
     df_status status = df_run_cell(cell, options, &result, err);
@@ -256,7 +249,8 @@ static df_status train_teacher(const struct df_cell *cell, const struct df_run_o
     if (status == DF_OK)
         status = df_model_load(cell, weights, &model, err);
     if (status == DF_OK)
-        status = df_teacher_write(cell, &model, result->row.metric[DF_AP], options->skip_bad_images, path, err);
+        status = df_teacher_write(cell, &model, df_run_row_score(&result->row, df_coco_metric_names[DF_AP], ""), options->skip_bad_images,
+                                  path, err);
     if (status == DF_OK)
         unlink(weights);
     df_model_release(&model);
@@ -267,7 +261,7 @@ static df_status train_teacher(const struct df_cell *cell, const struct df_run_o
 
 static df_status ensure_locked(const struct df_cell *cell, const struct df_run_options *options, const char *path, struct df_error *err)
 {
-    char *lock = trained_path(options->out, cell->id, ".lock");
+    char *lock = df_store_teacher_lock(options->out, cell->id);
     df_status status;
     int fd = -1;
 
@@ -283,7 +277,7 @@ static df_status ensure_locked(const struct df_cell *cell, const struct df_run_o
 
 df_status df_teacher_ensure(const struct df_cell *cell, const struct df_run_options *options, char **path, struct df_error *err)
 {
-    char *folder = df_path_join(options->out, "teachers"), *file = trained_path(options->out, cell->id, ".safetensors");
+    char *folder = df_store_teachers(options->out), *file = df_store_teacher(options->out, cell->id);
     df_status status = DF_OK;
 
     *path = NULL;

@@ -7,6 +7,7 @@
 
 #include "ablations/run/cache.h"
 #include "ablations/run/model.h"
+#include "ablations/run/store.h"
 #include "ablations/run/teacher.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
@@ -178,12 +179,11 @@ static df_status use_cache(struct df_teacher *teacher, const struct df_run_optio
 static df_status choose_cache(struct df_teacher *teacher, const struct df_run_options *options, struct df_loader *loader,
                               struct df_dataset *train, struct df_error *err)
 {
-    char *folder = df_path_join(options->out, "cache"), key[17], name[32];
+    char *folder = df_store_caches(options->out), key[17];
     df_status status = DF_OK;
 
     cache_key(teacher, train, key);
-    snprintf(name, sizeof name, "%s.cache", key);
-    teacher->cache_path = df_path_join(folder, name);
+    teacher->cache_path = df_store_cache(options->out, key);
     if (options->cache != DF_CACHE_OFF)
         status = df_folder_make(folder, err);
     if (status == DF_OK && wants_cache(teacher, options, folder, df_cache_bytes(&teacher->layout, train->size * copies(teacher))))

@@ -47,19 +47,19 @@ df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_
 df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detection_state *student,
                               const struct df_detection_state *teacher, df_tensor *loss);
 
-/* Learning curve: the rows' strings live in memory. */
-struct df_curve {
-    size_t count;
-    struct df_curve_row *row; /* [points] */
+/* The learning curve so far, which lives in memory. */
+struct df_learning {
+    size_t points; /* how often it was looked at: every time leaves several points of the curve */
+    struct df_curve curve;
     struct df_arena *memory;
 };
 /* The whole loop: steps, points, positions. position: path of the position checkpoint, NULL for none; a matching one is resumed from.
  * seconds: training time without evaluations, over all attempts. */
-df_status df_train(struct df_trainer *trainer, const char *position, struct df_curve *curve, double *seconds, struct df_error *err);
+df_status df_train(struct df_trainer *trainer, const char *position, struct df_learning *learning, double *seconds, struct df_error *err);
 
 /* Position checkpoints: everything that the next step depends on, and the curve so far. The log has been read. */
-df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_curve *curve, double seconds,
+df_status df_position_write(const char *path, const struct df_trainer *trainer, const struct df_learning *learning, double seconds,
                             struct df_error *err);
 /* A missing file leaves everything as it is; one of another cell or a broken one is left alone with a warning. */
-void df_position_read(const char *path, struct df_trainer *trainer, struct df_curve *curve, double *seconds);
+void df_position_read(const char *path, struct df_trainer *trainer, struct df_learning *learning, double *seconds);
 #endif

@@ -52,7 +52,7 @@ rows killed
 
 # Ctrl-C, then the same command.
 "$defeat" sweep "$spec" --out "$work/stopped" --jobs 2 >>"$work/stopped.log" 2>&1 & a=$!
-while [ ! -s "$work/stopped/tiny/runs.csv" ] && kill -0 $a 2>/dev/null; do sleep 0.02; done
+while ! ls "$work"/stopped/tiny/runs/*/row.json >"$work/none" 2>&1 && kill -0 $a 2>/dev/null; do sleep 0.02; done
 kill -TERM $a
 wait $a
 [ $? = 130 ] || die "an interrupted sweep does not exit with 130"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The published rows are of semantics 1: what table, status and plot say of them with and without --semantics 1, and that an old journal takes
-# new rows.
+# The published rows are of semantics 1: what table, status and plot say of them with and without --semantics 1; that nothing is written beside
+# them; and that an old journal becomes rows before a sweep goes on.
 defeat=${DEFEAT_BUILD:?}/defeat
 [ -x "$defeat" ] || { echo "no program '$defeat' [make all]"; exit 77; }
 work=$(mktemp -d) || exit 1
@@ -37,12 +37,29 @@ says "3"
 ask table $spec --out $published --semantics 1 --environment sm_90 && die "an environment where none counts"
 says "--environment 'sm_90': has no effect, for none of these rows is of cuda"
 
+ls $published/reproduce-table | tr '\n' ' ' >"$work/log"
+says "bars.png curves.csv curves.png runs.csv "
+[ "$(wc -w <"$work/log")" = 4 ] || die "something was left beside the published rows"
+
 # a journal of schema 1 goes on
 mkdir -p "$work/out/tiny"
-cp $published/reproduce-table/runs.csv "$work/out/tiny"
+cp $published/reproduce-table/*.csv "$work/out/tiny"
 sed -e 's/"train": 64, "tune": 16, "validation": 32/"train": 16, "tune": 3, "validation": 4/' ablations/specs/tiny.json >"$work/tiny.json"
 ask run "$work/tiny.json" --cell 0 --out "$work/out" || die "an old journal takes no new row"
 ask status "$work/tiny.json" --out "$work/out" --json || die "the status of both"
 says '"done":1,"failed":0,"left":11,'
+ask sweep "$work/tiny.json" --out "$work/out" --only '^none' && die "a sweep that does not see old rows"
+says "[first: defeat journal import $work/out/tiny]"
+ask status "$work/tiny.json" --out "$work/out" --rows || die "the rows of both"
+cp "$work/log" "$work/before"
+ask journal import "$work/out/tiny" || die "no import"
+says "35 finished and 0 failed rows imported, 1 were there already"
+ask status "$work/tiny.json" --out "$work/out" --rows || die "the rows after the import"
+cmp "$work/log" "$work/before" || die "the import changed a row"
 [ "$(grep -c ',ok,' "$work/out/tiny/runs.csv")" = 36 ] || die "old rows are gone"
+ask sweep "$work/tiny.json" --out "$work/out" --only '^none' --dry-run || die "no sweep after the import"
+[ "$(wc -l <"$work/log")" = 1 ] || die "the finished cell would be run again"
+ask journal import "$work/tiny.json" && die "a spec is no journal"
+ask journal imprt "$work/out/tiny" && die "an unknown action"
+says "did you mean"
 echo "passed"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ablations/rows.h"
+#include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "tests/support/support.h"
 
@@ -105,7 +106,7 @@ static void check_table(const char *name, const char *folder, const char *baseli
     snprintf(path, sizeof path, "ablations/specs/%s.json", name);
     assert_ok(df_spec_read(path, &unread, &spec, &err));
     snprintf(path, sizeof path, "results/published/%s", folder);
-    assert_ok(df_journal_read(path, &journal, &err));
+    assert_ok(df_store_read(path, &journal, &err));
     df_arena_init(&memory, NULL, 1 << 12);
     wanted.semantics = semantics_of(journal);
     assert_ok(df_rows_request(spec, journal, &wanted, &memory, &request, &err));

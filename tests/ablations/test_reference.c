@@ -8,12 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ablations/run/store.h"
 #include "ablations/spec.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/metrics/coco_eval.h"
 #include "results/cells.h"
 #include "results/csv_rows.h"
-#include "results/journal.h"
 #include "tests/support/support.h"
 
 #define ROWS "tests/reference/rows.csv"
@@ -32,7 +33,7 @@ static const char *const specs[] = { "retinanet", "faster_rcnn", "files", "canva
 enum { SPECS = sizeof specs / sizeof *specs, SPECS_RUN = SANITIZED ? SPECS - 1 : SPECS, CELLS_MAX = 64 };
 
 /* A row of the file: spec,label,axes | run, weights, 12 numbers, cell. Cells of one spec have one seed. */
-enum column { SPEC, LABEL, AXES, RUN, WEIGHTS, AP, CELL = AP + DF_METRICS, COLUMNS };
+enum column { SPEC, LABEL, AXES, RUN, WEIGHTS, AP, CELL = AP + DF_COCO_METRICS, COLUMNS };
 struct row {
     char *cell[COLUMNS];
 };
@@ -47,11 +48,8 @@ static char program[512]; /* the ordinary one, of this build */
 static const char *column_name(int column)
 {
     static const char *const names[] = { "spec", "label", "axes", "run", "weights" };
-    const struct df_journal_column *metric = df_run_columns;
 
-    while (strcmp(metric->name, "AP") != 0)
-        metric++;
-    return column < AP ? names[column] : column == CELL ? "cell" : metric[column - AP].name;
+    return column < AP ? names[column] : column == CELL ? "cell" : df_coco_metric_names[column - AP];
 }
 
 static void add_row(struct df_text *out, const struct row *row)
@@ -63,26 +61,22 @@ static void add_row(struct df_text *out, const struct row *row)
 
 static df_status read_rows(const char *path, struct rows *out, struct df_error *err)
 {
-    struct df_csv_row csv = { 0 };
-    size_t bytes, lines;
-    char *data;
-    df_status status = DF_OK;
+    struct df_csv_file file;
+    bool more = false;
+    df_status status = df_csv_open(path, &file, err);
 
     out->count = 0;
-    DF_TRY(df_file_read(path, 0, &data, &bytes, err));
-    for (size_t at = 0, n; status == DF_OK && (n = df_csv_row_bytes(data + at, bytes - at, &lines)) > 0; at += n) {
-        status = df_csv_row_parse(&csv, data + at, n, path, err);
-        if (status == DF_OK && (csv.count != COLUMNS || out->count == CELLS_MAX))
-            status =
-                df_fail(err, DF_ERR_FORMAT, "%s: a row of %zu cells, expected %d, of at most %d rows", path, csv.count, COLUMNS, CELLS_MAX);
-        if (status == DF_OK && at > 0) {
-            for (int c = 0; c < COLUMNS; c++)
-                out->row[out->count].cell[c] = df_strdup(csv.cell[c]);
-            out->count++;
-        }
+    if (status == DF_OK)
+        status = df_csv_next(&file, &more, err);
+    while (status == DF_OK && (status = df_csv_next(&file, &more, err)) == DF_OK && more) {
+        if (file.row.count != COLUMNS || out->count == CELLS_MAX)
+            status = df_fail(err, DF_ERR_FORMAT, "%s: a row of %zu cells, expected %d, of at most %d rows", path, file.row.count, COLUMNS,
+                             CELLS_MAX);
+        for (int c = 0; c < COLUMNS && status == DF_OK; c++)
+            out->row[out->count].cell[c] = df_strdup(file.row.cell[c]);
+        out->count += status == DF_OK;
     }
-    df_csv_row_release(&csv);
-    free(data);
+    df_csv_close(&file);
     return status;
 }
 
@@ -97,17 +91,16 @@ static void rows_release(struct rows *rows)
 /* ---- running ---------------------------------------------------------------------------------------------------------------------- */
 
 /* Of the numbers alone: the header tells the cell, whose text may change where no number does. */
-static df_status weights_hash(const char *folder, const char *run, char hash[17], struct df_error *err)
+static df_status weights_hash(const struct df_cell *cell, char hash[17], struct df_error *err)
 {
-    struct df_text path = DF_TEXT_INIT;
+    char *path = df_store_cell_file(df_test_folder(), cell, DF_CELL_WEIGHTS);
     uint64_t header;
     size_t bytes;
     char *data;
 
-    df_text_addf(&path, "%s/runs/%s/student.safetensors", folder, run);
-    const df_status status = df_file_read(path.data, 0, &data, &bytes, err);
+    const df_status status = df_file_read(path, 0, &data, &bytes, err);
 
-    df_text_release(&path);
+    free(path);
     if (status != DF_OK)
         return status;
     DF_ASSERT(bytes > sizeof header);
@@ -118,20 +111,23 @@ static df_status weights_hash(const char *folder, const char *run, char hash[17]
     return DF_OK;
 }
 
-static df_status add_found(const struct df_cell *cell, const struct df_run_row *row, const char *folder, struct df_error *err)
+static df_status add_found(const struct df_cell *cell, const struct df_run_row *row, struct df_error *err)
 {
     struct row *out = &found.row[found.count];
     char hash[17], number[32];
 
     DF_ASSERT(found.count < CELLS_MAX);
-    DF_TRY(weights_hash(folder, cell->id, hash, err));
+    DF_TRY(weights_hash(cell, hash, err));
 
     const char *const texts[] = { cell->spec, cell->label, cell->axes, cell->id, hash };
 
     for (int c = 0; c < AP; c++)
         out->cell[c] = df_strdup(texts[c]);
-    for (int m = 0; m < DF_METRICS; m++)
-        out->cell[AP + m] = df_strdup(isnan(row->metric[m]) ? "" : df_format_real(number, row->metric[m]));
+    for (int m = 0; m < DF_COCO_METRICS; m++) {
+        const double value = df_run_row_score(row, df_coco_metric_names[m], "");
+
+        out->cell[AP + m] = df_strdup(isnan(value) ? "" : df_format_real(number, value));
+    }
     out->cell[CELL] = df_strdup(df_text_get(&cell->json));
     found.count++;
     return DF_OK;
@@ -159,7 +155,7 @@ static df_status sweep(const char *path, df_status *status, struct df_error *err
 static df_status run_spec(const char *name, struct df_error *err)
 {
     char path[128];
-    char *folder = df_path_join(df_test_folder(), name);
+    char *folder = df_store_spec_folder(df_test_folder(), name);
     struct df_journal *journal = NULL;
     struct df_spec *spec = NULL;
     df_status status;
@@ -168,12 +164,12 @@ static df_status run_spec(const char *name, struct df_error *err)
     if (sweep(path, &status, err) == DF_OK)
         status = df_spec_read(path, NULL, &spec, err);
     if (status == DF_OK)
-        status = df_journal_read(folder, &journal, err);
+        status = df_store_read(folder, &journal, err);
     for (size_t i = 0; status == DF_OK && i < spec->count; i++) {
         const struct df_run_row *row = df_journal_find(journal, spec->cell[i]->id, DF_SEMANTICS);
 
         if (df_run_row_ok(row))
-            status = add_found(spec->cell[i], row, folder, err);
+            status = add_found(spec->cell[i], row, err);
         else if (!SANITIZED)
             status = df_fail(err, DF_ERR_CHECK, "%s: %s left no row", path, spec->cell[i]->label);
     }

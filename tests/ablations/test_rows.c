@@ -21,14 +21,12 @@ enum { LINES = 6, SEEDS = 2 };
 
 static struct df_run_row row(const char *run, int64_t semantics, const char *label, const char *axes, const char *cell)
 {
-    return (struct df_run_row){ .schema = 1,
-                                .semantics = semantics,
+    return (struct df_run_row){ .semantics = semantics,
                                 .run = run,
                                 .label = label,
                                 .axes = axes,
                                 .cell = cell,
                                 .status = "ok",
-                                .class_ap = "",
                                 .device = "cpu",
                                 .environment = "{\"isa\":\"avx2\"}" };
 }

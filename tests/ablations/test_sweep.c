@@ -4,14 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ablations/run/store.h"
 #include "ablations/sweep.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/base/progress.h"
+#include "results/journal_csv.h"
 #include "tests/support/support.h"
 
 static const char spec_text[] = "{\"name\":\"fake\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
@@ -42,34 +45,23 @@ static void write_pid(const char *out)
     free(path);
 }
 
-static int fake_row(const struct df_spec *spec, const struct df_cell *cell, const char *folder)
+static int fake_row(const struct df_cell *cell, const char *out)
 {
     const struct timespec pause = { 0, 30 * 1000 * 1000 };
-    struct df_run_row row = { .schema = DF_JOURNAL_SCHEMA,
-                              .semantics = DF_SEMANTICS,
-                              .run = cell->id,
-                              .spec = spec->name,
-                              .label = cell->label,
-                              .axes = cell->axes,
-                              .cell = df_text_get(&cell->json),
-                              .seed = cell->seed,
-                              .status = "ok",
-                              .class_ap = "",
-                              .revision = "",
-                              .device = "cpu",
-                              .environment = "",
-                              .started = "",
-                              .finished = "" };
-    struct df_curve_row curve = { .schema = DF_JOURNAL_SCHEMA, .run = cell->id, .point = 0, .split = "tune", .terms = "" };
+    struct df_journal *journal = df_journal_new(); /* for its memory */
+    struct df_run_row row = df_store_row(cell, journal->memory);
 
-    for (size_t m = 0; m < DF_METRICS; m++)
-        row.metric[m] = (double)(df_hash(cell->id, 16) % 1000003 + m) / 1e7;
+    df_scores_add(&row.scores, journal->memory, (struct df_score){ "AP", "", (double)(df_hash(cell->id, 16) % 1000003) / 1e7 });
+    df_curve_add(&row.curve, journal->memory, (struct df_curve_point){ 1, 0.5, "tune", "AP", 0.25 });
     row.train_seconds = df_now(); /* not deterministic, and must not count */
     nanosleep(&pause, NULL);
-    return df_journal_append(folder, &row, &curve, 1, NULL) == DF_OK ? 0 : 1;
+    const df_status status = df_store_put(out, cell, &row, NULL);
+
+    df_journal_free(journal);
+    return status == DF_OK ? 0 : 1;
 }
 
-static int fake_cell(const struct df_spec *spec, size_t k, const char *mode, const char *out, const char *folder)
+static int fake_cell(const struct df_spec *spec, size_t k, const char *mode, const char *out)
 {
     if (strcmp(mode, "sleep") == 0) {
         write_pid(out);
@@ -80,10 +72,10 @@ static int fake_cell(const struct df_spec *spec, size_t k, const char *mode, con
     if (strcmp(mode, "exit3") == 0 && k == 0)
         return 3;
     if (strcmp(mode, "row2") == 0 && k == 1)
-        return df_sweep_journal_failure(folder, spec->cell[k], "", "its own words", NULL) == DF_OK ? 2 : 1;
+        return df_store_put_failure(out, spec->cell[k], "", "its own words", NULL) == DF_OK ? 2 : 1;
     if (strcmp(mode, "term") == 0 && k == 1)
         return 130;
-    return fake_row(spec, spec->cell[k], folder);
+    return fake_row(spec->cell[k], out);
 }
 
 static int fake_run(int argc, char **argv, const char *mode)
@@ -95,13 +87,10 @@ static int fake_run(int argc, char **argv, const char *mode)
 
     if (!df_parse_int(word_after(argc, argv, "--cell"), &k) || df_spec_read(argv[2], NULL, &spec, NULL) != DF_OK)
         return 2;
-    char *folder = df_path_join(out, spec->name);
-
     if (strcmp(word_after(argc, argv, "--id"), spec->cell[k]->id) != 0 || strcmp(argv[7], "--locked") != 0)
         fprintf(stderr, "defeat: another cell\n");
     else
-        status = fake_cell(spec, (size_t)k, mode, out, folder);
-    free(folder);
+        status = fake_cell(spec, (size_t)k, mode, out);
     df_spec_free(spec);
     return status;
 }
@@ -152,7 +141,7 @@ static char *deterministic(const char *out)
     struct df_text text = DF_TEXT_INIT;
     char *folder = df_path_join(out, "fake");
 
-    assert_ok(df_journal_read(folder, &journal, &err));
+    assert_ok(df_store_read(folder, &journal, &err));
     df_journal_deterministic(journal, &text);
     df_journal_free(journal);
     free(folder);
@@ -166,7 +155,7 @@ static size_t ok_rows(const char *out)
     char *folder = df_path_join(out, "fake");
     size_t n = 0;
 
-    assert_ok(df_journal_read(folder, &journal, &err));
+    assert_ok(df_store_read(folder, &journal, &err));
     for (size_t i = 0; i < journal->runs; i++)
         n += strcmp(journal->run[i].status, "ok") == 0;
     df_journal_free(journal);
@@ -255,7 +244,7 @@ static void a_killed_worker_costs_its_cell_only(void **state)
     assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
     assert_int_equal(summary.done, CELLS - 1);
     assert_int_equal(summary.failed, 1);
-    assert_ok(df_journal_read(folder, &journal, &err));
+    assert_ok(df_store_read(folder, &journal, &err));
     for (size_t i = 0; i < journal->runs; i++)
         found |= strstr(journal->run[i].status, "failed: killed by signal 9") != NULL;
     assert_true(found);
@@ -285,7 +274,7 @@ static void a_worker_without_a_row_is_a_failure(void **state)
     free(out);
 }
 
-/* The statuses of all rows, one a line. */
+/* The statuses of all rows, one a line, those of finished ones first. */
 static char *statuses(const char *out)
 {
     struct df_error err;
@@ -293,9 +282,11 @@ static char *statuses(const char *out)
     struct df_text text = DF_TEXT_INIT;
     char *folder = df_path_join(out, "fake");
 
-    assert_ok(df_journal_read(folder, &journal, &err));
-    for (size_t i = 0; i < journal->runs; i++)
-        df_text_addf(&text, "%s\n", journal->run[i].status);
+    assert_ok(df_store_read(folder, &journal, &err));
+    for (int ok = 1; ok >= 0; ok--)
+        for (size_t i = 0; i < journal->runs; i++)
+            if (df_run_row_ok(&journal->run[i]) == ok)
+                df_text_addf(&text, "%s\n", journal->run[i].status);
     df_journal_free(journal);
     free(folder);
     return text.data ? text.data : df_strdup("");
@@ -313,7 +304,7 @@ static void a_worker_that_wrote_its_row_gets_no_second_one(void **state)
     assert_ok(sweep(out, 1, "^none", NULL, &summary, &err));
     assert_int_equal(summary.failed, 1);
     all = statuses(out);
-    assert_string_equal(all, "ok\nfailed: its own words\nok\nfailed: its own words\n");
+    assert_string_equal(all, "ok\nok\nfailed: its own words\n");
     free(all);
     free(out);
 }
@@ -330,7 +321,7 @@ static void a_worker_that_somebody_else_stopped_has_failed(void **state)
     assert_int_equal(summary.failed, 1);
     assert_int_equal(summary.left, 0);
     all = statuses(out);
-    assert_string_equal(all, "ok\nfailed: interrupted\nok\n");
+    assert_string_equal(all, "ok\nok\nfailed: interrupted\n");
     free(all);
     free(out);
 }
@@ -456,7 +447,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
     struct df_error err = { 0 };
     struct df_sweep_summary summary;
     struct df_spec *spec;
-    char *out = fresh_out(), name[64];
+    char *out = fresh_out();
 
     (void)state;
     setenv("DEFEAT_FAKE", "gate", 1);
@@ -467,8 +458,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
 
     out = fresh_out();
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
-    snprintf(name, sizeof name, "teachers/%s.safetensors", spec->variant[0].teacher->id);
-    char *teacher = df_path_join(out, name), *folder = df_path_join(out, "teachers");
+    char *teacher = df_store_teacher(out, spec->variant[0].teacher->id), *folder = df_store_teachers(out);
 
     assert_ok(df_folder_make(folder, &err));
     assert_ok(df_file_write(teacher, "x", 1, &err));
@@ -478,6 +468,113 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
     df_spec_free(spec);
     free(teacher);
     free(folder);
+    free(out);
+}
+
+/* A killed sweep's rows stand in files; the next one's last act is the tables, of all of them. */
+static void the_tables_are_made_of_all_rows(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out(), *runs = df_path_join(out, "fake/runs.csv"), *rows, *tables;
+    struct df_journal *journal = df_journal_new();
+    struct df_text text = DF_TEXT_INIT;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(out, 2, "^none", NULL, &summary, &err));
+    assert_true(df_file_exists(runs));
+    assert_int_equal(remove(runs), 0);
+    setenv("DEFEAT_FAKE", "crash4", 1);
+    assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
+    assert_int_equal(summary.failed, 1);
+    assert_ok(df_journal_csv_read(runs, journal, &err));
+    df_journal_settle(journal);
+    assert_int_equal(journal->runs, CELLS);
+    df_journal_deterministic(journal, &text);
+    rows = deterministic(out);
+    tables = df_strdup(df_text_get(&text));
+    assert_string_equal(tables, rows);
+    df_journal_free(journal);
+    df_text_release(&text);
+    free(rows);
+    free(tables);
+    free(runs);
+    free(out);
+}
+
+/* Rows in a runs.csv of an older schema would be run again: nothing is, until they are imported. */
+static void an_older_journal_comes_first(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out(), *folder = df_path_join(out, "fake"), *runs = df_path_join(folder, "runs.csv"), *data;
+    struct df_imported imported;
+    size_t bytes;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(df_folder_make(folder, &err));
+    assert_ok(df_file_read("results/published/bccd/runs.csv", 0, &data, &bytes, &err));
+    assert_ok(df_file_write(runs, data, bytes, &err));
+    free(data);
+    assert_fails(sweep(out, 1, "^none", NULL, &summary, &err), DF_ERR_STALE, "[first: defeat journal import ");
+    assert_int_equal(summary.selected, 0);
+    assert_ok(df_store_import(folder, "", &imported, &err));
+    assert_int_equal(imported.finished, 9);
+    assert_ok(sweep(out, 1, "^none", NULL, &summary, &err));
+    assert_int_equal(summary.done, PLAIN);
+    assert_int_equal(ok_rows(out), 9 + PLAIN);
+    free(runs);
+    free(folder);
+    free(out);
+}
+
+/* Names alone tell what is done: what stands in the files of 10,000 finished cells is not read. */
+static void ten_thousand_finished_cells_are_skipped_at_once(void **state)
+{
+    enum { SEEDS = 1000, METHODS = 10 };
+    struct df_sweep_options options = { .jobs = 1, .program = "/proc/self/exe" };
+    char *out = fresh_out(), *path = df_path_join(df_test_folder(), "many.json");
+    struct df_text text = DF_TEXT_INIT;
+    struct df_sweep_summary summary;
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "exit3", 1);
+    df_text_add(&text, "{\"name\":\"many\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
+                       "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50}},\"methods\":[");
+    for (int m = 0; m < METHODS; m++)
+        df_text_addf(&text, "%s{\"label\":\"m%d\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":%d}]}", m ? "," : "", m, m + 1);
+    df_text_add(&text, "],\"seeds\":[");
+    for (int s = 0; s < SEEDS; s++)
+        df_text_addf(&text, "%s%d", s ? "," : "", s);
+    df_text_add(&text, "]}");
+    assert_ok(df_file_write(path, text.data, text.length, &err));
+    assert_ok(df_spec_read(path, NULL, &spec, &err));
+    assert_int_equal(spec->count, SEEDS * METHODS);
+    for (size_t i = 0; i < spec->count; i++) {
+        char *folder = df_store_cell_folder(out, spec->cell[i]), *row = df_store_cell_file(out, spec->cell[i], DF_CELL_ROW);
+
+        if (i == 0)
+            assert_ok(df_folder_make(folder, &err));
+        assert_true(i == 0 || mkdir(folder, 0777) == 0);
+        FILE *file = fopen(row, "w");
+
+        assert_non_null(file);
+        fputs("x", file);
+        fclose(file);
+        free(row);
+        free(folder);
+    }
+    options.run.out = out;
+    assert_ok(df_sweep(spec, &options, &summary, &err));
+    assert_int_equal(summary.already, SEEDS * METHODS);
+    assert_true(summary.seconds < 3); /* 0.1 on a quiet machine */
+    df_spec_free(spec);
+    df_text_release(&text);
+    free(path);
     free(out);
 }
 
@@ -495,6 +592,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),
         cmocka_unit_test(workers_do_not_outlive_a_killed_sweep),
         cmocka_unit_test(a_teacher_that_fails_its_gate_starts_nothing_that_needs_it),
+        cmocka_unit_test(the_tables_are_made_of_all_rows),
+        cmocka_unit_test(an_older_journal_comes_first),
+        cmocka_unit_test(ten_thousand_finished_cells_are_skipped_at_once),
     };
 
     if (argc > 1)

@@ -28,13 +28,18 @@ same_bits() {
     cmp "$(student first)" "$(student second)" && echo "two trainings, one seed: the same bits"
 }
 
+# losses SPEC FOLDER DEVICE: point,step,loss of its one run; `table` makes the CSV of the row
+losses() {
+    "$defeat" table "ablations/specs/$1" --out "$out/$2" --device "$3" >/dev/null || return 1
+    awk -F, '$5 == "loss" { print n++ "," $2 "," $6 }' "$out/$2"/*/curves.csv >"$out/$2.losses"
+}
+
 # follows SPEC CELL: the largest relative difference of the losses along the curves; up to 1 % is rounding that training has carried on
 follows() {
     train "$1" "$2" "cpu-$1" cpu && train "$1" "$2" "gpu-$1" "$device" || return 1
-    cut -d, -f3,4,8 "$out/cpu-$1"/*/curves.csv >"$out/cpu.losses"
-    cut -d, -f3,4,8 "$out/gpu-$1"/*/curves.csv >"$out/gpu.losses"
-    paste -d, "$out/cpu.losses" "$out/gpu.losses" | awk -F, -v device="$device" '
-        NR > 1 { d = $3 - $6; d = (d < 0 ? -d : d) / $3; if (!(d <= most)) most = d; rows++
+    losses "$1" "cpu-$1" cpu && losses "$1" "gpu-$1" "$device" || return 1
+    paste -d, "$out/cpu-$1.losses" "$out/gpu-$1.losses" | awk -F, -v device="$device" '
+        { d = $3 - $6; d = (d < 0 ? -d : d) / $3; if (!(d <= most)) most = d; rows++
                  printf "step %4d: loss %.6f on cpu, %.6f on %s\n", $2, $3, $6, device }
         END { printf "largest relative difference %.2e over %d points\n", most, rows; exit !(rows >= 5 && most <= 0.01) }'
 }

@@ -125,36 +125,30 @@ static void bars(void **state)
     free(folder);
 }
 
-/* Five points per run; the map rises by line and point. A point that stands twice counts as its last row. */
+/* Five points per run; the AP rises by line and point. What is no AP of the tuning split is not drawn. */
 static void curves(void **state)
 {
     (void)state;
     enum { POINTS = 5, RUNS = 13 };
     static const char *const words[] = { "DeFeat | 100% &amp; {neck}_1", "w_fg=2 w_bg=8", "epoch", "mAP (%)", "standard deviation", NULL };
     struct sample s;
-    struct df_curve_row curve[RUNS * POINTS + 1];
+    struct df_curve_point point[RUNS][3 * POINTS];
     size_t bytes;
 
     need_gnuplot();
     char *folder = df_path_join(df_test_folder(), "curves");
 
     sample_fill(&s);
-    for (size_t r = 0; r < RUNS; r++)
-        for (size_t p = 0; p < POINTS; p++)
-            curve[1 + r * POINTS + p] = (struct df_curve_row){ .schema = DF_JOURNAL_SCHEMA,
-                                                               .run = s.row[r].run,
-                                                               .point = (int64_t)p,
-                                                               .step = (int64_t)(100 * p),
-                                                               .epoch = 2 * (double)(p + 1),
-                                                               .split = "tune",
-                                                               .map = s.row[r].metric[0] * (1 - pow(0.5, (double)p + 1)),
-                                                               .loss = 1,
-                                                               .lr = .01,
-                                                               .terms = "" };
-    curve[0] = curve[1];
-    curve[0].map = 0.9; /* an earlier row of the first point */
-    s.journal.curve = curve;
-    s.journal.curves = RUNS * POINTS + 1;
+    for (size_t r = 0; r < RUNS; r++) {
+        for (size_t p = 0; p < POINTS; p++) {
+            const double ap = s.score[r][0].value * (1 - pow(0.5, (double)p + 1)), epoch = 2 * (double)(p + 1);
+
+            point[r][3 * p] = (struct df_curve_point){ 100, epoch, "train", "AP", 0.9 };
+            point[r][3 * p + 1] = (struct df_curve_point){ 100, epoch, "tune", "AP", ap };
+            point[r][3 * p + 2] = (struct df_curve_point){ 100, epoch, "tune", "AP50", 0.9 };
+        }
+        s.row[r].curve = (struct df_curve){ 3 * POINTS, point[r] };
+    }
     assert_ok(df_plot_curves(&s.journal, &s.request, folder, "curves", &err));
     assert_int_equal(check_pictures(folder, "curves", words, "<use xlink:href='#gpPt6'"),
                      4 * 2 * POINTS); /* four panels, each with the baseline */
@@ -166,7 +160,8 @@ static void curves(void **state)
     assert_non_null(strstr(data, "\n3,4,23.25,"));             /* two finished seeds: 24.75, 21.75 */
     assert_null(strstr(data, "nan"));
     free(data);
-    s.journal.curves = 0;
+    for (size_t r = 0; r < RUNS; r++)
+        s.row[r].curve.count = 0;
     assert_fails(df_plot_curves(&s.journal, &s.request, folder, "curves", &err), DF_ERR_NOT_FOUND, "no learning curves");
     free(folder);
 }

@@ -3,11 +3,12 @@
 #define DF_TESTS_RESULTS_SAMPLE_H
 #include "results/table.h"
 
-enum { SAMPLE_LINES = 5, SAMPLE_SEEDS = 3 };
+enum { SAMPLE_LINES = 5, SAMPLE_SEEDS = 3, SAMPLE_SCORES = DF_TABLE_METRICS + 2 };
 
 struct sample {
     struct df_journal journal;
     struct df_run_row row[SAMPLE_LINES * SAMPLE_SEEDS + 1];
+    struct df_score score[SAMPLE_LINES * SAMPLE_SEEDS][SAMPLE_SCORES]; /* of row i: the table's metrics, then the classes */
     char id[SAMPLE_LINES * SAMPLE_SEEDS][17];
     struct df_table_request request;
     struct df_table_line_request line[SAMPLE_LINES];
@@ -37,8 +38,7 @@ static inline void sample_fill(struct sample *s)
             s->seed[at] = (int64_t)(10 * i);
             if (l == 4 && i > 0)
                 continue; /* missing */
-            *row = (struct df_run_row){ .schema = DF_JOURNAL_SCHEMA,
-                                        .semantics = 2,
+            *row = (struct df_run_row){ .semantics = 2,
                                         .run = s->id[at],
                                         .spec = "s",
                                         .label = label[l],
@@ -52,12 +52,14 @@ static inline void sample_fill(struct sample *s)
                                         .environment = "{\"isa\":\"avx2\"}",
                                         .started = "",
                                         .finished = "",
-                                        .class_ap = i == 0 ? "disk=0.5;a=b=0.25" : "disk=0.6;a=b=-1" };
+                                        .scores = { SAMPLE_SCORES, s->score[s->journal.runs] } };
             row->cell = l == 1 ? "{\"seed\":1,\"data\":{\"kind\":\"scenes\"},\"distillers\":[{\"name\":\"defeat\",\"w_fg\":4,\"w_bg\":16},{"
                                  "\"name\":\"defeat\",\"w_fg\":0.5}]}"
                                : "{\"seed\":2,\"data\":{\"kind\":\"scenes\",\"sizes\":[1,2]}}";
-            for (size_t m = 0; m < DF_METRICS; m++)
-                row->metric[m] = m == 3 ? -1 : (sample_map[l][i] + (double)m) / 100;
+            for (size_t m = 0; m < DF_TABLE_METRICS; m++)
+                row->scores.score[m] = (struct df_score){ df_table_metrics[m], "", m == 3 ? -1 : (sample_map[l][i] + (double)m) / 100 };
+            row->scores.score[DF_TABLE_METRICS] = (struct df_score){ "AP", "disk", i == 0 ? 0.5 : 0.6 };
+            row->scores.score[DF_TABLE_METRICS + 1] = (struct df_score){ "AP", "a=b", i == 0 ? 0.25 : -1 };
             s->journal.runs++;
         }
         s->line[l] = (struct df_table_line_request){

@@ -87,7 +87,7 @@ static void noise(void **state)
 
         sample_fill(&s);
         for (size_t i = 0; i < SAMPLE_SEEDS; i++)
-            s.row[2 * SAMPLE_SEEDS + i].metric[0] = s.row[i].metric[0] + cases[c].difference[i] / 100;
+            s.score[2 * SAMPLE_SEEDS + i][0].value = s.score[i][0].value + cases[c].difference[i] / 100;
         assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
         assert_int_equal(t->line[2].inside_noise, cases[c].inside ? 1 : 0);
         df_table_free(t);

@@ -140,11 +140,11 @@ static void head_terms_of_rois(void **state)
     result[1] = run_student(zero, 1, tiny_out("zero"), &hash[1]);
     result[2] = run_student(both, 1, tiny_out("cached"), &hash[2]);
     result[3] = run_student(both, 0, tiny_out("live"), &hash[3]);
-    assert_memory_equal(result[0]->row.metric, result[1]->row.metric, sizeof result[0]->row.metric);
+    tiny_assert_same_scores(&result[0]->row, &result[1]->row);
     assert_true(hash[0] == hash[1]);
     tiny_assert_same(result[2], result[3]);
     assert_true(hash[2] == hash[3] && hash[0] != hash[2]);
-    assert_non_null(strstr(result[2]->curve[0].terms, "defeat.pos.teacher"));
+    assert_non_null(tiny_point(result[2], "term.defeat.pos.teacher", 0));
     for (size_t i = 0; i < 4; i++)
         df_run_result_free(result[i]);
 }

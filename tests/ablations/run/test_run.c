@@ -31,10 +31,12 @@ static void same_cell_same_bits(void **state)
     tiny_assert_same(a, b);
     assert_true(tiny_hash(tiny_out("same-a"), cell) == tiny_hash(tiny_out("same-b"), cell));
     assert_true(tiny_hash(tiny_out("same-a"), cell) != tiny_hash(tiny_out("same-a"), other));
-    assert_int_equal(a->curves, 3);
-    assert_int_equal(a->curve[2].step, 9); /* 3 steps an epoch, 3 epochs */
-    assert_true(a->curve[0].loss > 0 && isfinite(a->curve[2].loss));
-    assert_non_null(strchr(a->curve[1].terms, '='));
+    assert_int_equal(tiny_point(a, "AP", 2)->step, 9); /* 3 steps an epoch, 3 epochs */
+    assert_string_equal(tiny_point(a, "AP", 2)->split, "tune");
+    assert_null(tiny_point(a, "AP", 3));
+    assert_true(tiny_point(a, "loss", 0)->value > 0 && isfinite(tiny_point(a, "loss", 2)->value));
+    assert_string_equal(tiny_point(a, "lr", 1)->split, "train");
+    assert_non_null(tiny_point(a, "term.classification", 1));
     assert_string_equal(a->row.status, "ok");
     assert_true(a->row.train_seconds > 0 && a->row.images_per_second > 0 && a->row.peak_anonymous_bytes > 0);
     df_run_result_free(a);
@@ -58,13 +60,12 @@ static void weights_of_zero_change_nothing(void **state)
 
     struct df_run_result *a = run(plain, out, 1), *b = run(taught, out, 1), *c = run(real, out, 1);
 
-    assert_memory_equal(a->row.metric, b->row.metric, sizeof a->row.metric);
-    assert_string_equal(a->row.class_ap, b->row.class_ap);
-    for (size_t i = 0; i < a->curves; i++)
-        assert_true(a->curve[i].loss == b->curve[i].loss);
+    tiny_assert_same_scores(&a->row, &b->row);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(tiny_point(a, "loss", i)->value == tiny_point(b, "loss", i)->value);
     assert_true(tiny_hash(out, plain) == tiny_hash(out, taught));
     assert_true(tiny_hash(out, plain) != tiny_hash(out, real));
-    assert_non_null(strstr(b->curve[0].terms, "defeat."));
+    assert_non_null(tiny_point(b, "term.defeat.", 0));
     df_run_result_free(a);
     df_run_result_free(b);
     df_run_result_free(c);
@@ -196,9 +197,10 @@ static void exported_results_give_the_runs_numbers(void **state)
     assert_ok(df_dataset_export_coco(validation, truth_path, &err));
     assert_ok(df_coco_truth_read(truth_path, false, &truth, &err));
     assert_ok(df_coco_results_read(results_path, &detections, &count, &err));
-    assert_true(count > 0 && result->row.metric[DF_AP] > 0);
+    assert_true(count > 0 && df_run_row_score(&result->row, "AP", "") > 0);
     assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, &err));
-    assert_memory_equal(scores.value, result->row.metric, sizeof scores.value);
+    for (size_t m = 0; m < DF_COCO_METRICS; m++)
+        assert_true(scores.value[m] == df_run_row_score(&result->row, df_coco_metric_names[m], ""));
     df_coco_scores_release(&scores);
     free(detections);
     df_coco_truth_free(truth);
@@ -230,7 +232,7 @@ static void a_position_of_another_run_is_left_alone(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *other = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 9);
     struct df_run_options options = tiny_run(tiny_out("foreign"));
-    struct df_curve curve = { 0 };
+    struct df_learning learning = { 0 };
     struct df_trainer *trainer;
     struct df_error err = { 0 };
     double seconds = 0;
@@ -243,10 +245,10 @@ static void a_position_of_another_run_is_left_alone(void **state)
     assert_ok(df_trainer_new(other, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     assert_ok(df_trainer_read_log(trainer, &err));
-    assert_ok(df_position_write(path, trainer, &curve, 1, &err));
+    assert_ok(df_position_write(path, trainer, &learning, 1, &err));
     df_trainer_free(trainer);
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    df_position_read(path, trainer, &curve, &seconds);
+    df_position_read(path, trainer, &learning, &seconds);
     assert_int_equal(trainer->step, 0);
     df_trainer_free(trainer);
     df_cell_free(other);
@@ -267,7 +269,7 @@ static void a_damaged_position_is_not_taken(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
     struct df_run_options options = tiny_run(tiny_out("damaged"));
-    struct df_curve curve = { 0 };
+    struct df_learning learning = { 0 };
     struct df_trainer *trainer;
     struct df_error err = { 0 };
     char path[600], *bytes;
@@ -281,7 +283,7 @@ static void a_damaged_position_is_not_taken(void **state)
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     assert_ok(df_trainer_read_log(trainer, &err));
-    assert_ok(df_position_write(path, trainer, &curve, 1, &err));
+    assert_ok(df_position_write(path, trainer, &learning, 1, &err));
     df_trainer_free(trainer);
     assert_ok(df_file_read(path, 0, &bytes, &size, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
@@ -293,13 +295,13 @@ static void a_damaged_position_is_not_taken(void **state)
         assert_ok(df_file_write(path, bytes, i < 41 ? size : size - 1, &err));
         bytes[at] ^= i < 41 ? 1 : 0;
         warned[0] = 0;
-        df_position_read(path, trainer, &curve, &seconds);
+        df_position_read(path, trainer, &learning, &seconds);
         if (trainer->step || seconds > 0 || !strstr(warned, "the run starts from the beginning"))
             fail_msg("damaged at byte %zu of %zu: step %zu, warning '%s'", at, size, trainer->step, warned);
         assert_true(fresh == df_parameters_hash(trainer->model.parameters));
     }
     assert_ok(df_file_write(path, bytes, size, &err));
-    df_position_read(path, trainer, &curve, &seconds);
+    df_position_read(path, trainer, &learning, &seconds);
     assert_int_equal(trainer->step, 1);
     assert_true(fresh != df_parameters_hash(trainer->model.parameters));
     free(bytes);

@@ -333,7 +333,7 @@ static void no_point_and_no_position_after_a_bad_step(void **state)
         struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, df_test_device(), 1);
         struct df_trainer *trainer = trainer_of(cell, 1, DF_CACHE_ON, tiny_out("worse"));
         struct df_arena memory;
-        struct df_curve curve = { .memory = &memory };
+        struct df_learning learning = { .memory = &memory };
         struct df_error err = { 0 };
         double seconds = 0;
         char path[600];
@@ -343,10 +343,10 @@ static void no_point_and_no_position_after_a_bad_step(void **state)
         assert_ok(df_trainer_step(trainer, &err));
         bad_step(trainer);
         df_run_stop = stopped;
-        assert_fails(df_train(trainer, path, &curve, &seconds, &err), DF_ERR_CHECK, "is nan at step 1 of 9 (terms: ");
+        assert_fails(df_train(trainer, path, &learning, &seconds, &err), DF_ERR_CHECK, "is nan at step 1 of 9 (terms: ");
         df_run_stop = 0;
         assert_int_equal(trainer->step, stopped ? 2 : 3);
-        assert_int_equal(curve.count, 0);
+        assert_int_equal(learning.points, 0);
         assert_false(df_file_exists(path));
         df_arena_release(&memory);
         df_trainer_free(trainer);

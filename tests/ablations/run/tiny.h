@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ablations/run/run.h"
+#include "ablations/run/store.h"
 #include "tests/support/support.h"
 
 #define TINY_DATA "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3,\"radius_min\":7,\"radius_max\":20}"
@@ -139,13 +140,7 @@ static inline const char *tiny_out(const char *name)
     return out;
 }
 
-static inline char *tiny_weights(const char *out, const struct df_cell *cell)
-{
-    struct df_text path = DF_TEXT_INIT;
-
-    df_text_addf(&path, "%s/%s/runs/%s/student.safetensors", out, cell->spec, cell->id);
-    return path.data;
-}
+static inline char *tiny_weights(const char *out, const struct df_cell *cell) { return df_store_cell_file(out, cell, DF_CELL_WEIGHTS); }
 
 /* Hash of the exported student's parameters. */
 static inline uint64_t tiny_hash(const char *out, const struct df_cell *cell)
@@ -163,18 +158,44 @@ static inline uint64_t tiny_hash(const char *out, const struct df_cell *cell)
     return hash;
 }
 
-/* The deterministic part of two results is the same, to the last bit. */
+/* Scores and curves of two results are the same, to the last bit. */
 static inline void tiny_assert_same(const struct df_run_result *a, const struct df_run_result *b)
 {
-    assert_memory_equal(a->row.metric, b->row.metric, sizeof a->row.metric);
-    assert_string_equal(a->row.class_ap, b->row.class_ap);
-    assert_int_equal(a->curves, b->curves);
-    for (size_t i = 0; i < a->curves; i++) {
-        assert_int_equal(a->curve[i].step, b->curve[i].step);
-        assert_memory_equal(&a->curve[i].map, &b->curve[i].map, sizeof(double));
-        assert_memory_equal(&a->curve[i].loss, &b->curve[i].loss, sizeof(double));
-        assert_memory_equal(&a->curve[i].lr, &b->curve[i].lr, sizeof(double));
-        assert_string_equal(a->curve[i].terms, b->curve[i].terms);
+    struct df_text text[2] = { DF_TEXT_INIT, DF_TEXT_INIT };
+
+    for (int k = 0; k < 2; k++) {
+        const struct df_run_row *row = k ? &b->row : &a->row;
+
+        for (size_t i = 0; i < row->scores.count; i++)
+            df_csv_add_score(&text[k], "", &row->scores.score[i]);
+        for (size_t i = 0; i < row->curve.count; i++)
+            df_csv_add_point(&text[k], "", &row->curve.point[i]);
     }
+    assert_string_equal(text[0].data, text[1].data);
+    df_text_release(&text[0]);
+    df_text_release(&text[1]);
+}
+
+/* Only the scores. */
+static inline void tiny_assert_same_scores(const struct df_run_row *a, const struct df_run_row *b)
+{
+    assert_true(a->scores.count > 0);
+    assert_int_equal(a->scores.count, b->scores.count);
+    for (size_t i = 0; i < a->scores.count; i++) {
+        assert_string_equal(a->scores.score[i].metric, b->scores.score[i].metric);
+        assert_string_equal(a->scores.score[i].class, b->scores.score[i].class);
+        assert_memory_equal(&a->scores.score[i].value, &b->scores.score[i].value, sizeof(double));
+    }
+}
+
+/* Point k of a metric's curve; NULL: there is none. The metric as it begins. */
+static inline const struct df_curve_point *tiny_point(const struct df_run_result *result, const char *metric, size_t k)
+{
+    const struct df_curve *curve = &result->row.curve;
+
+    for (size_t i = 0; i < curve->count; i++)
+        if (strncmp(curve->point[i].metric, metric, strlen(metric)) == 0 && k-- == 0)
+            return &curve->point[i];
+    return NULL;
 }
 #endif
