@@ -1,9 +1,10 @@
 /* `defeat sweep SPEC`: runs the cells that have no row yet. */
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
+#include "ablations/run/store.h"
 #include "ablations/sweep.h"
 
 struct sweep_options {
@@ -28,6 +29,17 @@ static void print_next(const char *spec, const struct df_common_options *common)
     df_common_repeat(common, &words);
     printf("next: defeat table %s%s\n", spec, df_text_get(&words));
     df_text_release(&words);
+}
+
+static void print_logs(const char *out, const char *spec)
+{
+    struct df_cell any = { .id = "<run id>" };
+
+    snprintf(any.spec, sizeof any.spec, "%s", spec);
+    char *log = df_store_cell_file(out, &any, DF_CELL_LOG);
+
+    printf("failed cells are tried again by the same command; their logs: %s\n", log);
+    free(log);
 }
 
 static int run(const void *values, int count, char *const *arguments)
@@ -56,8 +68,7 @@ static int run(const void *values, int count, char *const *arguments)
         printf("%s: %zu of %zu cells selected; %zu done before, %zu done now, %zu failed, %zu left; %.0f s\n", spec->name, summary.selected,
                summary.cells, summary.already, summary.done, summary.failed, summary.left, summary.seconds);
     if (status == DF_OK && summary.failed)
-        printf("failed cells are tried again by the same command; their logs: %s/%s/runs/<run id>/log.txt\n", options->common.out,
-               spec->name);
+        print_logs(options->common.out, spec->name);
     else if (status == DF_OK && !options->dry_run)
         print_next(arguments[0], &options->common);
     df_text_release(&list);

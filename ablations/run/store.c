@@ -19,7 +19,7 @@ static const char *const cell_files[] = {
     [DF_CELL_WEIGHTS] = "student.safetensors",
     [DF_CELL_RESULTS] = "results.json",
 };
-static const char runs_name[] = "runs";
+static const char runs_name[] = "runs", teachers_name[] = "teachers", caches_name[] = "cache";
 
 /* ---- paths ---- */
 
@@ -41,29 +41,13 @@ static char *path_of(const char *first, ...)
     return path;
 }
 
-/* folder/<name><suffix> */
-static char *named_path(const char *folder, const char *name, const char *suffix)
-{
-    struct df_text file = DF_TEXT_INIT;
-
-    df_text_addf(&file, "%s%s", name, suffix);
-    char *path = df_path_join(folder, file.data);
-
-    df_text_release(&file);
-    return path;
-}
-
 char *df_store_spec_folder(const char *out, const char *spec) { return df_path_join(out, spec); }
 
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 
-char *df_store_teachers(const char *out) { return df_path_join(out, "teachers"); }
-
-char *df_store_caches(const char *out) { return df_path_join(out, "cache"); }
-
 char *df_store_cell_folder(const char *out, const struct df_cell *cell)
 {
-    return cell->teacher_role ? path_of(out, "teachers", cell->id, NULL) : path_of(out, cell->spec, runs_name, cell->id, NULL);
+    return cell->teacher_role ? path_of(out, teachers_name, cell->id, NULL) : path_of(out, cell->spec, runs_name, cell->id, NULL);
 }
 
 char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_cell_file file)
@@ -74,40 +58,38 @@ char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_ce
     return path;
 }
 
-char *df_store_teacher(const char *out, const char *id)
+/* <out>/<folder>/<name><suffix> */
+static char *shared_path(const char *out, const char *folder, const char *name, const char *suffix)
 {
-    char *folder = df_store_teachers(out), *path = named_path(folder, id, ".safetensors");
+    struct df_text file = DF_TEXT_INIT;
 
-    free(folder);
+    df_text_addf(&file, "%s%s", name, suffix);
+    char *path = path_of(out, folder, file.data, NULL);
+
+    df_text_release(&file);
     return path;
 }
 
-char *df_store_teacher_lock(const char *out, const char *id)
-{
-    char *folder = df_store_teachers(out), *path = named_path(folder, id, ".lock");
+char *df_store_teachers(const char *out) { return df_path_join(out, teachers_name); }
 
-    free(folder);
-    return path;
-}
+char *df_store_teacher(const char *out, const char *id) { return shared_path(out, teachers_name, id, ".safetensors"); }
 
-char *df_store_cache(const char *out, const char *key)
-{
-    char *folder = df_store_caches(out), *path = named_path(folder, key, ".cache");
+char *df_store_teacher_lock(const char *out, const char *id) { return shared_path(out, teachers_name, id, ".lock"); }
 
-    free(folder);
-    return path;
-}
+char *df_store_caches(const char *out) { return df_path_join(out, caches_name); }
+
+char *df_store_cache(const char *out, const char *key) { return shared_path(out, caches_name, key, ".cache"); }
+
+char *df_store_cache_lock(const char *out, const char *key) { return shared_path(out, caches_name, key, ".cache.lock"); }
 
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant)
 {
-    char *folder = df_store_spec_folder(out, spec);
-    struct df_text name = DF_TEXT_INIT;
+    struct df_text suffix = DF_TEXT_INIT;
 
-    df_text_addf(&name, "%s%s%s", job, variant[0] ? "." : "", variant);
-    char *path = named_path(folder, name.data, ".log");
+    df_text_addf(&suffix, "%s%s.log", variant[0] ? "." : "", variant);
+    char *path = shared_path(out, spec, job, suffix.data);
 
-    df_text_release(&name);
-    free(folder);
+    df_text_release(&suffix);
     return path;
 }
 

@@ -36,6 +36,7 @@ char *df_store_teacher(const char *out, const char *id);
 char *df_store_teacher_lock(const char *out, const char *id);
 char *df_store_caches(const char *out);
 char *df_store_cache(const char *out, const char *key);
+char *df_store_cache_lock(const char *out, const char *key);
 
 /* ---- one cell ---- */
 

@@ -158,18 +158,18 @@ static df_status use_cache(struct df_teacher *teacher, const struct df_run_optio
                            const char *key, struct df_error *err)
 {
     const size_t count = images * copies(teacher);
-    struct df_text lock = DF_TEXT_INIT;
     df_status status = DF_OK;
     int fd = -1;
 
     if (!df_file_exists(teacher->cache_path)) {
-        df_text_addf(&lock, "%s.lock", teacher->cache_path);
-        status = df_lock_wait(lock.data, &fd, err);
+        char *lock = df_store_cache_lock(options->out, key);
+
+        status = df_lock_wait(lock, &fd, err);
         if (status == DF_OK && !df_file_exists(teacher->cache_path))
             status = build_cache(teacher, options, loader, images, key, err);
         if (fd >= 0)
             df_unlock(fd);
-        df_text_release(&lock);
+        free(lock);
     }
     if (status == DF_OK)
         status = df_cache_open(teacher->cache_path, key, &teacher->layout, count, &teacher->cache, err);
