@@ -198,15 +198,20 @@ static df_status further_place(const char *folder, const struct df_run_row *row,
 static df_status place_of(const char *folder, const struct df_run_row *row, bool keep, char **path, struct df_error *err)
 {
     struct df_journal *journal = df_journal_new();
+    struct df_error found = { 0 };
     df_status status = DF_OK;
 
     *path = df_path_join(folder, cell_files[DF_CELL_ROW]);
-    if ((keep || is_cuda(row)) && read_row(*path, row->run, journal, NULL) == DF_OK) { /* a torn one is replaced */
+    if (keep || is_cuda(row))
+        read_row(*path, row->run, journal, &found); /* a torn one is replaced */
+    if (found.status == DF_ERR_IO || found.status == DF_ERR_STALE)
+        status = df_fail(err, found.status, "%s", found.text);
+    if (journal->runs || status != DF_OK) {
         free(*path);
         *path = NULL;
-        if (is_cuda(row) && strcmp(journal->run[0].environment, row->environment) != 0)
-            status = further_place(folder, row, path, err);
     }
+    if (journal->runs && is_cuda(row) && strcmp(journal->run[0].environment, row->environment) != 0)
+        status = further_place(folder, row, path, err);
     df_journal_free(journal);
     return status;
 }

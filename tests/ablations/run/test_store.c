@@ -108,9 +108,11 @@ static bool finished(const char *out, const struct df_cell *cell)
 
 static void write_file(const char *out, const struct df_cell *cell, enum df_cell_file file, const char *text)
 {
-    char *path = df_store_cell_file(out, cell, file);
+    char *folder = df_store_cell_folder(out, cell), *path = df_store_cell_file(out, cell, file);
 
+    assert_ok(df_folder_make(folder, &err));
     assert_ok(df_file_write(path, text, strlen(text), &err));
+    free(folder);
     free(path);
 }
 
@@ -226,7 +228,7 @@ static void a_closed_door_is_an_error(void **state)
 /* On `cuda` the first finished row stays, and another environment's has a place of its own. */
 static void environments_on_cuda(void **state)
 {
-    const struct df_cell cell = cell_of(1, "cuda"), plain = cell_of(2, "cpu");
+    const struct df_cell cell = cell_of(1, "cuda"), plain = cell_of(2, "cpu"), lost = cell_of(3, "cuda"), newer = cell_of(4, "cuda");
     char *out = fresh_out();
     struct df_journal *journal;
 
@@ -237,8 +239,12 @@ static void environments_on_cuda(void **state)
     assert_ok(put(out, &cell, "{\"card\":\"B\"}", 0.5));
     assert_ok(put(out, &cell, "{\"card\":\"B\"}", 0.75));
     assert_ok(put(out, &cell, "{\"card\":\"A\"}", 1));
+    write_file(out, &lost, DF_CELL_ROW, "{\"schema\":");
+    assert_ok(put(out, &lost, NULL, 0.5)); /* a torn one has no rights */
+    write_file(out, &newer, DF_CELL_ROW, "{\"schema\":4}");
+    assert_fails(put(out, &newer, NULL, 0.5), DF_ERR_STALE, "another version wrote it");
     journal = read_all(out);
-    assert_int_equal(journal->runs, 3);
+    assert_int_equal(journal->runs, 4);
     assert_string_equal(journal->run[0].environment, "{\"card\":\"A\"}");
     assert_true(ap_of(journal, 0) == 0.25 && ap_of(journal, 1) == 0.5);
     assert_string_equal(journal->run[2].environment, "{\"isa\":\"v4\"}");
