@@ -109,7 +109,6 @@ void CPU(conv_backward_weights)(struct df_device *device, const struct df_conv *
     const size_t wanted = PART_BYTES / bytes > PART_LEAST ? PART_BYTES / bytes : PART_LEAST;
     struct job job = { .cpu = cpu, .conv = conv, .y = y, .x = x, .dy = dy, .dw = dw };
 
-    DF_ASSERT(df_count(conv->x) <= INT32_MAX && df_count(y) <= INT32_MAX);
     job.part_pixels = wanted < DF_BLOCK_PIXELS ? wanted : DF_BLOCK_PIXELS;
     job.chain = CPU(scratch)(cpu, DF_SCRATCH_WEIGHTS, 2 * count * sizeof(float));
     job.total = df_pixels(y) > DF_BLOCK_PIXELS ? job.chain + count : NULL;
