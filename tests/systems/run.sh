@@ -24,7 +24,7 @@ compare() {
         diff "$(rows_of "$first")" "$(rows_of "$other")" >"$WORK/difference" ||
             { head -n 20 "$WORK/difference" | cut -c 1-200 >&2; fail "the rows of $first and $other differ"; }
     done
-    echo "equal rows on $(echo $* | sed 's/ \([^ ]*\)$/ and \1/; s/\([^ ]\) \([^ ]* and\)/\1, \2/g'): $(grep -c ',ok,' "$(rows_of "$first")") rows"
+    echo "equal rows on $(echo "$*" | sed 's/ /, /g; s/\(.*\), /\1 and /'): $(grep -c ',ok,' "$(rows_of "$first")") rows"
 }
 
 # system NAME SUITE STEP...: the steps, each a shell command, in a fresh system

@@ -15,7 +15,7 @@ grep -q 'no test programs under build/tests' said || fail 'a tree without tests 
 # The first waits for the second: only side by side do both end.
 program core/a/test_one <<'END'
 n=0
-while [ ! -e second ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 200 ] || exit 1; done
+while [ ! -e second ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 1200 ] || exit 1; done
 echo '[       OK ] one'; echo '[       OK ] other'; echo '[  SKIPPED ] third'
 echo '[==========] tests: 3 test(s) run.'; echo '[  SKIPPED ] tests: 1 test(s), listed below:'; echo '[  SKIPPED ] third'
 END
