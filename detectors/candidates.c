@@ -82,14 +82,16 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
     uint32_t *pair = df_tape_device_memory(tape, images * room * sizeof *pair);
 
     for (size_t l = 0; l < state->levels; l++) {
-        const struct df_top_k top = { .segments = images,
-                                      .count = state->level_anchors[l] * classes,
-                                      .k = (l + 1 < state->levels ? args.slot[l + 1] : room) - args.slot[l],
-                                      .value_stride = state->anchors * classes,
-                                      .out_stride = room,
-                                      .minimum = least_logit(choice->rule.threshold) };
+        const struct df_select_top_k_args top = { .segments = images,
+                                                  .count = state->level_anchors[l] * classes,
+                                                  .k = (l + 1 < state->levels ? args.slot[l + 1] : room) - args.slot[l],
+                                                  .value_stride = state->anchors * classes,
+                                                  .index_stride = room,
+                                                  .minimum = least_logit(choice->rule.threshold),
+                                                  .values = args.logits + args.first[l] * classes,
+                                                  .index = pair + args.slot[l] };
 
-        df_select_top_k(device, &top, args.logits + args.first[l] * classes, pair + args.slot[l]);
+        df_select_top_k(device, &top);
     }
     args.pair = pair;
     args.anchor = upload(tape, state->anchor, state->anchors * sizeof *state->anchor);
@@ -124,13 +126,14 @@ const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_ca
 
     *most = *most < set->room ? *most : set->room;
 
-    const struct df_nms nms = { .segments = set->images, .count = set->room, .most = *most, .threshold = (float)iou };
     const size_t n = set->images * *most, bytes = n * sizeof(struct df_scored_box);
     struct df_kept_boxes_args args = { .from = set->at, .most = *most, .count = set->room, .out = df_tape_device_memory(tape, bytes) };
     uint32_t *keep = df_tape_device_memory(tape, n * sizeof *keep);
     struct df_scored_box *kept = df_tape_host(tape, bytes);
 
-    df_select_nms(device, &nms, set->at, keep);
+    df_select_nms(device,
+                  &(struct df_select_nms_args){
+                      .segments = set->images, .count = set->room, .most = *most, .threshold = (float)iou, .from = set->at, .keep = keep });
     args.keep = keep;
     df_launch(device, DF_K_KEPT_BOXES, n, &args);
     df_read(device, kept, args.out, bytes);

@@ -163,7 +163,6 @@ void df_conv_units_release(struct df_conv_units *units)
 
 df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training)
 {
-    const enum df_norm_mode mode = training && !unit->frozen_norm ? DF_NORM_TRAIN : DF_NORM_EVAL;
     struct df_conv_options options = unit->options;
     df_tensor *bias = unit->bias ? df_parameter_tensor(tape, unit->bias) : NULL, *y;
 
@@ -174,6 +173,11 @@ df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_ten
     y = df_conv2d(tape, x, df_parameter_tensor(tape, unit->weight), bias, options);
     if (!unit->gamma)
         return y;
-    return df_batch_norm(tape, y, df_parameter_tensor(tape, unit->gamma), df_parameter_tensor(tape, unit->beta), unit->mean->value,
-                         unit->var->value, unit->eps, unit->momentum, mode, unit->relu);
+    return df_batch_norm(tape, y, df_parameter_tensor(tape, unit->gamma), df_parameter_tensor(tape, unit->beta),
+                         (struct df_norm_options){ .running_mean = unit->mean->value,
+                                                   .running_var = unit->var->value,
+                                                   .eps = unit->eps,
+                                                   .momentum = unit->momentum,
+                                                   .mode = training && !unit->frozen_norm ? DF_NORM_TRAIN : DF_NORM_EVAL,
+                                                   .relu = unit->relu });
 }

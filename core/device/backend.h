@@ -30,8 +30,8 @@ void df_host_zero(struct df_device *device, void *memory, size_t bytes);
 void df_host_sync(struct df_device *device);
 
 /* select.c: the table's selections, by core/geometry. */
-void df_host_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
-void df_host_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
+df_select_top_k_fn df_host_top_k;
+df_select_nms_fn df_host_nms;
 
 /* First and one-past-last kernel tap whose input lies inside [0, size) when the window starts at `start` (which may be negative). */
 DF_KERNEL size_t df_tap_first(ptrdiff_t start) { return start < 0 ? (size_t)-start : 0; }

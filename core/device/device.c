@@ -12,38 +12,15 @@
 #include "core/device/backend.h"
 #include "core/device/isa.h"
 
-enum primitive {
-    CONV_FORWARD,
-    CONV_BACKWARD_DATA,
-    CONV_BACKWARD_WEIGHTS,
-    MATMUL,
-    NORM_FORWARD,
-    NORM_BACKWARD,
-    POOL_FORWARD,
-    POOL_BACKWARD,
-    TOP_K,
-    NMS,
-    WRITE,
-    READ,
-    COPY,
-    ZERO,
-    PRIMITIVES
+/* Entries of a profile: the primitives, what moves memory, then the kernels and the host's work. */
+#define ENTRIES(X) DF_PRIMITIVES(X) X(write) X(read) X(copy) X(zero)
+enum entry {
+#define ENTRY(name) ENTRY_##name,
+    ENTRIES(ENTRY) PRIMITIVES
 };
 static const char *const primitive_names[PRIMITIVES] = {
-    [CONV_FORWARD] = "conv_forward",
-    [CONV_BACKWARD_DATA] = "conv_backward_data",
-    [CONV_BACKWARD_WEIGHTS] = "conv_backward_weights",
-    [MATMUL] = "matmul",
-    [NORM_FORWARD] = "batch_norm_forward",
-    [NORM_BACKWARD] = "batch_norm_backward",
-    [POOL_FORWARD] = "max_pool_forward",
-    [POOL_BACKWARD] = "max_pool_backward",
-    [TOP_K] = "top_k",
-    [NMS] = "nms",
-    [WRITE] = "write",
-    [READ] = "read",
-    [COPY] = "copy",
-    [ZERO] = "zero",
+#define NAME(name) #name,
+    ENTRIES(NAME)
 };
 enum { HOST_ENTRIES = 32 }; /* at least */
 _Static_assert((int)PRIMITIVES + (int)DF_KERNEL_COUNT + (int)HOST_ENTRIES <= DF_PROFILE_MAX, "DF_PROFILE_MAX is too small");
@@ -244,6 +221,8 @@ df_shape df_conv_shape(const struct df_conv *conv)
                        (conv->x.w + 2 * conv->pad_w - conv->kernel_w) / conv->stride_w + 1, conv->filters };
 }
 
+size_t df_conv_weights(const struct df_conv *conv) { return conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c; }
+
 double df_conv_flops(const struct df_conv *conv)
 {
     return 2.0 * (double)df_count(df_conv_shape(conv)) * (double)(conv->kernel_h * conv->kernel_w * conv->x.c);
@@ -254,18 +233,6 @@ df_shape df_pool_shape(const struct df_pool *pool)
     DF_ASSERT(pool->x.h + 2 * pool->pad >= pool->kernel && pool->x.w + 2 * pool->pad >= pool->kernel && 2 * pool->pad <= pool->kernel);
     return (df_shape){ pool->x.n, (pool->x.h + 2 * pool->pad - pool->kernel) / pool->stride + 1,
                        (pool->x.w + 2 * pool->pad - pool->kernel) / pool->stride + 1, pool->x.c };
-}
-
-static double reals(double count) { return count * (double)sizeof(df_real); }
-
-static double weight_bytes(const struct df_conv *conv)
-{
-    return reals((double)(conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c));
-}
-
-static double conv_bytes(const struct df_conv *conv)
-{
-    return reals((double)df_count(conv->x) + (double)df_count(df_conv_shape(conv))) + weight_bytes(conv);
 }
 
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args)
@@ -284,7 +251,7 @@ void df_write(struct df_device *device, void *to, const void *from_host, size_t 
     const double t = start(device);
 
     device->ops->write(device, to, from_host, bytes);
-    stop(device, WRITE, t, 0, 2.0 * (double)bytes);
+    stop(device, ENTRY_write, t, 0, 2.0 * (double)bytes);
 }
 
 void df_read(struct df_device *device, void *to_host, const void *from, size_t bytes)
@@ -292,7 +259,7 @@ void df_read(struct df_device *device, void *to_host, const void *from, size_t b
     const double t = start(device);
 
     device->ops->read(device, to_host, from, bytes);
-    stop(device, READ, t, 0, 2.0 * (double)bytes);
+    stop(device, ENTRY_read, t, 0, 2.0 * (double)bytes);
 }
 
 void df_copy(struct df_device *device, void *to, const void *from, size_t bytes)
@@ -300,7 +267,7 @@ void df_copy(struct df_device *device, void *to, const void *from, size_t bytes)
     const double t = start(device);
 
     device->ops->copy(device, to, from, bytes);
-    stop(device, COPY, t, 0, 2.0 * (double)bytes);
+    stop(device, ENTRY_copy, t, 0, 2.0 * (double)bytes);
 }
 
 void df_zero(struct df_device *device, void *memory, size_t bytes)
@@ -308,108 +275,93 @@ void df_zero(struct df_device *device, void *memory, size_t bytes)
     const double t = start(device);
 
     device->ops->zero(device, memory, bytes);
-    stop(device, ZERO, t, 0, (double)bytes);
+    stop(device, ENTRY_zero, t, 0, (double)bytes);
 }
 
 void df_sync(struct df_device *device) { device->ops->sync(device); }
 
-void df_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                     df_real *y)
-{
-    const double t = start(device);
+/* ---- primitives ---- */
 
-    device->ops->conv_forward(device, conv, x, w, bias, y);
-    stop(device, CONV_FORWARD, t, df_conv_flops(conv), conv_bytes(conv));
+struct cost {
+    double flops, bytes;
+};
+
+static double reals(double count) { return count * (double)sizeof(df_real); }
+static double weights(const struct df_conv *conv) { return (double)df_conv_weights(conv); }
+
+static struct cost cost_conv(const struct df_conv *conv, double read_before)
+{
+    const double operands = (double)df_count(conv->x) + (double)df_count(df_conv_shape(conv)) + weights(conv);
+
+    return (struct cost){ df_conv_flops(conv), reals(operands + read_before) };
 }
 
-void df_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                           bool add)
-{
-    const double t = start(device);
+static struct cost cost_conv_forward(const struct df_conv_forward_args *a) { return cost_conv(&a->conv, 0); }
 
-    device->ops->conv_backward_data(device, conv, dy, w, dx, add);
-    stop(device, CONV_BACKWARD_DATA, t, df_conv_flops(conv), conv_bytes(conv) + (add ? reals((double)df_count(conv->x)) : 0));
+static struct cost cost_conv_backward_data(const struct df_conv_backward_data_args *a)
+{
+    return cost_conv(&a->conv, a->add ? (double)df_count(a->conv.x) : 0);
 }
 
-void df_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                              df_real *dbias)
+static struct cost cost_conv_backward_weights(const struct df_conv_backward_weights_args *a)
 {
-    const double t = start(device);
-
-    device->ops->conv_backward_weights(device, conv, x, dy, dw, dbias);
-    stop(device, CONV_BACKWARD_WEIGHTS, t, df_conv_flops(conv), conv_bytes(conv) + weight_bytes(conv)); /* dw is read too */
+    return cost_conv(&a->conv, weights(&a->conv));
 }
 
-void df_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
+static struct cost cost_matmul(const struct df_matmul_args *a)
 {
-    const double t = start(device);
-
-    device->ops->matmul(device, mm, a, b, c);
-    stop(device, MATMUL, t, 2.0 * (double)mm->m * (double)mm->n * (double)mm->k,
-         reals((double)(mm->m * mm->k + mm->k * mm->n + mm->m * mm->n * (mm->add ? 2 : 1))));
+    return (struct cost){ 2.0 * (double)a->m * (double)a->n * (double)a->k,
+                          reals((double)(a->m * a->k + a->k * a->n + a->m * a->n * (a->add ? 2 : 1))) };
 }
 
-void df_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                           const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
+static struct cost cost_batch_norm_forward(const struct df_batch_norm_forward_args *a)
 {
-    const double t = start(device);
-
-    device->ops->batch_norm_forward(device, bn, x, gamma, beta, running_mean, running_var, mean, inv_std, y);
-    stop(device, NORM_FORWARD, t, 0, reals((bn->training ? 3.0 : 2.0) * (double)df_count(bn->x)));
+    return (struct cost){ 0, reals((a->training ? 3.0 : 2.0) * (double)df_count(a->shape)) };
 }
 
 /* Arrays of x's size: dy, and y for a fused ReLU; x for dgamma; dx. Batch statistics ask for two passes over what is read. */
-static double norm_backward_streams(const struct df_batch_norm *bn, const df_real *dgamma)
+static struct cost cost_batch_norm_backward(const struct df_batch_norm_backward_args *a)
 {
-    const double read = (bn->relu ? 2 : 1) + (bn->training || dgamma ? 1 : 0);
+    const double read = (a->relu ? 2 : 1) + (a->training || a->dgamma ? 1 : 0);
 
-    return (bn->training ? 2 * read : read) + (bn->overwrite ? 1 : 2);
+    return (struct cost){ 0, reals(((a->training ? 2 * read : read) + (a->add ? 2 : 1)) * (double)df_count(a->shape)) };
 }
 
-void df_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y, const df_real *dy,
-                            const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx, df_real *dgamma, df_real *dbeta)
+static struct cost cost_max_pool_forward(const struct df_max_pool_forward_args *a)
 {
-    const double t = start(device);
-
-    device->ops->batch_norm_backward(device, bn, x, y, dy, gamma, mean, inv_std, dx, dgamma, dbeta);
-    stop(device, NORM_BACKWARD, t, 0, reals(norm_backward_streams(bn, dgamma) * (double)df_count(bn->x)));
+    DF_ASSERT(df_count(a->pool.x) <= UINT32_MAX);
+    return (struct cost){ 0, reals((double)(df_count(a->pool.x) + 2 * df_count(df_pool_shape(&a->pool)))) };
 }
 
-void df_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+static struct cost cost_max_pool_backward(const struct df_max_pool_backward_args *a)
 {
-    const double t = start(device);
-
-    DF_ASSERT(df_count(pool->x) <= UINT32_MAX);
-    device->ops->max_pool_forward(device, pool, x, y, argmax);
-    stop(device, POOL_FORWARD, t, 0, reals((double)(df_count(pool->x) + 2 * df_count(df_pool_shape(pool)))));
+    return (struct cost){ 0, reals((double)(2 * df_count(a->pool.x) + 2 * df_count(df_pool_shape(&a->pool)))) };
 }
 
-void df_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+static struct cost cost_select_top_k(const struct df_select_top_k_args *a)
 {
-    const double t = start(device);
-
-    device->ops->max_pool_backward(device, pool, dy, argmax, dx);
-    stop(device, POOL_BACKWARD, t, 0, reals((double)(2 * df_count(pool->x) + 2 * df_count(df_pool_shape(pool)))));
+    DF_ASSERT(a->count < UINT32_MAX && a->k <= a->count);
+    return (struct cost){ 0, (double)a->segments * (reals((double)a->count) + (double)a->k * (double)sizeof *a->index) };
 }
 
-void df_select_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index)
+static struct cost cost_select_nms(const struct df_select_nms_args *a)
 {
-    const double t = start(device), segments = (double)top->segments;
+    const double candidates = (double)a->count * (double)sizeof(struct df_scored_box), kept = (double)a->most * (double)sizeof *a->keep;
 
-    DF_ASSERT(top->count < UINT32_MAX && top->k <= top->count);
-    device->ops->top_k(device, top, values, index);
-    stop(device, TOP_K, t, 0, segments * (reals((double)top->count) + (double)top->k * (double)sizeof *index));
+    DF_ASSERT(a->count < UINT32_MAX && a->most > 0);
+    return (struct cost){ 0, (double)a->segments * (candidates + kept) };
 }
 
-void df_select_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep)
-{
-    const double t = start(device), segments = (double)nms->segments;
-
-    DF_ASSERT(nms->count < UINT32_MAX && nms->most > 0);
-    device->ops->nms(device, nms, from, keep);
-    stop(device, NMS, t, 0,
-         segments * ((double)nms->count * (double)sizeof(struct df_scored_box) + (double)nms->most * (double)sizeof *keep));
-}
+#define CALL(name)                                                                                                                         \
+    void df_##name(struct df_device *device, const struct df_##name##_args *args)                                                          \
+    {                                                                                                                                      \
+        const struct cost cost = cost_##name(args); /* asserts shapes */                                                                   \
+        const double t = start(device);                                                                                                    \
+                                                                                                                                           \
+        device->ops->name(device, args);                                                                                                   \
+        stop(device, ENTRY_##name, t, cost.flops, cost.bytes);                                                                             \
+    }
+DF_PRIMITIVES(CALL)
 
 const char *df_device_isa(void)
 {

@@ -59,7 +59,6 @@ BYTES(reduce_rows, n / (double)a->chunks * product(a->size[0], a->size[1]) * (do
 BYTES(reduce_final, n *once_more(a->add), n *(double)a->count)
 BYTES(max, count(a->shape) + n + bytes_as_reals(n * 4), 0)
 BYTES(max_backward, 3 * n + bytes_as_reals(n * 4), 0)
-BYTES(inv_std, 2 * n, 0)
 BYTES(channel_sums, (1 + present(a->v)) * product(a->rows, a->channels), ((1 + present(a->v)) * n + a->square) * (double)a->channels)
 BYTES(standardise_stats, 0, n *(double)(a->chunks + 1))
 BYTES(standardise, 2 * n * (double)a->channels, 2 * a->channels)

@@ -17,7 +17,7 @@
     X(ADD_RELU, add_relu) X(ADD_RELU_BACKWARD, add_relu_backward) X(BINARY, binary)                                             \
     X(COPY_ROWS, copy_rows) X(ADD_ROWS, add_rows)                                                                               \
     X(REDUCE_RUNS, reduce_runs) X(REDUCE_ROWS, reduce_rows) X(REDUCE_FINAL, reduce_final)                                       \
-    X(MAX, max) X(MAX_BACKWARD, max_backward) X(INV_STD, inv_std)                                                               \
+    X(MAX, max) X(MAX_BACKWARD, max_backward)                                                                                   \
     X(CHANNEL_SUMS, channel_sums) X(STANDARDISE_STATS, standardise_stats)                                                       \
     X(STANDARDISE, standardise) X(STANDARDISE_BACKWARD, standardise_backward)                                                   \
     X(NEAREST, nearest) X(NEAREST_BACKWARD, nearest_backward) X(BILINEAR, bilinear) X(BILINEAR_BACKWARD, bilinear_backward)     \
@@ -318,13 +318,6 @@ struct df_max_backward_args {
 DF_KERNEL void df_k_max_backward(size_t i, const struct df_max_backward_args *a) { a->dx[a->index[i]] += a->dy[i]; }
 
 /* ---- normalisation ---- */
-
-struct df_inv_std_args {
-    const df_real *var;
-    df_real *inv_std;
-    double eps;
-};
-DF_KERNEL void df_k_inv_std(size_t i, const struct df_inv_std_args *a) { a->inv_std[i] = (df_real)(1 / sqrt((double)a->var[i] + a->eps)); }
 
 /* Chunk i of the rows, per channel: sums of u - mean (or, square, of its square; mean NULL: 0) into sum_u; if v, of u v into sum_uv. */
 struct df_channel_sums_args {

@@ -19,17 +19,17 @@ static void fill_up(uint32_t *index, size_t taken, size_t room)
         index[taken] = UINT32_MAX;
 }
 
-void df_host_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index)
+void df_host_top_k(struct df_device *device, const struct df_select_top_k_args *a)
 {
-    float *value = scratch_of(device, top->count * sizeof *value + top->k * sizeof(uint32_t));
-    uint32_t *work = (uint32_t *)(value + top->count);
+    float *value = scratch_of(device, a->count * sizeof *value + a->k * sizeof(uint32_t));
+    uint32_t *work = (uint32_t *)(value + a->count);
 
-    for (size_t s = 0; s < top->segments; s++) {
-        uint32_t *out = index + s * top->out_stride;
+    for (size_t s = 0; s < a->segments; s++) {
+        uint32_t *out = a->index + s * a->index_stride;
 
-        for (size_t i = 0; i < top->count; i++)
-            value[i] = (float)values[s * top->value_stride + i];
-        fill_up(out, df_top_k(top->count, value, top->k, top->minimum, out, work), top->k);
+        for (size_t i = 0; i < a->count; i++)
+            value[i] = (float)a->values[s * a->value_stride + i];
+        fill_up(out, df_top_k(a->count, value, a->k, a->minimum, out, work), a->k);
     }
 }
 
@@ -68,17 +68,17 @@ static size_t gather(const struct df_candidates *from, size_t first, size_t coun
     return n;
 }
 
-void df_host_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep)
+void df_host_nms(struct df_device *device, const struct df_select_nms_args *a)
 {
-    const struct gathered g = room_for(device, nms->count);
+    const struct gathered g = room_for(device, a->count);
 
-    for (size_t s = 0; s < nms->segments; s++) {
-        uint32_t *out = keep + s * nms->most;
-        const size_t n = gather(&from, s * nms->count, nms->count, &g);
-        const size_t kept = df_nms(n, g.box, g.score, g.group, nms->threshold, nms->most, g.keep, g.work);
+    for (size_t s = 0; s < a->segments; s++) {
+        uint32_t *out = a->keep + s * a->most;
+        const size_t n = gather(&a->from, s * a->count, a->count, &g);
+        const size_t kept = df_nms(n, g.box, g.score, g.group, a->threshold, a->most, g.keep, g.work);
 
         for (size_t i = 0; i < kept; i++)
             out[i] = g.origin[g.keep[i]];
-        fill_up(out, kept, nms->most);
+        fill_up(out, kept, a->most);
     }
 }

@@ -13,9 +13,14 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias,
 /* x [N,1,1,I] (or any shape: flattened to N rows), w [O,1,1,I] (likewise, to O rows), bias [1,1,1,O] or NULL -> [N,1,1,O] */
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias);
 enum df_norm_mode { DF_NORM_TRAIN, DF_NORM_EVAL /* running statistics; gamma, beta learn */ };
-/* gamma, beta [1,1,1,C]; running_*: device buffers [C], moved in DF_NORM_TRAIN. Frozen = EVAL with parameters that are not trainable. */
-df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, df_real *running_mean, df_real *running_var,
-                         double eps, double momentum, enum df_norm_mode mode, bool relu);
+struct df_norm_options {
+    df_real *running_mean, *running_var; /* device buffers [C], moved in DF_NORM_TRAIN */
+    double eps, momentum;
+    enum df_norm_mode mode;
+    bool relu; /* y = max(0, .) */
+};
+/* gamma, beta [1,1,1,C]. Frozen = DF_NORM_EVAL with parameters that are not trainable. */
+df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, struct df_norm_options options);
 df_tensor *df_relu(df_tape *tape, df_tensor *x);
 df_tensor *df_sigmoid(df_tape *tape, df_tensor *x);
 df_tensor *df_exp_op(df_tape *tape, df_tensor *x);

@@ -15,14 +15,6 @@ static struct df_weights weights_of(const df_tensor *w)
     return (struct df_weights){ w->data, UINT64_C(1) << 63 | atomic_fetch_add(&used, 1) };
 }
 
-static df_real *zero_scratch(df_tape *tape, size_t count)
-{
-    df_real *memory = df_tape_device_memory(tape, count * sizeof *memory);
-
-    df_zero(df_tape_device(tape), memory, count * sizeof *memory);
-    return memory;
-}
-
 static void conv2d_backward(df_tape *tape, struct df_node *node)
 {
     struct df_device *device = df_tape_device(tape);
@@ -42,12 +34,12 @@ static void conv2d_backward(df_tape *tape, struct df_node *node)
     df_real *dx = df_grad_fresh(tape, x, &fresh);
 
     if (dx)
-        df_conv_backward_data(device, conv, dy, weights_of(w), dx, !fresh);
+        df_conv_backward_data(device, &(struct df_conv_backward_data_args){ *conv, dy, weights_of(w), dx, !fresh });
 
     df_real *dw = df_grad(tape, w), *dbias = df_grad(tape, bias);
 
     if (dw)
-        df_conv_backward_weights(device, conv, x->data, dy, dw, dbias);
+        df_conv_backward_weights(device, &(struct df_conv_backward_weights_args){ *conv, x->data, dy, dw, dbias });
     else if (dbias)
         df_reduce_into(tape, dy, y->shape, dbias, bias->shape, 1, true);
 }
@@ -70,7 +62,11 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias,
 
     df_tensor *y = df_tensor_new(tape, df_conv_shape(&conv));
 
-    df_conv_forward(df_tape_device(tape), &conv, x->data, weights_of(w), bias ? bias->data : NULL, y->data);
+    const struct df_conv_forward_args args = {
+        .conv = conv, .x = x->data, .w = weights_of(w), .bias = bias ? bias->data : NULL, .y = y->data
+    };
+
+    df_conv_forward(df_tape_device(tape), &args);
     return df_record(tape, conv2d_backward, y, (df_tensor *[]){ x, w, bias }, 3, &conv, sizeof conv);
 }
 
@@ -85,13 +81,13 @@ static void linear_backward(df_tape *tape, struct df_node *node)
     df_real *dx = df_grad_fresh(tape, x, &fresh);
 
     if (dx)
-        df_matmul(device, &(struct df_matmul){ .m = rows, .n = in, .k = out, .add = !fresh }, dy, weights_of(w), dx);
+        df_matmul(device, &(struct df_matmul_args){ .m = rows, .n = in, .k = out, .a = dy, .b = weights_of(w), .c = dx, .add = !fresh });
 
     df_real *dw = df_grad_fresh(tape, w, &fresh);
 
     if (dw)
-        df_matmul(device, &(struct df_matmul){ .transpose_a = true, .m = out, .n = in, .k = rows, .add = !fresh }, dy,
-                  (struct df_weights){ x->data, 0 }, dw);
+        df_matmul(device, &(struct df_matmul_args){
+                              .transpose_a = true, .m = out, .n = in, .k = rows, .a = dy, .b = { x->data, 0 }, .c = dw, .add = !fresh });
 
     df_real *dbias = df_grad_fresh(tape, bias, &fresh);
 
@@ -108,53 +104,58 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
     DF_ASSERT(!bias || df_same_shape(bias->shape, (df_shape){ 1, 1, 1, out }));
     if (bias)
         df_binary_into(tape, DF_BINARY_FIRST, bias->data, bias->shape, NULL, bias->shape, y->data, y->shape, 1, false);
-    df_matmul(df_tape_device(tape), &(struct df_matmul){ .transpose_b = true, .m = rows, .n = out, .k = in, .add = bias != NULL }, x->data,
-              weights_of(w), y->data);
+    df_matmul(df_tape_device(tape),
+              &(struct df_matmul_args){
+                  .transpose_b = true, .m = rows, .n = out, .k = in, .a = x->data, .b = weights_of(w), .c = y->data, .add = bias != NULL });
     return df_record(tape, linear_backward, y, (df_tensor *[]){ x, w, bias }, 3, NULL, 0);
 }
 
-struct norm {
-    struct df_batch_norm bn;
-    df_real *mean, *inv_std;
-};
-
 static void batch_norm_backward(df_tape *tape, struct df_node *node)
 {
-    const struct norm *norm = node->args;
-    const df_tensor *y = node->out;
-    df_tensor *x = node->in[0], *gamma = node->in[1], *beta = node->in[2];
-    struct df_batch_norm bn = norm->bn;
-    df_real *dx = df_grad_fresh(tape, x, &bn.overwrite), *dgamma = df_grad(tape, gamma), *dbeta = df_grad(tape, beta);
+    struct df_batch_norm_backward_args args = *(const struct df_batch_norm_backward_args *)node->args;
+    bool fresh;
 
-    if (!dx)
-        dx = zero_scratch(tape, df_count(x->shape));
-    if (!dgamma && dbeta)
-        dgamma = zero_scratch(tape, x->shape.c);
-    if (!dbeta && dgamma)
-        dbeta = zero_scratch(tape, x->shape.c);
-    df_batch_norm_backward(df_tape_device(tape), &bn, x->data, y->data, y->grad, gamma->data, norm->mean, norm->inv_std, dx, dgamma, dbeta);
+    args.dy = node->out->grad;
+    args.dx = df_grad_fresh(tape, node->in[0], &fresh);
+    args.add = !fresh;
+    args.dgamma = df_grad(tape, node->in[1]);
+    args.dbeta = df_grad(tape, node->in[2]);
+    if (!args.dx) {
+        args.dx = df_tape_device_memory(tape, df_count(args.shape) * sizeof *args.dx);
+        args.add = false;
+    }
+    df_batch_norm_backward(df_tape_device(tape), &args);
 }
 
-df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, df_real *running_mean, df_real *running_var,
-                         double eps, double momentum, enum df_norm_mode mode, bool relu)
+df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, struct df_norm_options options)
 {
-    struct df_device *device = df_tape_device(tape);
-    const size_t channels = x->shape.c, bytes = channels * sizeof(df_real);
-    const struct norm norm = {
-        .bn = { .x = x->shape, .eps = eps, .momentum = momentum, .training = mode == DF_NORM_TRAIN, .relu = relu },
+    const size_t bytes = x->shape.c * sizeof(df_real);
+    df_tensor *y = df_tensor_new(tape, x->shape);
+    const struct df_batch_norm_forward_args args = {
+        .shape = x->shape,
+        .eps = options.eps,
+        .momentum = options.momentum,
+        .training = options.mode == DF_NORM_TRAIN,
+        .relu = options.relu,
+        .x = x->data,
+        .gamma = gamma->data,
+        .beta = beta->data,
+        .running_mean = options.running_mean,
+        .running_var = options.running_var,
         .mean = df_tape_device_memory(tape, bytes),
         .inv_std = df_tape_device_memory(tape, bytes),
+        .y = y->data,
     };
-    df_tensor *y = df_tensor_new(tape, x->shape);
+    const struct df_batch_norm_backward_args kept = { .shape = x->shape,
+                                                      .training = args.training,
+                                                      .relu = args.relu,
+                                                      .x = x->data,
+                                                      .y = y->data,
+                                                      .gamma = gamma->data,
+                                                      .mean = args.mean,
+                                                      .inv_std = args.inv_std };
 
-    DF_ASSERT(df_count(gamma->shape) == channels && df_count(beta->shape) == channels);
-    df_batch_norm_forward(device, &norm.bn, x->data, gamma->data, beta->data, running_mean, running_var, norm.mean, norm.inv_std, y->data);
-    df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta }, 3, &norm, sizeof norm);
-    if (y->requires_grad && mode == DF_NORM_EVAL) {
-        const struct df_inv_std_args args = { .var = running_var, .inv_std = norm.inv_std, .eps = eps };
-
-        df_copy(device, norm.mean, running_mean, bytes);
-        df_launch(device, DF_K_INV_STD, channels, &args);
-    }
-    return y;
+    DF_ASSERT(df_count(gamma->shape) == x->shape.c && df_count(beta->shape) == x->shape.c);
+    df_batch_norm_forward(df_tape_device(tape), &args);
+    return df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta }, 3, &kept, sizeof kept);
 }

@@ -87,27 +87,25 @@ df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w)
     return df_record(tape, adaptive_backward, y, &x, 1, NULL, 0);
 }
 
-struct max_pool {
-    struct df_pool pool;
-    uint32_t *argmax;
-};
-
 static void max_pool_backward(df_tape *tape, struct df_node *node)
 {
-    const struct max_pool *kept = node->args;
+    struct df_max_pool_backward_args args = *(const struct df_max_pool_backward_args *)node->args;
 
-    df_max_pool_backward(df_tape_device(tape), &kept->pool, node->out->grad, kept->argmax, df_grad(tape, node->in[0]));
+    args.dy = node->out->grad;
+    args.dx = df_grad(tape, node->in[0]);
+    df_max_pool_backward(df_tape_device(tape), &args);
 }
 
 df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride, size_t pad)
 {
-    struct max_pool kept = { .pool = { .x = x->shape, .kernel = kernel, .stride = stride, .pad = pad } };
+    const struct df_pool pool = { .x = x->shape, .kernel = kernel, .stride = stride, .pad = pad };
 
     DF_ASSERT(kernel > 0 && stride > 0 && 2 * pad <= kernel && x->shape.h + 2 * pad >= kernel && x->shape.w + 2 * pad >= kernel);
 
-    df_tensor *y = df_tensor_new(tape, df_pool_shape(&kept.pool));
+    df_tensor *y = df_tensor_new(tape, df_pool_shape(&pool));
+    uint32_t *argmax = df_tape_device_memory(tape, df_count(y->shape) * sizeof *argmax);
 
-    kept.argmax = df_tape_device_memory(tape, df_count(y->shape) * sizeof *kept.argmax);
-    df_max_pool_forward(df_tape_device(tape), &kept.pool, x->data, y->data, kept.argmax);
-    return df_record(tape, max_pool_backward, y, &x, 1, &kept, sizeof kept);
+    df_max_pool_forward(df_tape_device(tape), &(struct df_max_pool_forward_args){ pool, x->data, y->data, argmax });
+    return df_record(tape, max_pool_backward, y, &x, 1, &(struct df_max_pool_backward_args){ .pool = pool, .argmax = argmax },
+                     sizeof(struct df_max_pool_backward_args));
 }

@@ -22,7 +22,7 @@ done
 for name in batch "anchor labels" sampling "proposal labels" "teacher's records"; do
     grep -q "\"name\":\"host: $name\"" "$work/json" || fail "no entry 'host: $name'"
 done
-for name in top_k dense_candidates nms; do
+for name in select_top_k dense_candidates select_nms; do
     grep -q "\"name\":\"$name\"" "$work/json" || fail "no entry '$name'"
 done
 [ "$(grep -o '"name":"host: teacher' "$work/json" | wc -l)" = 1 ] || fail "only the distilled step reads the teacher's records"

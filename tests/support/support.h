@@ -30,6 +30,8 @@ void df_assert_close(double a, double b, double relative, double absolute, const
         if (status_ != (expected) || !strstr(err.text, (part)))                                                                            \
             fail_msg("%s: status %d, message '%s', expected '%s'", #call, (int)status_, err.text, (part));                                 \
     } while (0)
+/* A primitive of a device, with the arguments in the order of its struct, or by name. */
+#define RUN(name, device, ...) df_##name((device), &(struct df_##name##_args){ __VA_ARGS__ })
 /* Normal values, mean 0, of the given scale, from (seed, DF_RNG_TEST, 0). */
 void df_test_fill(df_real *values, size_t n, uint64_t seed, double scale);
 /* A fresh folder under $TMPDIR or /tmp, removed at exit. */

@@ -115,43 +115,41 @@ static struct pack_shape shape_of(const struct df_conv *conv, bool backward)
     return (struct pack_shape){ conv->filters, conv->kernel_h * conv->kernel_w, conv->x.c, backward };
 }
 
-void CPU(conv_forward)(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                       df_real *y)
+void CPU(conv_forward)(struct df_device *device, const struct df_conv_forward_args *a)
 {
-    struct df_cpu *cpu = device->state;
-    const struct pack_shape shape = shape_of(conv, false);
-    const df_shape out = df_conv_shape(conv);
-    const struct gather g = { .plan = CPU(plan)(cpu->plans, conv, false),
-                              .from = x,
-                              .packed = CPU(packed)(cpu->packs, &shape, w),
-                              .bias = bias,
-                              .to = y,
-                              .images = out.n,
-                              .from_image = conv->x.h * conv->x.w * conv->x.c,
-                              .to_image = out.h * out.w * out.c,
-                              .lanes = out.c,
-                              .terms = shape.taps * conv->x.c,
-                              .relu = conv->relu };
+    const struct df_cpu *cpu = device->state;
+    const struct pack_shape shape = shape_of(&a->conv, false);
+    const df_shape x = a->conv.x, y = df_conv_shape(&a->conv);
+    const struct gather g = { .plan = CPU(plan)(cpu->plans, &a->conv, false),
+                              .from = a->x,
+                              .packed = CPU(packed)(cpu->packs, &shape, a->w),
+                              .bias = a->bias,
+                              .to = a->y,
+                              .images = y.n,
+                              .from_image = x.h * x.w * x.c,
+                              .to_image = y.h * y.w * y.c,
+                              .lanes = y.c,
+                              .terms = shape.taps * x.c,
+                              .relu = a->conv.relu };
 
     CPU(gather)(device, &g);
 }
 
-void CPU(conv_backward_data)(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                             bool add)
+void CPU(conv_backward_data)(struct df_device *device, const struct df_conv_backward_data_args *a)
 {
-    struct df_cpu *cpu = device->state;
-    const struct pack_shape shape = shape_of(conv, true);
-    const df_shape in = df_conv_shape(conv);
-    const struct gather g = { .plan = CPU(plan)(cpu->plans, conv, true),
-                              .from = dy,
-                              .packed = CPU(packed)(cpu->packs, &shape, w),
-                              .to = dx,
-                              .images = in.n,
-                              .from_image = in.h * in.w * in.c,
-                              .to_image = conv->x.h * conv->x.w * conv->x.c,
-                              .lanes = conv->x.c,
-                              .terms = shape.taps * in.c,
-                              .add = add };
+    const struct df_cpu *cpu = device->state;
+    const struct pack_shape shape = shape_of(&a->conv, true);
+    const df_shape x = a->conv.x, y = df_conv_shape(&a->conv);
+    const struct gather g = { .plan = CPU(plan)(cpu->plans, &a->conv, true),
+                              .from = a->dy,
+                              .packed = CPU(packed)(cpu->packs, &shape, a->w),
+                              .to = a->dx,
+                              .images = y.n,
+                              .from_image = y.h * y.w * y.c,
+                              .to_image = x.h * x.w * x.c,
+                              .lanes = x.c,
+                              .terms = shape.taps * y.c,
+                              .add = a->add };
 
     CPU(gather)(device, &g);
 }

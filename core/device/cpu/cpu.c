@@ -61,6 +61,9 @@ static void cpu_launch(struct df_device *device, enum df_kernel kernel, size_t n
         CPU(loop)(kernel, n, args);
 }
 
+void CPU(select_top_k)(struct df_device *device, const struct df_select_top_k_args *a) { df_host_top_k(device, a); }
+void CPU(select_nms)(struct df_device *device, const struct df_select_nms_args *a) { df_host_nms(device, a); }
+
 static const struct df_device_ops ops = {
     .name = "cpu",
     .close = cpu_close,
@@ -71,17 +74,8 @@ static const struct df_device_ops ops = {
     .copy = df_host_copy,
     .zero = df_host_zero,
     .sync = df_host_sync,
-    .conv_forward = CPU(conv_forward),
-    .conv_backward_data = CPU(conv_backward_data),
-    .conv_backward_weights = CPU(conv_backward_weights),
-    .matmul = CPU(matmul),
-    .batch_norm_forward = CPU(batch_norm_forward),
-    .batch_norm_backward = CPU(batch_norm_backward),
-    .max_pool_forward = CPU(max_pool_forward),
-    .max_pool_backward = CPU(max_pool_backward),
-    .top_k = df_host_top_k,
-    .nms = df_host_nms,
-    .launch = cpu_launch,
+#define SLOT(name) .name = CPU(name),
+    DF_PRIMITIVES(SLOT).launch = cpu_launch,
     .peak_gflops = CPU(peak_gflops),
 };
 const struct df_cpu_set CPU(set) = { DF_ISA_TEXT(DF_ISA), &ops, cpu_open };

@@ -28,22 +28,9 @@ extern const struct df_cpu_set CPU(set);
 double CPU(peak_gflops)(struct df_device *device);
 void CPU(loop)(enum df_kernel kernel, size_t n, const void *args);
 
-void CPU(conv_forward)(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                       df_real *y);
-void CPU(conv_backward_data)(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                             bool add);
-void CPU(conv_backward_weights)(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                df_real *dbias);
-void CPU(matmul)(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c);
-
-void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                             const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y);
-void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                              const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                              df_real *dgamma, df_real *dbeta);
+#define DF_CPU_PRIMITIVE(name) df_##name##_fn CPU(name);
+DF_PRIMITIVES(DF_CPU_PRIMITIVE)
 void CPU(channel_sums)(const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += over pixels, in double */
-void CPU(max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
-void CPU(max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx);
 void CPU(roi_align)(struct df_device *device, size_t rois, const struct df_roi_align_args *a);
 void CPU(roi_align_backward)(struct df_device *device, size_t map_rows, const struct df_roi_align_backward_args *a);
 #endif

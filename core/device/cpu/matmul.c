@@ -17,48 +17,49 @@ static const float *packed_factor(struct df_cpu *cpu, const struct pack_shape *s
     return to;
 }
 
-static void gather_product(struct df_device *device, const struct df_matmul *mm, const float *a, struct df_weights b, float *c)
+static void gather_product(struct df_device *device, const struct df_matmul_args *a)
 {
     struct df_cpu *cpu = device->state;
-    const struct pack_shape shape = { mm->transpose_b ? mm->n : mm->k, 1, mm->transpose_b ? mm->k : mm->n, !mm->transpose_b };
-    const struct df_conv conv = product(mm->m, shape.channels, shape.filters);
-    const struct gather g = { .plan = CPU(plan)(cpu->plans, &conv, !mm->transpose_b),
-                              .from = a,
-                              .packed = packed_factor(cpu, &shape, b),
-                              .to = c,
+    const struct pack_shape shape = { a->transpose_b ? a->n : a->k, 1, a->transpose_b ? a->k : a->n, !a->transpose_b };
+    const struct df_conv conv = product(a->m, shape.channels, shape.filters);
+    const struct gather g = { .plan = CPU(plan)(cpu->plans, &conv, !a->transpose_b),
+                              .from = a->a,
+                              .packed = packed_factor(cpu, &shape, a->b),
+                              .to = a->c,
                               .images = 1,
-                              .from_image = mm->m * mm->k,
-                              .to_image = mm->m * mm->n,
-                              .lanes = mm->n,
-                              .terms = mm->k,
-                              .add = mm->add };
+                              .from_image = a->m * a->k,
+                              .to_image = a->m * a->n,
+                              .lanes = a->n,
+                              .terms = a->k,
+                              .add = a->add };
 
     CPU(gather)(device, &g);
 }
 
 /* b [n][k] -> [k][n] */
-static const float *transposed(struct df_cpu *cpu, const struct df_matmul *mm, const float *b)
+static const float *transposed(struct df_cpu *cpu, const struct df_matmul_args *a)
 {
-    float *to = CPU(scratch)(cpu, DF_SCRATCH_FACTOR, mm->n * mm->k * sizeof *to);
+    float *to = CPU(scratch)(cpu, DF_SCRATCH_FACTOR, a->n * a->k * sizeof *to);
 
-    for (size_t i = 0; i < mm->n; i++)
-        for (size_t l = 0; l < mm->k; l++)
-            to[l * mm->n + i] = b[i * mm->k + l];
+    for (size_t i = 0; i < a->n; i++)
+        for (size_t l = 0; l < a->k; l++)
+            to[l * a->n + i] = a->b.data[i * a->k + l];
     return to;
 }
 
-void CPU(matmul)(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
+void CPU(matmul)(struct df_device *device, const struct df_matmul_args *a)
 {
-    if (mm->k == 0) {
-        if (!mm->add)
-            memset(c, 0, mm->m * mm->n * sizeof *c);
-    } else if (mm->transpose_a) {
-        const struct df_conv conv = product(mm->k, mm->n, mm->m);
-
-        if (!mm->add)
-            memset(c, 0, mm->m * mm->n * sizeof *c);
-        CPU(conv_backward_weights)(device, &conv, mm->transpose_b ? transposed(device->state, mm, b.data) : b.data, a, c, NULL);
-    } else {
-        gather_product(device, mm, a, b, c);
+    if (!a->add && (a->k == 0 || a->transpose_a))
+        memset(a->c, 0, a->m * a->n * sizeof *a->c);
+    if (a->k == 0)
+        return;
+    if (!a->transpose_a) {
+        gather_product(device, a);
+        return;
     }
+    const struct df_conv_backward_weights_args weights = {
+        .conv = product(a->k, a->n, a->m), .x = a->transpose_b ? transposed(device->state, a) : a->b.data, .dy = a->a, .dw = a->c
+    };
+
+    CPU(conv_backward_weights)(device, &weights);
 }

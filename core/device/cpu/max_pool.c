@@ -90,8 +90,9 @@ static void pool_pixel(const struct window *at, const float *x, float *y, uint32
     }
 }
 
-void CPU(max_pool_forward)(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+void CPU(max_pool_forward)(struct df_device *device, const struct df_max_pool_forward_args *a)
 {
+    const struct df_pool *pool = &a->pool;
     const df_shape in = pool->x, out = df_pool_shape(pool);
 
     (void)device;
@@ -107,15 +108,15 @@ void CPU(max_pool_forward)(struct df_device *device, const struct df_pool *pool,
                                    .left = (size_t)(w0 + (ptrdiff_t)df_tap_first(w0)),
                                    .right = (size_t)(w0 + (ptrdiff_t)df_tap_end(w0, pool->kernel, in.w)) };
 
-        pool_pixel(&at, x, y + p * in.c, argmax + p * in.c);
+        pool_pixel(&at, a->x, a->y + p * in.c, a->argmax + p * in.c);
     }
 }
 
-void CPU(max_pool_backward)(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+void CPU(max_pool_backward)(struct df_device *device, const struct df_max_pool_backward_args *a)
 {
-    const size_t count = df_count(df_pool_shape(pool));
+    const size_t count = df_count(df_pool_shape(&a->pool));
 
     (void)device;
     for (size_t i = 0; i < count; i++)
-        dx[argmax[i]] += dy[i];
+        a->dx[a->argmax[i]] += a->dy[i];
 }

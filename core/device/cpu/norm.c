@@ -23,7 +23,7 @@ struct pass {
     size_t pixels, stride;
     double *a, *b; /* the sums */
     const float *mean, *scale, *offset, *slope;
-    bool relu, overwrite;
+    bool relu, add;
 };
 /* `rows` pixels of a strip of NV vectors of channels, from element `at` of the tensors and channel `channel` on. masked: the last vector is not
  * whole, and `mask` says how much of it is there. */
@@ -163,7 +163,7 @@ INLINE void spread(STRIP)
         for (int v = 0; v < NV; v++) {
             const vf g = slope_at(pass, at, v, NV, masked, mask), x = load(pass->x + at, v, NV, masked, mask);
             const vf dx = v_mul(scale[v], v_sub(v_sub(g, offset[v]), v_mul(v_sub(x, mean[v]), slope[v])));
-            const vf sum = pass->overwrite ? dx : v_add(load(pass->out + at, v, NV, masked, mask), dx);
+            const vf sum = pass->add ? v_add(load(pass->out + at, v, NV, masked, mask), dx) : dx;
 
             store(pass->out + at, v, NV, masked, mask, sum);
         }
@@ -208,103 +208,100 @@ static void run(const struct pass *pass, size_t channels, pass_fn *fn)
 
 /* ---- batch norm ---- */
 
-/* Mean and inv_std of n <= GROUP channels; moves the running buffers. */
-static void statistics(const struct df_batch_norm *bn, const float *x, size_t n, float *running_mean, float *running_var, double *mean,
-                       double *inv_std)
+static size_t group_at(size_t first, size_t channels) { return channels - first < GROUP ? channels - first : GROUP; }
+
+/* Mean and inv_std of n <= GROUP channels from `first` on; moves the running buffers. */
+static void statistics(const struct df_batch_norm_forward_args *norm, size_t first, size_t n, double *mean, double *inv_std)
 {
-    const double pixels = (double)df_pixels(bn->x), keep = 1 - bn->momentum;
+    const double pixels = (double)df_pixels(norm->shape), keep = 1 - norm->momentum;
+    float *running_mean = norm->running_mean + first, *running_var = norm->running_var + first;
     double a[GROUP] = { 0 }, b[GROUP] = { 0 };
-    const struct pass pass = { .x = x, .pixels = df_pixels(bn->x), .stride = bn->x.c, .a = a, .b = b };
+    const struct pass pass = { .x = norm->x + first, .pixels = df_pixels(norm->shape), .stride = norm->shape.c, .a = a, .b = b };
 
     run(&pass, n, moments_strip);
     for (size_t c = 0; c < n; c++) {
         mean[c] = a[c] / pixels;
         const double squares = fmax(b[c] - a[c] * mean[c], 0), unbiased = squares / (pixels > 1 ? pixels - 1 : 1);
 
-        inv_std[c] = 1 / sqrt(squares / pixels + bn->eps);
-        running_mean[c] = (float)(keep * (double)running_mean[c] + bn->momentum * mean[c]);
-        running_var[c] = (float)(keep * (double)running_var[c] + bn->momentum * unbiased);
+        inv_std[c] = 1 / sqrt(squares / pixels + norm->eps);
+        running_mean[c] = (float)(keep * (double)running_mean[c] + norm->momentum * mean[c]);
+        running_var[c] = (float)(keep * (double)running_var[c] + norm->momentum * unbiased);
     }
 }
 
-static size_t group_at(size_t first, size_t channels) { return channels - first < GROUP ? channels - first : GROUP; }
-
-void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                             const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
+void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_norm_forward_args *a)
 {
     (void)device;
-    for (size_t first = 0; first < bn->x.c; first += GROUP) {
-        const size_t n = group_at(first, bn->x.c);
+    for (size_t first = 0; first < a->shape.c; first += GROUP) {
+        const size_t n = group_at(first, a->shape.c);
         double mu[GROUP], sd[GROUP];
         float centre[GROUP] = { 0 }, scale[GROUP] = { 0 }, offset[GROUP] = { 0 };
 
-        for (size_t c = 0; c < n && !bn->training; c++) {
-            mu[c] = (double)running_mean[first + c];
-            sd[c] = 1 / sqrt((double)running_var[first + c] + bn->eps);
+        for (size_t c = 0; c < n && !a->training; c++) {
+            mu[c] = (double)a->running_mean[first + c];
+            sd[c] = 1 / sqrt((double)a->running_var[first + c] + a->eps);
         }
-        if (bn->training)
-            statistics(bn, x + first, n, running_mean + first, running_var + first, mu, sd);
+        if (a->training)
+            statistics(a, first, n, mu, sd);
         for (size_t c = 0; c < n; c++) {
             centre[c] = (float)mu[c];
-            scale[c] = (float)(sd[c] * (double)gamma[first + c]);
-            offset[c] = beta[first + c];
-            if (mean)
-                mean[first + c] = centre[c];
-            if (inv_std)
-                inv_std[first + c] = (float)sd[c];
+            scale[c] = (float)(sd[c] * (double)a->gamma[first + c]);
+            offset[c] = a->beta[first + c];
+            if (a->mean)
+                a->mean[first + c] = centre[c];
+            if (a->inv_std)
+                a->inv_std[first + c] = (float)sd[c];
         }
-        const struct pass pass = { .x = x + first,
-                                   .out = y + first,
-                                   .pixels = df_pixels(bn->x),
-                                   .stride = bn->x.c,
+        const struct pass pass = { .x = a->x + first,
+                                   .out = a->y + first,
+                                   .pixels = df_pixels(a->shape),
+                                   .stride = a->shape.c,
                                    .mean = centre,
                                    .scale = scale,
                                    .offset = offset,
-                                   .relu = bn->relu };
+                                   .relu = a->relu };
 
         run(&pass, n, normalise_strip);
     }
 }
 
-void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                              const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                              df_real *dgamma, df_real *dbeta)
+void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_norm_backward_args *norm)
 {
-    const double pixels = (double)df_pixels(bn->x);
+    const double pixels = (double)df_pixels(norm->shape);
 
     (void)device;
-    for (size_t first = 0; first < bn->x.c; first += GROUP) {
-        const size_t n = group_at(first, bn->x.c);
+    for (size_t first = 0; first < norm->shape.c; first += GROUP) {
+        const size_t n = group_at(first, norm->shape.c);
         double a[GROUP] = { 0 }, b[GROUP] = { 0 };
         float centre[GROUP] = { 0 }, scale[GROUP] = { 0 }, offset[GROUP] = { 0 }, slope[GROUP] = { 0 };
-        const struct pass pass = { .x = x + first,
-                                   .y = y + first,
-                                   .dy = dy + first,
-                                   .out = dx + first,
-                                   .pixels = df_pixels(bn->x),
-                                   .stride = bn->x.c,
+        const struct pass pass = { .x = norm->x + first,
+                                   .y = norm->y + first,
+                                   .dy = norm->dy + first,
+                                   .out = norm->dx + first,
+                                   .pixels = df_pixels(norm->shape),
+                                   .stride = norm->shape.c,
                                    .a = a,
                                    .b = b,
                                    .mean = centre,
                                    .scale = scale,
                                    .offset = offset,
                                    .slope = slope,
-                                   .relu = bn->relu,
-                                   .overwrite = bn->overwrite };
+                                   .relu = norm->relu,
+                                   .add = norm->add };
 
-        if (bn->training || dgamma || dbeta)
+        if (norm->training || norm->dgamma || norm->dbeta)
             run(&pass, n, slopes_strip);
         for (size_t c = 0; c < n; c++) {
-            const double sd = (double)inv_std[first + c], dot = (b[c] - (double)mean[first + c] * a[c]) * sd;
+            const double sd = (double)norm->inv_std[first + c], dot = (b[c] - (double)norm->mean[first + c] * a[c]) * sd;
 
-            centre[c] = mean[first + c];
-            scale[c] = (float)((double)gamma[first + c] * sd);
-            offset[c] = bn->training ? (float)(a[c] / pixels) : 0;
-            slope[c] = bn->training ? (float)(dot * sd / pixels) : 0;
-            if (dgamma)
-                dgamma[first + c] += (float)dot;
-            if (dbeta)
-                dbeta[first + c] += (float)a[c];
+            centre[c] = norm->mean[first + c];
+            scale[c] = (float)((double)norm->gamma[first + c] * sd);
+            offset[c] = norm->training ? (float)(a[c] / pixels) : 0;
+            slope[c] = norm->training ? (float)(dot * sd / pixels) : 0;
+            if (norm->dgamma)
+                norm->dgamma[first + c] += (float)dot;
+            if (norm->dbeta)
+                norm->dbeta[first + c] += (float)a[c];
         }
         run(&pass, n, spread_strip);
     }

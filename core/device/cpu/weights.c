@@ -99,21 +99,21 @@ static void weights_part(const void *context, size_t thread, size_t threads)
         job->dw[i] += job->total[i];
 }
 
-void CPU(conv_backward_weights)(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                df_real *dbias)
+void CPU(conv_backward_weights)(struct df_device *device, const struct df_conv_backward_weights_args *a)
 {
     struct df_cpu *cpu = device->state;
+    const struct df_conv *conv = &a->conv;
     const df_shape y = df_conv_shape(conv);
-    const size_t count = conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c;
+    const size_t count = df_conv_weights(conv);
     const size_t bytes = (conv->x.c * conv->stride_h * conv->stride_w + conv->filters) * sizeof(float); /* of a pixel */
     const size_t wanted = PART_BYTES / bytes > PART_LEAST ? PART_BYTES / bytes : PART_LEAST;
-    struct job job = { .cpu = cpu, .conv = conv, .y = y, .x = x, .dy = dy, .dw = dw };
+    struct job job = { .cpu = cpu, .conv = conv, .y = y, .x = a->x, .dy = a->dy, .dw = a->dw };
 
     job.part_pixels = wanted < DF_BLOCK_PIXELS ? wanted : DF_BLOCK_PIXELS;
     job.chain = CPU(scratch)(cpu, DF_SCRATCH_WEIGHTS, 2 * count * sizeof(float));
     job.total = df_pixels(y) > DF_BLOCK_PIXELS ? job.chain + count : NULL;
     CPU(scratch)(cpu, DF_SCRATCH_LISTS, lists_bytes(&job) * df_team_size(device->team));
     CPU(share)(device, df_conv_flops(conv), weights_part, &job);
-    if (dbias)
-        CPU(channel_sums)(dy, df_pixels(y), conv->filters, dbias);
+    if (a->dbias)
+        CPU(channel_sums)(a->dy, df_pixels(y), conv->filters, a->dbias);
 }

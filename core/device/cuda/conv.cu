@@ -32,13 +32,13 @@ static int narrow(size_t value)
 }
 
 /* c = op(a) op(b), row-major, is c^T = op(b)^T op(a)^T in cuBLAS's column-major order. */
-void df_cuda_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
+void df_cuda_matmul(struct df_device *device, const struct df_matmul_args *a)
 {
-    const float one = 1, beta = mm->add ? 1 : 0;
+    const float one = 1, beta = a->add ? 1 : 0;
 
-    DF_CUBLAS(cublasSgemm(df_cuda_of(device)->blas, mm->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
-                          mm->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, narrow(mm->n), narrow(mm->m), narrow(mm->k), &one, b.data,
-                          narrow(mm->transpose_b ? mm->k : mm->n), a, narrow(mm->transpose_a ? mm->m : mm->k), &beta, c, narrow(mm->n)));
+    DF_CUBLAS(cublasSgemm(df_cuda_of(device)->blas, a->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, a->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
+                          narrow(a->n), narrow(a->m), narrow(a->k), &one, a->b.data, narrow(a->transpose_b ? a->k : a->n), a->a,
+                          narrow(a->transpose_a ? a->m : a->k), &beta, a->c, narrow(a->n)));
 }
 
 /* ---- plans ---- */
@@ -168,8 +168,13 @@ void df_cuda_conv_close(struct df_cuda *cuda)
         }
 }
 
-static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *plan, const float *x, const float *w, const float *y,
-                             float *out, float beta)
+/* Device memory of a plan's operands: `out` is that of its direction, and beta times what is there is added to it. */
+struct operands {
+    const float *x, *w, *y;
+    float *out, beta;
+};
+
+static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *plan, const struct operands *o)
 {
     const float one = 1;
     const int algorithm = plan->algorithm[plan->current];
@@ -178,28 +183,26 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
 
     switch ((enum direction)plan->key.direction) {
     case FORWARD:
-        return cudnnConvolutionForward(cuda->dnn, &one, plan->x, x, plan->w, w, plan->conv, (cudnnConvolutionFwdAlgo_t)algorithm, workspace,
-                                       bytes, &beta, plan->y, out);
+        return cudnnConvolutionForward(cuda->dnn, &one, plan->x, o->x, plan->w, o->w, plan->conv, (cudnnConvolutionFwdAlgo_t)algorithm,
+                                       workspace, bytes, &o->beta, plan->y, o->out);
     case BACKWARD_DATA:
-        return cudnnConvolutionBackwardData(cuda->dnn, &one, plan->w, w, plan->y, y, plan->conv, (cudnnConvolutionBwdDataAlgo_t)algorithm,
-                                            workspace, bytes, &beta, plan->x, out);
+        return cudnnConvolutionBackwardData(cuda->dnn, &one, plan->w, o->w, plan->y, o->y, plan->conv,
+                                            (cudnnConvolutionBwdDataAlgo_t)algorithm, workspace, bytes, &o->beta, plan->x, o->out);
     default:
-        return cudnnConvolutionBackwardFilter(cuda->dnn, &one, plan->x, x, plan->y, y, plan->conv,
-                                              (cudnnConvolutionBwdFilterAlgo_t)algorithm, workspace, bytes, &beta, plan->w, out);
+        return cudnnConvolutionBackwardFilter(cuda->dnn, &one, plan->x, o->x, plan->y, o->y, plan->conv,
+                                              (cudnnConvolutionBwdFilterAlgo_t)algorithm, workspace, bytes, &o->beta, plan->w, o->out);
     }
 }
 
-/* out = (beta out +) the plan's product of the two operands that are not NULL. An algorithm that turns out not to take the shape, at its
- * first call, makes way for the next. */
-static void run(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const float *x, const float *w, const float *y,
-                float *out, float beta)
+/* An algorithm that turns out not to take the shape, at its first call, makes way for the next. */
+static void run(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
 {
     struct df_cuda_plan *plan = find_plan(cuda, direction, conv);
-    cudnnStatus_t status = execute(cuda, plan, x, w, y, out, beta);
+    cudnnStatus_t status = execute(cuda, plan, operands);
 
     while (status != CUDNN_STATUS_SUCCESS && !plan->proven && plan->current + 1 < plan->count) {
         plan->current++;
-        status = execute(cuda, plan, x, w, y, out, beta);
+        status = execute(cuda, plan, operands);
     }
     DF_CUDNN(status);
     plan->proven = true;
@@ -207,64 +210,54 @@ static void run(struct df_cuda *cuda, enum direction direction, const struct df_
 
 /* ---- the three directions ---- */
 
-static struct df_matmul product(size_t m, size_t n, size_t k, bool add)
-{
-    struct df_matmul mm = {};
-
-    mm.m = m;
-    mm.n = n;
-    mm.k = k;
-    mm.add = add;
-    return mm;
-}
-
 static bool is_matmul(const struct df_conv *conv)
 {
     return conv->kernel_h == 1 && conv->kernel_w == 1 && conv->stride_h == 1 && conv->stride_w == 1 && !conv->pad_h && !conv->pad_w;
 }
 
-void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                          df_real *y)
+void df_cuda_conv_forward(struct df_device *device, const struct df_conv_forward_args *a)
 {
-    struct df_cuda *cuda = df_cuda_of(device);
-    const size_t pixels = df_pixels(df_conv_shape(conv));
+    const struct df_conv *conv = &a->conv;
+    const struct df_matmul_args mm = {
+        .transpose_b = true, .m = df_pixels(conv->x), .n = conv->filters, .k = conv->x.c, .a = a->x, .b = a->w, .c = a->y
+    };
+    const struct operands operands = { .x = a->x, .w = a->w.data, .out = a->y };
 
-    struct df_matmul mm = product(pixels, conv->filters, conv->x.c, false);
-
-    mm.transpose_b = true;
     if (is_matmul(conv))
-        df_cuda_matmul(device, &mm, x, w, y);
+        df_cuda_matmul(device, &mm);
     else
-        run(cuda, FORWARD, conv, x, w.data, NULL, y, 0);
-    if (bias || conv->relu)
-        df_cuda_bias(cuda, pixels, conv->filters, bias, conv->relu, y);
+        run(df_cuda_of(device), FORWARD, conv, &operands);
+    if (a->bias || conv->relu)
+        df_cuda_bias(df_cuda_of(device), a);
 }
 
-void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                                bool add)
+void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv_backward_data_args *a)
 {
-    const struct df_matmul mm = product(df_pixels(conv->x), conv->x.c, conv->filters, add);
+    const struct df_conv *conv = &a->conv;
+    const struct df_matmul_args mm = {
+        .m = df_pixels(conv->x), .n = conv->x.c, .k = conv->filters, .a = a->dy, .b = a->w, .c = a->dx, .add = a->add
+    };
+    const struct operands operands = { .w = a->w.data, .y = a->dy, .out = a->dx, .beta = a->add ? 1.0F : 0.0F };
 
     if (is_matmul(conv))
-        df_cuda_matmul(device, &mm, dy, w, dx);
+        df_cuda_matmul(device, &mm);
     else
-        run(df_cuda_of(device), BACKWARD_DATA, conv, NULL, w.data, dy, dx, add ? 1 : 0);
+        run(df_cuda_of(device), BACKWARD_DATA, conv, &operands);
 }
 
-void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                   df_real *dbias)
+void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv_backward_weights_args *a)
 {
-    struct df_cuda *cuda = df_cuda_of(device);
+    const struct df_conv *conv = &a->conv;
     const size_t pixels = df_pixels(df_conv_shape(conv));
+    const struct df_matmul_args mm = {
+        .transpose_a = true, .m = conv->filters, .n = conv->x.c, .k = pixels, .a = a->dy, .b = { a->x, 0 }, .c = a->dw, .add = true
+    };
+    const struct operands operands = { .x = a->x, .y = a->dy, .out = a->dw, .beta = 1 };
 
-    struct df_matmul mm = product(conv->filters, conv->x.c, pixels, true);
-    const struct df_weights factor = { x, 0 };
-
-    mm.transpose_a = true;
     if (is_matmul(conv))
-        df_cuda_matmul(device, &mm, dy, factor, dw);
+        df_cuda_matmul(device, &mm);
     else
-        run(cuda, BACKWARD_WEIGHTS, conv, x, NULL, dy, dw, 1);
-    if (dbias)
-        df_cuda_channel_sums(cuda, dy, pixels, conv->filters, dbias);
+        run(df_cuda_of(device), BACKWARD_WEIGHTS, conv, &operands);
+    if (a->dbias)
+        df_cuda_channel_sums(df_cuda_of(device), a->dy, pixels, conv->filters, a->dbias);
 }

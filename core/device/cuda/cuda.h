@@ -82,32 +82,13 @@ void *df_cuda_scratch(struct df_cuda *cuda, enum df_cuda_scratch which, size_t b
 void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes);
 void df_cuda_read(struct df_device *device, void *to_host, const void *from, size_t bytes);
 
-/* conv.cu */
+/* the table's primitives: conv.cu, norm.cu, select.cu */
+#define DF_CUDA_PRIMITIVE(name) df_##name##_fn df_cuda_##name;
+DF_PRIMITIVES(DF_CUDA_PRIMITIVE)
+#undef DF_CUDA_PRIMITIVE
 void df_cuda_conv_close(struct df_cuda *cuda);
-void df_cuda_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                          df_real *y);
-void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                                bool add);
-void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                   df_real *dbias);
-void df_cuda_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c);
-
-/* norm.cu */
-void df_cuda_bias(struct df_cuda *cuda, size_t pixels, size_t channels, const df_real *bias /* or NULL */, bool relu, df_real *y);
+void df_cuda_bias(struct df_cuda *cuda, const struct df_conv_forward_args *conv); /* y += bias, if any; relu */
 void df_cuda_channel_sums(struct df_cuda *cuda, const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += */
-void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
-                                df_real *y);
-void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                                 const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                                 df_real *dgamma, df_real *dbeta);
-void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax);
-void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
-                               df_real *dx);
-
-/* select.cu */
-void df_cuda_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index);
-void df_cuda_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep);
 
 /* peak.cu: of fused multiply-adds on all multiprocessors */
 double df_cuda_peak_gflops(struct df_device *device);

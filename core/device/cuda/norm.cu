@@ -136,13 +136,8 @@ static double *sum_up(struct df_cuda *cuda, struct finish *f)
 
 void df_cuda_channel_sums(struct df_cuda *cuda, const df_real *x, size_t pixels, size_t channels, df_real *sums)
 {
-    struct finish f = {};
+    struct finish f = { .sums = { .x = x, .rows = pixels, .channels = channels, .what = PLAIN }, .out1 = sums };
 
-    f.sums.x = x;
-    f.sums.rows = pixels;
-    f.sums.channels = channels;
-    f.sums.what = PLAIN;
-    f.out1 = sums;
     sum_up(cuda, &f);
 }
 
@@ -161,11 +156,12 @@ static __global__ void DF_CUDA_BOUNDS add_bias(size_t pixels, size_t channels, c
     }
 }
 
-void df_cuda_bias(struct df_cuda *cuda, size_t pixels, size_t channels, const df_real *bias, bool relu, df_real *y)
+void df_cuda_bias(struct df_cuda *cuda, const struct df_conv_forward_args *conv)
 {
+    const size_t pixels = df_pixels(df_conv_shape(&conv->conv)), channels = conv->conv.filters;
     const dim3 block = df_cuda_lanes(channels);
 
-    df_cuda_run(cuda, add_bias, dim3(df_cuda_blocks(pixels, block.y)), block, pixels, channels, bias, relu, y);
+    df_cuda_run(cuda, add_bias, dim3(df_cuda_blocks(pixels, block.y)), block, pixels, channels, conv->bias, conv->conv.relu, conv->y);
 }
 
 /* ---- batch norm ---- */
@@ -186,115 +182,87 @@ static __global__ void running_statistics(const __grid_constant__ struct finish 
         f.inv_std[c] = (float)scale;
 }
 
-struct normalise {
-    const float *x, *gamma, *beta;
-    const double *statistics;
-    float *y;
-    size_t pixels, channels;
-    bool relu;
-};
-static __global__ void DF_CUDA_BOUNDS normalise(const __grid_constant__ struct normalise a)
+static __global__ void DF_CUDA_BOUNDS normalise(const __grid_constant__ struct df_batch_norm_forward_args a, const double *statistics)
 {
-    const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
+    const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y, channels = a.shape.c;
 
-    if (i >= a.pixels)
+    if (i >= df_pixels(a.shape))
         return;
-    DF_LANES(c, a.channels) {
-        const double xhat = ((double)a.x[i * a.channels + c] - a.statistics[c]) * a.statistics[a.channels + c];
+    DF_LANES(c, channels) {
+        const double xhat = ((double)a.x[i * channels + c] - statistics[c]) * statistics[channels + c];
         const double v = xhat * (double)a.gamma[c] + (double)a.beta[c];
 
-        a.y[i * a.channels + c] = (float)(a.relu && v < 0 ? 0 : v);
+        a.y[i * channels + c] = (float)(a.relu && v < 0 ? 0 : v);
     }
 }
 
-void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                                const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
-                                df_real *y)
+void df_cuda_batch_norm_forward(struct df_device *device, const struct df_batch_norm_forward_args *a)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const size_t pixels = df_pixels(bn->x), channels = bn->x.c;
+    const size_t pixels = df_pixels(a->shape), channels = a->shape.c;
     const dim3 block = df_cuda_lanes(channels);
-    struct finish f = {};
+    struct finish f = { .sums = { .x = a->x, .rows = pixels, .channels = channels, .what = MOMENTS },
+                        .running_mean = a->running_mean,
+                        .running_var = a->running_var,
+                        .mean = a->mean,
+                        .inv_std = a->inv_std,
+                        .eps = a->eps,
+                        .momentum = a->momentum };
 
-    f.sums.x = x;
-    f.sums.rows = pixels;
-    f.sums.channels = channels;
-    f.sums.what = MOMENTS;
-    f.running_mean = running_mean;
-    f.running_var = running_var;
-    f.mean = mean;
-    f.inv_std = inv_std;
-    f.eps = bn->eps;
-    f.momentum = bn->momentum;
-    if (bn->training) {
+    if (a->training) {
         sum_up(cuda, &f);
     } else {
         f.statistics = (double *)df_cuda_scratch(cuda, DF_CUDA_PARTIALS, 2 * channels * sizeof(double));
         df_cuda_run(cuda, running_statistics, dim3(df_cuda_blocks(channels, DF_CUDA_THREADS)), dim3(DF_CUDA_THREADS), f);
     }
-    const struct normalise apply = { x, gamma, beta, f.statistics, y, pixels, channels, bn->relu };
-
-    df_cuda_run(cuda, normalise, dim3(df_cuda_blocks(pixels, block.y)), block, apply);
+    df_cuda_run(cuda, normalise, dim3(df_cuda_blocks(pixels, block.y)), block, *a, f.statistics);
 }
 
 /* dx (+)= gamma inv_std (g - mean g - xhat mean(g xhat)); not training: the means take no part */
-struct normalise_backward {
-    const float *x, *y, *dy, *gamma, *mean, *inv_std;
-    const double *means;
-    float *dx;
-    size_t pixels, channels;
-    bool relu, training, overwrite;
-};
-static __global__ void DF_CUDA_BOUNDS normalise_backward(const __grid_constant__ struct normalise_backward a)
+static __global__ void DF_CUDA_BOUNDS normalise_backward(const __grid_constant__ struct df_batch_norm_backward_args a, const double *means)
 {
-    const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
+    const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y, channels = a.shape.c;
 
-    if (i >= a.pixels)
+    if (i >= df_pixels(a.shape))
         return;
-    DF_LANES(c, a.channels) {
-        const size_t at = i * a.channels + c;
+    DF_LANES(c, channels) {
+        const size_t at = i * channels + c;
         const double scale = (double)a.inv_std[c], xhat = ((double)a.x[at] - (double)a.mean[c]) * scale;
         const double g = a.relu && !(a.y[at] > 0) ? 0 : (double)a.dy[at];
-        const double centred = a.training ? g - a.means[c] - xhat * a.means[a.channels + c] : g;
+        const double centred = a.training ? g - means[c] - xhat * means[channels + c] : g;
 
-        a.dx[at] = (float)((a.overwrite ? 0 : (double)a.dx[at]) + (double)a.gamma[c] * scale * centred);
+        a.dx[at] = (float)((a.add ? (double)a.dx[at] : 0) + (double)a.gamma[c] * scale * centred);
     }
 }
 
-void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                                 const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                                 df_real *dgamma, df_real *dbeta)
+void df_cuda_batch_norm_backward(struct df_device *device, const struct df_batch_norm_backward_args *a)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const size_t pixels = df_pixels(bn->x), channels = bn->x.c;
+    const size_t pixels = df_pixels(a->shape), channels = a->shape.c;
     const dim3 block = df_cuda_lanes(channels);
-    struct finish f = {};
+    struct finish f = { .sums = { .x = a->x,
+                                  .y = a->y,
+                                  .dy = a->dy,
+                                  .mean = a->mean,
+                                  .inv_std = a->inv_std,
+                                  .rows = pixels,
+                                  .channels = channels,
+                                  .what = SLOPES,
+                                  .relu = a->relu },
+                        .out1 = a->dbeta,
+                        .out2 = a->dgamma };
 
-    f.sums.x = x;
-    f.sums.y = y;
-    f.sums.dy = dy;
-    f.sums.mean = mean;
-    f.sums.inv_std = inv_std;
-    f.sums.rows = pixels;
-    f.sums.channels = channels;
-    f.sums.what = SLOPES;
-    f.sums.relu = bn->relu;
-    f.out1 = dbeta;
-    f.out2 = dgamma;
-    if (bn->training || dgamma || dbeta)
+    if (a->training || a->dgamma || a->dbeta)
         sum_up(cuda, &f);
-    const struct normalise_backward apply = { x,  y,      dy,       gamma,    mean,         inv_std,      f.statistics,
-                                              dx, pixels, channels, bn->relu, bn->training, bn->overwrite };
-
-    df_cuda_run(cuda, normalise_backward, dim3(df_cuda_blocks(pixels, block.y)), block, apply);
+    df_cuda_run(cuda, normalise_backward, dim3(df_cuda_blocks(pixels, block.y)), block, *a, f.statistics);
 }
 
 /* ---- max pooling: an index is a pixel, lanes take its channels ---- */
 
-static __global__ void DF_CUDA_BOUNDS pool_forward(const __grid_constant__ struct df_pool pool, df_shape out, const float *x, float *y,
-                                                   uint32_t *argmax)
+static __global__ void DF_CUDA_BOUNDS pool_forward(const __grid_constant__ struct df_max_pool_forward_args a, df_shape out)
 {
     const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
+    const struct df_pool &pool = a.pool;
     const df_shape in = pool.x;
 
     if (i >= df_pixels(out))
@@ -310,20 +278,20 @@ static __global__ void DF_CUDA_BOUNDS pool_forward(const __grid_constant__ struc
             for (size_t kw = df_tap_first(w0); kw < w_end; kw++) {
                 const size_t at = ((n * in.h + (size_t)(h0 + (ptrdiff_t)kh)) * in.w + (size_t)(w0 + (ptrdiff_t)kw)) * in.c + c;
 
-                if (best == SIZE_MAX || x[at] > x[best] || x[at] != x[at])
+                if (best == SIZE_MAX || a.x[at] > a.x[best] || a.x[at] != a.x[at])
                     best = at;
             }
-        y[i * out.c + c] = x[best];
-        argmax[i * out.c + c] = (uint32_t)best;
+        a.y[i * out.c + c] = a.x[best];
+        a.argmax[i * out.c + c] = (uint32_t)best;
     }
 }
 
-void df_cuda_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+void df_cuda_max_pool_forward(struct df_device *device, const struct df_max_pool_forward_args *a)
 {
-    const df_shape out = df_pool_shape(pool);
+    const df_shape out = df_pool_shape(&a->pool);
     const dim3 block = df_cuda_lanes(out.c);
 
-    df_cuda_run(df_cuda_of(device), pool_forward, dim3(df_cuda_blocks(df_pixels(out), block.y)), block, *pool, out, x, y, argmax);
+    df_cuda_run(df_cuda_of(device), pool_forward, dim3(df_cuda_blocks(df_pixels(out), block.y)), block, *a, out);
 }
 
 /* The first output position whose window reaches input position `at`, and one past the last. */
@@ -339,35 +307,33 @@ static __device__ size_t reach_end(const struct df_pool *pool, size_t at, size_t
 }
 
 /* Pixel i of x: adds dy of the windows that it won, in scan order. */
-static __global__ void DF_CUDA_BOUNDS pool_backward(const __grid_constant__ struct df_pool pool, df_shape out, const float *dy,
-                                                    const uint32_t *argmax, float *dx)
+static __global__ void DF_CUDA_BOUNDS pool_backward(const __grid_constant__ struct df_max_pool_backward_args a, df_shape out)
 {
     const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;
-    const df_shape in = pool.x;
+    const df_shape in = a.pool.x;
 
     if (i >= df_pixels(in))
         return;
     const size_t w = i % in.w, h = i / in.w % in.h, n = i / in.w / in.h;
-    const size_t h_end = reach_end(&pool, h, out.h), w_end = reach_end(&pool, w, out.w), w_begin = reach_begin(&pool, w);
+    const size_t h_end = reach_end(&a.pool, h, out.h), w_end = reach_end(&a.pool, w, out.w), w_begin = reach_begin(&a.pool, w);
 
     DF_LANES(c, in.c) {
-        float sum = dx[i * in.c + c];
+        float sum = a.dx[i * in.c + c];
 
-        for (size_t oh = reach_begin(&pool, h); oh < h_end; oh++)
+        for (size_t oh = reach_begin(&a.pool, h); oh < h_end; oh++)
             for (size_t ow = w_begin; ow < w_end; ow++) {
                 const size_t at = ((n * out.h + oh) * out.w + ow) * out.c + c;
 
-                if (argmax[at] == i * in.c + c)
-                    sum += dy[at];
+                if (a.argmax[at] == i * in.c + c)
+                    sum += a.dy[at];
             }
-        dx[i * in.c + c] = sum;
+        a.dx[i * in.c + c] = sum;
     }
 }
 
-void df_cuda_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+void df_cuda_max_pool_backward(struct df_device *device, const struct df_max_pool_backward_args *a)
 {
-    const dim3 block = df_cuda_lanes(pool->x.c);
+    const dim3 block = df_cuda_lanes(a->pool.x.c);
 
-    df_cuda_run(df_cuda_of(device), pool_backward, dim3(df_cuda_blocks(df_pixels(pool->x), block.y)), block, *pool, df_pool_shape(pool), dy,
-                argmax, dx);
+    df_cuda_run(df_cuda_of(device), pool_backward, dim3(df_cuda_blocks(df_pixels(a->pool.x), block.y)), block, *a, df_pool_shape(&a->pool));
 }

@@ -62,17 +62,17 @@ static __global__ void DF_CUDA_BOUNDS take_first(size_t k, const uint32_t *sorte
         out[i] = sorted_key[i] == (uint32_t)NO_CANDIDATE ? UINT32_MAX : sorted_index[i];
 }
 
-void df_cuda_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index)
+void df_cuda_select_top_k(struct df_device *device, const struct df_select_top_k_args *a)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const struct sorting s = sorting_of(cuda, 1, top->count);
+    const struct sorting s = sorting_of(cuda, 1, a->count);
 
-    for (size_t i = 0; i < top->segments; i++) {
-        df_cuda_run(cuda, value_keys, threads_for(top->count), dim3(DF_CUDA_THREADS), top->count, values + i * top->value_stride,
-                    top->minimum, s.key, s.index);
+    for (size_t i = 0; i < a->segments; i++) {
+        df_cuda_run(cuda, value_keys, threads_for(a->count), dim3(DF_CUDA_THREADS), a->count, a->values + i * a->value_stride, a->minimum,
+                    s.key, s.index);
         sort_segment(cuda, &s, 0);
-        df_cuda_run(cuda, take_first, threads_for(top->k), dim3(DF_CUDA_THREADS), top->k, s.sorted_key, s.sorted_index,
-                    index + i * top->out_stride);
+        df_cuda_run(cuda, take_first, threads_for(a->k), dim3(DF_CUDA_THREADS), a->k, s.sorted_key, s.sorted_index,
+                    a->index + i * a->index_stride);
     }
 }
 
@@ -94,14 +94,14 @@ static __global__ void DF_CUDA_BOUNDS candidate_keys(size_t n, const float *scor
 
 /* A block takes a segment's candidates in order, a thread each, as many as it has threads at a time: against all that were kept before, then
  * against each other. */
-static __global__ void DF_CUDA_BOUNDS suppress(struct df_nms nms, struct df_candidates from, const uint32_t *sorted_key,
-                                               const uint32_t *sorted_index, uint32_t *keep)
+static __global__ void DF_CUDA_BOUNDS suppress(const __grid_constant__ struct df_select_nms_args nms, const uint32_t *sorted_key,
+                                               const uint32_t *sorted_index)
 {
     __shared__ struct df_box box[DF_CUDA_THREADS];
     __shared__ int32_t group[DF_CUDA_THREADS];
     __shared__ uint32_t alive[DF_CUDA_THREADS];
     const size_t segment = blockIdx.x, first = segment * nms.count, me = threadIdx.x;
-    uint32_t *kept = keep + segment * nms.most;
+    uint32_t *kept = nms.keep + segment * nms.most;
     size_t found = 0;
 
     for (size_t begin = 0; begin < nms.count && found < nms.most; begin += DF_CUDA_THREADS) {
@@ -115,16 +115,16 @@ static __global__ void DF_CUDA_BOUNDS suppress(struct df_nms nms, struct df_cand
         if (sorted_key[first + begin] == (uint32_t)NO_CANDIDATE)
             break;
         if (there) {
-            mine = from.box[first + index];
-            own = from.group[first + index];
+            mine = nms.from.box[first + index];
+            own = nms.from.group[first + index];
         }
         for (size_t tile = 0; tile < found; tile += DF_CUDA_THREADS) {
             const size_t rest = found - tile, n = rest < blockDim.x ? rest : blockDim.x;
 
             __syncthreads();
             if (me < n) {
-                box[me] = from.box[first + kept[tile + me]];
-                group[me] = from.group[first + kept[tile + me]];
+                box[me] = nms.from.box[first + kept[tile + me]];
+                group[me] = nms.from.group[first + kept[tile + me]];
             }
             __syncthreads();
             for (size_t k = 0; left && k < n; k++)
@@ -150,15 +150,15 @@ static __global__ void DF_CUDA_BOUNDS suppress(struct df_nms nms, struct df_cand
         kept[found + i] = UINT32_MAX;
 }
 
-void df_cuda_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep)
+void df_cuda_select_nms(struct df_device *device, const struct df_select_nms_args *a)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const struct sorting s = sorting_of(cuda, nms->segments, nms->count);
+    const struct sorting s = sorting_of(cuda, a->segments, a->count);
 
-    for (size_t i = 0; i < nms->segments; i++) {
-        df_cuda_run(cuda, candidate_keys, threads_for(nms->count), dim3(DF_CUDA_THREADS), nms->count, from.score + i * nms->count,
-                    from.group + i * nms->count, s.key, s.index);
+    for (size_t i = 0; i < a->segments; i++) {
+        df_cuda_run(cuda, candidate_keys, threads_for(a->count), dim3(DF_CUDA_THREADS), a->count, a->from.score + i * a->count,
+                    a->from.group + i * a->count, s.key, s.index);
         sort_segment(cuda, &s, i);
     }
-    df_cuda_run(cuda, suppress, dim3((unsigned)nms->segments), dim3(DF_CUDA_THREADS), *nms, from, s.sorted_key, s.sorted_index, keep);
+    df_cuda_run(cuda, suppress, dim3((unsigned)a->segments), dim3(DF_CUDA_THREADS), *a, s.sorted_key, s.sorted_index);
 }

@@ -42,34 +42,9 @@ static void dry_close(struct df_device *device) {}
 static void dry_sync(struct df_device *device) {}
 static void dry_write(struct df_device *device, void *to, const void *from, size_t bytes) {}
 static void dry_zero(struct df_device *device, void *memory, size_t bytes) {}
-static void dry_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w,
-                             const df_real *bias, df_real *y)
-{
-}
-static void dry_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w,
-                                   df_real *dx, bool add)
-{
-}
-static void dry_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy,
-                                      df_real *dw, df_real *dbias)
-{
-}
-static void dry_matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c) {}
-static void dry_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                             const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std, df_real *y)
-{
-}
-static void dry_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                              const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                              df_real *dgamma, df_real *dbeta)
-{
-}
-static void dry_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax) {}
-static void dry_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
-{
-}
-static void dry_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values, uint32_t *index) {}
-static void dry_nms(struct df_device *device, const struct df_nms *nms, struct df_candidates from, uint32_t *keep) {}
+#define NOTHING(name)                                                                                                                      \
+    static void dry_##name(struct df_device *device, const struct df_##name##_args *args) {}
+DF_PRIMITIVES(NOTHING)
 static void dry_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args) {}
 
 static const struct df_device_ops dry_ops = {
@@ -82,17 +57,8 @@ static const struct df_device_ops dry_ops = {
     .copy = dry_write,
     .zero = dry_zero,
     .sync = dry_sync,
-    .conv_forward = dry_conv_forward,
-    .conv_backward_data = dry_conv_backward_data,
-    .conv_backward_weights = dry_conv_backward_weights,
-    .matmul = dry_matmul,
-    .batch_norm_forward = dry_norm_forward,
-    .batch_norm_backward = dry_norm_backward,
-    .max_pool_forward = dry_pool_forward,
-    .max_pool_backward = dry_pool_backward,
-    .top_k = dry_top_k,
-    .nms = dry_nms,
-    .launch = dry_launch,
+#define SLOT(name) .name = dry_##name,
+    DF_PRIMITIVES(SLOT).launch = dry_launch,
 };
 
 struct df_device *df_device_dry(void)

@@ -37,39 +37,39 @@ static const float *pixel(const float *map, df_shape shape, size_t n, size_t h, 
     return map + ((n * shape.h + h) * shape.w + w) * shape.c;
 }
 
-static float forward_one(const struct df_conv *conv, const float *x, const float *w, size_t n, size_t oh, size_t ow)
+/* y at flat index i, before bias and relu */
+static float forward_one(const struct df_conv_forward_args *a, size_t i)
 {
+    const struct df_conv *conv = &a->conv;
+    const df_shape x = conv->x, y = df_conv_shape(conv);
+    const size_t k = i % y.c, ow = i / y.c % y.w, oh = i / y.c / y.w % y.h, n = i / y.c / y.w / y.h;
     struct chain chain = { .block_terms = DF_CHAIN_TERMS };
     size_t h, v;
 
     for (size_t r = 0; r < conv->kernel_h; r++)
         for (size_t s = 0; s < conv->kernel_w; s++)
-            if (meets(oh, conv->stride_h, r, conv->pad_h, conv->x.h, &h) && meets(ow, conv->stride_w, s, conv->pad_w, conv->x.w, &v))
-                for (size_t c = 0; c < conv->x.c; c++)
-                    take(&chain, pixel(x, conv->x, n, h, v)[c], w[(r * conv->kernel_w + s) * conv->x.c + c]);
+            if (meets(oh, conv->stride_h, r, conv->pad_h, x.h, &h) && meets(ow, conv->stride_w, s, conv->pad_w, x.w, &v))
+                for (size_t c = 0; c < x.c; c++)
+                    take(&chain, pixel(a->x, x, n, h, v)[c], a->w.data[((k * conv->kernel_h + r) * conv->kernel_w + s) * x.c + c]);
     return end(&chain);
 }
 
-static void conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                         df_real *y)
+static void conv_forward(struct df_device *device, const struct df_conv_forward_args *a)
 {
-    const df_shape out = df_conv_shape(conv);
-    const size_t terms = conv->kernel_h * conv->kernel_w * conv->x.c;
-
     (void)device;
-    for (size_t i = 0; i < df_count(out); i++) {
-        const size_t k = i % out.c, p = i / out.c;
-        const float sum = forward_one(conv, x, w.data + k * terms, p / out.w / out.h, p / out.w % out.h, p % out.w);
-        const float v = bias ? sum + bias[k] : sum;
+    for (size_t i = 0; i < df_count(df_conv_shape(&a->conv)); i++) {
+        const float sum = forward_one(a, i), v = a->bias ? sum + a->bias[i % a->conv.filters] : sum;
 
-        y[i] = conv->relu && v < 0 ? 0 : v;
+        a->y[i] = a->conv.relu && v < 0 ? 0 : v;
     }
 }
 
-/* false: no tap hits */
-static bool backward_one(const struct df_conv *conv, const float *dy, const float *w, size_t n, size_t h, size_t v, size_t c, float *sum)
+/* dx at flat index i; false: no tap hits */
+static bool backward_one(const struct df_conv_backward_data_args *a, size_t i, float *sum)
 {
-    const df_shape y = df_conv_shape(conv);
+    const struct df_conv *conv = &a->conv;
+    const df_shape x = conv->x, y = df_conv_shape(conv);
+    const size_t c = i % x.c, v = i / x.c % x.w, h = i / x.c / x.w % x.h, n = i / x.c / x.w / x.h;
     struct chain chain = { .block_terms = DF_CHAIN_TERMS };
 
     for (size_t r = 0; r < conv->kernel_h; r++)
@@ -80,33 +80,32 @@ static bool backward_one(const struct df_conv *conv, const float *dy, const floa
             if (top < 0 || left < 0 || (size_t)top % conv->stride_h || (size_t)left % conv->stride_w || oh >= y.h || ow >= y.w)
                 continue;
             for (size_t k = 0; k < y.c; k++)
-                take(&chain, pixel(dy, y, n, oh, ow)[k], w[((k * conv->kernel_h + r) * conv->kernel_w + s) * conv->x.c + c]);
+                take(&chain, pixel(a->dy, y, n, oh, ow)[k], a->w.data[((k * conv->kernel_h + r) * conv->kernel_w + s) * x.c + c]);
         }
     *sum = end(&chain);
     return chain.terms > 0;
 }
 
-static void conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                               bool add)
+static void conv_backward_data(struct df_device *device, const struct df_conv_backward_data_args *a)
 {
-    const df_shape x = conv->x;
-
     (void)device;
-    for (size_t i = 0; i < df_count(x); i++) {
-        const size_t p = i / x.c;
+    for (size_t i = 0; i < df_count(a->conv.x); i++) {
         float sum;
 
-        if (backward_one(conv, dy, w.data, p / x.w / x.h, p / x.w % x.h, p % x.w, i % x.c, &sum))
-            dx[i] = add ? dx[i] + sum : sum;
-        else if (!add)
-            dx[i] = 0;
+        if (backward_one(a, i, &sum))
+            a->dx[i] = a->add ? a->dx[i] + sum : sum;
+        else if (!a->add)
+            a->dx[i] = 0;
     }
 }
 
-static float weight_one(const struct df_conv *conv, const float *x, const float *dy, size_t k, size_t r, size_t s, size_t c)
+/* dw[k][r][s][c], at flat index i */
+static float weight_one(const struct df_conv_backward_weights_args *a, size_t i)
 {
+    const struct df_conv *conv = &a->conv;
     const df_shape y = df_conv_shape(conv);
-    const size_t pixels = df_pixels(y);
+    const size_t pixels = df_pixels(y), c = i % conv->x.c, tap = i / conv->x.c % (conv->kernel_h * conv->kernel_w);
+    const size_t k = i / conv->x.c / (conv->kernel_h * conv->kernel_w), r = tap / conv->kernel_w, s = tap % conv->kernel_w;
     float sum = 0;
 
     for (size_t first = 0; first < pixels; first += DF_BLOCK_PIXELS) {
@@ -117,43 +116,41 @@ static float weight_one(const struct df_conv *conv, const float *x, const float 
 
             if (meets(p / y.w % y.h, conv->stride_h, r, conv->pad_h, conv->x.h, &h) &&
                 meets(p % y.w, conv->stride_w, s, conv->pad_w, conv->x.w, &w))
-                block = fmaf(pixel(x, conv->x, p / y.w / y.h, h, w)[c], dy[p * y.c + k], block);
+                block = fmaf(pixel(a->x, conv->x, p / y.w / y.h, h, w)[c], a->dy[p * y.c + k], block);
         }
         sum += block;
     }
     return sum;
 }
 
-static void conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                  df_real *dbias)
+static void conv_backward_weights(struct df_device *device, const struct df_conv_backward_weights_args *a)
 {
-    const size_t pixels = df_pixels(df_conv_shape(conv)), taps = conv->kernel_h * conv->kernel_w;
+    const size_t pixels = df_pixels(df_conv_shape(&a->conv)), filters = a->conv.filters;
 
     (void)device;
-    for (size_t k = 0; k < conv->filters; k++)
-        for (size_t tap = 0; tap < taps; tap++)
-            for (size_t c = 0; c < conv->x.c; c++)
-                dw[(k * taps + tap) * conv->x.c + c] += weight_one(conv, x, dy, k, tap / conv->kernel_w, tap % conv->kernel_w, c);
-    for (size_t k = 0; dbias && k < conv->filters; k++) {
+    for (size_t i = 0; i < df_conv_weights(&a->conv); i++)
+        a->dw[i] += weight_one(a, i);
+    for (size_t k = 0; a->dbias && k < filters; k++) {
         double sum = 0;
 
         for (size_t p = 0; p < pixels; p++)
-            sum += (double)dy[p * conv->filters + k];
-        dbias[k] += (float)sum;
+            sum += (double)a->dy[p * filters + k];
+        a->dbias[k] += (float)sum;
     }
 }
 
-static void matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
+static void matmul(struct df_device *device, const struct df_matmul_args *a)
 {
     (void)device;
-    for (size_t i = 0; i < mm->m; i++)
-        for (size_t j = 0; j < mm->n; j++) {
-            struct chain chain = { .block_terms = mm->transpose_a ? DF_BLOCK_PIXELS : DF_CHAIN_TERMS };
+    for (size_t i = 0; i < a->m; i++)
+        for (size_t j = 0; j < a->n; j++) {
+            struct chain chain = { .block_terms = a->transpose_a ? DF_BLOCK_PIXELS : DF_CHAIN_TERMS };
+            float *c = &a->c[i * a->n + j];
 
-            for (size_t l = 0; l < mm->k; l++)
-                take(&chain, mm->transpose_a ? a[l * mm->m + i] : a[i * mm->k + l],
-                     mm->transpose_b ? b.data[j * mm->k + l] : b.data[l * mm->n + j]);
-            c[i * mm->n + j] = mm->add ? c[i * mm->n + j] + end(&chain) : end(&chain);
+            for (size_t l = 0; l < a->k; l++)
+                take(&chain, a->transpose_a ? a->a[l * a->m + i] : a->a[i * a->k + l],
+                     a->transpose_b ? a->b.data[j * a->k + l] : a->b.data[l * a->n + j]);
+            *c = a->add ? *c + end(&chain) : end(&chain);
         }
 }
 

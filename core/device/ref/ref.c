@@ -63,146 +63,139 @@ static void tap_backward_weights(const struct df_conv *conv, size_t x_at, size_t
             k->sum[weight_at(conv, f, tap) + c] += (double)k->dy[y_at + f] * (double)k->x[x_at + c];
 }
 
-static void conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w, const df_real *bias,
-                         df_real *y)
+static void conv_forward(struct df_device *device, const struct df_conv_forward_args *a)
 {
-    const size_t count = df_count(df_conv_shape(conv));
-    struct conv_context context = { .x = x, .w = w.data, .sum = df_calloc(count, sizeof(double)) };
+    const size_t count = df_count(df_conv_shape(&a->conv));
+    struct conv_context context = { .x = a->x, .w = a->w.data, .sum = df_calloc(count, sizeof(double)) };
 
     (void)device;
-    conv_walk(conv, tap_forward, &context);
+    conv_walk(&a->conv, tap_forward, &context);
     for (size_t i = 0; i < count; i++) {
-        const double v = context.sum[i] + (bias ? (double)bias[i % conv->filters] : 0);
+        const double v = context.sum[i] + (a->bias ? (double)a->bias[i % a->conv.filters] : 0);
 
-        y[i] = (df_real)(conv->relu && v < 0 ? 0 : v);
+        a->y[i] = (df_real)(a->conv.relu && v < 0 ? 0 : v);
     }
     free(context.sum);
 }
 
-static void conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w, df_real *dx,
-                               bool add)
+static void conv_backward_data(struct df_device *device, const struct df_conv_backward_data_args *a)
 {
-    const size_t count = df_count(conv->x);
-    struct conv_context context = { .dy = dy, .w = w.data, .sum = df_calloc(count, sizeof(double)) };
+    const size_t count = df_count(a->conv.x);
+    struct conv_context context = { .dy = a->dy, .w = a->w.data, .sum = df_calloc(count, sizeof(double)) };
 
     (void)device;
-    conv_walk(conv, tap_backward_data, &context);
+    conv_walk(&a->conv, tap_backward_data, &context);
     for (size_t i = 0; i < count; i++)
-        dx[i] = (df_real)(context.sum[i] + (add ? (double)dx[i] : 0));
+        a->dx[i] = (df_real)(context.sum[i] + (a->add ? (double)a->dx[i] : 0));
     free(context.sum);
 }
 
-static void conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy, df_real *dw,
-                                  df_real *dbias)
+static void conv_backward_weights(struct df_device *device, const struct df_conv_backward_weights_args *a)
 {
-    const size_t count = conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c, pixels = df_pixels(df_conv_shape(conv));
-    struct conv_context context = { .x = x, .dy = dy, .sum = df_calloc(count, sizeof(double)) };
+    const size_t count = df_conv_weights(&a->conv), filters = a->conv.filters, pixels = df_pixels(df_conv_shape(&a->conv));
+    struct conv_context context = { .x = a->x, .dy = a->dy, .sum = df_calloc(count, sizeof(double)) };
 
     (void)device;
-    conv_walk(conv, tap_backward_weights, &context);
+    conv_walk(&a->conv, tap_backward_weights, &context);
     for (size_t i = 0; i < count; i++)
-        dw[i] = (df_real)((double)dw[i] + context.sum[i]);
-    for (size_t f = 0; dbias && f < conv->filters; f++) {
+        a->dw[i] = (df_real)((double)a->dw[i] + context.sum[i]);
+    for (size_t f = 0; a->dbias && f < filters; f++) {
         double sum = 0;
 
         for (size_t p = 0; p < pixels; p++)
-            sum += (double)dy[p * conv->filters + f];
-        dbias[f] = (df_real)((double)dbias[f] + sum);
+            sum += (double)a->dy[p * filters + f];
+        a->dbias[f] = (df_real)((double)a->dbias[f] + sum);
     }
     free(context.sum);
 }
 
-static void matmul(struct df_device *device, const struct df_matmul *mm, const df_real *a, struct df_weights b, df_real *c)
+static void matmul(struct df_device *device, const struct df_matmul_args *a)
 {
     (void)device;
-    for (size_t i = 0; i < mm->m; i++)
-        for (size_t j = 0; j < mm->n; j++) {
-            double sum = mm->add ? (double)c[i * mm->n + j] : 0;
+    for (size_t i = 0; i < a->m; i++)
+        for (size_t j = 0; j < a->n; j++) {
+            double sum = a->add ? (double)a->c[i * a->n + j] : 0;
 
-            for (size_t l = 0; l < mm->k; l++)
-                sum += (double)(mm->transpose_a ? a[l * mm->m + i] : a[i * mm->k + l]) *
-                       (double)(mm->transpose_b ? b.data[j * mm->k + l] : b.data[l * mm->n + j]);
-            c[i * mm->n + j] = (df_real)sum;
+            for (size_t l = 0; l < a->k; l++)
+                sum += (double)(a->transpose_a ? a->a[l * a->m + i] : a->a[i * a->k + l]) *
+                       (double)(a->transpose_b ? a->b.data[j * a->k + l] : a->b.data[l * a->n + j]);
+            a->c[i * a->n + j] = (df_real)sum;
         }
 }
 
-static void batch_norm_statistics(const struct df_batch_norm *bn, size_t c, const df_real *x, df_real *running_mean, df_real *running_var,
-                                  double *mean, double *var)
+static void batch_norm_statistics(const struct df_batch_norm_forward_args *a, size_t c, double *mean, double *var)
 {
-    const size_t pixels = df_pixels(bn->x);
+    const size_t pixels = df_pixels(a->shape);
     double sum = 0, squares = 0;
 
     for (size_t p = 0; p < pixels; p++)
-        sum += (double)x[p * bn->x.c + c];
+        sum += (double)a->x[p * a->shape.c + c];
     *mean = sum / (double)pixels;
     for (size_t p = 0; p < pixels; p++) {
-        const double d = (double)x[p * bn->x.c + c] - *mean;
+        const double d = (double)a->x[p * a->shape.c + c] - *mean;
 
         squares += d * d;
     }
     *var = squares / (double)pixels;
     const double unbiased = pixels > 1 ? squares / (double)(pixels - 1) : *var;
 
-    running_mean[c] = (df_real)((1 - bn->momentum) * (double)running_mean[c] + bn->momentum * *mean);
-    running_var[c] = (df_real)((1 - bn->momentum) * (double)running_var[c] + bn->momentum * unbiased);
+    a->running_mean[c] = (df_real)((1 - a->momentum) * (double)a->running_mean[c] + a->momentum * *mean);
+    a->running_var[c] = (df_real)((1 - a->momentum) * (double)a->running_var[c] + a->momentum * unbiased);
 }
 
-static void batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                               const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
-                               df_real *y)
+static void batch_norm_forward(struct df_device *device, const struct df_batch_norm_forward_args *a)
 {
     (void)device;
-    for (size_t c = 0; c < bn->x.c; c++) {
-        double mu = (double)running_mean[c], var = (double)running_var[c];
+    for (size_t c = 0; c < a->shape.c; c++) {
+        double mu = (double)a->running_mean[c], var = (double)a->running_var[c];
 
-        if (bn->training)
-            batch_norm_statistics(bn, c, x, running_mean, running_var, &mu, &var);
-        const double scale = 1 / sqrt(var + bn->eps);
+        if (a->training)
+            batch_norm_statistics(a, c, &mu, &var);
+        const double scale = 1 / sqrt(var + a->eps);
 
-        if (mean)
-            mean[c] = (df_real)mu;
-        if (inv_std)
-            inv_std[c] = (df_real)scale;
-        for (size_t i = c; i < df_count(bn->x); i += bn->x.c) {
-            const double v = ((double)x[i] - mu) * scale * (double)gamma[c] + (double)beta[c];
+        if (a->mean)
+            a->mean[c] = (df_real)mu;
+        if (a->inv_std)
+            a->inv_std[c] = (df_real)scale;
+        for (size_t i = c; i < df_count(a->shape); i += a->shape.c) {
+            const double v = ((double)a->x[i] - mu) * scale * (double)a->gamma[c] + (double)a->beta[c];
 
-            y[i] = (df_real)(bn->relu && v < 0 ? 0 : v);
+            a->y[i] = (df_real)(a->relu && v < 0 ? 0 : v);
         }
     }
 }
 
-static void batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                                const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                                df_real *dgamma, df_real *dbeta)
+static void batch_norm_backward(struct df_device *device, const struct df_batch_norm_backward_args *a)
 {
-    const double pixels = (double)df_pixels(bn->x);
+    const double pixels = (double)df_pixels(a->shape);
 
     (void)device;
-    for (size_t c = 0; c < bn->x.c; c++) {
-        const double mu = (double)mean[c], scale = (double)inv_std[c];
+    for (size_t c = 0; c < a->shape.c; c++) {
+        const double mu = (double)a->mean[c], scale = (double)a->inv_std[c];
         double sum = 0, dot = 0; /* of g and of g xhat, g = dy behind the relu */
 
-        for (size_t i = c; i < df_count(bn->x); i += bn->x.c) {
-            const double g = bn->relu && !(y[i] > 0) ? 0 : (double)dy[i];
+        for (size_t i = c; i < df_count(a->shape); i += a->shape.c) {
+            const double g = a->relu && !(a->y[i] > 0) ? 0 : (double)a->dy[i];
 
             sum += g;
-            dot += g * ((double)x[i] - mu) * scale;
+            dot += g * ((double)a->x[i] - mu) * scale;
         }
-        for (size_t i = c; i < df_count(bn->x); i += bn->x.c) {
-            const double g = bn->relu && !(y[i] > 0) ? 0 : (double)dy[i], xhat = ((double)x[i] - mu) * scale;
-            const double centred = bn->training ? g - sum / pixels - xhat * dot / pixels : g;
+        for (size_t i = c; i < df_count(a->shape); i += a->shape.c) {
+            const double g = a->relu && !(a->y[i] > 0) ? 0 : (double)a->dy[i], xhat = ((double)a->x[i] - mu) * scale;
+            const double centred = a->training ? g - sum / pixels - xhat * dot / pixels : g;
 
-            dx[i] = (df_real)((bn->overwrite ? 0 : (double)dx[i]) + (double)gamma[c] * scale * centred);
+            a->dx[i] = (df_real)((a->add ? (double)a->dx[i] : 0) + (double)a->gamma[c] * scale * centred);
         }
-        if (dgamma)
-            dgamma[c] = (df_real)((double)dgamma[c] + dot);
-        if (dbeta)
-            dbeta[c] = (df_real)((double)dbeta[c] + sum);
+        if (a->dgamma)
+            a->dgamma[c] = (df_real)((double)a->dgamma[c] + dot);
+        if (a->dbeta)
+            a->dbeta[c] = (df_real)((double)a->dbeta[c] + sum);
     }
 }
 
-static void max_pool_pixel(const struct df_pool *pool, size_t n, size_t oh, size_t ow, const df_real *x, df_real *y, uint32_t *argmax)
+static void max_pool_pixel(const struct df_max_pool_forward_args *a, size_t n, size_t oh, size_t ow, size_t to)
 {
+    const struct df_pool *pool = &a->pool;
     const ptrdiff_t h0 = window(oh, pool->stride, pool->pad), w0 = window(ow, pool->stride, pool->pad);
 
     for (size_t c = 0; c < pool->x.c; c++) {
@@ -212,33 +205,36 @@ static void max_pool_pixel(const struct df_pool *pool, size_t n, size_t oh, size
             for (size_t kw = df_tap_first(w0); kw < df_tap_end(w0, pool->kernel, pool->x.w); kw++) {
                 const size_t i = at(pool->x, n, (size_t)(h0 + (ptrdiff_t)kh), (size_t)(w0 + (ptrdiff_t)kw)) + c;
 
-                if (best == SIZE_MAX || x[i] > x[best] || isnan(x[i]))
+                if (best == SIZE_MAX || a->x[i] > a->x[best] || isnan(a->x[i]))
                     best = i;
             }
-        y[c] = x[best];
-        argmax[c] = (uint32_t)best;
+        a->y[to + c] = a->x[best];
+        a->argmax[to + c] = (uint32_t)best;
     }
 }
 
-static void max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+static void max_pool_forward(struct df_device *device, const struct df_max_pool_forward_args *a)
 {
-    const df_shape out = df_pool_shape(pool);
+    const df_shape out = df_pool_shape(&a->pool);
 
     (void)device;
     for (size_t n = 0; n < out.n; n++)
         for (size_t oh = 0; oh < out.h; oh++)
             for (size_t ow = 0; ow < out.w; ow++)
-                max_pool_pixel(pool, n, oh, ow, x, y + at(out, n, oh, ow), argmax + at(out, n, oh, ow));
+                max_pool_pixel(a, n, oh, ow, at(out, n, oh, ow));
 }
 
-static void max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax, df_real *dx)
+static void max_pool_backward(struct df_device *device, const struct df_max_pool_backward_args *a)
 {
-    const size_t count = df_count(df_pool_shape(pool));
+    const size_t count = df_count(df_pool_shape(&a->pool));
 
     (void)device;
     for (size_t i = 0; i < count; i++)
-        dx[argmax[i]] += dy[i];
+        a->dx[a->argmax[i]] += a->dy[i];
 }
+
+static void select_top_k(struct df_device *device, const struct df_select_top_k_args *a) { df_host_top_k(device, a); }
+static void select_nms(struct df_device *device, const struct df_select_nms_args *a) { df_host_nms(device, a); }
 
 static void ref_close(struct df_device *device) { (void)device; }
 
@@ -252,17 +248,8 @@ static const struct df_device_ops ref_ops = {
     .copy = df_host_copy,
     .zero = df_host_zero,
     .sync = df_host_sync,
-    .conv_forward = conv_forward,
-    .conv_backward_data = conv_backward_data,
-    .conv_backward_weights = conv_backward_weights,
-    .matmul = matmul,
-    .batch_norm_forward = batch_norm_forward,
-    .batch_norm_backward = batch_norm_backward,
-    .max_pool_forward = max_pool_forward,
-    .max_pool_backward = max_pool_backward,
-    .top_k = df_host_top_k,
-    .nms = df_host_nms,
-    .launch = df_loop_launch,
+#define SLOT(name) .name = name,
+    DF_PRIMITIVES(SLOT).launch = df_loop_launch,
 };
 
 df_status df_ref_open(struct df_device *device, const char *options, struct df_error *err)

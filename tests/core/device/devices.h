@@ -93,91 +93,133 @@ static inline void take_back(struct loan *loan)
 #define IN(p, n)  lend(&loan, (p), (n) * sizeof *(p), false)
 #define OUT(p, n) lend(&loan, (p), (n) * sizeof *(p), true)
 
-static inline size_t weights_of(const struct df_conv *conv) { return conv->filters * conv->kernel_h * conv->kernel_w * conv->x.c; }
-
-static inline void on_conv_forward(struct df_device *device, const struct df_conv *conv, const df_real *x, struct df_weights w,
-                                   const df_real *bias, df_real *y)
-{
-    struct loan loan = { .device = device };
-    const struct df_weights lent = { IN(w.data, weights_of(conv)), w.version };
-
-    df_conv_forward(device, conv, IN(x, df_count(conv->x)), lent, IN(bias, conv->filters), OUT(y, df_count(df_conv_shape(conv))));
-    take_back(&loan);
-}
-
-static inline void on_conv_backward_data(struct df_device *device, const struct df_conv *conv, const df_real *dy, struct df_weights w,
-                                         df_real *dx, bool add)
-{
-    struct loan loan = { .device = device };
-    const struct df_weights lent = { IN(w.data, weights_of(conv)), w.version };
-
-    df_conv_backward_data(device, conv, IN(dy, df_count(df_conv_shape(conv))), lent, OUT(dx, df_count(conv->x)), add);
-    take_back(&loan);
-}
-
-static inline void on_conv_backward_weights(struct df_device *device, const struct df_conv *conv, const df_real *x, const df_real *dy,
-                                            df_real *dw, df_real *dbias)
+static inline void on_conv_forward(struct df_device *device, struct df_conv_forward_args a)
 {
     struct loan loan = { .device = device };
 
-    df_conv_backward_weights(device, conv, IN(x, df_count(conv->x)), IN(dy, df_count(df_conv_shape(conv))), OUT(dw, weights_of(conv)),
-                             OUT(dbias, conv->filters));
+    a.x = IN(a.x, df_count(a.conv.x));
+    a.w.data = IN(a.w.data, df_conv_weights(&a.conv));
+    a.bias = IN(a.bias, a.conv.filters);
+    a.y = OUT(a.y, df_count(df_conv_shape(&a.conv)));
+    df_conv_forward(device, &a);
     take_back(&loan);
 }
 
-static inline void on_matmul(struct df_device *device, bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, const df_real *a,
-                             const df_real *b, df_real *c, bool add)
+static inline void on_conv_backward_data(struct df_device *device, struct df_conv_backward_data_args a)
 {
     struct loan loan = { .device = device };
 
-    const struct df_matmul mm = { transpose_a, transpose_b, m, n, k, add };
-
-    df_matmul(device, &mm, IN(a, m * k), (struct df_weights){ IN(b, k * n), 0 }, OUT(c, m * n));
+    a.dy = IN(a.dy, df_count(df_conv_shape(&a.conv)));
+    a.w.data = IN(a.w.data, df_conv_weights(&a.conv));
+    a.dx = OUT(a.dx, df_count(a.conv.x));
+    df_conv_backward_data(device, &a);
     take_back(&loan);
 }
 
-static inline void on_batch_norm_forward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *gamma,
-                                         const df_real *beta, df_real *running_mean, df_real *running_var, df_real *mean, df_real *inv_std,
-                                         df_real *y)
+static inline void on_conv_backward_weights(struct df_device *device, struct df_conv_backward_weights_args a)
 {
     struct loan loan = { .device = device };
-    const size_t n = df_count(bn->x), c = bn->x.c;
 
-    df_batch_norm_forward(device, bn, IN(x, n), IN(gamma, c), IN(beta, c), OUT(running_mean, c), OUT(running_var, c), OUT(mean, c),
-                          OUT(inv_std, c), OUT(y, n));
+    a.x = IN(a.x, df_count(a.conv.x));
+    a.dy = IN(a.dy, df_count(df_conv_shape(&a.conv)));
+    a.dw = OUT(a.dw, df_conv_weights(&a.conv));
+    a.dbias = OUT(a.dbias, a.conv.filters);
+    df_conv_backward_weights(device, &a);
     take_back(&loan);
 }
 
-static inline void on_batch_norm_backward(struct df_device *device, const struct df_batch_norm *bn, const df_real *x, const df_real *y,
-                                          const df_real *dy, const df_real *gamma, const df_real *mean, const df_real *inv_std, df_real *dx,
-                                          df_real *dgamma, df_real *dbeta)
+static inline void on_matmul(struct df_device *device, struct df_matmul_args a)
 {
     struct loan loan = { .device = device };
-    const size_t n = df_count(bn->x), c = bn->x.c;
 
-    df_batch_norm_backward(device, bn, IN(x, n), IN(y, n), IN(dy, n), IN(gamma, c), IN(mean, c), IN(inv_std, c), OUT(dx, n), OUT(dgamma, c),
-                           OUT(dbeta, c));
+    a.a = IN(a.a, a.m * a.k);
+    a.b.data = IN(a.b.data, a.k * a.n);
+    a.c = OUT(a.c, a.m * a.n);
+    df_matmul(device, &a);
     take_back(&loan);
 }
 
-static inline void on_max_pool_forward(struct df_device *device, const struct df_pool *pool, const df_real *x, df_real *y, uint32_t *argmax)
+static inline void on_batch_norm_forward(struct df_device *device, struct df_batch_norm_forward_args a)
 {
     struct loan loan = { .device = device };
-    const size_t n = df_count(df_pool_shape(pool));
+    const size_t n = df_count(a.shape), c = a.shape.c;
 
-    df_max_pool_forward(device, pool, IN(x, df_count(pool->x)), OUT(y, n), OUT(argmax, n));
+    a.x = IN(a.x, n);
+    a.gamma = IN(a.gamma, c);
+    a.beta = IN(a.beta, c);
+    a.running_mean = OUT(a.running_mean, c);
+    a.running_var = OUT(a.running_var, c);
+    a.mean = OUT(a.mean, c);
+    a.inv_std = OUT(a.inv_std, c);
+    a.y = OUT(a.y, n);
+    df_batch_norm_forward(device, &a);
     take_back(&loan);
 }
 
-static inline void on_max_pool_backward(struct df_device *device, const struct df_pool *pool, const df_real *dy, const uint32_t *argmax,
-                                        df_real *dx)
+static inline void on_batch_norm_backward(struct df_device *device, struct df_batch_norm_backward_args a)
 {
     struct loan loan = { .device = device };
-    const size_t n = df_count(df_pool_shape(pool));
+    const size_t n = df_count(a.shape), c = a.shape.c;
 
-    df_max_pool_backward(device, pool, IN(dy, n), IN(argmax, n), OUT(dx, df_count(pool->x)));
+    a.x = IN(a.x, n);
+    a.y = IN(a.y, n);
+    a.dy = IN(a.dy, n);
+    a.gamma = IN(a.gamma, c);
+    a.mean = IN(a.mean, c);
+    a.inv_std = IN(a.inv_std, c);
+    a.dx = OUT(a.dx, n);
+    a.dgamma = OUT(a.dgamma, c);
+    a.dbeta = OUT(a.dbeta, c);
+    df_batch_norm_backward(device, &a);
     take_back(&loan);
 }
+
+static inline void on_max_pool_forward(struct df_device *device, struct df_max_pool_forward_args a)
+{
+    struct loan loan = { .device = device };
+    const size_t n = df_count(df_pool_shape(&a.pool));
+
+    a.x = IN(a.x, df_count(a.pool.x));
+    a.y = OUT(a.y, n);
+    a.argmax = OUT(a.argmax, n);
+    df_max_pool_forward(device, &a);
+    take_back(&loan);
+}
+
+static inline void on_max_pool_backward(struct df_device *device, struct df_max_pool_backward_args a)
+{
+    struct loan loan = { .device = device };
+    const size_t n = df_count(df_pool_shape(&a.pool));
+
+    a.dy = IN(a.dy, n);
+    a.argmax = IN(a.argmax, n);
+    a.dx = OUT(a.dx, df_count(a.pool.x));
+    df_max_pool_backward(device, &a);
+    take_back(&loan);
+}
+
+static inline void on_select_top_k(struct df_device *device, struct df_select_top_k_args a)
+{
+    struct loan loan = { .device = device };
+
+    a.values = IN(a.values, a.segments * a.value_stride);
+    a.index = OUT(a.index, a.segments * a.index_stride);
+    df_select_top_k(device, &a);
+    take_back(&loan);
+}
+
+static inline void on_select_nms(struct df_device *device, struct df_select_nms_args a)
+{
+    struct loan loan = { .device = device };
+    const size_t n = a.segments * a.count;
+
+    a.from = (struct df_candidates){ IN(a.from.box, n), IN(a.from.score, n), IN(a.from.group, n) };
+    a.keep = OUT(a.keep, a.segments * a.most);
+    df_select_nms(device, &a);
+    take_back(&loan);
+}
+/* RUN() with operands on loan. */
+#define ON(name, device, ...) on_##name((device), (struct df_##name##_args){ __VA_ARGS__ })
 #undef IN
 #undef OUT
 

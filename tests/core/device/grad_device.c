@@ -63,7 +63,7 @@ static double conv_loss(void *context)
 {
     struct conv_case *k = context;
 
-    df_conv_forward(ref, &k->conv, k->x, (struct df_weights){ k->w, 1 }, k->bias, k->y);
+    RUN(conv_forward, ref, k->conv, k->x, (struct df_weights){ k->w, 1 }, k->bias, k->y);
     return dot(k->y, k->r, df_count(df_conv_shape(&k->conv)));
 }
 
@@ -79,7 +79,7 @@ static void test_conv(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof convs / sizeof convs[0]; i++) {
-        const size_t nx = df_count(convs[i].x), nw = convs[i].filters * convs[i].kernel_h * convs[i].kernel_w * convs[i].x.c;
+        const size_t nx = df_count(convs[i].x), nw = df_conv_weights(&convs[i]);
 
         k.conv = convs[i];
         df_test_fill(k.x, nx, 1, 1);
@@ -88,12 +88,12 @@ static void test_conv(void **state)
         df_test_fill(k.r, df_count(df_conv_shape(&k.conv)), 4, 1);
         memset(dw, 0, sizeof dw);
         memset(dbias, 0, sizeof dbias);
-        df_conv_backward_data(ref, &k.conv, k.r, (struct df_weights){ k.w, 1 }, dx, false);
-        df_conv_backward_weights(ref, &k.conv, k.x, k.r, dw, dbias);
+        RUN(conv_backward_data, ref, k.conv, k.r, (struct df_weights){ k.w, 1 }, dx, false);
+        RUN(conv_backward_weights, ref, k.conv, k.x, k.r, dw, dbias);
         check(conv_loss, &k, k.x, dx, nx, "dx");
         check(conv_loss, &k, k.w, dw, nw, "dw");
         check(conv_loss, &k, k.bias, dbias, convs[i].filters, "dbias");
-        df_conv_backward_data(ref, &k.conv, k.r, (struct df_weights){ k.w, 1 }, dx, true);
+        RUN(conv_backward_data, ref, k.conv, k.r, (struct df_weights){ k.w, 1 }, dx, true);
         for (size_t j = 0; j < nx; j++)
             dx[j] /= 2;
         check(conv_loss, &k, k.x, dx, nx, "dx, added twice");
@@ -101,7 +101,7 @@ static void test_conv(void **state)
 }
 
 struct norm_case {
-    struct df_batch_norm bn;
+    struct df_batch_norm_forward_args args; /* but for what lies below */
     df_real x[MOST], gamma[8], beta[8], running_mean[8], running_var[8], mean[8], inv_std[8], y[MOST], r[MOST];
 };
 
@@ -112,8 +112,10 @@ static double norm_loss(void *context)
 
     memcpy(running_mean, k->running_mean, sizeof running_mean);
     memcpy(running_var, k->running_var, sizeof running_var);
-    df_batch_norm_forward(ref, &k->bn, k->x, k->gamma, k->beta, running_mean, running_var, k->mean, k->inv_std, k->y);
-    return dot(k->y, k->r, df_count(k->bn.x));
+    k->args.running_mean = running_mean;
+    k->args.running_var = running_var;
+    df_batch_norm_forward(ref, &k->args);
+    return dot(k->y, k->r, df_count(k->args.shape));
 }
 
 static void test_batch_norm(void **state)
@@ -127,7 +129,17 @@ static void test_batch_norm(void **state)
         const size_t n = df_count(shape);
         df_real dgamma[8] = { 0 }, dbeta[8] = { 0 };
 
-        k.bn = (struct df_batch_norm){ .x = shape, .eps = 0.1, .momentum = 0.1, .training = bits & 1, .relu = bits & 2 };
+        k.args = (struct df_batch_norm_forward_args){ .shape = shape,
+                                                      .eps = 0.1,
+                                                      .momentum = 0.1,
+                                                      .training = bits & 1,
+                                                      .relu = bits & 2,
+                                                      .x = k.x,
+                                                      .gamma = k.gamma,
+                                                      .beta = k.beta,
+                                                      .mean = k.mean,
+                                                      .inv_std = k.inv_std,
+                                                      .y = k.y };
         df_test_fill(k.x, n, 1, 1.5);
         df_test_fill(k.gamma, 8, 2, 1);
         df_test_fill(k.beta, 8, 3, 1);
@@ -136,8 +148,7 @@ static void test_batch_norm(void **state)
         for (int c = 0; c < 8; c++)
             k.running_var[c] = 0.5 + 0.3 * c;
         norm_loss(&k);
-        memset(dx, 0, sizeof dx);
-        df_batch_norm_backward(ref, &k.bn, k.x, k.y, k.r, k.gamma, k.mean, k.inv_std, dx, dgamma, dbeta);
+        RUN(batch_norm_backward, ref, shape, k.args.training, k.args.relu, k.x, k.y, k.r, k.gamma, k.mean, k.inv_std, dx, dgamma, dbeta);
         check(norm_loss, &k, k.x, dx, n, "dx");
         check(norm_loss, &k, k.gamma, dgamma, shape.c, "dgamma");
         check(norm_loss, &k, k.beta, dbeta, shape.c, "dbeta");
@@ -154,7 +165,7 @@ static double pool_loss(void *context)
 {
     struct pool_case *k = context;
 
-    df_max_pool_forward(ref, &k->pool, k->x, k->y, k->argmax);
+    RUN(max_pool_forward, ref, k->pool, k->x, k->y, k->argmax);
     return dot(k->y, k->r, df_count(df_pool_shape(&k->pool)));
 }
 
@@ -167,7 +178,7 @@ static void test_max_pool(void **state)
     df_test_fill(k.x, df_count(k.pool.x), 1, 1);
     df_test_fill(k.r, df_count(df_pool_shape(&k.pool)), 2, 1);
     pool_loss(&k);
-    df_max_pool_backward(ref, &k.pool, k.r, k.argmax, dx);
+    RUN(max_pool_backward, ref, k.pool, k.r, k.argmax, dx);
     check(pool_loss, &k, k.x, dx, df_count(k.pool.x), "dx");
 }
 

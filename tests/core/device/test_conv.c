@@ -33,8 +33,8 @@ static void test_forward(void **state)
             df_real *a = filled(ny, 4, 1), *b = filled(ny, 5, 1);
             const struct df_weights weights = { w, 7 };
 
-            on_conv_forward(ref, conv, x, weights, biased ? bias : NULL, b);
-            on_conv_forward(tested, conv, x, weights, biased ? bias : NULL, a);
+            ON(conv_forward, ref, *conv, x, weights, biased ? bias : NULL, b);
+            ON(conv_forward, tested, *conv, x, weights, biased ? bias : NULL, a);
             assert_all_close(a, b, ny, 1e-6, tolerance(taps(conv)), "y");
             df_real *const all[] = { x, w, bias, a, b };
             for (int i = 0; i < 5; i++)
@@ -52,8 +52,8 @@ static void test_backward_data(void **state)
             df_real *dy = filled(df_count(df_conv_shape(conv)), 1, 1), *w = filled(conv->filters * taps(conv), 2, 1);
             df_real *a = filled(nx, 3, 9), *b = copied(a, nx);
 
-            on_conv_backward_data(ref, conv, dy, (struct df_weights){ w, 7 }, b, add);
-            on_conv_backward_data(tested, conv, dy, (struct df_weights){ w, 7 }, a, add);
+            ON(conv_backward_data, ref, *conv, dy, (struct df_weights){ w, 7 }, b, add);
+            ON(conv_backward_data, tested, *conv, dy, (struct df_weights){ w, 7 }, a, add);
             assert_all_close(a, b, nx, 1e-6, tolerance(conv->kernel_h * conv->kernel_w * conv->filters), "dx");
             df_real *const all[] = { dy, w, a, b };
             for (int i = 0; i < 4; i++)
@@ -72,8 +72,8 @@ static void test_backward_weights(void **state)
             df_real *x = filled(df_count(conv->x), 1, 1), *dy = filled(df_count(y), 2, 1);
             df_real *a = filled(nw, 3, 9), *b = copied(a, nw), *abias = filled(conv->filters, 4, 9), *bbias = copied(abias, conv->filters);
 
-            on_conv_backward_weights(ref, conv, x, dy, b, biased ? bbias : NULL);
-            on_conv_backward_weights(tested, conv, x, dy, a, biased ? abias : NULL);
+            ON(conv_backward_weights, ref, *conv, x, dy, b, biased ? bbias : NULL);
+            ON(conv_backward_weights, tested, *conv, x, dy, a, biased ? abias : NULL);
             assert_all_close(a, b, nw, 1e-6, tolerance(df_pixels(y)), "dw");
             assert_all_close(abias, bbias, conv->filters, 1e-6, 1e-6, "dbias");
             df_real *const all[] = { x, dy, a, b, abias, bbias };
@@ -95,7 +95,7 @@ static void test_by_hand(void **state)
 
     (void)state;
     for (int i = 0; i < 2; i++) {
-        on_conv_forward(devices[i], &conv, x, (struct df_weights){ w, 1 }, bias, y);
+        ON(conv_forward, devices[i], conv, x, (struct df_weights){ w, 1 }, bias, y);
         assert_all_close(y, expected, 4, 0, 1e-3, "y");
     }
     assert_close(df_conv_flops(&conv), 2 * 4 * 4, 0, 0);
@@ -119,9 +119,9 @@ static void run_all(struct df_device *device, const struct df_conv *conv, size_t
     df_test_fill(host + (w - x), nw, 3, 1);
     df_test_fill(host + (bias - x), 2 * nb, 4, 1);
     df_write(device, x, host, all * sizeof *host);
-    df_conv_forward(device, conv, x, (struct df_weights){ w, 1 }, bias, y);
-    df_conv_backward_data(device, conv, dy, (struct df_weights){ w, 1 }, dx, false);
-    df_conv_backward_weights(device, conv, x, dy, dw, bias + nb);
+    RUN(conv_forward, device, *conv, x, (struct df_weights){ w, 1 }, bias, y);
+    RUN(conv_backward_data, device, *conv, dy, (struct df_weights){ w, 1 }, dx, false);
+    RUN(conv_backward_weights, device, *conv, x, dy, dw, bias + nb);
     df_read(device, out, y, ny * sizeof *out);
     df_read(device, out + ny, dx, nx * sizeof *out);
     df_read(device, out + ny + nx, dw, nw * sizeof *out);
@@ -190,8 +190,8 @@ static void test_many_shapes(void **state)
         for (size_t h = 3; h < 400; h++) {
             const struct df_conv conv = { .x = { 1, h, 1, 3 }, .filters = 2, .kernel_h = 3, .kernel_w = 1, .stride_h = 1, .stride_w = 1 };
 
-            on_conv_forward(ref, &conv, x, (struct df_weights){ w, 1 }, NULL, b);
-            on_conv_forward(tested, &conv, x, (struct df_weights){ w, 1 }, NULL, a);
+            ON(conv_forward, ref, conv, x, (struct df_weights){ w, 1 }, NULL, b);
+            ON(conv_forward, tested, conv, x, (struct df_weights){ w, 1 }, NULL, a);
             assert_all_close(a, b, df_count(df_conv_shape(&conv)), 1e-6, tolerance(9), "y");
         }
     df_real *const all[] = { x, w, a, b };
@@ -204,11 +204,11 @@ static void check_forward(const struct df_conv *conv, const df_real *x, struct d
     const size_t ny = df_count(df_conv_shape(conv)), nx = df_count(conv->x);
     df_real *a = filled(ny, 8, 1), *b = filled(ny, 9, 1), *da = filled(nx, 8, 1), *db = filled(nx, 9, 1);
 
-    on_conv_forward(ref, conv, x, w, NULL, b);
-    on_conv_forward(tested, conv, x, w, NULL, a);
+    ON(conv_forward, ref, *conv, x, w, NULL, b);
+    ON(conv_forward, tested, *conv, x, w, NULL, a);
     assert_all_close(a, b, ny, 1e-6, tolerance(taps(conv)), "y");
-    on_conv_backward_data(ref, conv, b, w, db, false);
-    on_conv_backward_data(tested, conv, b, w, da, false);
+    ON(conv_backward_data, ref, *conv, b, w, db, false);
+    ON(conv_backward_data, tested, *conv, b, w, da, false);
     assert_all_close(da, db, nx, 1e-5, 1e-2, "dx"); /* dy is of size sqrt(taps); a stale weight is off by tens */
     df_real *const all[] = { a, b, da, db };
     for (int i = 0; i < 4; i++)

@@ -145,8 +145,8 @@ static void test_matmul(void **state)
             const size_t m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
             df_real *a = filled(m * k, 1, 1), *b = filled(k * n, 2, 1), *c = filled(m * n, 3, 5), *d = copied(c, m * n);
 
-            on_matmul(ref, bits & 1, bits & 2, m, n, k, a, b, d, bits & 4);
-            on_matmul(tested, bits & 1, bits & 2, m, n, k, a, b, c, bits & 4);
+            ON(matmul, ref, bits & 1, bits & 2, m, n, k, a, { b, 0 }, d, bits & 4);
+            ON(matmul, tested, bits & 1, bits & 2, m, n, k, a, { b, 0 }, c, bits & 4);
             assert_all_close(c, d, m * n, 1e-6, 1e-6 + 1.2e-7 * (double)k, "c"); /* k roundings, see test_conv */
             df_real *const all[] = { a, b, c, d };
             for (int f = 0; f < 4; f++)
@@ -155,9 +155,9 @@ static void test_matmul(void **state)
     /* [1 2 3; 4 5 6] times its transpose, and the transpose times it (first row) */
     const df_real a[] = { 1, 2, 3, 4, 5, 6 };
     df_real c[9];
-    on_matmul(ref, false, true, 2, 2, 3, a, a, c, false);
+    ON(matmul, ref, false, true, 2, 2, 3, a, { a, 0 }, c);
     assert_all_close(c, (df_real[]){ 14, 32, 32, 77 }, 4, 0, 0, "a a^T");
-    on_matmul(ref, true, false, 3, 3, 2, a, a, c, false);
+    ON(matmul, ref, true, false, 3, 3, 2, a, { a, 0 }, c);
     assert_all_close(c, (df_real[]){ 17, 22, 27 }, 3, 0, 0, "a^T a");
 }
 
@@ -185,12 +185,12 @@ static void test_profile(void **state)
     const double before = tested->flops;
 
     (void)state;
-    on_conv_forward(tested, &conv, x, (struct df_weights){ w, 1 }, NULL, y);
+    ON(conv_forward, tested, conv, x, (struct df_weights){ w, 1 }, NULL, y);
     assert_close(tested->flops - before, 2 * 12 * 9, 0, 0);
     df_device_profile(tested, true);
-    on_conv_forward(tested, &conv, x, (struct df_weights){ w, 1 }, NULL, y);
-    on_conv_backward_weights(tested, &conv, x, y, w, NULL);
-    on_matmul(tested, false, false, 2, 3, 4, x, w, y, false);
+    ON(conv_forward, tested, conv, x, (struct df_weights){ w, 1 }, NULL, y);
+    ON(conv_backward_weights, tested, conv, x, y, w, NULL);
+    ON(matmul, tested, false, false, 2, 3, 4, x, { w, 0 }, y);
     assert_int_equal(entry(tested, "conv_forward")->calls, 1);
     assert_true(entry(tested, "conv_forward")->seconds > 0);
     assert_close(entry(tested, "conv_forward")->bytes, (60 + 18 + 12) * 4, 0, 0);
@@ -199,7 +199,7 @@ static void test_profile(void **state)
     assert_int_equal(entry(tested, "conv_backward_data")->calls, 0);
     assert_close(tested->flops - before, 3 * 2 * 12 * 9 + 2 * 24, 0, 0);
     df_device_profile(tested, false);
-    on_matmul(tested, false, false, 2, 3, 4, x, w, y, false);
+    ON(matmul, tested, false, false, 2, 3, 4, x, { w, 0 }, y);
     assert_int_equal(entry(tested, "matmul")->calls, 0);
     release(x);
     release(w);
@@ -229,7 +229,7 @@ static void test_sections(void **state)
     begun = df_profile_begin(ref);
     for (int i = 0; i < 2; i++) {
         inner = df_profile_begin(ref);
-        df_matmul(ref, &(struct df_matmul){ .m = N, .n = N, .k = N }, a, (struct df_weights){ a, 0 }, c);
+        RUN(matmul, ref, .m = N, .n = N, .k = N, .a = a, .b = { a, 0 }, .c = c);
         wait_ms(4);
         df_profile_end(ref, name[1], inner);
         wait_ms(1);

@@ -113,13 +113,11 @@ static void losses_and_optimisers(void **state)
     MOVES(OPTIM_LOG, optim_log, 4, 3, 8 + 4 * 8, .row = NULL);      /* the norm, a loss and two terms */
 }
 
-static double backward_bytes(bool training, bool relu, bool overwrite, bool parameters)
+static double backward_bytes(bool training, bool relu, bool add, bool parameters)
 {
-    const struct df_batch_norm bn = { .x = { 2, 3, 4, 5 }, .training = training, .relu = relu, .overwrite = overwrite };
-    df_real *dgamma = parameters ? there : NULL;
-
     df_device_profile(dry, true);
-    df_batch_norm_backward(dry, &bn, some, some, some, some, some, some, there, dgamma, dgamma);
+    RUN(batch_norm_backward, dry, .shape = { 2, 3, 4, 5 }, .training = training, .relu = relu, .dgamma = parameters ? there : NULL,
+        .add = add);
     return entry(dry, "batch_norm_backward")->bytes / (120 * sizeof(df_real));
 }
 
@@ -127,11 +125,11 @@ static double backward_bytes(bool training, bool relu, bool overwrite, bool para
 static void norm_reads_what_its_mode_needs(void **state)
 {
     (void)state;
-    assert_close(backward_bytes(false, false, true, false), 2, 0, 0);
-    assert_close(backward_bytes(false, true, true, false), 3, 0, 0);
-    assert_close(backward_bytes(false, true, false, true), 5, 0, 0);
-    assert_close(backward_bytes(true, false, true, true), 5, 0, 0);
-    assert_close(backward_bytes(true, true, false, true), 8, 0, 0);
+    assert_close(backward_bytes(false, false, false, false), 2, 0, 0);
+    assert_close(backward_bytes(false, true, false, false), 3, 0, 0);
+    assert_close(backward_bytes(false, true, true, true), 5, 0, 0);
+    assert_close(backward_bytes(true, false, false, true), 5, 0, 0);
+    assert_close(backward_bytes(true, true, true, true), 8, 0, 0);
 }
 
 /* The same calls on `ref` and on the dry device are counted the same; the latter leaves all memory alone. */
@@ -151,9 +149,9 @@ static void dry_counts_as_the_others(void **state)
         df_device_profile(device[k], true);
         df_zero(device[k], x, 120 * sizeof *x);
         df_zero(device[k], w, 18 * sizeof *w);
-        df_conv_forward(device[k], &conv, x, (struct df_weights){ w, 1 }, NULL, y);
-        df_conv_backward_weights(device[k], &conv, x, y, w, NULL);
-        df_matmul(device[k], &(struct df_matmul){ .m = 2, .n = 3, .k = 4 }, x, (struct df_weights){ w, 0 }, y);
+        RUN(conv_forward, device[k], conv, x, (struct df_weights){ w, 1 }, NULL, y);
+        RUN(conv_backward_weights, device[k], conv, x, y, w, NULL);
+        RUN(matmul, device[k], .m = 2, .n = 3, .k = 4, .a = x, .b = { w, 0 }, .c = y);
         df_launch(device[k], DF_K_FILL, 24, &fill);
         df_read(device[k], host, y, sizeof host);
         assert_close((double)host[23], k ? 0 : 3, 0, 0);

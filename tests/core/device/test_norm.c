@@ -4,26 +4,28 @@
 /* Channel 0 is 1 3 5 7: mean 4, variance 5, unbiased 20/3; with eps 4 the divisor is 3. Channel 1 is constant: its y is beta. */
 static void hand_forward(struct df_device *device)
 {
-    const struct df_batch_norm bn = { .x = { 1, 2, 2, 2 }, .eps = 4, .momentum = 0.1, .training = true };
     const df_real x[] = { 1, 5, 3, 5, 5, 5, 7, 5 }, gamma[] = { 2, 3 }, beta[] = { 1, -6 };
     const df_real expected[] = { -1, -6, 1 / 3.0f, -6, 5 / 3.0f, -6, 3, -6 }, rectified[] = { 0, 0, 1 / 3.0f, 0, 5 / 3.0f, 0, 3, 0 };
     df_real running_mean[] = { 0, 10 }, running_var[] = { 1, 2 }, mean[2], inv_std[2], y[8];
 
-    on_batch_norm_forward(device, &bn, x, gamma, beta, running_mean, running_var, mean, inv_std, y);
+    struct df_batch_norm_forward_args args = { { 1, 2, 2, 2 }, 4,           0.1,  true,    false, x, gamma, beta,
+                                               running_mean,   running_var, mean, inv_std, y };
+
+    on_batch_norm_forward(device, args);
     assert_all_close(y, expected, 8, 0, 1e-6, "y");
     assert_all_close(mean, (df_real[]){ 4, 5 }, 2, 0, 0, "mean");
     assert_all_close(inv_std, (df_real[]){ 1 / 3.0f, 0.5f }, 2, 1e-7, 0, "inv_std");
     assert_all_close(running_mean, (df_real[]){ 0.4f, 9.5f }, 2, 1e-7, 0, "running mean");
     assert_all_close(running_var, (df_real[]){ 0.9f + 2 / 3.0f, 1.8f }, 2, 1e-7, 0, "running var");
 
-    struct df_batch_norm rectifying = bn;
-    rectifying.relu = true;
-    on_batch_norm_forward(device, &rectifying, x, gamma, beta, running_mean, running_var, NULL, NULL, y);
+    args.relu = true;
+    args.mean = args.inv_std = NULL;
+    on_batch_norm_forward(device, args);
     assert_all_close(y, rectified, 8, 0, 1e-6, "rectified y");
 
-    const struct df_batch_norm eval = { .x = { 1, 1, 2, 1 }, .eps = 1, .momentum = 0.1 };
+    const df_real six = 6, one = 1;
     df_real three = 3, eight = 8; /* y = (x - 3) / 3 * 6 + 1 */
-    on_batch_norm_forward(device, &eval, x, (df_real[]){ 6 }, (df_real[]){ 1 }, &three, &eight, mean, inv_std, y);
+    ON(batch_norm_forward, device, { 1, 1, 2, 1 }, 1, 0.1, false, false, x, &six, &one, &three, &eight, mean, inv_std, y);
     assert_all_close(y, (df_real[]){ -3, 5 }, 2, 0, 1e-6, "eval y");
     assert_all_close((df_real[]){ mean[0], inv_std[0], three, eight }, (df_real[]){ 3, 1 / 3.0f, 3, 8 }, 4, 1e-7, 0, "statistics");
 }
@@ -31,24 +33,31 @@ static void hand_forward(struct df_device *device)
 /* x^ = -1 -1/3 1/3 1, g = 1 0 0 0: dx = gamma inv_std (g - 1/4 + x^ / 4) */
 static void hand_backward(struct df_device *device)
 {
-    struct df_batch_norm bn = { .x = { 1, 4, 1, 1 }, .eps = 4, .momentum = 0.1, .training = true };
     const df_real x[] = { 1, 3, 5, 7 }, y[] = { 2, 0, 1, -1 }, dy[] = { 1, 0, 0, 0 }, gamma = 2, mean = 4, inv_std = 1 / 3.0f;
     const df_real expected[] = { 1 / 3.0f, -2 / 9.0f, -1 / 9.0f, 0 };
+    const df_real eval_dy[] = { 3, 6, 9, 12 };
     df_real dx[] = { 10, 20, 30, 40 }, dgamma = 5, dbeta = 6;
+    struct df_batch_norm_backward_args args = { { 1, 4, 1, 1 }, true, false, x, y, dy, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta, true };
 
-    on_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
+    on_batch_norm_backward(device, args);
     for (int i = 0; i < 4; i++)
         assert_close((double)dx[i] - 10.0 * (i + 1), (double)expected[i], 0, 4e-6);
     assert_close((double)dgamma, 4, 0, 1e-6);
     assert_close((double)dbeta, 7, 0, 1e-6);
 
-    bn.overwrite = true;
-    on_batch_norm_backward(device, &bn, x, y, dy, &gamma, &mean, &inv_std, dx, NULL, NULL);
+    args.add = false;
+    args.dgamma = args.dbeta = NULL;
+    on_batch_norm_backward(device, args);
     assert_all_close(dx, expected, 4, 0, 1e-6, "overwritten dx");
 
-    bn.training = false;
-    bn.relu = true; /* y > 0 at 0 and 2 */
-    on_batch_norm_backward(device, &bn, x, y, (df_real[]){ 3, 6, 9, 12 }, &gamma, &mean, &inv_std, dx, &dgamma, &dbeta);
+    args.training = false;
+    args.relu = true; /* y > 0 at 0 and 2 */
+    args.dy = eval_dy;
+    args.dgamma = &dgamma;
+    on_batch_norm_backward(device, args);
+    args.dgamma = NULL; /* each on its own */
+    args.dbeta = &dbeta;
+    on_batch_norm_backward(device, args);
     assert_all_close(dx, (df_real[]){ 2, 0, 6, 0 }, 4, 0, 1e-6, "eval dx");
     assert_close((double)dgamma, 4 - 3 + 9 / 3.0, 0, 1e-6);
     assert_close((double)dbeta, 7 + 12, 0, 1e-6);
@@ -63,11 +72,8 @@ static void test_by_hand(void **state)
     hand_backward(tested);
 }
 
-static void compare(df_shape shape, bool training, bool relu, bool overwrite, double centre)
+static void compare(df_shape shape, bool training, bool relu, bool add, double centre)
 {
-    const struct df_batch_norm bn = {
-        .x = shape, .eps = 1e-5, .momentum = 0.2, .training = training, .relu = relu, .overwrite = overwrite
-    };
     const size_t n = df_count(shape), c = shape.c;
     df_real *x = filled(n, 1, 2), *dy = filled(n, 2, 1), *gamma = filled(c, 3, 1), *beta = filled(c, 4, 1);
     df_real *statistics[2], *gradients[2], *y[2], *dx[2];
@@ -82,8 +88,8 @@ static void compare(df_shape shape, bool training, bool relu, bool overwrite, do
             s[i] = s[i] * s[i] + 1; /* running variance */
         y[d] = filled(n, 7, 1);
         dx[d] = filled(n, 8, 1);
-        on_batch_norm_forward(devices[d], &bn, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d]);
-        on_batch_norm_backward(devices[d], &bn, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c);
+        ON(batch_norm_forward, devices[d], shape, 1e-5, 0.2, training, relu, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d]);
+        ON(batch_norm_backward, devices[d], shape, training, relu, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c, add);
     }
     /* y, dx: a few float roundings of values up to about 10, and the float mean's rounding (2^-24 |mean|) times gamma inv_std */
     assert_all_close(statistics[1], statistics[0], 4 * c, 1e-6, 1e-6, "statistics");
@@ -103,15 +109,15 @@ static void test_widths(void **state)
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++)
         for (int bits = 0; bits < 8; bits++)
             compare((df_shape){ 2, 5, 7, channels[i] }, bits & 1, bits & 2, bits & 4, 1);
-    compare((df_shape){ 3, 31, 29, 16 }, true, true, false, 0); /* several blocks */
-    compare((df_shape){ 1, 1, 1, 6 }, true, false, false, 0);   /* one pixel: variance 0 */
+    compare((df_shape){ 3, 31, 29, 16 }, true, true, true, 0); /* several blocks */
+    compare((df_shape){ 1, 1, 1, 6 }, true, false, true, 0);   /* one pixel: variance 0 */
 }
 
 /* The mean a thousand deviations away: the one-pass variance holds. */
 static void test_far_mean(void **state)
 {
     (void)state;
-    compare((df_shape){ 4, 9, 11, 18 }, true, false, true, 2000);
+    compare((df_shape){ 4, 9, 11, 18 }, true, false, false, 2000);
 }
 
 int main(void)

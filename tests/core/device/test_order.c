@@ -155,15 +155,15 @@ static struct df_conv draw_conv(void)
 
 static void check_forward(const struct df_conv *c, bool at_end)
 {
-    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = c->filters * c->kernel_h * c->kernel_w * c->x.c;
+    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = df_conv_weights(c);
     const struct df_weights w = { filled(nw, at_end), 0 };
     const float *x = filled(nx, at_end), *bias = pick(0, 1) ? filled(c->filters, at_end) : NULL;
     float *y = guarded(ny, at_end), *expected = guarded(ny, at_end);
 
-    df_conv_forward(order, c, x, w, bias, expected);
+    RUN(conv_forward, order, *c, x, w, bias, expected);
     for (size_t d = 0; d < devices; d++) {
         memset(y, 0xff, ny * sizeof *y);
-        df_conv_forward(device[d], c, x, w, bias, y);
+        RUN(conv_forward, device[d], *c, x, w, bias, y);
         assert_same(y, expected, ny, "forward", d, c);
     }
     release_guarded();
@@ -171,16 +171,16 @@ static void check_forward(const struct df_conv *c, bool at_end)
 
 static void check_data(const struct df_conv *c, bool at_end)
 {
-    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = c->filters * c->kernel_h * c->kernel_w * c->x.c;
+    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = df_conv_weights(c);
     const struct df_weights w = { filled(nw, at_end), 0 };
     const float *dy = filled(ny, at_end), *there = filled(nx, at_end);
     const bool add = pick(0, 1);
     float *dx = guarded(nx, at_end), *expected = copied(there, nx, at_end);
 
-    df_conv_backward_data(order, c, dy, w, expected, add);
+    RUN(conv_backward_data, order, *c, dy, w, expected, add);
     for (size_t d = 0; d < devices; d++) {
         memcpy(dx, there, nx * sizeof *dx);
-        df_conv_backward_data(device[d], c, dy, w, dx, add);
+        RUN(conv_backward_data, device[d], *c, dy, w, dx, add);
         assert_same(dx, expected, nx, add ? "added data gradient" : "data gradient", d, c);
     }
     release_guarded();
@@ -188,16 +188,16 @@ static void check_data(const struct df_conv *c, bool at_end)
 
 static void check_weights(const struct df_conv *c, bool at_end)
 {
-    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = c->filters * c->kernel_h * c->kernel_w * c->x.c;
+    const size_t nx = df_count(c->x), ny = df_count(df_conv_shape(c)), nw = df_conv_weights(c);
     const float *x = filled(nx, at_end), *dy = filled(ny, at_end), *there = filled(nw, at_end), *bias = filled(c->filters, at_end);
     float *dw = guarded(nw, at_end), *expected = copied(there, nw, at_end);
     float *dbias = guarded(c->filters, at_end), *expected_bias = copied(bias, c->filters, at_end);
 
-    df_conv_backward_weights(order, c, x, dy, expected, expected_bias);
+    RUN(conv_backward_weights, order, *c, x, dy, expected, expected_bias);
     for (size_t d = 0; d < devices; d++) {
         memcpy(dw, there, nw * sizeof *dw);
         memcpy(dbias, bias, c->filters * sizeof *dbias);
-        df_conv_backward_weights(device[d], c, x, dy, dw, dbias);
+        RUN(conv_backward_weights, device[d], *c, x, dy, dw, dbias);
         assert_same(dw, expected, nw, "weights' gradient", d, c);
         assert_same(dbias, expected_bias, c->filters, "bias's gradient", d, c);
     }
@@ -230,18 +230,22 @@ static void test_products(void **state)
 {
     (void)state;
     for (size_t g = 0; g < geometries(); g++) {
-        const struct df_matmul mm = { pick(0, 1), pick(0, 1), pick(1, 60), pick(1, 60), g % 5 ? pick(1, 60) : pick(500, 9000), pick(0, 1) };
+        struct df_matmul_args mm = { pick(0, 1),       pick(0, 1), pick(1, 60), pick(1, 60), g % 5 ? pick(1, 60) : pick(500, 9000),
+                                     .add = pick(0, 1) };
         const struct df_conv as_conv = { .x = { 1, 1, mm.k, mm.n }, .filters = mm.m }; /* for the message */
         const bool at_end = g & 1;
-        const float *a = filled(mm.m * mm.k, at_end), *there = filled(mm.m * mm.n, at_end);
-        const struct df_weights b = { filled(mm.k * mm.n, at_end), 0 };
+        const float *there = filled(mm.m * mm.n, at_end);
         float *c = guarded(mm.m * mm.n, at_end), *expected = copied(there, mm.m * mm.n, at_end);
 
+        mm.a = filled(mm.m * mm.k, at_end);
+        mm.b.data = filled(mm.k * mm.n, at_end);
         if ((double)mm.m * (double)mm.n * (double)mm.k < 4e6) {
-            df_matmul(order, &mm, a, b, expected);
+            mm.c = expected;
+            df_matmul(order, &mm);
+            mm.c = c;
             for (size_t d = 0; d < devices; d++) {
                 memcpy(c, there, mm.m * mm.n * sizeof *c);
-                df_matmul(device[d], &mm, a, b, c);
+                df_matmul(device[d], &mm);
                 assert_same(c, expected, mm.m * mm.n, "product", d, &as_conv);
             }
         }
@@ -266,15 +270,15 @@ static void test_written_order(void **state)
     x[0] = 0x1p24f;
     for (size_t i = 1; i < TERMS; i++)
         x[i] = 1;
-    df_conv_forward(order, &chain, x, (struct df_weights){ one, 0 }, NULL, &y);
+    RUN(conv_forward, order, chain, x, (struct df_weights){ one, 0 }, NULL, &y);
     assert_true(y == 0x1p24f + DF_CHAIN_TERMS);
     y = 0;
-    df_conv_backward_weights(order, &pixels, x, one, &y, NULL);
+    RUN(conv_backward_weights, order, pixels, x, one, &y, NULL);
     assert_true(y == 0x1p24f + DF_BLOCK_PIXELS);
     /* a fused multiply-add rounds once: (1 + e)(1 - e) - 1 = -e^2 */
     const float a[] = { -1, 1 + 0x1p-12f }, b[] = { 1, 1 - 0x1p-12f };
 
-    df_matmul(order, &(struct df_matmul){ .transpose_b = true, .m = 1, .n = 1, .k = 2 }, a, (struct df_weights){ b, 0 }, &y);
+    RUN(matmul, order, .transpose_b = true, .m = 1, .n = 1, .k = 2, .a = a, .b = { b, 0 }, .c = &y);
     assert_true(y == -0x1p-24f);
     free(x);
     free(one);

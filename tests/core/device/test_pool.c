@@ -11,12 +11,12 @@ static void hand(struct df_device *device)
     uint32_t argmax[4];
 
     assert_true(df_same_shape(df_pool_shape(&pool), (df_shape){ 1, 2, 2, 1 }));
-    on_max_pool_forward(device, &pool, x, y, argmax);
+    ON(max_pool_forward, device, pool, x, y, argmax);
     for (int i = 0; i < 4; i++) {
         assert_int_equal(argmax[i], expected[i]);
         assert_true(y[i] == x[expected[i]]);
     }
-    on_max_pool_backward(device, &pool, (df_real[]){ 10, 20, 30, 40 }, argmax, dx);
+    ON(max_pool_backward, device, pool, (df_real[]){ 10, 20, 30, 40 }, argmax, dx);
     assert_all_close(dx, (df_real[]){ 11, 0, 0, 0, 0, 32, 20, 0, 0, 0, 0, 40 }, 12, 0, 0, "dx");
 }
 
@@ -43,12 +43,12 @@ static void test_against_ref(void **state)
 
         for (size_t k = 0; k < nx; k++)
             x[k] = k % 97 == 5 ? (df_real)NAN : k % 89 == 7 ? (df_real)-INFINITY : rintf(x[k]); /* whole numbers: many ties */
-        on_max_pool_forward(ref, &pools[i], x, b, arg_b);
-        on_max_pool_forward(tested, &pools[i], x, a, arg_a);
+        ON(max_pool_forward, ref, pools[i], x, b, arg_b);
+        ON(max_pool_forward, tested, pools[i], x, a, arg_a);
         assert_memory_equal(a, b, ny * sizeof *a);
         assert_memory_equal(arg_a, arg_b, ny * sizeof *arg_a);
-        on_max_pool_backward(ref, &pools[i], dy, arg_b, db);
-        on_max_pool_backward(tested, &pools[i], dy, arg_a, da);
+        ON(max_pool_backward, ref, pools[i], dy, arg_b, db);
+        ON(max_pool_backward, tested, pools[i], dy, arg_a, da);
         assert_memory_equal(da, db, nx * sizeof *da);
         void *const all[] = { x, dy, a, b, da, db, arg_a, arg_b };
         for (size_t k = 0; k < sizeof all / sizeof all[0]; k++)

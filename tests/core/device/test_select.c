@@ -22,18 +22,17 @@ static size_t rank_of(const df_real *values, size_t n, size_t i, float minimum)
     return rank;
 }
 
-static void check_top_k(struct df_device *device, const struct df_top_k *top, const df_real *values)
+static void check_top_k(struct df_device *device, struct df_select_top_k_args *top)
 {
-    struct loan loan = { .device = device };
-    const size_t n = top->segments * top->value_stride, room = top->segments * top->out_stride;
+    const size_t room = top->segments * top->index_stride;
     uint32_t *index = malloc(room * sizeof *index);
 
     memset(index, 0x5a, room * sizeof *index);
-    df_select_top_k(device, top, lend(&loan, values, n * sizeof *values, false), lend(&loan, index, room * sizeof *index, true));
-    take_back(&loan);
+    top->index = index;
+    on_select_top_k(device, *top);
     for (size_t s = 0; s < top->segments; s++) {
-        const df_real *own = values + s * top->value_stride;
-        const uint32_t *out = index + s * top->out_stride;
+        const df_real *own = top->values + s * top->value_stride;
+        const uint32_t *out = index + s * top->index_stride;
         size_t passing = 0;
 
         for (size_t i = 0; i < top->count; i++) {
@@ -47,7 +46,7 @@ static void check_top_k(struct df_device *device, const struct df_top_k *top, co
         }
         for (size_t i = passing; i < top->k; i++)
             assert_int_equal(out[i], UINT32_MAX);
-        for (size_t i = top->k; i < top->out_stride; i++)
+        for (size_t i = top->k; i < top->index_stride; i++)
             assert_int_equal(out[i], 0x5a5a5a5a); /* not ours */
     }
     free(index);
@@ -67,9 +66,9 @@ static void top_k_on(struct df_device *device)
                                   : values[i];
     for (size_t k = 0; k < sizeof ks / sizeof *ks; k++)
         for (size_t m = 0; m < sizeof minima / sizeof *minima; m++) {
-            const struct df_top_k top = { SEGMENTS, COUNT, ks[k], STRIDE, ks[k] + 3, minima[m] };
+            struct df_select_top_k_args top = { SEGMENTS, COUNT, ks[k], STRIDE, ks[k] + 3, minima[m], values };
 
-            check_top_k(device, &top, values);
+            check_top_k(device, &top);
         }
     release(values);
 }
@@ -150,15 +149,11 @@ static void nms_on(struct df_device *device)
     for (size_t i = 0; i < CANDIDATES; i++)
         c->group[2 * CANDIDATES + i] = i < 300 ? c->group[2 * CANDIDATES + i] : -1; /* mostly empty */
     for (size_t m = 0; m < sizeof mosts / sizeof *mosts; m++) {
-        const struct df_nms nms = { NMS_SEGMENTS, CANDIDATES, mosts[m], m % 2 ? 0.3F : 0.6F };
-        struct loan loan = { .device = device };
-        const struct df_candidates from = { lend(&loan, c->box, sizeof c->box, false), lend(&loan, c->score, sizeof c->score, false),
-                                            lend(&loan, c->group, sizeof c->group, false) };
+        const float threshold = m % 2 ? 0.3F : 0.6F;
 
-        df_select_nms(device, &nms, from, lend(&loan, keep, NMS_SEGMENTS * mosts[m] * sizeof *keep, true));
-        take_back(&loan);
+        ON(select_nms, device, NMS_SEGMENTS, CANDIDATES, mosts[m], threshold, { c->box, c->score, c->group }, keep);
         for (size_t s = 0; s < NMS_SEGMENTS; s++) {
-            const size_t n = expected_nms(c, s * CANDIDATES, nms.threshold, mosts[m], expected);
+            const size_t n = expected_nms(c, s * CANDIDATES, threshold, mosts[m], expected);
 
             assert_memory_equal(keep + s * mosts[m], expected, n * sizeof *keep);
             for (size_t i = n; i < mosts[m]; i++)
@@ -183,17 +178,12 @@ static void test_nothing_there(void **state)
 
     (void)state;
     for (size_t d = 0; d < 2; d++) {
-        struct loan loan = { .device = devices[d] };
-        const struct df_nms nms = { 1, 3, 2, 0.5F };
-        const struct df_box box[3] = { { 0 } };
-        const float score[3] = { 1, 2, 3 };
-        const int32_t group[3] = { -1, -1, -1 };
+        struct df_box box[3] = { { 0 } };
+        float score[3] = { 1, 2, 3 };
+        int32_t group[3] = { -1, -1, -1 };
         uint32_t keep[2] = { 0, 0 };
-        const struct df_candidates from = { lend(&loan, box, sizeof box, false), lend(&loan, score, sizeof score, false),
-                                            lend(&loan, group, sizeof group, false) };
 
-        df_select_nms(devices[d], &nms, from, lend(&loan, keep, sizeof keep, true));
-        take_back(&loan);
+        ON(select_nms, devices[d], 1, 3, 2, 0.5F, { box, score, group }, keep);
         assert_true(keep[0] == UINT32_MAX && keep[1] == UINT32_MAX);
     }
 }

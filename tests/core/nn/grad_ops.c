@@ -311,8 +311,9 @@ static void test_pytorch_batch_norm(void **state)
                   *running_var = df_tensor_from(tape, var->shape, var->value);
 
         finish(op,
-               df_batch_norm(tape, in[0], in[1], in[2], running_mean->data, running_var->data, 1e-5, 0.1,
-                             train ? DF_NORM_TRAIN : DF_NORM_EVAL, false),
+               df_batch_norm(tape, in[0], in[1], in[2],
+                             (struct df_norm_options){ running_mean->data, running_var->data, 1e-5, 0.1,
+                                                       train ? DF_NORM_TRAIN : DF_NORM_EVAL, false }),
                in, parts, 3);
         compare(op, "mean_after", running_mean->data, running_mean->shape);
         compare(op, "var_after", running_var->data, running_var->shape);

@@ -29,8 +29,9 @@ static df_tensor *case_linear(df_tape *tape, df_tensor **in, const struct op_cas
 
 static df_tensor *case_batch_norm(df_tape *tape, df_tensor **in, const struct op_case *op)
 {
-    return df_batch_norm(tape, in[0], in[1], in[2], in[3]->data, in[4]->data, 0.01, 0.3, op->option & TRAIN ? DF_NORM_TRAIN : DF_NORM_EVAL,
-                         op->option & RELU);
+    return df_batch_norm(tape, in[0], in[1], in[2],
+                         (struct df_norm_options){ in[3]->data, in[4]->data, 0.01, 0.3, op->option & TRAIN ? DF_NORM_TRAIN : DF_NORM_EVAL,
+                                                   op->option & RELU });
 }
 
 #define CASE_UNARY(name)                                                                                                                   \

@@ -223,8 +223,8 @@ static double net_step(const struct net *net, const df_real *image)
     df_tensor *x = df_tensor_from(tape, (df_shape){ 2, 16, 12, 3 }, image);
     df_tensor *y = df_conv2d(tape, x, df_parameter_tensor(tape, net->conv), NULL, three);
 
-    y = df_batch_norm(tape, y, df_parameter_tensor(tape, net->gamma), df_parameter_tensor(tape, net->beta), net->mean->value,
-                      net->var->value, 1e-5, 0.1, DF_NORM_TRAIN, true);
+    y = df_batch_norm(tape, y, df_parameter_tensor(tape, net->gamma), df_parameter_tensor(tape, net->beta),
+                      (struct df_norm_options){ net->mean->value, net->var->value, 1e-5, 0.1, DF_NORM_TRAIN, true });
     y = df_conv2d(tape, y, df_parameter_tensor(tape, net->head), df_parameter_tensor(tape, net->bias), one);
     y = df_add(tape, df_max_pool(tape, y, 2, 2, 0), df_adaptive_avg_pool(tape, y, 4, 3));
     df_tensor *loss = df_mean(tape, df_mul(tape, y, y), 15);
