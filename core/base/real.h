@@ -21,6 +21,9 @@ typedef DF_REAL df_real;
 #ifndef DF_REGISTERS
 #define DF_REGISTERS 16 /* neighbouring channels of which one lane keeps a sum each */
 #endif
+/* A kernel that is the sum of its lanes' shares. */
+#define DF_SUM_KERNEL(name)                                                                                                                \
+    DF_KERNEL void df_k_##name(size_t i, const struct df_##name##_args *a) { df_store_##name(i, a, df_share_##name(i, a)); }
 
 /* NHWC, c fastest. A matrix is n x 1 x 1 x c; a scalar is 1 x 1 x 1 x 1. */
 typedef struct {

@@ -4,7 +4,10 @@
  * index: they split the turns of a DF_LANES loop, and turn c of one such loop may use what turn c of another wrote, no other turn's. The
  * lists are X(ENUM, name):
  *   X(ADD, add) -> DF_K_ADD, df_k_add, struct df_add_args
- * Reductions write one double per row; a second launch (or df_k with n = 1) adds the partials in index order. */
+ * Reductions write one double per row; a second launch (or df_k with n = 1) adds the partials in index order.
+ * A GPU takes a sum apart. Along a row: df_share_<name>(i, a) is what one lane adds up, df_store_<name>(i, a, sum) what becomes of all shares.
+ * Down the rows: df_column_<name>(i, c, a) is the work of channel c. Where the host's form is not just that (DF_SUM_KERNEL), it takes the same
+ * terms in an order that vectorises, and test_sums holds both together. */
 #ifndef DF_CORE_DEVICE_KERNELS_H
 #define DF_CORE_DEVICE_KERNELS_H
 #include "core/base/portable_math.h"

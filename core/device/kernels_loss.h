@@ -68,15 +68,21 @@ struct df_loss_total_args {
     double norm;
     df_real *out;
 };
-DF_KERNEL void df_k_loss_total(size_t i, const struct df_loss_total_args *a)
+DF_KERNEL double df_share_loss_total(size_t i, const struct df_loss_total_args *a)
 {
     double sum = 0;
 
     (void)i;
-    for (size_t j = 0; j < a->count; j++)
+    DF_LANES(j, a->count)
         sum += a->partial[j];
+    return sum;
+}
+DF_KERNEL void df_store_loss_total(size_t i, const struct df_loss_total_args *a, double sum)
+{
+    (void)i;
     *a->out = (df_real)(sum / a->norm);
 }
+DF_SUM_KERNEL(loss_total)
 
 /* tile i: dx += dy / norm * d (fresh: dx = ) */
 struct df_loss_spread_args {
@@ -100,6 +106,20 @@ DF_KERNEL void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
             dx[j] += k * d[j];
     }
 }
+
+/* The kernel of a loss on tiles: a lane takes DF_LOSS_WIDTH elements at a time, the host a whole tile. */
+#define DF_TILE_KERNEL(name)                                                                                                               \
+    DF_KERNEL double df_share_##name(size_t i, const struct df_##name##_args *a)                                                           \
+    {                                                                                                                                      \
+        const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);                                            \
+        double sum = 0;                                                                                                                    \
+                                                                                                                                           \
+        DF_LANES(j, (n + DF_LOSS_WIDTH - 1) / DF_LOSS_WIDTH)                                                                               \
+            sum += df_##name##_tile(begin + j * DF_LOSS_WIDTH, df_loss_min(DF_LOSS_WIDTH, n - j * DF_LOSS_WIDTH), a);                      \
+        return sum;                                                                                                                        \
+    }                                                                                                                                      \
+    DF_KERNEL void df_store_##name(size_t i, const struct df_##name##_args *a, double sum) { a->partial[i] = sum; }                        \
+    DF_SUM_KERNEL(name)
 
 /* tile i of [rows, classes] */
 struct df_sigmoid_focal_args {
@@ -170,12 +190,7 @@ DF_KERNEL double df_sigmoid_focal_tile(size_t begin, size_t n, const struct df_s
     }
     return df_loss_tile_sum(v);
 }
-DF_KERNEL void df_k_sigmoid_focal(size_t i, const struct df_sigmoid_focal_args *a)
-{
-    const size_t begin = i * DF_LOSS_TILE;
-
-    a->partial[i] = df_sigmoid_focal_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
-}
+DF_TILE_KERNEL(sigmoid_focal)
 
 /* tile i; w may be NULL */
 struct df_bce_logits_args {
@@ -207,12 +222,7 @@ DF_KERNEL double df_bce_logits_tile(size_t begin, size_t n, const struct df_bce_
     }
     return df_loss_tile_sum(v);
 }
-DF_KERNEL void df_k_bce_logits(size_t i, const struct df_bce_logits_args *a)
-{
-    const size_t begin = i * DF_LOSS_TILE;
-
-    a->partial[i] = df_bce_logits_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
-}
+DF_TILE_KERNEL(bce_logits)
 
 /* tile i of [rows, classes]: rows with use = 0 give 0 */
 struct df_sigmoid_kl_args {
@@ -281,12 +291,7 @@ DF_KERNEL double df_sigmoid_kl_tile(size_t begin, size_t n, const struct df_sigm
     }
     return sum;
 }
-DF_KERNEL void df_k_sigmoid_kl(size_t i, const struct df_sigmoid_kl_args *a)
-{
-    const size_t begin = i * DF_LOSS_TILE;
-
-    a->partial[i] = df_sigmoid_kl_tile(begin, df_loss_min(DF_LOSS_TILE, a->count - begin), a);
-}
+DF_TILE_KERNEL(sigmoid_kl)
 
 /* row i */
 struct df_cross_entropy_args {
@@ -405,29 +410,40 @@ struct df_masked_mse_args {
     double teacher_scale;
     double *partial;
 };
+/* the square of a difference */
+DF_KERNEL double df_masked_mse_term(df_real s, df_real t, df_real k)
+{
+    const double d = (double)(s - k * t);
+
+    return d * d;
+}
+DF_KERNEL double df_share_masked_mse(size_t i, const struct df_masked_mse_args *a)
+{
+    const df_real *s = a->s + i * a->channels, *t = a->t + i * a->channels, k = (df_real)a->teacher_scale;
+    double sum = 0;
+
+    DF_LANES(c, a->m[i] == 0 ? 0 : a->channels)
+        sum += df_masked_mse_term(s[c], t[c], k);
+    return sum;
+}
+DF_KERNEL void df_store_masked_mse(size_t i, const struct df_masked_mse_args *a, double sum)
+{
+    a->partial[i] = a->m[i] == 0 ? 0 : (double)a->m[i] * sum;
+}
 DF_KERNEL void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
 {
-    const size_t n = a->channels;
-    const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, k = (df_real)a->teacher_scale, m = a->m[i];
+    const size_t n = a->m[i] == 0 ? 0 : a->channels;
+    const df_real *restrict s = a->s + i * a->channels, *restrict t = a->t + i * a->channels, k = (df_real)a->teacher_scale;
     double lane[DF_LOSS_LANES] = { 0 };
     size_t c = 0;
 
-    a->partial[i] = 0;
-    if (m == 0)
-        return;
     for (; c + DF_LOSS_LANES <= n; c += DF_LOSS_LANES) {
-        for (size_t l = 0; l < DF_LOSS_LANES; l++) {
-            const double d = (double)(s[c + l] - k * t[c + l]);
-
-            lane[l] += d * d;
-        }
+        for (size_t l = 0; l < DF_LOSS_LANES; l++)
+            lane[l] += df_masked_mse_term(s[c + l], t[c + l], k);
     }
-    for (size_t l = 0; l < n % DF_LOSS_LANES; l++) {
-        const double d = (double)(s[c + l] - k * t[c + l]);
-
-        lane[l] += d * d;
-    }
-    a->partial[i] = (double)m * df_loss_lanes(lane);
+    for (size_t l = 0; l < n % DF_LOSS_LANES; l++)
+        lane[l] += df_masked_mse_term(s[c + l], t[c + l], k);
+    df_store_masked_mse(i, a, df_loss_lanes(lane));
 }
 
 /* group i, a run of `pixels` pixels: norm = max(1, 2 C sum m), value = sum of partials / norm */
@@ -437,19 +453,27 @@ struct df_masked_mse_group_args {
     size_t pixels, channels;
     double *norm, *value;
 };
-DF_KERNEL void df_k_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a)
+struct df_masked_mse_sums {
+    double partials, cells;
+};
+DF_KERNEL struct df_masked_mse_sums df_share_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a)
 {
-    double sum = 0, cells = 0;
+    struct df_masked_mse_sums sum = { 0, 0 };
 
-    for (size_t p = i * a->pixels; p < (i + 1) * a->pixels; p++) {
-        sum += a->partial[p];
-        cells += (double)a->m[p];
+    DF_LANES(p, a->pixels) {
+        sum.partials += a->partial[i * a->pixels + p];
+        sum.cells += (double)a->m[i * a->pixels + p];
     }
-    const double norm = 2 * (double)a->channels * cells;
+    return sum;
+}
+DF_KERNEL void df_store_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a, struct df_masked_mse_sums sum)
+{
+    const double norm = 2 * (double)a->channels * sum.cells;
 
     a->norm[i] = norm > 1 ? norm : 1;
-    a->value[i] = sum / a->norm[i];
+    a->value[i] = sum.partials / a->norm[i];
 }
+DF_SUM_KERNEL(masked_mse_group)
 
 /* pixel i: ds_i += 2 dy m_i / (norm groups) (s_i - k t_i) (fresh: ds_i = ) */
 struct df_masked_mse_backward_args {

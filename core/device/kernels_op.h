@@ -232,13 +232,30 @@ struct df_reduce_runs_args {
     double *partial;
     size_t keep[2], keep_step[2], outer, outer_step, run, chunk, chunks;
 };
-DF_KERNEL void df_k_reduce_runs(size_t i, const struct df_reduce_runs_args *a)
+DF_KERNEL size_t df_reduced_run(size_t i, const struct df_reduce_runs_args *a, const df_real **x)
 {
     const size_t begin = i % a->chunks * a->chunk, outer = i / a->chunks % a->outer, o = i / a->chunks / a->outer;
-    const size_t end = begin + a->chunk < a->run ? begin + a->chunk : a->run;
-    const size_t at = o / a->keep[1] * a->keep_step[0] + o % a->keep[1] * a->keep_step[1] + outer * a->outer_step;
 
-    a->partial[i] = df_run_sum(a->x + at + begin, end - begin);
+    *x = a->x + o / a->keep[1] * a->keep_step[0] + o % a->keep[1] * a->keep_step[1] + outer * a->outer_step + begin;
+    return a->run - begin < a->chunk ? a->run - begin : a->chunk;
+}
+DF_KERNEL double df_share_reduce_runs(size_t i, const struct df_reduce_runs_args *a)
+{
+    const df_real *x;
+    const size_t n = df_reduced_run(i, a, &x);
+    double sum = 0;
+
+    DF_LANES(c, n)
+        sum += (double)x[c];
+    return sum;
+}
+DF_KERNEL void df_store_reduce_runs(size_t i, const struct df_reduce_runs_args *a, double sum) { a->partial[i] = sum; }
+DF_KERNEL void df_k_reduce_runs(size_t i, const struct df_reduce_runs_args *a)
+{
+    const df_real *x;
+    const size_t n = df_reduced_run(i, a, &x);
+
+    df_store_reduce_runs(i, a, df_run_sum(x, n));
 }
 
 /* The last axis (width) is kept: partial row i = (kept index, chunk) = sum of the rows of that chunk of the reduced axes. */
@@ -247,6 +264,18 @@ struct df_reduce_rows_args {
     double *partial;
     size_t keep_step, size[2], step[2], width, chunk, chunks;
 };
+DF_KERNEL void df_column_reduce_rows(size_t i, size_t c, const struct df_reduce_rows_args *a)
+{
+    const size_t begin = i % a->chunks * a->chunk, rows = a->size[0] * a->size[1];
+    const size_t end = begin + a->chunk < rows ? begin + a->chunk : rows;
+    const df_real *x = a->x + i / a->chunks * a->keep_step + c;
+    double sum = 0;
+
+    for (size_t r = begin; r < end; r++)
+        sum += (double)x[r / a->size[1] * a->step[0] + r % a->size[1] * a->step[1]];
+    a->partial[i * a->width + c] = sum;
+}
+/* All channels of a row while it is at hand. */
 DF_KERNEL void df_k_reduce_rows(size_t i, const struct df_reduce_rows_args *a)
 {
     const size_t begin = i % a->chunks * a->chunk, rows = a->size[0] * a->size[1];
@@ -272,15 +301,20 @@ struct df_reduce_final_args {
     double factor;
     bool add;
 };
-DF_KERNEL void df_k_reduce_final(size_t i, const struct df_reduce_final_args *a)
+DF_KERNEL double df_share_reduce_final(size_t i, const struct df_reduce_final_args *a)
 {
     const double *partial = a->partial + i / a->width * a->count * a->width + i % a->width;
     double sum = 0;
 
-    for (size_t j = 0; j < a->count; j++)
+    DF_LANES(j, a->count)
         sum += partial[j * a->width];
+    return sum;
+}
+DF_KERNEL void df_store_reduce_final(size_t i, const struct df_reduce_final_args *a, double sum)
+{
     a->y[i] = (df_real)((a->add ? (double)a->y[i] : 0) + a->factor * sum);
 }
+DF_SUM_KERNEL(reduce_final)
 
 /* Largest over the axes whose size in `kept` is 1, for output element i; index: of the first largest in x (of a NaN when there is one). */
 struct df_max_args {
@@ -327,6 +361,22 @@ struct df_channel_sums_args {
     size_t rows, channels, chunk;
     bool square;
 };
+DF_KERNEL void df_column_channel_sums(size_t i, size_t c, const struct df_channel_sums_args *a)
+{
+    const size_t end = (i + 1) * a->chunk < a->rows ? (i + 1) * a->chunk : a->rows;
+    double sum = 0, product = 0;
+
+    for (size_t at = i * a->chunk * a->channels + c; at < end * a->channels; at += a->channels) {
+        const double u = (double)a->u[at], centred = a->square ? u - a->mean[c] : 0;
+
+        sum += a->square ? centred * centred : u;
+        product += a->v ? u * (double)a->v[at] : 0;
+    }
+    a->sum_u[i * a->channels + c] = sum;
+    if (a->v)
+        a->sum_uv[i * a->channels + c] = product;
+}
+/* All channels of a row while it is at hand. */
 DF_KERNEL void df_k_channel_sums(size_t i, const struct df_channel_sums_args *a)
 {
     const size_t end = (i + 1) * a->chunk < a->rows ? (i + 1) * a->chunk : a->rows, channels = a->channels;
@@ -366,14 +416,19 @@ struct df_standardise_stats_args {
     double divisor;
     bool root;
 };
-DF_KERNEL void df_k_standardise_stats(size_t i, const struct df_standardise_stats_args *a)
+DF_KERNEL double df_share_standardise_stats(size_t i, const struct df_standardise_stats_args *a)
 {
     double sum = 0;
 
-    for (size_t j = 0; j < a->chunks; j++)
+    DF_LANES(j, a->chunks)
         sum += a->partial[j * a->channels + i];
+    return sum;
+}
+DF_KERNEL void df_store_standardise_stats(size_t i, const struct df_standardise_stats_args *a, double sum)
+{
     a->out[i] = a->root ? sqrt(sum / a->divisor) : sum / a->divisor;
 }
+DF_SUM_KERNEL(standardise_stats)
 
 /* row i: y = (x - mean) / (std + eps) */
 struct df_standardise_args {

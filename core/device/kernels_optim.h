@@ -33,10 +33,24 @@ struct df_optim_squares_args {
     size_t count;
     double *partial;
 };
+DF_KERNEL size_t df_optim_tile(size_t i, size_t count) /* how many elements it has */
+{
+    return count - i * DF_OPTIM_TILE < DF_OPTIM_TILE ? count - i * DF_OPTIM_TILE : DF_OPTIM_TILE;
+}
+DF_KERNEL double df_share_optim_squares(size_t i, const struct df_optim_squares_args *a)
+{
+    const df_real *g = a->grad + i * DF_OPTIM_TILE;
+    double sum = 0;
+
+    DF_LANES(j, df_optim_tile(i, a->count))
+        sum += (double)g[j] * (double)g[j];
+    return sum;
+}
+DF_KERNEL void df_store_optim_squares(size_t i, const struct df_optim_squares_args *a, double sum) { a->partial[i] = sum; }
 DF_KERNEL void df_k_optim_squares(size_t i, const struct df_optim_squares_args *a)
 {
-    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
-    const df_real *g = a->grad + begin;
+    const size_t n = df_optim_tile(i, a->count);
+    const df_real *g = a->grad + i * DF_OPTIM_TILE;
     double lane[DF_OPTIM_LANES] = { 0 }, sum = 0;
     size_t j = 0;
 
@@ -48,7 +62,7 @@ DF_KERNEL void df_k_optim_squares(size_t i, const struct df_optim_squares_args *
         lane[l] += (double)g[j + l] * (double)g[j + l];
     for (size_t l = 0; l < DF_OPTIM_LANES; l++)
         sum += lane[l];
-    a->partial[i] = sum;
+    df_store_optim_squares(i, a, sum);
 }
 
 /* The gradient's norm, and what clipping multiplies gradients by: clip / norm where the norm is above clip > 0, else 1. NaN where the norm
@@ -71,15 +85,21 @@ struct df_optim_sum_args {
     double clip;
     struct df_optim_norm *out;
 };
-DF_KERNEL void df_k_optim_sum(size_t i, const struct df_optim_sum_args *a)
+DF_KERNEL double df_share_optim_sum(size_t i, const struct df_optim_sum_args *a)
 {
     double sum = 0;
 
     (void)i;
-    for (size_t j = 0; j < a->count; j++)
+    DF_LANES(j, a->count)
         sum += a->partial[j];
+    return sum;
+}
+DF_KERNEL void df_store_optim_sum(size_t i, const struct df_optim_sum_args *a, double sum)
+{
+    (void)i;
     *a->out = df_optim_norm_of(sum, a->clip);
 }
+DF_SUM_KERNEL(optim_sum)
 
 /* tile i: b = momentum b + (scale grad + decay x); x -= lr b. b is 0 before the first step, as PyTorch's is then set to the gradient. */
 struct df_optim_sgd_args {
@@ -91,7 +111,7 @@ struct df_optim_sgd_args {
 };
 DF_KERNEL void df_k_optim_sgd(size_t i, const struct df_optim_sgd_args *a)
 {
-    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
+    const size_t begin = i * DF_OPTIM_TILE, n = df_optim_tile(i, a->count);
     const df_real lr = (df_real)a->lr, momentum = (df_real)a->momentum, decay = (df_real)a->decay, scale = (df_real)a->norm->scale;
     const df_real *restrict grad = a->grad + begin;
     df_real *restrict x = a->value + begin, *restrict b = a->moment + begin;
@@ -115,7 +135,7 @@ struct df_optim_adamw_args {
 };
 DF_KERNEL void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
 {
-    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
+    const size_t begin = i * DF_OPTIM_TILE, n = df_optim_tile(i, a->count);
     const df_real keep = (df_real)a->keep, new1 = (df_real)(1 - a->beta1), beta2 = (df_real)a->beta2, new2 = (df_real)(1 - a->beta2);
     const df_real step = (df_real)a->step, root = (df_real)a->root, eps = (df_real)a->eps, scale = (df_real)a->norm->scale;
     const df_real *restrict grad = a->grad + begin;

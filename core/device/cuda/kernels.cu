@@ -1,6 +1,7 @@
 /* The launch of `cuda`. Formulas per element or row come from kernels*.h as they are: one thread per index (EACH), or lanes that share an
- * index and split its DF_LANES loops (LANED), so that neighbouring threads read neighbouring addresses. Sums and RoIAlign, where a host
- * kernel is one long loop, have their own kernels: lanes sum in double and are then added as a tree, in fixed order (SUMMED). */
+ * index and split its DF_LANES loops (LANED), so that neighbouring threads read neighbouring addresses. Of a sum lanes have shares, which are
+ * added as a tree, in fixed order (SUMMED), or threads have channels (COLUMNS). RoIAlign alone, where a host's index is a whole RoI, has a
+ * kernel of its own here. */
 #include "core/device/cuda/cuda.h"
 
 typedef void launch_fn(struct df_cuda *cuda, size_t n, const void *args);
@@ -53,16 +54,25 @@ static __device__ double sum_lanes(double value, double *shared)
     return mine[0];
 }
 
-/* lane_<name>(i, a): what a lane sums of index i;  store_<name>(i, a, sum): by one of them */
+static __device__ struct df_masked_mse_sums sum_lanes(struct df_masked_mse_sums value, double *shared)
+{
+    const double partials = sum_lanes(value.partials, shared);
+
+    return { partials, sum_lanes(value.cells, shared) };
+}
+
 #define SUMMED(name, width)                                                                                                                \
     static __global__ void DF_CUDA_BOUNDS sums_##name(size_t n, const __grid_constant__ ARGS(name) a)                                      \
     {                                                                                                                                      \
         __shared__ double shared[DF_CUDA_THREADS];                                                                                         \
         const size_t i = (size_t)blockIdx.x * blockDim.y + threadIdx.y;                                                                    \
-        const double sum = sum_lanes(i < n ? lane_##name(i, &a) : 0, shared);                                                              \
+        decltype(df_share_##name(i, &a)) share = {};                                                                                       \
                                                                                                                                            \
+        if (i < n)                                                                                                                         \
+            share = df_share_##name(i, &a);                                                                                                \
+        share = sum_lanes(share, shared);                                                                                                  \
         if (i < n && threadIdx.x == 0)                                                                                                     \
-            store_##name(i, &a, sum);                                                                                                      \
+            df_store_##name(i, &a, share);                                                                                                 \
     }                                                                                                                                      \
     static void launch_##name(struct df_cuda *cuda, size_t n, const void *args)                                                            \
     {                                                                                                                                      \
@@ -71,8 +81,23 @@ static __device__ double sum_lanes(double value, double *shared)
                                                                                                                                            \
         df_cuda_run(cuda, sums_##name, dim3(df_cuda_blocks(n, block.y)), block, n, a);                                                     \
     }
-#define LANE(name)  static __device__ double lane_##name(size_t i, const ARGS(name) * a)
-#define STORE(name) static __device__ void store_##name(size_t i, const ARGS(name) * a, double sum)
+
+/* A thread per (index, channel): neighbours read neighbouring addresses. */
+#define COLUMNS(name, width)                                                                                                               \
+    static __global__ void DF_CUDA_BOUNDS columns_##name(size_t n, const __grid_constant__ ARGS(name) a)                                   \
+    {                                                                                                                                      \
+        const size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x;                                                                   \
+                                                                                                                                           \
+        if (at < n)                                                                                                                        \
+            df_column_##name(at / (width), at % (width), &a);                                                                              \
+    }                                                                                                                                      \
+    static void launch_##name(struct df_cuda *cuda, size_t n, const void *args)                                                            \
+    {                                                                                                                                      \
+        const ARGS(name) &a = *(const ARGS(name) *)args;                                                                                   \
+                                                                                                                                           \
+        n *= (width);                                                                                                                      \
+        df_cuda_run(cuda, columns_##name, dim3(df_cuda_blocks(n, DF_CUDA_THREADS)), dim3(DF_CUDA_THREADS), n, a);                          \
+    }
 
 EACH(fill)
 EACH(scale)
@@ -117,193 +142,19 @@ LANED(optim_adamw, DF_OPTIM_TILE)
 LANED(roi_align_backward, a.channels)
 LANED(roi_candidates, a.classes)
 
-/* ---- sums ---- */
-
-LANE(reduce_runs)
-{
-    const size_t begin = i % a->chunks * a->chunk, outer = i / a->chunks % a->outer, o = i / a->chunks / a->outer;
-    const size_t n = (begin + a->chunk < a->run ? begin + a->chunk : a->run) - begin;
-    const float *x = a->x + o / a->keep[1] * a->keep_step[0] + o % a->keep[1] * a->keep_step[1] + outer * a->outer_step + begin;
-    double sum = 0;
-
-    DF_LANES(c, n)
-        sum += (double)x[c];
-    return sum;
-}
-STORE(reduce_runs) { a->partial[i] = sum; }
 SUMMED(reduce_runs, a.run < a.chunk ? a.run : a.chunk)
-
-LANE(reduce_final)
-{
-    const double *partial = a->partial + i / a->width * a->count * a->width + i % a->width;
-    double sum = 0;
-
-    DF_LANES(j, a->count)
-        sum += partial[j * a->width];
-    return sum;
-}
-STORE(reduce_final) { a->y[i] = (float)((a->add ? (double)a->y[i] : 0) + a->factor * sum); }
 SUMMED(reduce_final, a.count)
-
-LANE(standardise_stats)
-{
-    double sum = 0;
-
-    DF_LANES(j, a->chunks)
-        sum += a->partial[j * a->channels + i];
-    return sum;
-}
-STORE(standardise_stats) { a->out[i] = a->root ? sqrt(sum / a->divisor) : sum / a->divisor; }
 SUMMED(standardise_stats, a.chunks)
-
-LANE(loss_total)
-{
-    double sum = 0;
-
-    (void)i;
-    DF_LANES(j, a->count)
-        sum += a->partial[j];
-    return sum;
-}
-STORE(loss_total)
-{
-    (void)i;
-    *a->out = (float)(sum / a->norm);
-}
 SUMMED(loss_total, a.count)
-
-LANE(optim_sum)
-{
-    double sum = 0;
-
-    (void)i;
-    DF_LANES(j, a->count)
-        sum += a->partial[j];
-    return sum;
-}
-STORE(optim_sum)
-{
-    (void)i;
-    *a->out = df_optim_norm_of(sum, a->clip);
-}
-SUMMED(optim_sum, a.count)
-
-LANE(optim_squares)
-{
-    const size_t begin = i * DF_OPTIM_TILE, left = a->count - begin, n = left < DF_OPTIM_TILE ? left : DF_OPTIM_TILE;
-    double sum = 0;
-
-    DF_LANES(j, n)
-        sum += (double)a->grad[begin + j] * (double)a->grad[begin + j];
-    return sum;
-}
-STORE(optim_squares) { a->partial[i] = sum; }
-SUMMED(optim_squares, DF_OPTIM_TILE)
-
-/* The losses that work on tiles: a lane takes single elements (DF_LOSS_WIDTH is 1 here). */
-#define TILED(name)                                                                                                                        \
-    LANE(name)                                                                                                                             \
-    {                                                                                                                                      \
-        const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);                                            \
-        double sum = 0;                                                                                                                    \
-                                                                                                                                           \
-        DF_LANES(j, n)                                                                                                                     \
-            sum += df_##name##_tile(begin + j, 1, a);                                                                                      \
-        return sum;                                                                                                                        \
-    }                                                                                                                                      \
-    STORE(name) { a->partial[i] = sum; }                                                                                                   \
-    SUMMED(name, DF_LOSS_TILE)
-TILED(sigmoid_focal)
-TILED(bce_logits)
-TILED(sigmoid_kl)
-
-LANE(masked_mse)
-{
-    const float *s = a->s + i * a->channels, *t = a->t + i * a->channels, k = (float)a->teacher_scale;
-    double sum = 0;
-
-    DF_LANES(c, a->m[i] == 0 ? 0 : a->channels) {
-        const double d = (double)(s[c] - k * t[c]);
-
-        sum += d * d;
-    }
-    return sum;
-}
-STORE(masked_mse) { a->partial[i] = a->m[i] == 0 ? 0 : (double)a->m[i] * sum; }
+SUMMED(sigmoid_focal, DF_LOSS_TILE)
+SUMMED(bce_logits, DF_LOSS_TILE)
+SUMMED(sigmoid_kl, DF_LOSS_TILE)
 SUMMED(masked_mse, a.channels)
-
-static __global__ void DF_CUDA_BOUNDS sums_masked_mse_group(const __grid_constant__ ARGS(masked_mse_group) a)
-{
-    __shared__ double shared[DF_CUDA_THREADS];
-    const size_t begin = blockIdx.x * a.pixels;
-    double sum = 0, cells = 0;
-
-    DF_LANES(p, a.pixels) {
-        sum += a.partial[begin + p];
-        cells += (double)a.m[begin + p];
-    }
-    sum = sum_lanes(sum, shared);
-    cells = sum_lanes(cells, shared);
-    const double norm = 2 * (double)a.channels * cells;
-
-    if (threadIdx.x == 0) {
-        a.norm[blockIdx.x] = norm > 1 ? norm : 1;
-        a.value[blockIdx.x] = sum / (norm > 1 ? norm : 1);
-    }
-}
-static void launch_masked_mse_group(struct df_cuda *cuda, size_t n, const void *args)
-{
-    df_cuda_run(cuda, sums_masked_mse_group, dim3(df_cuda_blocks(n, 1)), dim3(DF_CUDA_THREADS), *(const ARGS(masked_mse_group) *)args);
-}
-
-/* ---- sums down the rows: a thread per (chunk of rows, channel) ---- */
-
-static __global__ void DF_CUDA_BOUNDS rows_reduce_rows(size_t n, const __grid_constant__ ARGS(reduce_rows) a)
-{
-    const size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x, i = at / a.width, rows = a.size[0] * a.size[1];
-    const size_t begin = i % a.chunks * a.chunk, end = begin + a.chunk < rows ? begin + a.chunk : rows;
-    const float *x = a.x + i / a.chunks * a.keep_step + at % a.width;
-    double sum = 0;
-
-    if (at >= n)
-        return;
-    for (size_t r = begin; r < end; r++)
-        sum += (double)x[r / a.size[1] * a.step[0] + r % a.size[1] * a.step[1]];
-    a.partial[at] = sum;
-}
-static void launch_reduce_rows(struct df_cuda *cuda, size_t n, const void *args)
-{
-    const ARGS(reduce_rows) &a = *(const ARGS(reduce_rows) *)args;
-
-    n *= a.width;
-    df_cuda_run(cuda, rows_reduce_rows, dim3(df_cuda_blocks(n, DF_CUDA_THREADS)), dim3(DF_CUDA_THREADS), n, a);
-}
-
-static __global__ void DF_CUDA_BOUNDS rows_channel_sums(size_t n, const __grid_constant__ ARGS(channel_sums) a)
-{
-    const size_t at = (size_t)blockIdx.x * blockDim.x + threadIdx.x, i = at / a.channels, c = at % a.channels;
-    const size_t end = (i + 1) * a.chunk < a.rows ? (i + 1) * a.chunk : a.rows;
-    double sum = 0, product = 0;
-
-    if (at >= n)
-        return;
-    for (size_t r = i * a.chunk; r < end; r++) {
-        const double u = (double)a.u[r * a.channels + c], centred = a.square ? u - a.mean[c] : 0;
-
-        sum += a.square ? centred * centred : u;
-        product += a.v ? u * (double)a.v[r * a.channels + c] : 0;
-    }
-    a.sum_u[at] = sum;
-    if (a.v)
-        a.sum_uv[at] = product;
-}
-static void launch_channel_sums(struct df_cuda *cuda, size_t n, const void *args)
-{
-    const ARGS(channel_sums) &a = *(const ARGS(channel_sums) *)args;
-
-    n *= a.channels;
-    df_cuda_run(cuda, rows_channel_sums, dim3(df_cuda_blocks(n, DF_CUDA_THREADS)), dim3(DF_CUDA_THREADS), n, a);
-}
+SUMMED(masked_mse_group, a.pixels)
+SUMMED(optim_squares, DF_OPTIM_TILE)
+SUMMED(optim_sum, a.count)
+COLUMNS(reduce_rows, a.width)
+COLUMNS(channel_sums, a.channels)
 
 /* ---- RoIAlign: an index is a cell (RoI, row, column), lanes take its channels ---- */
 
