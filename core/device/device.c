@@ -91,6 +91,7 @@ df_status df_device_open(const char *name, struct df_device **out, struct df_err
         return unknown_device(name, base, err);
     struct df_device *device = df_calloc(1, sizeof *device);
 
+    device->alone = 1e6;
     const df_status status = devices[i].open(device, name + strlen(base), err);
 
     if (status != DF_OK) {

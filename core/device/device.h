@@ -42,6 +42,7 @@ struct df_device {
     const struct df_device_ops *ops;
     void *state;
     struct df_team *team; /* of threads, for the devices that are the host */
+    double alone;         /* work of fewer flops is not shared: waking the others takes longer. Tests set it to 0. */
     void *scratch;        /* of the host's selections: grown, and kept */
     size_t scratch_bytes;
     bool profiling;

@@ -62,3 +62,14 @@ const char *df_test_device(void)
 
     return name && *name ? name : "cpu";
 }
+
+struct df_device *df_test_open(const char *name, size_t threads)
+{
+    struct df_device *device;
+    struct df_error err;
+
+    assert_ok(df_device_open(name, &device, &err));
+    assert_ok(df_device_threads(device, threads, &err));
+    device->alone = 0;
+    return device;
+}

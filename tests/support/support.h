@@ -11,6 +11,7 @@
 #include "core/base/real.h"
 #include "core/base/rng.h"
 #include "core/base/status.h"
+#include "core/device/device.h"
 
 /* |a - b| <= absolute + relative * |b|; NaN fails. */
 #define assert_close(a, b, relative, absolute) df_assert_close((a), (b), (relative), (absolute), #a, __FILE__, __LINE__)
@@ -40,5 +41,7 @@ const char *df_test_folder(void);
 const char *df_test_shared(const char *relative);
 /* The device that the float tests check against `ref`: $DEFEAT_TEST_DEVICE, else "cpu". */
 const char *df_test_device(void);
+/* It or another, with so many threads, which share even the smallest work. */
+struct df_device *df_test_open(const char *name, size_t threads);
 /* Runs tests' fixture files: path of tests/golden/<name> from the repository root (tests run from there). */
 #endif

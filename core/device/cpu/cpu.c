@@ -18,7 +18,7 @@ float *CPU(scratch)(struct df_cpu *cpu, int which, size_t bytes)
 
 void CPU(share)(struct df_device *device, double flops, df_team_fn *fn, const void *context)
 {
-    df_team_run(flops < 1e6 ? NULL : device->team, fn, context); /* below, waking the others takes longer */
+    df_team_run(flops < device->alone ? NULL : device->team, fn, context);
 }
 
 static void cpu_open(struct df_device *device)
@@ -58,7 +58,7 @@ static void cpu_launch(struct df_device *device, enum df_kernel kernel, size_t n
     else if (kernel == DF_K_ROI_ALIGN_BACKWARD)
         CPU(roi_align_backward)(device, n, args);
     else
-        CPU(loop)(kernel, n, args);
+        CPU(loop)(device, kernel, n, args);
 }
 
 void CPU(select_top_k)(struct df_device *device, const struct df_select_top_k_args *a) { df_host_top_k(device, a); }

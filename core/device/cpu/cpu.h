@@ -22,15 +22,18 @@ struct df_cpu {
 };
 enum { DF_SCRATCH_WEIGHTS /* sums of gradients */, DF_SCRATCH_LISTS /* of pixels */, DF_SCRATCH_FACTOR, DF_SCRATCH_ROI, DF_SCRATCHES };
 float *CPU(scratch)(struct df_cpu *cpu, int which, size_t bytes);
-void CPU(share)(struct df_device *device, double flops, df_team_fn *fn, const void *context); /* among the threads, if it is worth it */
+/* Among the threads, if it is worth waking them. What moves bytes takes as long as so many flops of a convolution: */
+enum { DF_FLOPS_OF_BYTE = 4 };
+void CPU(share)(struct df_device *device, double flops, df_team_fn *fn, const void *context);
 
 extern const struct df_cpu_set CPU(set);
 double CPU(peak_gflops)(struct df_device *device);
-void CPU(loop)(enum df_kernel kernel, size_t n, const void *args);
+void CPU(loop)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 
 #define DF_CPU_PRIMITIVE(name) df_##name##_fn CPU(name);
 DF_PRIMITIVES(DF_CPU_PRIMITIVE)
-void CPU(channel_sums)(const df_real *x, size_t pixels, size_t channels, df_real *sums); /* sums[c] += over pixels, in double */
+/* sums[c] += over pixels, in double */
+void CPU(channel_sums)(struct df_device *device, const df_real *x, size_t pixels, size_t channels, df_real *sums);
 void CPU(roi_align)(struct df_device *device, size_t rois, const struct df_roi_align_args *a);
 void CPU(roi_align_backward)(struct df_device *device, size_t map_rows, const struct df_roi_align_backward_args *a);
 #endif

@@ -90,13 +90,15 @@ static void pool_pixel(const struct window *at, const float *x, float *y, uint32
     }
 }
 
-void CPU(max_pool_forward)(struct df_device *device, const struct df_max_pool_forward_args *a)
+static void forward_part(const void *context, size_t part, size_t parts)
 {
+    const struct df_max_pool_forward_args *a = context;
     const struct df_pool *pool = &a->pool;
     const df_shape in = pool->x, out = df_pool_shape(pool);
+    size_t first, last;
 
-    (void)device;
-    for (size_t p = 0; p < df_pixels(out); p++) {
+    df_team_share(df_pixels(out), 1, part, parts, &first, &last);
+    for (size_t p = first; p < last; p++) {
         const size_t n = p / (out.h * out.w), oh = p / out.w % out.h, ow = p % out.w;
         const ptrdiff_t h0 = (ptrdiff_t)(oh * pool->stride) - (ptrdiff_t)pool->pad,
                         w0 = (ptrdiff_t)(ow * pool->stride) - (ptrdiff_t)pool->pad;
@@ -112,11 +114,25 @@ void CPU(max_pool_forward)(struct df_device *device, const struct df_max_pool_fo
     }
 }
 
+/* A window's work: a comparison per tap and channel. */
+void CPU(max_pool_forward)(struct df_device *device, const struct df_max_pool_forward_args *a)
+{
+    CPU(share)(device, 2.0 * (double)(df_count(df_pool_shape(&a->pool)) * a->pool.kernel * a->pool.kernel), forward_part, a);
+}
+
+/* Windows of two images never meet. */
+static void backward_part(const void *context, size_t part, size_t parts)
+{
+    const struct df_max_pool_backward_args *a = context;
+    const df_shape out = df_pool_shape(&a->pool);
+    size_t first, last;
+
+    df_team_share(out.n, 1, part, parts, &first, &last);
+    for (size_t i = first * out.h * out.w * out.c; i < last * out.h * out.w * out.c; i++)
+        a->dx[a->argmax[i]] += a->dy[i];
+}
+
 void CPU(max_pool_backward)(struct df_device *device, const struct df_max_pool_backward_args *a)
 {
-    const size_t count = df_count(df_pool_shape(&a->pool));
-
-    (void)device;
-    for (size_t i = 0; i < count; i++)
-        a->dx[a->argmax[i]] += a->dy[i];
+    CPU(share)(device, DF_FLOPS_OF_BYTE * 3.0 * sizeof(float) * (double)df_count(df_pool_shape(&a->pool)), backward_part, a);
 }

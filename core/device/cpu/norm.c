@@ -189,21 +189,43 @@ PASS(slopes)
 PASS(normalise)
 PASS(spread)
 
+/* A pass that threads share: sums by channels, so that each is taken in pixel order by one of them, what is written by pixels. */
+struct job {
+    const struct pass *pass;
+    size_t channels;
+    pass_fn *fn;
+    bool sums;
+};
+
 /* Blocks of pixels, in them strips of VECTORS whole vectors, then single ones, the last perhaps not whole. */
-static void run(const struct pass *pass, size_t channels, pass_fn *fn)
+static void run_part(const void *context, size_t part, size_t parts)
 {
-    const size_t block = channels * 4 < BLOCK_FLOATS ? BLOCK_FLOATS / channels : 4;
+    const struct job *job = context;
+    const struct pass *pass = job->pass;
+    const size_t block = job->channels * 4 < BLOCK_FLOATS ? BLOCK_FLOATS / job->channels : 4;
+    size_t first = 0, last = pass->pixels, begin = 0, end = job->channels;
 
-    for (size_t p = 0; p < pass->pixels; p += block) {
-        const size_t rows = pass->pixels - p < block ? pass->pixels - p : block;
+    if (job->sums)
+        df_team_share(job->channels, (size_t)VECTORS * V, part, parts, &begin, &end);
+    else
+        df_team_share(pass->pixels, 1, part, parts, &first, &last);
+    for (size_t p = first; p < last; p += block) {
+        const size_t rows = last - p < block ? last - p : block;
 
-        for (size_t c = 0; c < channels;) {
-            const size_t left = channels - c, vectors = left >= VECTORS * V ? VECTORS : 1;
+        for (size_t c = begin; c < end;) {
+            const size_t left = end - c, vectors = left >= VECTORS * V ? VECTORS : 1;
 
-            fn(pass, rows, p * pass->stride + c, c, vectors, v_mask(left < V ? left : V), left < V);
+            job->fn(pass, rows, p * pass->stride + c, c, vectors, v_mask(left < V ? left : V), left < V);
             c += vectors * V;
         }
     }
+}
+
+static void run(struct df_device *device, const struct pass *pass, size_t channels, pass_fn *fn, bool sums)
+{
+    const struct job job = { pass, channels, fn, sums };
+
+    CPU(share)(device, DF_FLOPS_OF_BYTE * 2.0 * sizeof(float) * (double)(pass->pixels * channels), run_part, &job);
 }
 
 /* ---- batch norm ---- */
@@ -211,14 +233,15 @@ static void run(const struct pass *pass, size_t channels, pass_fn *fn)
 static size_t group_at(size_t first, size_t channels) { return channels - first < GROUP ? channels - first : GROUP; }
 
 /* Mean and inv_std of n <= GROUP channels from `first` on; moves the running buffers. */
-static void statistics(const struct df_batch_norm_forward_args *norm, size_t first, size_t n, double *mean, double *inv_std)
+static void statistics(struct df_device *device, const struct df_batch_norm_forward_args *norm, size_t first, size_t n, double *mean,
+                       double *inv_std)
 {
     const double pixels = (double)df_pixels(norm->shape), keep = 1 - norm->momentum;
     float *running_mean = norm->running_mean + first, *running_var = norm->running_var + first;
     double a[GROUP] = { 0 }, b[GROUP] = { 0 };
     const struct pass pass = { .x = norm->x + first, .pixels = df_pixels(norm->shape), .stride = norm->shape.c, .a = a, .b = b };
 
-    run(&pass, n, moments_strip);
+    run(device, &pass, n, moments_strip, true);
     for (size_t c = 0; c < n; c++) {
         mean[c] = a[c] / pixels;
         const double squares = fmax(b[c] - a[c] * mean[c], 0), unbiased = squares / (pixels > 1 ? pixels - 1 : 1);
@@ -231,7 +254,6 @@ static void statistics(const struct df_batch_norm_forward_args *norm, size_t fir
 
 void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_norm_forward_args *a)
 {
-    (void)device;
     for (size_t first = 0; first < a->shape.c; first += GROUP) {
         const size_t n = group_at(first, a->shape.c);
         double mu[GROUP], sd[GROUP];
@@ -242,7 +264,7 @@ void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_nor
             sd[c] = 1 / sqrt((double)a->running_var[first + c] + a->eps);
         }
         if (a->training)
-            statistics(a, first, n, mu, sd);
+            statistics(device, a, first, n, mu, sd);
         for (size_t c = 0; c < n; c++) {
             centre[c] = (float)mu[c];
             scale[c] = (float)(sd[c] * (double)a->gamma[first + c]);
@@ -261,7 +283,7 @@ void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_nor
                                    .offset = offset,
                                    .relu = a->relu };
 
-        run(&pass, n, normalise_strip);
+        run(device, &pass, n, normalise_strip, false);
     }
 }
 
@@ -269,7 +291,6 @@ void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_no
 {
     const double pixels = (double)df_pixels(norm->shape);
 
-    (void)device;
     for (size_t first = 0; first < norm->shape.c; first += GROUP) {
         const size_t n = group_at(first, norm->shape.c);
         double a[GROUP] = { 0 }, b[GROUP] = { 0 };
@@ -290,7 +311,7 @@ void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_no
                                    .add = norm->add };
 
         if (norm->training || norm->dgamma || norm->dbeta)
-            run(&pass, n, slopes_strip);
+            run(device, &pass, n, slopes_strip, true);
         for (size_t c = 0; c < n; c++) {
             const double sd = (double)norm->inv_std[first + c], dot = (b[c] - (double)norm->mean[first + c] * a[c]) * sd;
 
@@ -303,18 +324,18 @@ void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_no
             if (norm->dbeta)
                 norm->dbeta[first + c] += (float)a[c];
         }
-        run(&pass, n, spread_strip);
+        run(device, &pass, n, spread_strip, false);
     }
 }
 
-void CPU(channel_sums)(const df_real *x, size_t pixels, size_t channels, df_real *sums)
+void CPU(channel_sums)(struct df_device *device, const df_real *x, size_t pixels, size_t channels, df_real *sums)
 {
     for (size_t first = 0; first < channels; first += GROUP) {
         const size_t n = group_at(first, channels);
         double a[GROUP] = { 0 }, b[GROUP] = { 0 };
         const struct pass pass = { .x = x + first, .pixels = pixels, .stride = channels, .a = a, .b = b };
 
-        run(&pass, n, moments_strip);
+        run(device, &pass, n, moments_strip, true);
         for (size_t c = 0; c < n; c++)
             sums[first + c] += (float)a[c];
     }

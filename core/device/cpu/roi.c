@@ -112,17 +112,35 @@ static void align_one(const struct df_roi_align_args *a, size_t r, float *row)
     }
 }
 
+struct aligning {
+    const struct df_roi_align_args *args;
+    size_t rois, row_floats;
+    float *rows; /* of every thread one */
+};
+
+static void align_part(const void *context, size_t part, size_t parts)
+{
+    const struct aligning *job = context;
+    const struct df_roi_align_args *a = job->args;
+    const size_t cells = a->size * a->size * a->channels;
+    size_t first, last;
+
+    df_team_share(job->rois, 1, part, parts, &first, &last);
+    for (size_t r = first; r < last; r++)
+        if (a->level[r] >= 0)
+            align_one(a, r, job->rows + part * job->row_floats);
+        else
+            memset(a->y + r * cells, 0, cells * sizeof *a->y);
+}
+
 void CPU(roi_align)(struct df_device *device, size_t rois, const struct df_roi_align_args *a)
 {
-    float *row = NULL;
+    struct aligning job = { .args = a, .rois = rois };
 
     for (size_t l = 0; l < DF_ROI_LEVELS && a->x[l]; l++)
-        row = CPU(scratch)(device->state, DF_SCRATCH_ROI, a->width[l] * a->channels * sizeof *row);
-    for (size_t r = 0; r < rois; r++)
-        if (a->level[r] >= 0)
-            align_one(a, r, row);
-        else
-            memset(a->y + r * a->size * a->size * a->channels, 0, a->size * a->size * a->channels * sizeof *a->y);
+        job.row_floats = a->width[l] * a->channels > job.row_floats ? a->width[l] * a->channels : job.row_floats;
+    job.rows = CPU(scratch)(device->state, DF_SCRATCH_ROI, job.row_floats * df_team_size(device->team) * sizeof *job.rows);
+    CPU(share)(device, DF_FLOPS_OF_BYTE * df_kernel_bytes(DF_K_ROI_ALIGN, rois, a), align_part, &job);
 }
 
 static void align_one_backward(const struct df_roi_align_backward_args *a, size_t r, float *row)

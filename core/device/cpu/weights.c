@@ -115,5 +115,5 @@ void CPU(conv_backward_weights)(struct df_device *device, const struct df_conv_b
     CPU(scratch)(cpu, DF_SCRATCH_LISTS, lists_bytes(&job) * df_team_size(device->team));
     CPU(share)(device, df_conv_flops(conv), weights_part, &job);
     if (a->dbias)
-        CPU(channel_sums)(a->dy, df_pixels(y), conv->filters, a->dbias);
+        CPU(channel_sums)(device, a->dy, df_pixels(y), conv->filters, a->dbias);
 }

@@ -4,7 +4,7 @@ void df_loop_launch(struct df_device *device, enum df_kernel kernel, size_t n, c
 {
     (void)device;
     DF_ASSERT((unsigned)kernel < DF_KERNEL_COUNT);
-    df_loops[kernel](n, args);
+    df_loops[kernel](0, n, args);
 }
 
 const char *df_kernel_name(enum df_kernel kernel)

@@ -31,8 +31,7 @@ static int open_devices(void **state)
         setenv("DEFEAT_ISA", isa[i], 1);
         for (size_t t = 0; t < TEAMS; t++) {
             snprintf(name[devices], sizeof name[0], "%s, %zu threads", isa[i], threads[t]);
-            assert_ok(df_device_open("cpu", &device[devices], &err));
-            assert_ok(df_device_threads(device[devices++], threads[t], &err));
+            device[devices++] = df_test_open("cpu", threads[t]);
         }
     }
     unsetenv("DEFEAT_ISA");

@@ -156,12 +156,9 @@ static void test_finite_and_repeatable(void **state)
 }
 
 /* Every loss, masked_mse and smooth_l1 too: value, then the gradients of x, on one device. */
-static double loss_on(const char *name, enum loss loss, float *grad)
+static double loss_on(const char *name, size_t threads, enum loss loss, float *grad)
 {
-    struct df_device *device;
-    struct df_error err;
-
-    assert_ok(df_device_open(name, &device, &err));
+    struct df_device *device = df_test_open(name, threads);
     df_tape *tape = df_tape_new(device, true);
     const bool boxes = loss == SMOOTH_L1 || loss == L1, masked = loss == MASKED_MSE || loss == MASKED_MSE_PER_IMAGE;
     const df_shape box_shape = { 1, 1, 512, 4 }, map_shape = { 3, 10, 7, 10 }; /* 2048 and 2100 of 2103 values */
@@ -192,10 +189,12 @@ static void test_against_ref(void **state)
 {
     (void)state;
     for (enum loss loss = FOCAL; loss < ALL_LOSSES; loss++) {
-        float grad[ROWS * CLASSES] = { 0 }, expected[ROWS * CLASSES] = { 0 };
-        const double value = loss_on(df_test_device(), loss, grad);
+        float grad[ROWS * CLASSES] = { 0 }, shared[ROWS * CLASSES] = { 0 }, expected[ROWS * CLASSES] = { 0 };
+        const double value = loss_on(df_test_device(), 1, loss, grad);
 
-        assert_close(value, loss_on("ref", loss, expected), 1e-6, 0); /* sums in double, in another order: one float rounding */
+        assert_true(loss_on(df_test_device(), 3, loss, shared) == value); /* threads change no bit */
+        assert_memory_equal(shared, grad, sizeof grad);
+        assert_close(value, loss_on("ref", 1, loss, expected), 1e-6, 0); /* sums in double, in another order: one float rounding */
         for (size_t i = 0; i < ROWS * CLASSES; i++)
             assert_close((double)grad[i], (double)expected[i], 1e-6, 1e-7);
     }

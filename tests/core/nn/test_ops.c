@@ -1,4 +1,4 @@
-/* Every op in float on the tested device against `ref`, values and gradients; reductions of shapes that need many partials against plain sums;
+/* Every op in float on the tested device against `ref`, values and gradients, and with threads against itself without; reductions of shapes that need many partials against plain sums;
  * what an op does with NaN and with ties. */
 #include <math.h>
 #include <stdlib.h>
@@ -14,15 +14,12 @@ struct outcome {
     float *value[6]; /* the output, then the gradients of the inputs */
 };
 
-static struct outcome run(const char *device_name, const struct op_case *op)
+static struct outcome run(const char *device_name, const struct op_case *op, size_t threads)
 {
-    struct df_device *device;
-    struct df_error err;
+    struct df_device *device = df_test_open(device_name, threads);
     struct outcome outcome = { .count = { 0 } };
     float buffer[MOST];
     df_tensor *in[5];
-
-    assert_ok(df_device_open(device_name, &device, &err));
     df_tape *tape = df_tape_new(device, true);
 
     for (size_t k = 0; k < op->inputs; k++) {
@@ -57,7 +54,7 @@ static void test_against_ref(void **state)
 {
     (void)state;
     for (size_t i = 0; i < OP_CASES; i++) {
-        struct outcome tested = run(df_test_device(), &op_cases[i]), ref = run("ref", &op_cases[i]);
+        struct outcome tested = run(df_test_device(), &op_cases[i], 1), ref = run("ref", &op_cases[i], 1);
 
         for (size_t k = 0; k < 6; k++) {
             double difference = 0, size = 0;
@@ -74,6 +71,23 @@ static void test_against_ref(void **state)
             free(ref.value[k]);
         }
     }
+}
+
+static void test_threads_change_no_bit(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < OP_CASES; i++)
+        for (size_t threads = 2; threads <= 4; threads++) {
+            struct outcome alone = run(df_test_device(), &op_cases[i], 1), shared = run(df_test_device(), &op_cases[i], threads);
+
+            for (size_t k = 0; k < 6; k++) {
+                assert_int_equal(shared.count[k], alone.count[k]);
+                if (memcmp(shared.value[k], alone.value[k], alone.count[k] * sizeof(float)) != 0)
+                    fail_msg("%s, tensor %zu: other bits with %zu threads", op_cases[i].name, k, threads);
+                free(shared.value[k]);
+                free(alone.value[k]);
+            }
+        }
 }
 
 static struct df_device *device;
@@ -218,8 +232,9 @@ static void test_weights_that_change(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_ref),          cmocka_unit_test(test_reductions),          cmocka_unit_test(test_ties_and_nan),
-        cmocka_unit_test(test_standardise_constant), cmocka_unit_test(test_weights_that_change),
+        cmocka_unit_test(test_against_ref),         cmocka_unit_test(test_reductions),
+        cmocka_unit_test(test_ties_and_nan),        cmocka_unit_test(test_standardise_constant),
+        cmocka_unit_test(test_weights_that_change), cmocka_unit_test(test_threads_change_no_bit),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -48,15 +48,15 @@ static void test_plane(void **state)
 }
 
 /* 37 channels: two blocks and a rest. Values and gradients, to what float sums of a few dozen terms allow. */
-static void run(const char *name, df_real *values, df_real *gradient)
+static void run(const char *name, size_t threads, df_real *values, df_real *gradient)
 {
     enum { ROIS = 40, C = 37, SIZE = 5 };
     const df_shape shape[2] = { { 3, 11, 13, C }, { 3, 6, 7, C } };
     struct df_box box[ROIS];
     uint32_t image[ROIS];
     int32_t level[ROIS];
-    struct df_device *device;
-    df_tape *tape = open_tape(name, &device);
+    struct df_device *device = df_test_open(name, threads);
+    df_tape *tape = df_tape_new(device, true);
     df_real *host = malloc(df_count(shape[0]) * sizeof *host), *weight = malloc(ROIS * SIZE * SIZE * C * sizeof *weight);
     df_tensor *x[2], *y;
     struct df_rng rng;
@@ -90,13 +90,13 @@ static void test_devices(void **state)
     df_real *da = malloc(GRADIENT * sizeof *da), *db = malloc(GRADIENT * sizeof *db);
 
     (void)state;
-    run(df_test_device(), a, da);
-    run("ref", b, db);
+    run(df_test_device(), 1, a, da);
+    run("ref", 1, b, db);
     for (size_t i = 0; i < VALUES; i++)
         assert_close((double)a[i], (double)b[i], 1e-6, 1e-6);
     for (size_t i = 0; i < GRADIENT; i++)
         assert_close((double)da[i], (double)db[i], 1e-5, 1e-5);
-    run(df_test_device(), b, db);
+    run(df_test_device(), 3, b, db); /* again, and with threads */
     assert_memory_equal(a, b, VALUES * sizeof *a);
     assert_memory_equal(da, db, GRADIENT * sizeof *da);
     free(a);
