@@ -401,7 +401,7 @@ static void roi_loss(const struct faster *net, df_tape *tape, const struct df_de
         use[at] = 1;
         memcpy(target + 4 * at, state->proposal_target + 4 * r, 4 * sizeof *target);
     }
-    norm = counted ? (double)counted : 1;
+    norm = df_loss_norm(tape, counted);
     *classes = df_cross_entropy(tape, state->roi_logits, label, norm);
     *box = df_smooth_l1(tape, df_reshape(tape, state->roi_deltas, (df_shape){ rows, 1, columns, 4 }), target, use, net->options.box_beta,
                         norm);

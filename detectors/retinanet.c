@@ -268,9 +268,9 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
         assign_labels(net, tape, batch, state);
 }
 
-/* Images first .. first + images: both losses, divided by their positives and by `share`. */
+/* Images first .. first + images: both losses, divided by their positives; loss_norm image: and by how many images the batch has. */
 static void part_loss(const struct retinanet *net, df_tape *tape, const struct df_detection_state *state, size_t first, size_t images,
-                      double share, df_tensor **classification, df_tensor **box)
+                      df_tensor **classification, df_tensor **box)
 {
     const size_t rows = images * state->anchors;
     const int32_t *label = state->label + first * state->anchors;
@@ -286,7 +286,8 @@ static void part_loss(const struct retinanet *net, df_tape *tape, const struct d
         positive[r] = label[r] >= 0;
         positives += positive[r];
     }
-    norm = share * (positives ? (double)positives : 1);
+    norm = net->options.loss_norm == LOSS_NORM_IMAGE ? df_loss_norm(tape, state->batch) * (positives ? (double)positives : 1)
+                                                     : df_loss_norm(tape, positives);
     *classification = df_sigmoid_focal(tape, z, label, net->options.focal_alpha, net->options.focal_gamma, norm);
     *box = df_smooth_l1(tape, d, state->target + 4 * first * state->anchors, positive, beta, norm);
 }
@@ -301,7 +302,7 @@ static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const 
     for (size_t p = 0; p < parts; p++) {
         df_tensor *c, *b;
 
-        part_loss(net, tape, state, p * images, images, (double)parts, &c, &b);
+        part_loss(net, tape, state, p * images, images, &c, &b);
         classification = classification ? df_add(tape, classification, c) : c;
         box = box ? df_add(tape, box, b) : b;
     }

@@ -146,7 +146,7 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
         target[r] = state->label[r] >= 0;
         use[r] = use[r] && state->label[r] >= 0;
     }
-    norm = sampled ? (double)sampled : 1;
+    norm = df_loss_norm(tape, sampled);
     df_profile_end(df_tape_device(tape), "host: sampling", begun);
 
     const df_shape shape = state->class_logits->shape;

@@ -1,5 +1,5 @@
 /* torchvision's BalancedPositiveNegativeSampler with our own draws: the first k steps of a Fisher-Yates shuffle, from the stream
- * (seed, DF_RNG_SAMPLE, step * 2^20 + image * 2 + part), positives first; a group that is taken whole draws nothing. */
+ * (seed, DF_RNG_SAMPLE, step * 2^20 + image of the batch * 2 + part), positives first; a group that is taken whole draws nothing. */
 #include "detectors/sampling.h"
 
 #include <string.h>
@@ -37,8 +37,8 @@ size_t df_sample(const struct df_sampler *sampler, const struct df_batch *batch,
     struct df_rng rng;
     size_t n, positives, negatives;
 
-    DF_ASSERT(image < (size_t)1 << 19 && count <= UINT32_MAX);
-    df_rng_init(&rng, batch->seed, DF_RNG_SAMPLE, (uint64_t)batch->step << 20 | image << 1 | (uint64_t)part);
+    DF_ASSERT(batch->first + image < (size_t)1 << 19 && count <= UINT32_MAX);
+    df_rng_init(&rng, batch->seed, DF_RNG_SAMPLE, (uint64_t)batch->step << 20 | (batch->first + image) << 1 | (uint64_t)part);
     memset(chosen, 0, count);
     n = collect(count, labels, true, scratch);
     positives = n < most ? n : most;

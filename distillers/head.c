@@ -111,9 +111,8 @@ static df_tensor *group_loss(df_tape *tape, const struct df_head_options *option
         used += use[r];
         positives += label >= 0 && label != background;
     }
-    const size_t n = by_group ? used : positives;
-
-    return (rows->roi ? df_softmax_kl : df_sigmoid_kl)(tape, rows->s, rows->t, use, temperature, n ? (double)n : 1);
+    return (rows->roi ? df_softmax_kl : df_sigmoid_kl)(tape, rows->s, rows->t, use, temperature,
+                                                       df_loss_norm(tape, by_group ? used : positives));
 }
 
 static df_tensor *rows_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name,

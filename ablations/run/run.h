@@ -2,6 +2,7 @@
 #ifndef DF_ABLATIONS_RUN_RUN_H
 #define DF_ABLATIONS_RUN_RUN_H
 #include "ablations/run/cell.h"
+#include "core/base/comm.h"
 #include "results/run_row.h"
 
 #define DF_CACHE_LIMIT_GIB 4 /* what an automatic teacher cache may take, unless told otherwise */
@@ -11,9 +12,10 @@ struct df_run_options {
     enum { DF_CACHE_AUTO, DF_CACHE_ON, DF_CACHE_OFF } cache;
     double cache_limit_bytes; /* for auto */
     bool skip_bad_images, prefetch;
-    bool quiet;          /* no progress bar */
-    bool export_results; /* results.json */
-    bool resume;         /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
+    bool quiet;           /* no progress bar */
+    bool export_results;  /* results.json */
+    bool resume;          /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
+    struct df_comm *comm; /* the ranks that train this cell together; NULL: alone */
 };
 struct df_run_result {
     struct df_run_row row; /* strings live as long as the result */

@@ -24,6 +24,7 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
     config.batch = (size_t)cell->schedule.batch;
     config.shuffle = true;
+    config.comm = trainer->options->comm;
     config.flip = cell->schedule.flip;
     config.prefetch = trainer->options->prefetch;
     config.memory_limit = KEPT_IMAGES_BYTES;
@@ -112,6 +113,7 @@ static df_status set_up(struct df_trainer *trainer, struct df_error *err)
     if (cell->needs)
         DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
     DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
+    trainer->model.device->comm = trainer->options->comm;
     trainer->own_parameters = trainer->model.parameters->count;
     if (trainer->teacher)
         DF_TRY(student_layout(trainer, &student, err));

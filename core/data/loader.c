@@ -321,6 +321,7 @@ static void build_step(struct df_loader *loader, struct slot *slot)
         slot->flipped[k] = item[k].flip;
     }
     slot->status = build(loader, slot, n, &slot->err);
+    slot->batch.first = n * df_comm_rank(loader->config.comm);
     slot->full = true;
     pthread_mutex_unlock(&loader->work);
 }
@@ -353,7 +354,9 @@ static void *prefetch(void *context)
 static df_status plan(struct df_loader *loader, struct df_error *err)
 {
     const struct df_loader_config *config = &loader->config;
-    const struct df_order_config order = { config->dataset->size, config->batch, config->seed, config->shuffle, config->flip };
+    const struct df_order_config order = {
+        config->dataset->size, config->batch, config->seed, config->shuffle, config->flip, config->comm
+    };
     struct df_canvas_size *sizes = df_calloc(order.images, sizeof *sizes);
     df_status status = plan_images(loader, sizes, err);
 

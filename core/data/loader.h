@@ -32,6 +32,7 @@ struct df_batch {
     const double *scale_x, *scale_y;     /* [n] canvas pixels per stored pixel */
     uint64_t seed;                       /* of the run, and its step: what a detector samples with */
     size_t step;                         /* 0 for an image alone */
+    size_t first;                        /* place of image 0 in the batch of all ranks: 0 where there is one */
 };
 
 struct df_loader;
@@ -40,10 +41,11 @@ struct df_loader_config {
     struct df_canvas_options canvas;
     size_t batch;
     uint64_t seed;
-    bool shuffle, flip;  /* training: what order.h draws of an epoch; batches that cannot be filled are left out */
-    bool prefetch;       /* a thread prepares the next batch */
-    size_t memory_limit; /* resized 8-bit canvases are kept if all of them fit in this many bytes */
-    bool skip_bad;       /* --on-bad-image skip: unreadable images become an empty grey canvas without objects, counted; else an error */
+    bool shuffle, flip;         /* training: what order.h draws of an epoch; batches that cannot be filled are left out */
+    const struct df_comm *comm; /* training: this rank's part of every batch is loaded; NULL: all of it */
+    bool prefetch;              /* a thread prepares the next batch */
+    size_t memory_limit;        /* resized 8-bit canvases are kept if all of them fit in this many bytes */
+    bool skip_bad; /* --on-bad-image skip: unreadable images become an empty grey canvas without objects, counted; else an error */
 };
 df_status df_loader_new(const struct df_loader_config *config, struct df_loader **out, struct df_error *err);
 void df_loader_free(struct df_loader *loader);

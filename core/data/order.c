@@ -57,8 +57,12 @@ static void find_groups(struct df_order *order, const struct df_canvas_size *can
 /* Whole batches of each group. */
 static df_status count_shuffled(struct df_order *order, struct df_error *err)
 {
-    const size_t batch = order->config.batch;
+    const size_t batch = order->config.batch, ranks = df_comm_size(order->config.comm);
     size_t never = 0;
+
+    if (batch % ranks)
+        return df_fail(err, DF_ERR_USAGE,
+                       "a batch of %zu images has no equal parts for %zu ranks [set the schedule's 'batch' to a multiple]", batch, ranks);
 
     for (size_t g = 0; g < order->groups; g++) {
         order->steps += order->group[g].images / batch;
@@ -200,6 +204,10 @@ const struct df_order_item *df_order_batch(struct df_order *order, size_t step, 
     const size_t within = step % order->steps, first = order->begin ? order->begin[within] : within * order->config.batch;
 
     plan_epoch(order, step / order->steps);
-    *n = order->begin ? order->begin[within + 1] - first : order->config.batch;
-    return order->item + first;
+    if (order->begin) {
+        *n = order->begin[within + 1] - first;
+        return order->item + first;
+    }
+    *n = order->config.batch / df_comm_size(order->config.comm);
+    return order->item + first + *n * df_comm_rank(order->config.comm);
 }

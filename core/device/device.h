@@ -7,6 +7,7 @@
 #ifndef DF_CORE_DEVICE_DEVICE_H
 #define DF_CORE_DEVICE_DEVICE_H
 #include "core/base/arena.h"
+#include "core/base/comm.h"
 #include "core/base/real.h"
 #include "core/base/status.h"
 #include "core/device/primitives.h" /* and kernels.h: what there is to compute, and the argument structs */
@@ -41,6 +42,7 @@ struct df_profile_entry {
 struct df_device {
     const struct df_device_ops *ops;
     void *state;
+    struct df_comm *comm; /* the ranks that train with what is computed here; borrowed. NULL, as when it is opened: alone */
     struct df_team *team; /* of threads, for the devices that are the host */
     double alone;         /* work of fewer flops is not shared: waking the others takes longer. Tests set it to 0. */
     void *scratch;        /* of the host's selections: grown, and kept */

@@ -5,6 +5,14 @@
 
 static const df_shape scalar = { 1, 1, 1, 1 };
 
+double df_loss_norm(const df_tape *tape, size_t count)
+{
+    double all = (double)count;
+
+    df_comm_sum(df_tape_device(tape)->comm, &all, 1);
+    return all > 1 ? all : 1;
+}
+
 struct spread {
     const df_real *d;
     double norm;

@@ -4,6 +4,10 @@
 #define DF_CORE_NN_LOSSES_H
 #include "core/nn/tape.h"
 
+/* What a loss is divided by that is a mean over things the host counted: their number in the whole batch, that of all ranks; at least 1. So the
+ * ranks' losses, and their gradients, add up to those of one rank with the whole batch. */
+double df_loss_norm(const df_tape *tape, size_t count);
+
 /* sigmoid_focal: sum over rows r with labels[r] != -2, classes k of  alpha_t (1 - p_t)^gamma BCE(z_rk, [labels[r] == k]) / norm
  *   z [N,1,A,K] logits, rows = N*A; labels [N*A]: k >= 0 class, -1 background, -2 ignored. alpha < 0: no alpha. gamma >= 0.
  * Source: Lin et al., ICCV 2017; torchvision sigmoid_focal_loss. */

@@ -73,12 +73,30 @@ static bool next_run(const struct df_parameters *parameters, size_t *next, struc
     return run->count > 0;
 }
 
+static void sum_over_ranks(struct df_parameters *parameters)
+{
+    struct df_device *device = parameters->device;
+    size_t next = 0;
+    struct run run;
+
+    if (df_comm_size(device->comm) == 1)
+        return;
+    if (!parameters->exchanged)
+        parameters->exchanged = df_malloc(parameters->values * sizeof *parameters->exchanged);
+    while (next_run(parameters, &next, &run)) {
+        df_read(device, parameters->exchanged, parameters->grad + run.offset, run.count * sizeof *parameters->grad);
+        df_comm_sum_reals(device->comm, parameters->exchanged, run.count);
+        df_write(device, parameters->grad + run.offset, parameters->exchanged, run.count * sizeof *parameters->grad);
+    }
+}
+
 const struct df_optim_norm *df_gradient_norm(struct df_parameters *parameters, double clip)
 {
     struct df_device *device = parameters->device;
     size_t used = 0, next = 0;
     struct run run;
 
+    sum_over_ranks(parameters);
     if (!parameters->partials)
         parameters->partials = df_device_alloc(device, (parameters->values / DF_OPTIM_TILE + parameters->count + 2) * sizeof(double));
     while (next_run(parameters, &next, &run)) {

@@ -22,8 +22,8 @@ struct df_schedule { /* the "schedule" object of a spec; table: df_schedule_opti
 };
 extern const df_option df_schedule_options[];
 double df_schedule_lr(const struct df_schedule *schedule, size_t step, size_t steps, size_t steps_per_epoch);
-/* Global L2 norm over all trainable gradients, in double, fixed order, and the factor that clips it (clip 0: 1). It is device memory, valid
- * until the next call: nobody waits for it here. */
+/* Sums the gradients over the ranks of the device, if there are several. Then the global L2 norm over all trainable gradients, in double, fixed
+ * order, and the factor that clips it (clip 0: 1). It is device memory, valid until the next call: with one rank nobody waits for it here. */
 const struct df_optim_norm *df_gradient_norm(struct df_parameters *parameters, double clip);
 /* One step with learning rate lr; gradients are multiplied by norm->scale first, and with a norm that is not finite nothing moves. PyTorch's
  * SGD (momentum, coupled weight decay, dampening 0) and AdamW (decoupled decay, bias correction). step counts from 1. Frozen parameters do

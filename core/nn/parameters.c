@@ -27,6 +27,7 @@ void df_parameters_free(struct df_parameters *parameters)
     for (size_t i = 0; i < parameters->count; i++)
         free(parameters->items[i]);
     free(parameters->items);
+    free(parameters->exchanged);
     free(parameters);
 }
 

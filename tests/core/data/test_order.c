@@ -207,11 +207,44 @@ static void test_too_few(void **state)
     df_order_free(NULL);
 }
 
+/* Ranks have equal parts of every batch, in rank order, and the same number of steps. */
+static void test_ranks(void **state)
+{
+    struct df_comm comm = { .size = 2 };
+    struct df_order_config config = { .images = 40, .batch = 4, .seed = 3, .shuffle = true, .flip = true };
+    struct df_canvas_size canvas[40];
+    struct df_error err;
+
+    (void)state;
+    mixed(canvas);
+    struct df_order *whole = open_order(&config, canvas);
+
+    config.comm = &comm;
+    for (comm.rank = 0; comm.rank < 2; comm.rank++) {
+        struct df_order *part = open_order(&config, canvas);
+
+        assert_int_equal(df_order_steps(part), df_order_steps(whole));
+        for (size_t step = 0; step < 2 * df_order_steps(whole); step++) {
+            size_t all, n;
+            const struct df_order_item *expected = df_order_batch(whole, step, &all), *item = df_order_batch(part, step, &n);
+
+            assert_int_equal(n, 2);
+            for (size_t k = 0; k < n; k++)
+                assert_true(item[k].image == expected[2 * comm.rank + k].image && item[k].flip == expected[2 * comm.rank + k].flip);
+        }
+        df_order_free(part);
+    }
+    df_order_free(whole);
+    comm.size = 3;
+    assert_fails(df_order_new(&config, canvas, &whole, &err), DF_ERR_USAGE, "a batch of 4 images has no equal parts for 3 ranks");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_one_canvas), cmocka_unit_test(test_mixed_canvases),
                                         cmocka_unit_test(test_rest),       cmocka_unit_test(test_any_step_first),
-                                        cmocka_unit_test(test_in_turn),    cmocka_unit_test(test_too_few) };
+                                        cmocka_unit_test(test_in_turn),    cmocka_unit_test(test_too_few),
+                                        cmocka_unit_test(test_ranks) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
