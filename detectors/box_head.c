@@ -75,7 +75,7 @@ void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const st
     }
     for (size_t r = 0; r < rows; r++)
         level[r] = level_of(head, features, box[r]);
-    x = df_roi_align(tape, feature, scale, head->levels, rows, box, image, level, options);
+    x = df_roi_align(tape, feature, scale, head->levels, &(struct df_rois){ rows, box, image, level }, options);
     x = df_relu(tape, linear(head, tape, FC6, x));
     x = df_relu(tape, linear(head, tape, FC7, x));
     *logits = linear(head, tape, CLASSES, x);

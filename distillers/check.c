@@ -135,8 +135,9 @@ static void fake_roi_head(struct df_detector *base, df_tape *tape, const struct 
     out->proposal = proposal ? proposal : teacher_proposals;
     out->proposal_image = proposal_image;
     out->proposal_label = label_rows(tape, features->images, out->proposal);
-    out->roi_logits = df_linear(tape, df_roi_align(tape, &finest, &scale, 1, PROPOSALS, out->proposal, proposal_image, level, options),
-                                fake->network->input[ROI_WEIGHTS].leaf, NULL);
+    const struct df_rois rois = { PROPOSALS, out->proposal, proposal_image, level };
+
+    out->roi_logits = df_linear(tape, df_roi_align(tape, &finest, &scale, 1, &rois, options), fake->network->input[ROI_WEIGHTS].leaf, NULL);
 }
 
 static const struct df_detector_class one_stage = {

@@ -340,26 +340,35 @@ static df_status fail_type(const cJSON *node, const char *key, const char *where
     return DF_ERR_USAGE;
 }
 
+struct member {
+    const cJSON *object;
+    const char *key;
+    bool required;
+    const char *where;
+};
+
 /* *found is NULL when the key is missing and need not be there. */
-static df_status member(const cJSON *object, const char *key, bool required, const char *where, const char *expected, const cJSON **found,
-                        struct df_error *err)
+static df_status find(struct member m, cJSON_bool (*is)(const cJSON *node), const char *expected, const cJSON **found, struct df_error *err)
 {
     *found = NULL;
-    if (!cJSON_IsObject(object))
-        return df_fail(err, DF_ERR_USAGE, "%s: expected an object", where);
-    *found = cJSON_GetObjectItemCaseSensitive(object, key);
-    if (!*found && required)
-        return df_fail(err, DF_ERR_USAGE, "%s%s%s: missing, expected %s", where, slash(where), key, expected);
-    return DF_OK;
+    if (!cJSON_IsObject(m.object))
+        return df_fail(err, DF_ERR_USAGE, "%s: expected an object", m.where);
+    *found = cJSON_GetObjectItemCaseSensitive(m.object, m.key);
+    if (!*found && m.required)
+        return df_fail(err, DF_ERR_USAGE, "%s%s%s: missing, expected %s", m.where, slash(m.where), m.key, expected);
+    return *found && !is(*found) ? fail_type(*found, m.key, m.where, expected, err) : DF_OK;
+}
+
+static cJSON_bool is_integer(const cJSON *node)
+{
+    return cJSON_IsNumber(node) && node->valuedouble == floor(node->valuedouble) && fabs(node->valuedouble) <= 0x1p53;
 }
 
 df_status df_json_string(const cJSON *object, const char *key, bool required, const char *where, const char **out, struct df_error *err)
 {
     const cJSON *node;
 
-    DF_TRY(member(object, key, required, where, "a string", &node, err));
-    if (node && !cJSON_IsString(node))
-        return fail_type(node, key, where, "a string", err);
+    DF_TRY(find((struct member){ object, key, required, where }, cJSON_IsString, "a string", &node, err));
     if (node)
         *out = node->valuestring;
     return DF_OK;
@@ -369,9 +378,7 @@ df_status df_json_int(const cJSON *object, const char *key, bool required, const
 {
     const cJSON *node;
 
-    DF_TRY(member(object, key, required, where, "an integer", &node, err));
-    if (node && (!cJSON_IsNumber(node) || node->valuedouble != floor(node->valuedouble) || fabs(node->valuedouble) > 0x1p53))
-        return fail_type(node, key, where, "an integer", err);
+    DF_TRY(find((struct member){ object, key, required, where }, is_integer, "an integer", &node, err));
     if (node)
         *out = (int64_t)node->valuedouble;
     return DF_OK;
@@ -381,9 +388,7 @@ df_status df_json_real(const cJSON *object, const char *key, bool required, cons
 {
     const cJSON *node;
 
-    DF_TRY(member(object, key, required, where, "a number", &node, err));
-    if (node && !cJSON_IsNumber(node))
-        return fail_type(node, key, where, "a number", err);
+    DF_TRY(find((struct member){ object, key, required, where }, cJSON_IsNumber, "a number", &node, err));
     if (node)
         *out = node->valuedouble;
     return DF_OK;
@@ -393,9 +398,7 @@ df_status df_json_object(const cJSON *object, const char *key, bool required, co
 {
     const cJSON *node;
 
-    DF_TRY(member(object, key, required, where, "an object", &node, err));
-    if (node && !cJSON_IsObject(node))
-        return fail_type(node, key, where, "an object", err);
+    DF_TRY(find((struct member){ object, key, required, where }, cJSON_IsObject, "an object", &node, err));
     if (node)
         *out = node;
     return DF_OK;
@@ -405,9 +408,7 @@ df_status df_json_array(const cJSON *object, const char *key, bool required, con
 {
     const cJSON *node;
 
-    DF_TRY(member(object, key, required, where, "a list", &node, err));
-    if (node && !cJSON_IsArray(node))
-        return fail_type(node, key, where, "a list", err);
+    DF_TRY(find((struct member){ object, key, required, where }, cJSON_IsArray, "a list", &node, err));
     if (node)
         *out = node;
     return DF_OK;

@@ -101,11 +101,11 @@ BYTES(optim_log, n - 1, n + 1)
 
 /* One map pixel per sample (a grid of 2 where it depends on the box), and the result. */
 static double samples(size_t sampling) { return sampling ? product(sampling, sampling) : 4; }
-BYTES(roi_align, n *(double)(a->size * a->size * a->channels) * (1 + samples(a->sampling)), 0)
+BYTES(roi_align, n *(double)(a->options.size * a->options.size * a->channels) * (1 + samples(a->options.sampling)), 0)
 /* The launches for the levels of a pyramid share dy: it is counted with the first. */
 static double shared_dy(const struct df_roi_align_backward_args *a)
 {
-    return a->this_level ? 0 : (double)(a->rois * a->size * a->size * a->channels);
+    return a->this_level ? 0 : (double)(a->rois * a->options.size * a->options.size * a->channels);
 }
 BYTES(roi_align_backward, n *(double)(a->width * a->channels) * once_more(a->add) + shared_dy(a), 0)
 

@@ -17,14 +17,19 @@ struct df_roi_axis {
     double start, bin, step; /* step = bin / grid */
     size_t grid, extent;     /* extent: of the map */
 };
+struct df_roi_options {
+    size_t size;     /* cells per side, at most DF_ROI_SIZE */
+    size_t sampling; /* samples per cell and axis; 0: as many as the cell has pixels, rounded up */
+    bool aligned;    /* coordinates are shifted by half a pixel; else RoIs are at least one pixel large */
+};
 /* A RoI's own arithmetic has the elements' precision, as in torchvision: the number of samples depends on its rounding. */
-DF_KERNEL struct df_roi_axis df_roi_axis_of(float low, float high, df_real scale, size_t extent, size_t size, size_t sampling, bool aligned)
+DF_KERNEL struct df_roi_axis df_roi_axis_of(float low, float high, df_real scale, size_t extent, const struct df_roi_options *options)
 {
-    const df_real offset = aligned ? (df_real)0.5 : 0, start = low * scale - offset, length = high * scale - offset - start;
-    const df_real used = aligned || length > 1 ? length : 1, bin = used / (df_real)size;
-    struct df_roi_axis axis = { (double)start, (double)bin, 0, sampling, extent };
+    const df_real offset = options->aligned ? (df_real)0.5 : 0, start = low * scale - offset, length = high * scale - offset - start;
+    const df_real used = options->aligned || length > 1 ? length : 1, bin = used / (df_real)options->size;
+    struct df_roi_axis axis = { (double)start, (double)bin, 0, options->sampling, extent };
 
-    if (!sampling)
+    if (!options->sampling)
         axis.grid = bin > 0 ? (size_t)ceil((double)bin) : 0;
     axis.step = axis.grid ? axis.bin / (double)axis.grid : 0;
     return axis;
@@ -116,12 +121,12 @@ struct df_roi_align_args {
     const uint32_t *image;
     const int32_t *level;
     df_real *y;
-    size_t size, sampling, channels;
-    bool aligned;
+    struct df_roi_options options;
+    size_t channels;
 };
 DF_KERNEL void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
 {
-    const size_t size = a->size, channels = a->channels;
+    const size_t size = a->options.size, channels = a->channels;
     df_real *y = a->y + i * size * size * channels;
     struct df_roi_tap rows[DF_ROI_TAPS], columns[DF_ROI_SIZE][DF_ROI_TAPS];
     size_t column_count[DF_ROI_SIZE];
@@ -132,8 +137,8 @@ DF_KERNEL void df_k_roi_align(size_t i, const struct df_roi_align_args *a)
     const size_t level = (size_t)a->level[i], height = a->height[level], width = a->width[level];
     const struct df_box box = a->box[i];
     const df_real *x = a->x[level] + a->image[i] * height * width * channels;
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], height, size, a->sampling, a->aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], width, size, a->sampling, a->aligned);
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], height, &a->options);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], width, &a->options);
 
     for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
         for (size_t j = 0; j < size; j++)
@@ -184,33 +189,34 @@ struct df_roi_align_backward_args {
     const struct df_box *box;
     const uint32_t *image;
     const int32_t *level;
-    size_t rois, size, sampling, channels, height, width;
+    struct df_roi_options options;
+    size_t rois, channels, height, width;
     int32_t this_level;
     df_real scale;
-    bool aligned, add;
+    bool add;
 };
 DF_KERNEL void df_roi_scatter_row(const struct df_roi_align_backward_args *a, size_t r, size_t row, df_real *restrict dx)
 {
     const struct df_box box = a->box[r];
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, a->size, a->sampling, a->aligned);
-    const df_real *dy = a->dy + r * a->size * a->size * a->channels;
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, &a->options);
+    const df_real *dy = a->dy + r * a->options.size * a->options.size * a->channels;
     struct df_roi_tap columns[DF_ROI_TAPS];
     df_real weight[DF_ROI_SIZE];
 
-    if (!df_roi_reaches(&vertical, 0, a->size, row))
+    if (!df_roi_reaches(&vertical, 0, a->options.size, row))
         return;
-    for (size_t cell = 0; cell < a->size; cell++)
+    for (size_t cell = 0; cell < a->options.size; cell++)
         weight[cell] = df_roi_row_weight(&vertical, cell, row);
 
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, a->size, a->sampling, a->aligned);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, &a->options);
 
-    for (size_t j = 0; j < a->size; j++)
+    for (size_t j = 0; j < a->options.size; j++)
         for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
             const size_t count = df_roi_taps(&across, j, u, columns);
 
-            for (size_t cell = 0; cell < a->size; cell++)
+            for (size_t cell = 0; cell < a->options.size; cell++)
                 for (size_t k = 0; weight[cell] > 0 && k < count; k++) {
-                    const df_real *restrict from = dy + (cell * a->size + j) * a->channels;
+                    const df_real *restrict from = dy + (cell * a->options.size + j) * a->channels;
                     const df_real share = weight[cell] * columns[k].weight;
                     df_real *restrict to = dx + columns[k].at * a->channels;
 

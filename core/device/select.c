@@ -75,7 +75,7 @@ void df_host_nms(struct df_device *device, const struct df_select_nms_args *a)
     for (size_t s = 0; s < a->segments; s++) {
         uint32_t *out = a->keep + s * a->most;
         const size_t n = gather(&a->from, s * a->count, a->count, &g);
-        const size_t kept = df_nms(n, g.box, g.score, g.group, a->threshold, a->most, g.keep, g.work);
+        const size_t kept = df_nms(&(struct df_suppression){ n, g.box, g.score, g.group, a->threshold, a->most }, g.keep, g.work);
 
         for (size_t i = 0; i < kept; i++)
             out[i] = g.origin[g.keep[i]];

@@ -112,28 +112,27 @@ static bool suppressed(const struct kept_block *block, struct df_box box, int32_
 
 /* Candidates in order against a block of kept boxes that grows as they are kept; when it is full, the rest is thinned out by it and goes on
  * with an empty one. So each is compared with every kept box of its group, as by the definition. */
-size_t df_nms(size_t n, const struct df_box *boxes, const float *scores, const int32_t *groups, float threshold, size_t most,
-              uint32_t *keep, uint32_t *scratch)
+size_t df_nms(const struct df_suppression *s, uint32_t *keep, uint32_t *scratch)
 {
-    uint32_t *order = order_by_score(n, scores, scratch, keep);
-    size_t kept = 0, limit = most == 0 ? n : most;
+    uint32_t *order = order_by_score(s->n, s->scores, scratch, keep);
+    size_t kept = 0, limit = s->most == 0 ? s->n : s->most;
 
     if (order == keep) {
-        memcpy(scratch, keep, n * sizeof *keep);
+        memcpy(scratch, keep, s->n * sizeof *keep);
         order = scratch;
     }
-    for (size_t left = n, rest; left > 0 && kept < limit; left = rest) {
+    for (size_t left = s->n, rest; left > 0 && kept < limit; left = rest) {
         struct kept_block block = { .count = 0 };
 
         rest = 0;
         for (size_t i = 0; i < left && kept < limit; i++) {
             const uint32_t candidate = order[i];
-            const int32_t group = groups ? groups[candidate] : 0;
+            const int32_t group = s->groups ? s->groups[candidate] : 0;
 
-            if (suppressed(&block, boxes[candidate], group, threshold))
+            if (suppressed(&block, s->boxes[candidate], group, s->threshold))
                 continue;
             if (block.count < BLOCK) {
-                block_add(&block, boxes[candidate], group);
+                block_add(&block, s->boxes[candidate], group);
                 keep[kept++] = candidate;
             } else {
                 order[rest++] = candidate;

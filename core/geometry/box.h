@@ -55,11 +55,17 @@ DF_KERNEL uint32_t df_falling_key(float value)
     return bits >> 31 ? bits : ~bits & 0x7fffffffu;
 }
 
+struct df_suppression {
+    size_t n;
+    const struct df_box *boxes;
+    const float *scores;
+    const int32_t *groups; /* may be NULL: one group. Boxes of different groups are never compared (torchvision's batched_nms) */
+    float threshold;       /* in [0,1] */
+    size_t most;           /* stops there; 0: no limit */
+};
 /* Greedy NMS: keeps a box unless its IoU with a kept box of the same group is > threshold. Order: falling score; equal scores by rising
- * index. keep: room for n indices, in that order. scratch: room for n uint32_t. Returns how many are kept; stops at `most` (0: no limit).
- * threshold in [0,1]. groups may be NULL (one group). Boxes of different groups are never compared (torchvision's batched_nms). */
-size_t df_nms(size_t n, const struct df_box *boxes, const float *scores, const int32_t *groups, float threshold, size_t most,
-              uint32_t *keep, uint32_t *scratch);
+ * index. keep: room for n indices, in that order. scratch: room for n uint32_t. Returns how many are kept. */
+size_t df_nms(const struct df_suppression *s, uint32_t *keep, uint32_t *scratch);
 
 /* Indices of the k largest values among those > minimum, falling; equal values by rising index. Returns how many (<= k). NaN is never
  * taken. indices, scratch: room for k each. */

@@ -159,19 +159,28 @@ static size_t find_id(const struct id_place *ids, size_t count, int64_t id)
     return low < count && ids[low].id == id ? low : count;
 }
 
-static size_t collect_objects(size_t images, const struct df_image_info *info, const struct id_place *image_ids,
-                              const struct id_place *category_ids, size_t categories, struct entry *out)
+struct ids {
+    struct id_place *image, *category; /* by rising id */
+    size_t images, categories;
+};
+
+struct run { /* of entries */
+    const struct entry *entry;
+    size_t count;
+};
+
+static size_t collect_objects(const struct df_image_info *info, const struct ids *ids, struct entry *out)
 {
     size_t n = 0, place = 0;
 
-    for (size_t i = 0; i < images; i++) {
-        const struct df_image_info *image = &info[image_ids[i].place];
+    for (size_t i = 0; i < ids->images; i++) {
+        const struct df_image_info *image = &info[ids->image[i].place];
 
         for (size_t j = 0; j < image->count; j++, place++) {
             const struct df_object *o = &image->objects[j];
-            const size_t k = find_id(category_ids, categories, o->category_id);
+            const size_t k = find_id(ids->category, ids->categories, o->category_id);
 
-            if (k < categories)
+            if (k < ids->categories)
                 out[n++] = (struct entry){ .category = (uint32_t)k,
                                            .image = (uint32_t)i,
                                            .bbox = o->bbox,
@@ -185,22 +194,22 @@ static size_t collect_objects(size_t images, const struct df_image_info *info, c
     return n;
 }
 
-static df_status collect_detections(const struct df_detection *detections, size_t count, const struct id_place *image_ids, size_t images,
-                                    const struct id_place *category_ids, size_t categories, struct entry *out, size_t *used,
-                                    struct df_error *err)
+static df_status collect_detections(const struct df_detection *detections, size_t count, const struct ids *ids, struct entry *out,
+                                    size_t *used, struct df_error *err)
 {
     size_t n = 0;
     int64_t stranger = 0;
 
     for (size_t i = 0; i < count; i++) {
         const struct df_detection *d = &detections[i];
-        const size_t image = find_id(image_ids, images, d->image_id), k = find_id(category_ids, categories, d->category_id);
+        const size_t image = find_id(ids->image, ids->images, d->image_id);
+        const size_t k = find_id(ids->category, ids->categories, d->category_id);
 
-        if (image == images)
+        if (image == ids->images)
             return df_fail(err, DF_ERR_FORMAT,
                            "detection %zu is of image %lld, which the ground truth does not have (do the two files belong together?)", i,
                            (long long)d->image_id);
-        if (k < categories)
+        if (k < ids->categories)
             out[n++] = (struct entry){ .category = (uint32_t)k,
                                        .image = (uint32_t)image,
                                        .score = d->score,
@@ -232,64 +241,66 @@ static double overlap_of(const double *d, const double *g, bool crowd)
 
 static bool outside(double area, int range) { return area < area_low[range] || area > area_high[range]; }
 
-/* Greedy matching of one image's n detections at one threshold; fills state[0..n). */
-static void match(const struct entry *det, size_t n, const struct entry *object, size_t objects, double threshold, int area,
-                  struct work *work, uint8_t *state)
+/* Greedy matching of one image's detections at threshold t; fills their states. */
+static void match(struct run det, struct run objects, int area, int t, struct work *work)
 {
-    memset(work->taken, 0, objects * sizeof *work->taken);
-    for (size_t d = 0; d < n; d++) {
-        const double *overlap = work->overlap + d * objects;
-        size_t best = objects;
-        double most = threshold;
+    const struct entry *object = objects.entry;
+    uint8_t *state = work->state + (size_t)(area * THRESHOLDS + t) * work->capacity + work->count;
 
-        for (size_t i = 0; i < objects; i++) {
+    memset(work->taken, 0, objects.count * sizeof *work->taken);
+    for (size_t d = 0; d < det.count; d++) {
+        const double *overlap = work->overlap + d * objects.count;
+        size_t best = objects.count;
+        double most = linspace(.5, .95, THRESHOLDS, t);
+
+        for (size_t i = 0; i < objects.count; i++) {
             const uint32_t g = work->object_order[i];
 
             if (work->taken[g] && !object[g].crowd)
                 continue;
-            if (best < objects && !work->ignore[best] && work->ignore[g])
+            if (best < objects.count && !work->ignore[best] && work->ignore[g])
                 break;
             if (overlap[g] < most)
                 continue;
             most = overlap[g];
             best = g;
         }
-        const bool matched = best < objects && !object[best].id_is_zero;
-        const bool ignored = (best < objects && work->ignore[best]) || (!matched && outside(det[d].area, area));
+        const bool matched = best < objects.count && !object[best].id_is_zero;
+        const bool ignored = (best < objects.count && work->ignore[best]) || (!matched && outside(det.entry[d].area, area));
 
-        if (best < objects)
+        if (best < objects.count)
             work->taken[best] = true;
         state[d] = (uint8_t)((matched ? MATCHED : 0) | (ignored ? IGNORED : 0));
     }
 }
 
 /* All area ranges and thresholds for one image and category; its detections join the work's arrays. */
-static void match_image(const struct entry *det, size_t detections, const struct entry *object, size_t objects, struct work *work)
+static void match_image(struct run det, struct run objects, struct work *work)
 {
-    const size_t n = detections < MOST ? detections : MOST;
+    const struct entry *object = objects.entry;
 
-    for (size_t d = 0; d < n; d++) {
+    det.count = det.count < MOST ? det.count : MOST;
+    for (size_t d = 0; d < det.count; d++) {
         work->rank[work->count + d] = (uint32_t)d;
-        work->score[work->count + d] = det[d].score;
-        for (size_t g = 0; g < objects; g++)
-            work->overlap[d * objects + g] = overlap_of(det[d].bbox, object[g].bbox, object[g].crowd);
+        work->score[work->count + d] = det.entry[d].score;
+        for (size_t g = 0; g < objects.count; g++)
+            work->overlap[d * objects.count + g] = overlap_of(det.entry[d].bbox, object[g].bbox, object[g].crowd);
     }
     for (int area = 0; area < AREAS; area++) {
         size_t place = 0;
 
-        for (size_t g = 0; g < objects; g++) {
+        for (size_t g = 0; g < objects.count; g++) {
             work->ignore[g] = object[g].crowd || outside(object[g].area, area);
             work->objects[area] += !work->ignore[g];
         }
         for (int last = 0; last < 2; last++)
-            for (size_t g = 0; g < objects; g++)
+            for (size_t g = 0; g < objects.count; g++)
                 if (work->ignore[g] == (last == 1))
                     work->object_order[place++] = (uint32_t)g;
         for (int t = 0; t < THRESHOLDS; t++)
-            match(det, n, object, objects, linspace(.5, .95, THRESHOLDS, t), area, work,
-                  work->state + (size_t)(area * THRESHOLDS + t) * work->capacity + work->count);
+            match(det, objects, area, t, work);
     }
-    work->count += n;
+    work->count += det.count;
 }
 
 /* Stable merge sort of the detections by falling score. */
@@ -372,22 +383,25 @@ static void accumulate(struct work *work, size_t category, struct tables *tables
     }
 }
 
-static size_t run_of(const struct entry *entry, size_t count, size_t from, uint32_t category, uint32_t image)
+/* The first entries of `all` that are of that category (and image): taken away from it. */
+static struct run take_category(struct run *all, uint32_t category)
 {
-    size_t end = from;
+    struct run run = { all->entry, 0 };
 
-    while (end < count && entry[end].category == category && entry[end].image == image)
-        end++;
-    return end - from;
+    while (run.count < all->count && run.entry[run.count].category == category)
+        run.count++;
+    *all = (struct run){ all->entry + run.count, all->count - run.count };
+    return run;
 }
 
-static size_t run_of_category(const struct entry *entry, size_t count, size_t from, uint32_t category)
+static struct run take_image(struct run *all, uint32_t image)
 {
-    size_t end = from;
+    struct run run = { all->entry, 0 };
 
-    while (end < count && entry[end].category == category)
-        end++;
-    return end - from;
+    while (run.count < all->count && run.entry[run.count].image == image)
+        run.count++;
+    *all = (struct run){ all->entry + run.count, all->count - run.count };
+    return run;
 }
 
 static void work_init(struct work *work, size_t detections, size_t objects)
@@ -417,20 +431,18 @@ static void work_release(struct work *work)
     free(work->taken);
 }
 
-/* One category: det and object are its entries, image after image. */
-static void evaluate_category(const struct entry *det, size_t detections, const struct entry *object, size_t objects, uint32_t category,
-                              struct tables *tables)
+/* One category: its entries, image after image. */
+static void evaluate_category(struct run det, struct run objects, uint32_t category, struct tables *tables)
 {
     struct work work;
 
-    work_init(&work, detections, objects);
-    for (size_t d = 0, g = 0; d < detections || g < objects;) {
-        const uint32_t image = g == objects || (d < detections && det[d].image < object[g].image) ? det[d].image : object[g].image;
-        const size_t n = run_of(det, detections, d, category, image), m = run_of(object, objects, g, category, image);
+    work_init(&work, det.count, objects.count);
+    while (det.count || objects.count) {
+        const bool detected = !objects.count || (det.count && det.entry->image < objects.entry->image);
+        const uint32_t image = detected ? det.entry->image : objects.entry->image;
+        const struct run found = take_image(&det, image);
 
-        match_image(det + d, n, object + g, m, &work);
-        d += n;
-        g += m;
+        match_image(found, take_image(&objects, image), &work);
     }
     order_by_score(&work, work.order + work.capacity);
     accumulate(&work, category, tables);
@@ -457,26 +469,21 @@ static void summarise(const struct tables *tables, const struct id_place *catego
     }
 }
 
-static void evaluate_all(const struct entry *det, size_t detections, const struct entry *object, size_t objects,
-                         const struct id_place *category_ids, size_t categories, struct df_coco_scores *out)
+static void evaluate_all(struct run det, struct run objects, const struct ids *ids, struct df_coco_scores *out)
 {
-    struct tables tables = { .categories = categories };
-    const size_t precisions = AREAS * THRESHOLDS * LEVELS * categories, recalls = RECALLS * THRESHOLDS * categories;
+    struct tables tables = { .categories = ids->categories };
+    const size_t precisions = AREAS * THRESHOLDS * LEVELS * ids->categories, recalls = RECALLS * THRESHOLDS * ids->categories;
 
     tables.precision = df_malloc((precisions + recalls) * sizeof *tables.precision + 1);
     tables.recall = tables.precision + precisions;
     for (size_t i = 0; i < precisions + recalls; i++)
         tables.precision[i] = -1;
-    for (uint32_t k = 0; k < categories; k++) {
-        const size_t n = run_of_category(det, detections, 0, k), m = run_of_category(object, objects, 0, k);
+    for (uint32_t k = 0; k < ids->categories; k++) {
+        const struct run found = take_category(&det, k);
 
-        evaluate_category(det, n, object, m, k, &tables);
-        det += n;
-        detections -= n;
-        object += m;
-        objects -= m;
+        evaluate_category(found, take_category(&objects, k), k, &tables);
     }
-    summarise(&tables, category_ids, out);
+    summarise(&tables, ids->category, out);
     free(tables.precision);
 }
 
@@ -487,22 +494,23 @@ df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size
 
     for (size_t i = 0; i < images; i++)
         objects += info[i].count;
-    struct id_place *image_ids = df_malloc((images + categories + 1) * sizeof *image_ids), *category_ids = image_ids + images;
+    struct ids ids = { .image = df_malloc((images + categories + 1) * sizeof *ids.image), .images = images, .categories = categories };
     struct entry *entries = df_malloc((objects + count + 1) * sizeof *entries), *det = entries + objects;
 
     for (size_t i = 0; i < images; i++)
-        image_ids[i] = (struct id_place){ info[i].id, i };
+        ids.image[i] = (struct id_place){ info[i].id, i };
+    ids.category = ids.image + images;
     for (size_t k = 0; k < categories; k++)
-        category_ids[k] = (struct id_place){ category[k].id, k };
-    qsort(image_ids, images, sizeof *image_ids, compare_ids);
-    qsort(category_ids, categories, sizeof *category_ids, compare_ids);
-    objects = collect_objects(images, info, image_ids, category_ids, categories, entries);
-    const df_status status = collect_detections(detections, count, image_ids, images, category_ids, categories, det, &used, err);
+        ids.category[k] = (struct id_place){ category[k].id, k };
+    qsort(ids.image, images, sizeof *ids.image, compare_ids);
+    qsort(ids.category, categories, sizeof *ids.category, compare_ids);
+    objects = collect_objects(info, &ids, entries);
+    const df_status status = collect_detections(detections, count, &ids, det, &used, err);
 
     if (status == DF_OK)
-        evaluate_all(det, used, entries, objects, category_ids, categories, out);
+        evaluate_all((struct run){ det, used }, (struct run){ entries, objects }, &ids, out);
     free(entries);
-    free(image_ids);
+    free(ids.image);
     return status;
 }
 

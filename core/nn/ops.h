@@ -51,14 +51,14 @@ df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride
 df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w);
 df_tensor *df_softmax(df_tape *tape, df_tensor *x); /* over c */
 
-struct df_roi_options {
-    size_t size;     /* cells per side, at most 32 */
-    size_t sampling; /* samples per cell and axis; 0: as many as the cell has pixels, rounded up */
-    bool aligned;    /* coordinates are shifted by half a pixel; else RoIs are at least one pixel large */
+struct df_rois { /* host arrays [rows]: copied */
+    size_t rows;
+    const struct df_box *box; /* canvas pixels */
+    const uint32_t *image;
+    const int32_t *level; /* negative: gives zeros */
 };
-/* RoIAlign (torchvision.ops.roi_align) from a pyramid: row r is box[r] (canvas pixels) of image[r], pooled from feature[level[r]]
- * [N,h_l,w_l,C] with scale[l] map pixels per canvas pixel; a negative level gives zeros. Host arrays, copied. At most 8 levels.
- * -> [R,size,size,C] */
-df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, size_t rows, const struct df_box *box,
-                        const uint32_t *image, const int32_t *level, struct df_roi_options options);
+/* RoIAlign (torchvision.ops.roi_align) from a pyramid: each RoI is pooled from its image of feature[level] [N,h_l,w_l,C] with scale[level] map
+ * pixels per canvas pixel. At most 8 levels. -> [R,size,size,C] */
+df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
+                        struct df_roi_options options);
 #endif

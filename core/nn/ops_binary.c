@@ -48,47 +48,47 @@ static size_t plan(struct df_binary_args *args, df_shape as, df_shape bs, df_sha
     return size[1] * size[2] * size[3];
 }
 
-void df_binary_into(df_tape *tape, enum df_binary_op op, const df_real *a, df_shape as, const df_real *b, df_shape bs, df_real *y,
-                    df_shape ys, double factor, bool add)
+void df_binary_into(df_tape *tape, enum df_binary_op op, struct df_operand a, struct df_operand b, struct df_result y)
 {
-    struct df_binary_args args = { .a = a, .b = b ? b : a, .y = y, .op = op, .factor = factor, .add = add };
-    const size_t rows = plan(&args, as, b ? bs : as, ys);
+    const struct df_operand second = b.data ? b : a;
+    struct df_binary_args args = { .a = a.data, .b = second.data, .y = y.data, .op = op, .factor = y.factor, .add = y.add };
+    const size_t rows = plan(&args, a.shape, second.shape, y.shape);
 
     df_launch(df_tape_device(tape), DF_K_BINARY, rows, &args);
 }
 
 /* dx (+)= factor (dy op other), summed over the axes x was broadcast along; other NULL: dy alone */
-static void pull(df_tape *tape, df_tensor *x, enum df_binary_op op, const df_real *dy, df_shape ys, const df_tensor *other, double factor)
+static void pull(df_tape *tape, df_tensor *x, enum df_binary_op op, struct df_operand dy, const df_tensor *other, double factor)
 {
     bool fresh;
     df_real *dx = df_grad_fresh(tape, x, &fresh);
-    const df_shape os = other ? other->shape : ys;
+    const struct df_operand second = other ? df_data_of(other) : (struct df_operand){ NULL, dy.shape };
+    const struct df_result to = { dx, x->shape, factor, !fresh };
 
     if (!dx)
         return;
-    if (df_same_shape(x->shape, ys)) {
-        df_binary_into(tape, op, dy, ys, other ? other->data : NULL, os, dx, ys, factor, !fresh);
+    if (df_same_shape(x->shape, dy.shape)) {
+        df_binary_into(tape, op, dy, second, to);
         return;
     }
     if (other) {
-        df_real *product = df_tape_device_memory(tape, df_count(ys) * sizeof *product);
+        df_real *product = df_tape_device_memory(tape, df_count(dy.shape) * sizeof *product);
 
-        df_binary_into(tape, op, dy, ys, other->data, os, product, ys, 1, false);
-        dy = product;
+        df_binary_into(tape, op, dy, second, (struct df_result){ product, dy.shape, 1, false });
+        dy.data = product;
     }
-    df_reduce_into(tape, dy, ys, dx, x->shape, factor, !fresh);
+    df_reduce_into(tape, dy, to);
 }
 
 static void sum_backward(df_tape *tape, struct df_node *node, double sign)
 {
     df_tensor *a = node->in[0], *b = node->in[1];
-    const df_shape ys = node->out->shape;
 
-    pull(tape, b, DF_BINARY_FIRST, node->out->grad, ys, NULL, sign);
-    if (df_same_shape(a->shape, ys))
+    pull(tape, b, DF_BINARY_FIRST, df_grad_of(node->out), NULL, sign);
+    if (df_same_shape(a->shape, node->out->shape))
         df_grad_pass(tape, a, node->out->grad);
     else
-        pull(tape, a, DF_BINARY_FIRST, node->out->grad, ys, NULL, 1);
+        pull(tape, a, DF_BINARY_FIRST, df_grad_of(node->out), NULL, 1);
 }
 
 static void add_backward(df_tape *tape, struct df_node *node) { sum_backward(tape, node, 1); }
@@ -99,8 +99,8 @@ static void mul_backward(df_tape *tape, struct df_node *node)
 {
     df_tensor *a = node->in[0], *b = node->in[1];
 
-    pull(tape, a, DF_BINARY_MUL, node->out->grad, node->out->shape, b, 1);
-    pull(tape, b, DF_BINARY_MUL, node->out->grad, node->out->shape, a, 1);
+    pull(tape, a, DF_BINARY_MUL, df_grad_of(node->out), b, 1);
+    pull(tape, b, DF_BINARY_MUL, df_grad_of(node->out), a, 1);
 }
 
 /* da = dy / b, db = -dy y / b */
@@ -110,12 +110,12 @@ static void div_backward(df_tape *tape, struct df_node *node)
     const df_tensor *y = node->out;
     df_real *product;
 
-    pull(tape, a, DF_BINARY_DIV, y->grad, y->shape, b, 1);
+    pull(tape, a, DF_BINARY_DIV, df_grad_of(y), b, 1);
     if (!b->requires_grad)
         return;
     product = df_tape_device_memory(tape, df_count(y->shape) * sizeof *product);
-    df_binary_into(tape, DF_BINARY_MUL, y->grad, y->shape, y->data, y->shape, product, y->shape, 1, false);
-    pull(tape, b, DF_BINARY_DIV, product, y->shape, b, -1);
+    df_binary_into(tape, DF_BINARY_MUL, df_grad_of(y), df_data_of(y), (struct df_result){ product, y->shape, 1, false });
+    pull(tape, b, DF_BINARY_DIV, (struct df_operand){ product, y->shape }, b, -1);
 }
 
 static size_t joint(size_t a, size_t b)
@@ -129,7 +129,7 @@ static df_tensor *binary(df_tape *tape, enum df_binary_op op, df_backward_fn *ba
     const df_shape s = a->shape, t = b->shape, ys = { joint(s.n, t.n), joint(s.h, t.h), joint(s.w, t.w), joint(s.c, t.c) };
     df_tensor *y = df_tensor_new(tape, ys);
 
-    df_binary_into(tape, op, a->data, s, b->data, t, y->data, ys, 1, false);
+    df_binary_into(tape, op, df_data_of(a), df_data_of(b), df_over(y));
     return df_record(tape, backward, y, (df_tensor *[]){ a, b }, 2, NULL, 0);
 }
 

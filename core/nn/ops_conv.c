@@ -41,7 +41,7 @@ static void conv2d_backward(df_tape *tape, struct df_node *node)
     if (dw)
         df_conv_backward_weights(device, &(struct df_conv_backward_weights_args){ *conv, x->data, dy, dw, dbias });
     else if (dbias)
-        df_reduce_into(tape, dy, y->shape, dbias, bias->shape, 1, true);
+        df_reduce_into(tape, (struct df_operand){ dy, y->shape }, (struct df_result){ dbias, bias->shape, 1, true });
 }
 
 df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias, struct df_conv_options options)
@@ -74,9 +74,8 @@ static void linear_backward(df_tape *tape, struct df_node *node)
 {
     struct df_device *device = df_tape_device(tape);
     df_tensor *x = node->in[0], *w = node->in[1], *bias = node->in[2];
-    const df_shape ys = node->out->shape;
     const df_real *dy = node->out->grad;
-    const size_t rows = ys.n, out = w->shape.n, in = df_count(w->shape) / out;
+    const size_t rows = node->out->shape.n, out = w->shape.n, in = df_count(w->shape) / out;
     bool fresh;
     df_real *dx = df_grad_fresh(tape, x, &fresh);
 
@@ -92,7 +91,7 @@ static void linear_backward(df_tape *tape, struct df_node *node)
     df_real *dbias = df_grad_fresh(tape, bias, &fresh);
 
     if (dbias)
-        df_reduce_into(tape, dy, ys, dbias, bias->shape, 1, !fresh);
+        df_reduce_into(tape, df_grad_of(node->out), (struct df_result){ dbias, bias->shape, 1, !fresh });
 }
 
 df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
@@ -103,7 +102,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
     DF_ASSERT(df_count(x->shape) == rows * in);
     DF_ASSERT(!bias || df_same_shape(bias->shape, (df_shape){ 1, 1, 1, out }));
     if (bias)
-        df_binary_into(tape, DF_BINARY_FIRST, bias->data, bias->shape, NULL, bias->shape, y->data, y->shape, 1, false);
+        df_binary_into(tape, DF_BINARY_FIRST, df_data_of(bias), (struct df_operand){ 0 }, df_over(y));
     df_matmul(df_tape_device(tape),
               &(struct df_matmul_args){
                   .transpose_b = true, .m = rows, .n = out, .k = in, .a = x->data, .b = weights_of(w), .c = y->data, .add = bias != NULL });

@@ -34,19 +34,19 @@ static struct axes merge_axes(df_shape xs, df_shape ys)
 
 static size_t chunks_of(size_t n, size_t chunk) { return (n + chunk - 1) / chunk; }
 
-void df_reduce_into(df_tape *tape, const df_real *x, df_shape xs, df_real *y, df_shape ys, double factor, bool add)
+void df_reduce_into(df_tape *tape, struct df_operand x, struct df_result y)
 {
     struct df_device *device = df_tape_device(tape);
-    const struct axes axes = merge_axes(xs, ys);
+    const struct axes axes = merge_axes(x.shape, y.shape);
     const size_t *size = axes.size, *step = axes.step;
-    struct df_reduce_final_args last = { .y = y, .factor = factor, .add = add };
+    struct df_reduce_final_args last = { .y = y.data, .factor = y.factor, .add = y.add };
 
     if (axes.count == 0 || (axes.count == 1 && !axes.reduced[0])) {
-        df_scale_into(tape, x, y, df_count(xs), factor, add);
+        df_scale_into(tape, x.data, y.data, df_count(x.shape), y.factor, y.add);
         return;
     }
     if (axes.reduced[0]) {
-        struct df_reduce_runs_args args = { .x = x,
+        struct df_reduce_runs_args args = { .x = x.data,
                                             .keep = { size[3], size[1] },
                                             .keep_step = { step[3], step[1] },
                                             .outer = size[2],
@@ -57,19 +57,22 @@ void df_reduce_into(df_tape *tape, const df_real *x, df_shape xs, df_real *y, df
         args.chunks = chunks_of(size[0], RUN_CHUNK);
         last.count = size[2] * args.chunks;
         last.width = 1;
-        last.partial = args.partial = df_tape_device_memory(tape, df_count(ys) * last.count * sizeof(double));
-        df_launch(device, DF_K_REDUCE_RUNS, df_count(ys) * last.count, &args);
+        last.partial = args.partial = df_tape_device_memory(tape, df_count(y.shape) * last.count * sizeof(double));
+        df_launch(device, DF_K_REDUCE_RUNS, df_count(y.shape) * last.count, &args);
     } else {
-        struct df_reduce_rows_args args = {
-            .x = x, .keep_step = step[2], .size = { size[3], size[1] }, .step = { step[3], step[1] }, .width = size[0], .chunk = ROW_CHUNK
-        };
+        struct df_reduce_rows_args args = { .x = x.data,
+                                            .keep_step = step[2],
+                                            .size = { size[3], size[1] },
+                                            .step = { step[3], step[1] },
+                                            .width = size[0],
+                                            .chunk = ROW_CHUNK };
 
         args.chunks = last.count = chunks_of(size[1] * size[3], ROW_CHUNK);
         last.width = size[0];
-        last.partial = args.partial = df_tape_device_memory(tape, df_count(ys) * last.count * sizeof(double));
+        last.partial = args.partial = df_tape_device_memory(tape, df_count(y.shape) * last.count * sizeof(double));
         df_launch(device, DF_K_REDUCE_ROWS, size[2] * args.chunks, &args);
     }
-    df_launch(device, DF_K_REDUCE_FINAL, df_count(ys), &last);
+    df_launch(device, DF_K_REDUCE_FINAL, df_count(y.shape), &last);
 }
 
 static df_shape reduced_shape(df_shape s, unsigned axes)
@@ -84,14 +87,15 @@ static void sum_backward(df_tape *tape, struct df_node *node)
     bool fresh;
     df_real *dx = df_grad_fresh(tape, node->in[0], &fresh);
 
-    df_binary_into(tape, DF_BINARY_FIRST, y->grad, y->shape, NULL, y->shape, dx, node->in[0]->shape, *(const double *)node->args, !fresh);
+    df_binary_into(tape, DF_BINARY_FIRST, df_grad_of(y), (struct df_operand){ 0 },
+                   (struct df_result){ dx, node->in[0]->shape, *(const double *)node->args, !fresh });
 }
 
 static df_tensor *sum_times(df_tape *tape, df_tensor *x, unsigned axes, double factor)
 {
     df_tensor *y = df_tensor_new(tape, reduced_shape(x->shape, axes));
 
-    df_reduce_into(tape, x->data, x->shape, y->data, y->shape, factor, false);
+    df_reduce_into(tape, df_data_of(x), (struct df_result){ y->data, y->shape, factor, false });
     return df_record(tape, sum_backward, y, &x, 1, &factor, sizeof factor);
 }
 

@@ -3,25 +3,21 @@
 
 struct roi_align {
     struct df_roi_options options;
-    size_t levels, rows;
+    size_t levels;
     df_real scale[DF_ROI_LEVELS];
     df_tensor *feature[DF_ROI_LEVELS];
-    const struct df_box *box;
-    const uint32_t *image;
-    const int32_t *level;
+    struct df_rois rois; /* device arrays */
 };
 
 static void roi_align_backward(df_tape *tape, struct df_node *node)
 {
     const struct roi_align *roi = node->args;
     struct df_roi_align_backward_args args = { .dy = node->out->grad,
-                                               .box = roi->box,
-                                               .image = roi->image,
-                                               .level = roi->level,
-                                               .rois = roi->rows,
-                                               .size = roi->options.size,
-                                               .sampling = roi->options.sampling,
-                                               .aligned = roi->options.aligned };
+                                               .box = roi->rois.box,
+                                               .image = roi->rois.image,
+                                               .level = roi->rois.level,
+                                               .options = roi->options,
+                                               .rois = roi->rois.rows };
 
     for (size_t l = 0; l < roi->levels; l++) {
         const df_shape shape = roi->feature[l]->shape;
@@ -47,22 +43,20 @@ static const void *to_device(df_tape *tape, const void *host, size_t bytes)
     return memory;
 }
 
-df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, size_t rows, const struct df_box *box,
-                        const uint32_t *image, const int32_t *level, struct df_roi_options options)
+df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
+                        struct df_roi_options options)
 {
-    const size_t channels = feature[0]->shape.c;
+    const size_t channels = feature[0]->shape.c, rows = rois->rows;
     df_tensor *y = df_tensor_new(tape, (df_shape){ rows, options.size, options.size, channels });
-    struct roi_align roi = { .options = options, .levels = levels, .rows = rows };
-    struct df_roi_align_args args = {
-        .y = y->data, .size = options.size, .sampling = options.sampling, .channels = channels, .aligned = options.aligned
-    };
+    struct roi_align roi = { .options = options, .levels = levels, .rois.rows = rows };
+    struct df_roi_align_args args = { .y = y->data, .options = options, .channels = channels };
 
     DF_ASSERT(levels >= 1 && levels <= DF_ROI_LEVELS && options.size >= 1 && options.size <= DF_ROI_SIZE);
     for (size_t r = 0; r < rows; r++)
-        DF_ASSERT(level[r] < 0 || ((size_t)level[r] < levels && image[r] < feature[level[r]]->shape.n));
-    args.box = roi.box = to_device(tape, box, rows * sizeof *box);
-    args.image = roi.image = to_device(tape, image, rows * sizeof *image);
-    args.level = roi.level = to_device(tape, level, rows * sizeof *level);
+        DF_ASSERT(rois->level[r] < 0 || ((size_t)rois->level[r] < levels && rois->image[r] < feature[rois->level[r]]->shape.n));
+    args.box = roi.rois.box = to_device(tape, rois->box, rows * sizeof *rois->box);
+    args.image = roi.rois.image = to_device(tape, rois->image, rows * sizeof *rois->image);
+    args.level = roi.rois.level = to_device(tape, rois->level, rows * sizeof *rois->level);
     for (size_t l = 0; l < levels; l++) {
         DF_ASSERT(feature[l]->shape.c == channels);
         roi.feature[l] = feature[l];

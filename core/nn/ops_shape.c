@@ -31,16 +31,15 @@ static df_shape with_axis(df_shape s, int axis, size_t size)
     return s;
 }
 
-/* Row r of y, length `row`, (+)= row r of x */
-static void move_rows(df_tape *tape, size_t rows, const df_real *x, size_t x_step, df_real *y, size_t y_step, size_t row, bool add)
+/* Row r of y (+)= row r of x */
+static void move_rows(df_tape *tape, size_t rows, struct df_rows_args args, bool add)
 {
     struct df_device *device = df_tape_device(tape);
-    const struct df_rows_args args = { .x = x, .y = y, .x_step = x_step, .y_step = y_step, .row = row };
 
     if (rows == 1 && add)
-        df_scale_into(tape, x, y, row, 1, true);
+        df_scale_into(tape, args.x, args.y, args.row, 1, true);
     else if (rows == 1)
-        df_copy(device, y, x, row * sizeof *y);
+        df_copy(device, args.y, args.x, args.row * sizeof *args.y);
     else
         df_launch(device, add ? DF_K_ADD_ROWS : DF_K_COPY_ROWS, rows, &args);
 }
@@ -63,7 +62,7 @@ static void concat_backward(df_tape *tape, struct df_node *node)
         df_real *dx = df_grad_fresh(tape, concat->part[i], &fresh);
 
         if (dx)
-            move_rows(tape, rows, dy, step, dx, row, row, !fresh);
+            move_rows(tape, rows, (struct df_rows_args){ dy, dx, step, row, row }, !fresh);
         dy += row;
     }
 }
@@ -86,7 +85,7 @@ df_tensor *df_concat(df_tape *tape, df_tensor *const *parts, size_t count, int a
     for (size_t i = 0; i < count; i++) {
         const size_t row = df_count(parts[i]->shape) / rows;
 
-        move_rows(tape, rows, parts[i]->data, row, to, step, row, false);
+        move_rows(tape, rows, (struct df_rows_args){ parts[i]->data, to, row, step, row }, false);
         to += row;
     }
     return df_record(tape, concat_backward, y, parts, count, &concat, sizeof concat);
@@ -102,7 +101,7 @@ static void slice_backward(df_tape *tape, struct df_node *node)
     const size_t row = df_count(node->out->shape) / slice->rows;
     df_real *dx = df_grad(tape, node->in[0]);
 
-    move_rows(tape, slice->rows, node->out->grad, row, dx + slice->first, slice->step, row, true);
+    move_rows(tape, slice->rows, (struct df_rows_args){ node->out->grad, dx + slice->first, row, slice->step, row }, true);
 }
 
 df_tensor *df_slice(df_tape *tape, df_tensor *x, int axis, size_t begin, size_t end)
@@ -119,7 +118,7 @@ df_tensor *df_slice(df_tape *tape, df_tensor *x, int axis, size_t begin, size_t 
     const size_t row = df_count(shape) / slice.rows;
 
     if (slice.rows > 1)
-        move_rows(tape, slice.rows, x->data + slice.first, slice.step, y->data, row, row, false);
+        move_rows(tape, slice.rows, (struct df_rows_args){ x->data + slice.first, y->data, slice.step, row, row }, false);
     return df_record(tape, slice_backward, y, &x, 1, &slice, sizeof slice);
 }
 

@@ -90,10 +90,10 @@ static void spread(const struct df_roi_tap *tap, size_t count, const float *rest
 
 static void align_one(const struct df_roi_align_args *a, size_t r, float *row)
 {
-    const size_t level = (size_t)a->level[r], channels = a->channels, size = a->size, line = a->width[level] * channels;
+    const size_t level = (size_t)a->level[r], channels = a->channels, size = a->options.size, line = a->width[level] * channels;
     const struct df_box box = a->box[r];
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], a->height[level], size, a->sampling, a->aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], a->width[level], size, a->sampling, a->aligned);
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale[level], a->height[level], &a->options);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale[level], a->width[level], &a->options);
     const float *x = a->x[level] + a->image[r] * a->height[level] * line;
     float *y = a->y + r * size * size * channels;
     struct taps rows, columns;
@@ -122,7 +122,7 @@ static void align_part(const void *context, size_t part, size_t parts)
 {
     const struct aligning *job = context;
     const struct df_roi_align_args *a = job->args;
-    const size_t cells = a->size * a->size * a->channels;
+    const size_t cells = a->options.size * a->options.size * a->channels;
     size_t first, last;
 
     df_team_share(job->rois, 1, part, parts, &first, &last);
@@ -145,10 +145,10 @@ void CPU(roi_align)(struct df_device *device, size_t rois, const struct df_roi_a
 
 static void align_one_backward(const struct df_roi_align_backward_args *a, size_t r, float *row)
 {
-    const size_t channels = a->channels, size = a->size, line = a->width * channels;
+    const size_t channels = a->channels, size = a->options.size, line = a->width * channels;
     const struct df_box box = a->box[r];
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, size, a->sampling, a->aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, size, a->sampling, a->aligned);
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a->scale, a->height, &a->options);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a->scale, a->width, &a->options);
     const float *dy = a->dy + r * size * size * channels;
     float *dx = a->dx + a->image[r] * a->height * line;
     struct taps rows, columns;

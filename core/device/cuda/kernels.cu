@@ -160,7 +160,8 @@ COLUMNS(channel_sums, a.channels)
 
 static __global__ void DF_CUDA_BOUNDS cells_roi_align(size_t n, const __grid_constant__ ARGS(roi_align) a)
 {
-    const size_t at = (size_t)blockIdx.x * blockDim.y + threadIdx.y, j = at % a.size, cell = at / a.size % a.size, i = at / a.size / a.size;
+    const size_t at = (size_t)blockIdx.x * blockDim.y + threadIdx.y, j = at % a.options.size, cell = at / a.options.size % a.options.size,
+                 i = at / a.options.size / a.options.size;
     struct df_roi_tap rows[DF_ROI_TAPS], columns[DF_ROI_TAPS];
     float *y = a.y + at * a.channels;
 
@@ -173,8 +174,8 @@ static __global__ void DF_CUDA_BOUNDS cells_roi_align(size_t n, const __grid_con
     const size_t level = (size_t)a.level[i], height = a.height[level], width = a.width[level];
     const struct df_box box = a.box[i];
     const float *x = a.x[level] + a.image[i] * height * width * a.channels;
-    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a.scale[level], height, a.size, a.sampling, a.aligned);
-    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a.scale[level], width, a.size, a.sampling, a.aligned);
+    const struct df_roi_axis vertical = df_roi_axis_of(box.y0, box.y1, a.scale[level], height, &a.options);
+    const struct df_roi_axis across = df_roi_axis_of(box.x0, box.x1, a.scale[level], width, &a.options);
 
     for (size_t u = 0; u < across.grid; u += DF_ROI_SAMPLES) {
         const size_t column_count = df_roi_taps(&across, j, u, columns);
@@ -191,7 +192,7 @@ static void launch_roi_align(struct df_cuda *cuda, size_t n, const void *args)
     const ARGS(roi_align) &a = *(const ARGS(roi_align) *)args;
     const dim3 block = df_cuda_lanes(a.channels);
 
-    n *= a.size * a.size;
+    n *= a.options.size * a.options.size;
     df_cuda_run(cuda, cells_roi_align, dim3(df_cuda_blocks(n, block.y)), block, n, a);
 }
 

@@ -83,10 +83,11 @@ static void resampling_and_roi_align(void **state)
     MOVES(BILINEAR, bilinear, 96, 600, 0, .from = coarse, .to = fine);
     MOVES(ADAPTIVE_BACKWARD, adaptive_backward, 96, 600, 0, .from = fine, .to = coarse);
     /* 3 boxes, 7x7 cells of 5 channels, 2x2 samples each */
-    MOVES(ROI_ALIGN, roi_align, 3, 3 * 49 * 5 * (1 + 4), 0, .size = 7, .sampling = 2, .channels = 5);
+    MOVES(ROI_ALIGN, roi_align, 3, 3 * 49 * 5 * (1 + 4), 0, .options = { .size = 7, .sampling = 2 }, .channels = 5);
     /* rows of 2 images of 6x8; the gradient of the boxes with the first level only */
-    MOVES(ROI_ALIGN_BACKWARD, roi_align_backward, 12, 480 + 3 * 49 * 5, 0, .rois = 3, .size = 7, .channels = 5, .height = 6, .width = 8);
-    MOVES(ROI_ALIGN_BACKWARD, roi_align_backward, 12, 2 * 480, 0, .rois = 3, .size = 7, .channels = 5, .height = 6, .width = 8,
+    MOVES(ROI_ALIGN_BACKWARD, roi_align_backward, 12, 480 + 3 * 49 * 5, 0, .options.size = 7, .rois = 3, .channels = 5, .height = 6,
+          .width = 8);
+    MOVES(ROI_ALIGN_BACKWARD, roi_align_backward, 12, 2 * 480, 0, .options.size = 7, .rois = 3, .channels = 5, .height = 6, .width = 8,
           .this_level = 1, .add = true);
 }
 

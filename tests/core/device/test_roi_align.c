@@ -33,18 +33,16 @@ static void draw(struct rois *rois, uint64_t seed)
     rois->level[4] = rois->level[5] = 0;
 }
 
-static void forward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, df_real *const x[LEVELS],
+static void forward(struct df_device *device, const struct rois *rois, const struct df_roi_options *options, df_real *const x[LEVELS],
                     df_real *y)
 {
     struct loan loan = { .device = device };
     struct df_roi_align_args args = { .box = lend(&loan, rois->box, sizeof rois->box, false),
                                       .image = lend(&loan, rois->image, sizeof rois->image, false),
                                       .level = lend(&loan, rois->level, sizeof rois->level, false),
-                                      .y = lend(&loan, y, ROIS * size * size * CHANNELS * sizeof *y, true),
-                                      .size = size,
-                                      .sampling = sampling,
-                                      .channels = CHANNELS,
-                                      .aligned = aligned };
+                                      .y = lend(&loan, y, ROIS * options->size * options->size * CHANNELS * sizeof *y, true),
+                                      .options = *options,
+                                      .channels = CHANNELS };
 
     for (size_t l = 0; l < LEVELS; l++) {
         args.x[l] = lend(&loan, x[l], map_values(l) * sizeof *x[l], false);
@@ -56,24 +54,23 @@ static void forward(struct df_device *device, const struct rois *rois, size_t si
     take_back(&loan);
 }
 
-static void backward(struct df_device *device, const struct rois *rois, size_t size, size_t sampling, bool aligned, const df_real *dy,
+static void backward(struct df_device *device, const struct rois *rois, const struct df_roi_options *options, const df_real *dy,
                      size_t level, bool add, df_real *dx)
 {
     struct loan loan = { .device = device };
-    const struct df_roi_align_backward_args args = { .dy = lend(&loan, dy, ROIS * size * size * CHANNELS * sizeof *dy, false),
+    const struct df_roi_align_backward_args args = { .dy = lend(&loan, dy, ROIS * options->size * options->size * CHANNELS * sizeof *dy,
+                                                                false),
                                                      .dx = lend(&loan, dx, map_values(level) * sizeof *dx, true),
                                                      .box = lend(&loan, rois->box, sizeof rois->box, false),
                                                      .image = lend(&loan, rois->image, sizeof rois->image, false),
                                                      .level = lend(&loan, rois->level, sizeof rois->level, false),
                                                      .rois = ROIS,
-                                                     .size = size,
-                                                     .sampling = sampling,
+                                                     .options = *options,
                                                      .channels = CHANNELS,
                                                      .height = height[level],
                                                      .width = width[level],
                                                      .this_level = (int32_t)level,
                                                      .scale = scale[level],
-                                                     .aligned = aligned,
                                                      .add = add };
 
     df_launch(device, DF_K_ROI_ALIGN_BACKWARD, IMAGES * height[level], &args);
@@ -81,24 +78,24 @@ static void backward(struct df_device *device, const struct rois *rois, size_t s
 }
 
 /* Sums of at most a few hundred float products of size 1, in two orders. */
-static void compare(size_t size, size_t sampling, bool aligned)
+static void compare(const struct df_roi_options *options)
 {
-    const size_t ny = ROIS * size * size * CHANNELS;
+    const size_t ny = ROIS * options->size * options->size * CHANNELS;
     df_real *x[LEVELS], *dy = filled(ny, 3, 1), *a = filled(ny, 4, 1), *b = filled(ny, 5, 1);
     struct rois rois;
 
-    draw(&rois, 10 * size + sampling);
+    draw(&rois, 10 * options->size + options->sampling);
     for (size_t l = 0; l < LEVELS; l++)
         x[l] = filled(map_values(l), 20 + l, 1);
-    forward(tested, &rois, size, sampling, aligned, x, a);
-    forward(ref, &rois, size, sampling, aligned, x, b);
+    forward(tested, &rois, options, x, a);
+    forward(ref, &rois, options, x, b);
     assert_all_close(a, b, ny, 1e-5, 2e-6, "y");
     for (size_t l = 0; l < LEVELS; l++) {
         const size_t nx = map_values(l);
         df_real *da = filled(nx, 30 + l, 1), *db = copied(da, nx);
 
-        backward(tested, &rois, size, sampling, aligned, dy, l, l == 0, da);
-        backward(ref, &rois, size, sampling, aligned, dy, l, l == 0, db);
+        backward(tested, &rois, options, dy, l, l == 0, da);
+        backward(ref, &rois, options, dy, l, l == 0, db);
         assert_all_close(da, db, nx, 1e-5, 1e-5, "dx");
         release(da);
         release(db);
@@ -117,7 +114,7 @@ static void test_against_ref(void **state)
     for (size_t k = 0; k < sizeof size / sizeof *size; k++)
         for (size_t sampling = 0; sampling <= 6; sampling++)
             for (int aligned = 0; aligned < 2; aligned++)
-                compare(size[k], sampling, aligned);
+                compare(&(struct df_roi_options){ size[k], sampling, aligned });
 }
 
 int main(void)

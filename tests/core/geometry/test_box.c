@@ -75,13 +75,13 @@ static void check_nms(FILE *file, size_t n, size_t expected, float threshold)
         read_floats(file, &scores[i], 1);
         assert_int_equal(fscanf(file, "%d", &groups[i]), 1);
     }
-    assert_int_equal(df_nms(n, boxes, scores, groups, threshold, 0, keep, scratch), expected);
+    assert_int_equal(df_nms(&(struct df_suppression){ n, boxes, scores, groups, threshold, 0 }, keep, scratch), expected);
     for (size_t i = 0; i < expected; i++) {
         assert_int_equal(fscanf(file, "%u", &want), 1);
         assert_int_equal(keep[i], want);
     }
     want = keep[6];
-    assert_int_equal(df_nms(n, boxes, scores, groups, threshold, 7, keep, scratch), 7);
+    assert_int_equal(df_nms(&(struct df_suppression){ n, boxes, scores, groups, threshold, 7 }, keep, scratch), 7);
     assert_int_equal(keep[6], want);
     free(boxes);
     free(scores);
@@ -139,18 +139,18 @@ static void nms_ties_threshold_and_groups(void **state)
     uint32_t keep[5], scratch[5];
 
     /* one group: 4 first; 0 overlaps it by exactly 0.5, which is not > 0.5; 1 and 2 are 4 again; NaN comes last */
-    assert_int_equal(df_nms(5, boxes, scores, NULL, .5f, 0, keep, scratch), 3);
+    assert_int_equal(df_nms(&(struct df_suppression){ 5, boxes, scores, NULL, .5f, 0 }, keep, scratch), 3);
     assert_true(keep[0] == 4 && keep[1] == 0 && keep[2] == 3);
     /* two groups: 4, then 0 before 2 by index, which overlaps 0 by 0.5 only; 1 falls to 4 */
-    assert_int_equal(df_nms(5, boxes, scores, groups, .5f, 0, keep, scratch), 4);
+    assert_int_equal(df_nms(&(struct df_suppression){ 5, boxes, scores, groups, .5f, 0 }, keep, scratch), 4);
     assert_true(keep[0] == 4 && keep[1] == 0 && keep[2] == 2 && keep[3] == 3);
     /* just above the threshold */
-    assert_int_equal(df_nms(5, boxes, scores, NULL, nextafterf(.5f, 0), 0, keep, scratch), 2);
+    assert_int_equal(df_nms(&(struct df_suppression){ 5, boxes, scores, NULL, nextafterf(.5f, 0), 0 }, keep, scratch), 2);
     /* NaN last, wherever it stands */
-    assert_int_equal(df_nms(2, boxes + 2, (const float[]){ NAN, -1 }, NULL, .5f, 0, keep, scratch), 2);
+    assert_int_equal(df_nms(&(struct df_suppression){ 2, boxes + 2, (const float[]){ NAN, -1 }, NULL, .5f, 0 }, keep, scratch), 2);
     assert_true(keep[0] == 1 && keep[1] == 0);
-    assert_int_equal(df_nms(0, boxes, scores, groups, .5f, 0, keep, scratch), 0);
-    assert_int_equal(df_nms(1, boxes, scores, groups, .5f, 0, keep, scratch), 1);
+    assert_int_equal(df_nms(&(struct df_suppression){ 0, boxes, scores, groups, .5f, 0 }, keep, scratch), 0);
+    assert_int_equal(df_nms(&(struct df_suppression){ 1, boxes, scores, groups, .5f, 0 }, keep, scratch), 1);
 }
 
 /* The definition in its own words: candidates in falling order, each against all that were kept. */
@@ -202,7 +202,7 @@ static void nms_against_definition(void **state)
         for (size_t most = 40; most <= N; most += N - 40) {
             const size_t n = nms_by_definition(N, boxes, scores, groups, thresholds[c % 5], most, expected);
 
-            assert_int_equal(df_nms(N, boxes, scores, groups, thresholds[c % 5], most, keep, scratch), n);
+            assert_int_equal(df_nms(&(struct df_suppression){ N, boxes, scores, groups, thresholds[c % 5], most }, keep, scratch), n);
             assert_memory_equal(keep, expected, n * sizeof *keep);
             largest = n > largest ? n : largest;
         }

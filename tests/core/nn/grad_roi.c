@@ -62,7 +62,7 @@ static void golden_case(FILE *file, struct df_roi_options options)
     for (int again = 0; again < 2; again++) { /* again: on top of a gradient that is there */
         df_tape_reset(tape);
         x = df_leaf(tape, shape[0], value[0]);
-        y = df_roi_align(tape, &x, (double[]){ 0.25 }, 1, ROIS, box, image, level, options);
+        y = df_roi_align(tape, &x, (double[]){ 0.25 }, 1, &(struct df_rois){ ROIS, box, image, level }, options);
         assert_true(df_same_shape(y->shape, shape[1]));
         compare(y->data, value[1], df_count(y->shape));
 
@@ -101,7 +101,8 @@ static double pyramid(df_real *const value[3], df_real *const grad[3], bool froz
     df_tape_reset(tape);
     for (size_t l = 0; l < 3; l++)
         x[l] = (frozen && l == 1 ? df_tensor_from : df_leaf)(tape, shape[l], value[l]);
-    y = df_roi_align(tape, x, (double[]){ 0.25, 0.125, 0.0625 }, 3, ROIS, box, image, level, (struct df_roi_options){ 4, 2, false });
+    y = df_roi_align(tape, x, (double[]){ 0.25, 0.125, 0.0625 }, 3, &(struct df_rois){ ROIS, box, image, level },
+                     (struct df_roi_options){ 4, 2, false });
     for (size_t i = 0; i < 4 * 4 * 5; i++)
         assert_true(y->data[3 * 4 * 4 * 5 + i] == 0); /* the row without a level */
     df_test_fill(weight, sizeof weight / sizeof *weight, 9, 1);

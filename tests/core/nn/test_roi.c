@@ -37,7 +37,7 @@ static void test_plane(void **state)
     for (size_t i = 0; i < H * W * C; i++)
         map[i] = (df_real)(2 * (i / C / W) + 3 * (i / C % W) + 10 * (i % C));
     x = df_tensor_from(tape, (df_shape){ 1, H, W, C }, map);
-    y = df_roi_align(tape, &x, (double[]){ 0.5 }, 1, 2, box, (uint32_t[]){ 0, 0 }, (int32_t[]){ -1, 0 },
+    y = df_roi_align(tape, &x, (double[]){ 0.5 }, 1, &(struct df_rois){ 2, box, (uint32_t[]){ 0, 0 }, (int32_t[]){ -1, 0 } },
                      (struct df_roi_options){ 2, 3, false });
     df_read(device, found, y->data, sizeof found);
     for (size_t i = 0; i < 4 * C; i++)
@@ -74,7 +74,8 @@ static void run(const char *name, size_t threads, df_real *values, df_real *grad
         x[l] = df_leaf(tape, shape[l], host);
     }
     df_test_fill(weight, ROIS * SIZE * SIZE * C, 33, 1);
-    y = df_roi_align(tape, x, (double[]){ 0.125, 0.0625 }, 2, ROIS, box, image, level, (struct df_roi_options){ SIZE, 0, true });
+    y = df_roi_align(tape, x, (double[]){ 0.125, 0.0625 }, 2, &(struct df_rois){ ROIS, box, image, level },
+                     (struct df_roi_options){ SIZE, 0, true });
     df_backward(tape, df_sum(tape, df_mul(tape, y, df_tensor_from(tape, y->shape, weight)), 15));
     df_read(device, values, y->data, df_count(y->shape) * sizeof *values);
     df_read(device, gradient, x[0]->grad, df_count(shape[0]) * sizeof *gradient);
