@@ -25,7 +25,7 @@ struct reader {
     bool has_teacher;
     int64_t seed[MOST_SEEDS];
     size_t seeds;
-    unsigned needs; /* of all methods of the variant together */
+    bool taught; /* a method of the variant needs the teacher */
 };
 
 /* One option of one distiller that the spec gives several values. */
@@ -391,7 +391,7 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
     static const char *const name_key[] = { "name", NULL };
     const cJSON *object;
 
-    cell->needs = 0;
+    cell->needs.count = 0;
     cJSON_ArrayForEach(object, chosen)
     {
         struct df_cell_distiller *distiller = &cell->distiller[cell->distillers];
@@ -405,17 +405,17 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         cell->distillers++;
         DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
 
-        unsigned needs;
+        struct df_needs needs;
 
-        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, &needs, err) != DF_OK)
+        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, cell->detector, &needs, err) != DF_OK)
             return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", place);
-        cell->needs |= needs;
+        df_needs_add_all(&cell->needs, &needs);
     }
-    r->needs |= cell->needs;
-    if (cell->needs && !r->has_teacher)
+    r->taught |= cell->needs.count > 0;
+    if (cell->needs.count && !r->has_teacher)
         return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", where);
-    cell->teacher = cell->needs ? r->variant->teacher : NULL;
-    if (!cell->needs)
+    cell->teacher = cell->needs.count ? r->variant->teacher : NULL;
+    if (!cell->needs.count)
         cell->teacher_file[0] = 0;
     return DF_OK;
 }
@@ -437,7 +437,7 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
         DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
         DF_TRY(add_distillers(r, chosen, where, cell, err));
         DF_TRY(df_cell_seal(cell, err));
-        if (cell->needs && !r->variant->first)
+        if (cell->needs.count && !r->variant->first)
             r->variant->first = cell;
     }
     spec->lines++;
@@ -502,7 +502,7 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
     r->variant->lines = r->spec->lines - r->variant->line;
     if (!r->variant->lines)
         return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
-    if (r->has_teacher && !r->needs)
+    if (r->has_teacher && !r->taught)
         return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
     return DF_OK;
 }
@@ -516,7 +516,7 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
     for (size_t line = r->variant->line; line < spec->lines; line++) {
         const struct df_cell *cell = spec->cell[line * r->seeds];
 
-        if (label ? strcmp(cell->label, label) == 0 : cell->needs == 0) {
+        if (label ? strcmp(cell->label, label) == 0 : cell->needs.count == 0) {
             r->variant->baseline = line;
             return DF_OK;
         }
@@ -619,7 +619,7 @@ static void forget_common(struct reader *r)
 {
     free(r->common.detector_options);
     r->common = (struct df_cell){ .threads = r->common.threads };
-    r->needs = 0;
+    r->taught = false;
 }
 
 /* The lines of one variant; r->root holds all of its members. */

@@ -391,7 +391,7 @@ static bool may_start(const struct task *task)
 
     if (task->state != WAITING)
         return false;
-    return task->cell->needs ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
+    return task->cell->needs.count ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
 }
 
 /* The next job that can begin, of the first variant that has one; NULL: none. */
@@ -456,7 +456,7 @@ static size_t hopeful(const struct sweep *s)
         const struct plan *plan = s->task[t].plan;
         const bool lost = plan->job[JOB_TEACHER] == FAILED || plan->job[JOB_CACHE] == FAILED;
 
-        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs || plan->gate_first));
+        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs.count || plan->gate_first));
     }
     return n;
 }
@@ -552,7 +552,7 @@ static void plan_jobs(struct sweep *s)
             if (df_spec_variant_of(s->spec, s->task[t].index) != plan->variant)
                 continue;
             s->task[t].plan = plan;
-            needed |= s->task[t].cell->needs != 0;
+            needed |= s->task[t].cell->needs.count != 0;
         }
         plan->job[JOB_TEACHER] = plan->job[JOB_CACHE] = needed ? WAITING : DONE;
         plan->gate_first = needed && teacher_is_there(s, plan->variant);

@@ -43,7 +43,7 @@ static df_status choose(const struct df_spec *spec, const struct predict_options
         *cell = student;
     } else {
         for (size_t i = 0; i < spec->count && !student; i++)
-            student = spec->cell[i]->needs ? spec->cell[i] : NULL;
+            student = spec->cell[i]->needs.count ? spec->cell[i] : NULL;
         if (!student)
             return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
         path = df_teacher_path(student, &run_with);

@@ -52,10 +52,10 @@ static df_status prepare(const struct prepare_options *options, const struct df_
     }
     /* each set of needs has its own cache */
     for (size_t i = begin; i < end && options->stage != STAGE_TEACHER; i++) {
-        bool seen = spec->cell[i]->needs == 0;
+        bool seen = spec->cell[i]->needs.count == 0;
 
         for (size_t j = begin; j < i; j++)
-            seen |= spec->cell[j]->needs == spec->cell[i]->needs;
+            seen |= df_needs_same(&spec->cell[j]->needs, &spec->cell[i]->needs);
         if (seen)
             continue;
         DF_TRY(df_cache_ensure(spec->cell[i], &run, &path, err));

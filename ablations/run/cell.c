@@ -82,7 +82,7 @@ static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_
 {
     char name[32];
 
-    if (!cell->needs)
+    if (!cell->needs.count)
         return DF_OK;
     DF_TRY(teacher_name(cell, name, err));
     cJSON_AddStringToObject(root, "teacher", name);
@@ -95,7 +95,7 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
     struct df_device_identity device = df_device_identity(cell->device);
     char *plus = strchr(device.kind, '+'); /* "cuda+tf32" */
 
-    if (cell->needs && !cell->teacher)
+    if (cell->needs.count && !cell->teacher)
         cJSON_AddItemToObject(root, "teacher_network", write(df_network_option_table, &cell->teacher_network));
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");

@@ -39,7 +39,7 @@ struct df_cell {
     struct df_schedule schedule;
     size_t distillers;
     struct df_cell_distiller distiller[DF_STACK_MAX];
-    unsigned needs;                            /* of all distillers; 0: no teacher */
+    struct df_needs needs;                     /* of all distillers; none: no teacher */
     struct df_cell *teacher;                   /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
     char teacher_file[DF_STRING_MAX];          /* "" or a checkpoint that the spec names instead of training one */
     char teacher_hash[17];                     /* of that file, where it is known; "": the file is read when the cell is sealed */

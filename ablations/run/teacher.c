@@ -64,13 +64,13 @@ df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model
         if (status != DF_OK)
             break;
         df_tape_reset(tape);
-        df_detector_first_stage(model->detector, tape, batch, &state);
+        df_detector_forward(model->detector, tape, batch, DF_FIRST_STAGE, &state);
         *levels = state.levels;
         for (size_t l = 0; l < state.levels; l++) {
-            const size_t n = df_count(state.neck[l].feature->shape);
-            df_real *host = df_tape_host(tape, n * sizeof *host);
+            const struct df_part *neck = df_part(&state, "neck", l);
+            const df_real *host = df_part_host(tape, neck);
+            const size_t n = df_count(neck->shape);
 
-            df_read(model->device, host, state.neck[l].feature->data, n * sizeof *host);
             for (size_t j = 0; j < n; j++) {
                 sum[l] += (double)host[j];
                 squares[l] += (double)host[j] * (double)host[j];

@@ -30,19 +30,27 @@ df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model
 /* df_lock that waits, but not for a user who wants to stop. */
 df_status df_lock_wait(const char *path, int *fd, struct df_error *err);
 
-/* What is recorded of an image for this student, and which part of it its distillers are given. */
-unsigned df_teacher_recorded_needs(const struct df_cell *student);
-unsigned df_teacher_given_needs(const struct df_cell *student);
+/* What becomes of a student's needs. */
+struct df_teacher_plan {
+    struct df_needs captured; /* parts that both networks must have alike */
+    struct df_needs given;    /* parts that distillers are given: the captured ones, and the neck that the teacher's head runs over */
+    struct df_needs recorded; /* ... and what other methods of a sweep are likely to need: they then share one cache */
+    bool head;                /* the teacher's network stays: its head runs when it is asked */
+};
+void df_teacher_plan_of(const struct df_cell *student, struct df_teacher_plan *out);
 
 struct df_teacher;
 /* Trains the teacher and builds the cache first if they are missing. */
 df_status df_teacher_open(const struct df_cell *student, const struct df_run_options *options, struct df_dataset *train,
                           struct df_teacher **out, struct df_error *err);
 void df_teacher_close(struct df_teacher *teacher);
-const struct df_record_layout *df_teacher_layout(const struct df_teacher *teacher);
+/* Shapes of an image's parts, with deviations. */
+const struct df_parts *df_teacher_parts(const struct df_teacher *teacher);
+/* Whether a student of these parts can be taught, on every image's canvas. */
+df_status df_teacher_fits(const struct df_teacher *teacher, const struct df_parts *student, struct df_error *err);
 const char *df_teacher_cache(const struct df_teacher *teacher); /* NULL: live */
 const char *df_teacher_hash(const struct df_teacher *teacher);  /* of its weights, 16 hex digits */
-/* No heap memory. The tensors live on the tape. */
+/* No heap memory after the first batches of a canvas. The tensors live on the tape. */
 df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
                            struct df_detection_state *out, struct df_error *err);
 #endif

@@ -38,10 +38,10 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     return DF_OK;
 }
 
-/* The shapes of the student's state: a throw-away copy of it looks at one image. */
-static df_status student_layout(struct df_trainer *trainer, struct df_record_layout *out, struct df_error *err)
+/* The student's parts: a throw-away copy of it looks at one image. */
+static df_status student_parts(struct df_trainer *trainer, struct df_parts *out, struct df_error *err)
 {
-    struct df_detection_state state = { 0 };
+    struct df_detection_state state;
     const struct df_batch *batch;
     struct df_model model;
 
@@ -51,37 +51,23 @@ static df_status student_layout(struct df_trainer *trainer, struct df_record_lay
 
     df_tape *tape = df_tape_new(model.device, false);
 
-    df_detector_first_stage(model.detector, tape, batch, &state);
-    df_record_layout_of(&state, trainer->cell->needs, out);
+    df_detector_forward(model.detector, tape, batch, DF_FIRST_STAGE, &state);
+    df_record_shapes(&state, out);
     df_tape_free(tape);
     df_model_release(&model);
     return DF_OK;
 }
 
-static void setup_shapes(const struct df_record_layout *student, const struct df_record_layout *teacher, struct df_distiller_setup *setup)
-{
-    setup->levels = student->levels;
-    setup->stages = DF_STAGES;
-    for (size_t l = 0; l < student->levels; l++) {
-        setup->student_channels[l] = student->neck[l].c;
-        setup->teacher_channels[l] = teacher->neck[l].c;
-    }
-    for (size_t k = 0; k < DF_STAGES; k++) {
-        setup->student_stage_channels[k] = student->stage[k].c;
-        setup->teacher_stage_channels[k] = teacher->stage[k].c;
-    }
-}
-
-df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_record_layout *student,
-                                    const struct df_record_layout *teacher, struct df_error *err)
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_parts *student, const struct df_parts *teacher,
+                                    struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
-    struct df_distiller_setup setup = { .parameters = trainer->model.parameters, .detector = cell->detector };
+    struct df_distiller_setup setup = {
+        .parameters = trainer->model.parameters, .detector = cell->detector, .student = student, .teacher = teacher
+    };
 
-    if (teacher) {
-        DF_TRY(df_record_fits(cell->needs, teacher, student, err));
-        setup_shapes(student, teacher, &setup);
-    }
+    while (df_parts_at(student, "neck", setup.levels))
+        setup.levels++;
     for (size_t i = 0; i < cell->distillers; i++) {
         struct df_stacked *one = &trainer->distiller[i];
         char prefix[32];
@@ -103,19 +89,18 @@ df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_
 static df_status set_up(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
-    struct df_record_layout student = { 0 };
+    struct df_parts student = { 0 }, none = { 0 };
 
-    if (cell->needs & ~cell->detector->offers)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs parts that detector '%s' does not offer (bits %#x)", cell->label,
-                       cell->detector->name, cell->needs & ~cell->detector->offers);
     DF_TRY(open_data(trainer, err));
-    if (cell->needs)
+    if (cell->needs.count)
         DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
     DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
-    if (trainer->teacher)
-        DF_TRY(student_layout(trainer, &student, err));
-    DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_layout(trainer->teacher) : NULL, err));
+    if (trainer->teacher) {
+        DF_TRY(student_parts(trainer, &student, err));
+        DF_TRY(df_teacher_fits(trainer->teacher, &student, err));
+    }
+    DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_parts(trainer->teacher) : &none, err));
     df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
     df_step_log_init(&trainer->log, trainer->model.device);
@@ -229,7 +214,7 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
     df_tape_reset(trainer->tape);
     df_parameters_zero_grad(trainer->model.parameters);
     trainer->terms.count = 0;
-    detector->class->forward(detector, trainer->tape, batch, true, true, &state);
+    df_detector_forward(detector, trainer->tape, batch, DF_TRAINING | DF_LABELS, &state);
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 

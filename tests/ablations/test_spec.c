@@ -54,7 +54,9 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     assert_int_equal(spec->cell[2]->distillers, 2);
     assert_null(spec->cell[0]->teacher);
     assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
-    assert_int_equal(spec->cell[2]->needs, DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD);
+    assert_int_equal(spec->cell[2]->needs.count, 2);
+    assert_string_equal(spec->cell[2]->needs.name[0], "logits");
+    assert_string_equal(spec->cell[2]->needs.name[1], "neck/*");
     for (size_t i = 0; i < spec->count; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(spec->cell[i]->id, spec->cell[j]->id);
@@ -155,8 +157,8 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
         { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" }, /* head=off: no effect */
         { "\"w_fg\":[1,2]", "\"head\":\"fg\",\"rois\":\"teacher\"",
-          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs a RoI head, which detector 'retinanet' does not have" },
-        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs a RoI head" },
+          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs 'roi/logits', which detector 'retinanet' does not have" },
+        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs 'roi/logits'" },
         { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
         { "[3,5]", "[3,3]", "seed 3 stands twice" },
         { "[3,5]", "[]", "at least one seed" },

@@ -385,10 +385,12 @@ static df_status look_at_setup(struct df_distiller_setup *setup, struct df_error
 {
     (void)err;
     assert_int_equal(setup->levels, 3);
-    assert_int_equal(setup->student_channels[1], 8);
-    assert_int_equal(setup->teacher_channels[1], 16);
-    assert_int_equal(setup->student_stage_channels[2], 16);
-    assert_int_equal(setup->teacher_stage_channels[1], 16);
+    assert_int_equal(df_parts_channels(setup->student, "neck", 1), 8);
+    assert_int_equal(df_parts_channels(setup->teacher, "neck", 1), 16);
+    assert_int_equal(df_parts_channels(setup->student, "backbone", 4), 16);
+    assert_int_equal(df_parts_channels(setup->teacher, "backbone", 3), 16);
+    assert_null(df_parts_find(setup->student, "neck/0")->tensor);
+    assert_true(df_parts_find(setup->teacher, "neck/0")->std > 0);
     assert_string_equal(setup->prefix, "distiller.0.");
     df_distiller_parameter(setup, "unused", DF_VECTOR, (df_shape){ 1, 1, 1, 3 }, (struct df_initialiser){ DF_INIT_NORMAL, 1 });
     return DF_OK;
@@ -402,15 +404,16 @@ static df_tensor *look(const struct df_distill_context *context, const struct df
     *(size_t *)context->state += 1;
     assert_int_equal(*(size_t *)context->state, seen.calls); /* its memory is kept */
     assert_ptr_equal(teacher->images, student->images);
-    assert_null(teacher->label);
-    assert_null(teacher->class_logits); /* not asked for */
+    assert_null(df_parts_find(&teacher->parts, "label"));
+    assert_null(df_parts_find(&teacher->parts, "logits")); /* not asked for */
     for (size_t l = 0; l < 3; l++) {
-        const df_shape shape = teacher->neck[l].feature->shape, own = student->neck[l].feature->shape;
+        const struct df_part *t = df_part(teacher, "neck", l), *s = df_part(student, "neck", l);
+        const df_shape shape = t->tensor->shape, own = s->tensor->shape;
 
         assert_true(shape.n == 5 && shape.h == own.h && shape.w == own.w && shape.c == 16);
-        assert_false(teacher->neck[l].feature->requires_grad);
-        assert_true(teacher->neck[l].feature_std > 0);
-        assert_int_equal(teacher->neck[l].stride, student->neck[l].stride);
+        assert_false(t->tensor->requires_grad);
+        assert_true(t->std > 0);
+        assert_int_equal(t->stride, s->stride);
     }
     return NULL;
 }
@@ -418,7 +421,7 @@ static df_tensor *look(const struct df_distill_context *context, const struct df
 static void a_distiller_is_told_where_it_stands(void **state)
 {
     static const struct df_distiller_class looker = {
-        .abi = DF_DISTILLER_ABI, .name = "looker", .needs = DF_NEEDS_NECK, .state_size = sizeof(size_t), .init = look_at_setup, .loss = look
+        .abi = DF_DISTILLER_ABI, .name = "looker", .needs = "neck/*", .state_size = sizeof(size_t), .init = look_at_setup, .loss = look
     };
     struct df_cell *teacher = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 77);
     struct df_run_options options = tiny_run(tiny_out("looker"));
@@ -428,7 +431,7 @@ static void a_distiller_is_told_where_it_stands(void **state)
     (void)state;
     cell->distillers = 1;
     cell->distiller[0].class = &looker;
-    cell->needs = looker.needs;
+    df_needs_add(&cell->needs, looker.needs);
     cell->teacher = teacher;
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));

@@ -54,6 +54,15 @@ static void trained_once_and_written_with_its_facts(void **state)
     free(again);
 }
 
+static const struct df_record_part *recorded(const struct df_record_layout *record, const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(record->part[i].name, name) != 0)
+        assert_true(++i < record->parts);
+    return &record->part[i];
+}
+
 /* The standard deviation of the metadata, computed another way: from the cache's records. */
 static void neck_std_is_that_of_the_features(void **state)
 {
@@ -73,23 +82,23 @@ static void neck_std_is_that_of_the_features(void **state)
     path = df_teacher_path(cell, &options);
     assert_ok(df_teacher_facts_read(path, &facts, &err));
 
-    const struct df_record_layout *layout = df_teacher_layout(open);
     const char *name = strrchr(df_teacher_cache(open), '/') + 1;
     char key[17];
 
     snprintf(key, sizeof key, "%.16s", name);
-    assert_ok(df_cache_open(df_teacher_cache(open), key, layout, 36, &cache, &err));
+    assert_ok(df_cache_open(df_teacher_cache(open), key, 36, &cache, &err));
     for (size_t l = 0; l < 3; l++) {
-        const size_t each = layout->neck[l].h * layout->neck[l].w * layout->neck[l].c;
+        const struct df_part *part = df_parts_at(df_teacher_parts(open), "neck", l);
+        const size_t each = df_count(part->shape);
         double mean = 0, variance = 0;
 
         for (int pass = 0; pass < 2; pass++)
             for (size_t i = 0; i < 18; i++) {
-                const void *record;
+                const struct df_record_layout *record;
 
                 assert_ok(df_cache_record(cache, 2 * i, &record, &err));
 
-                const df_real *x = (const void *)((const char *)record + layout->neck[l].offset);
+                const df_real *x = (const void *)((const char *)record + recorded(record, part->name)->offset);
 
                 for (size_t j = 0; j < each; j++) {
                     if (pass == 0)
@@ -99,6 +108,7 @@ static void neck_std_is_that_of_the_features(void **state)
                 }
             }
         assert_close(facts.neck_std[l], sqrt(variance), 1e-9, 0);
+        assert_true(part->std == facts.neck_std[l]);
     }
     df_cache_close(cache);
     df_teacher_close(open);
@@ -275,7 +285,7 @@ static void each_image_has_its_own_teacher(void **state)
     options.cache = DF_CACHE_ON;
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
-    trainer->model.detector->class->forward(trainer->model.detector, trainer->tape, batch, false, false, &seen);
+    df_detector_forward(trainer->model.detector, trainer->tape, batch, 0, &seen);
     assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &seen, &taught, &err));
 
     const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
@@ -290,12 +300,13 @@ static void each_image_has_its_own_teacher(void **state)
     for (size_t i = 0; i < batch->n; i++) {
         assert_ok(df_loader_one(loader, batch->index[i], batch->flipped[i], &one, &err));
         df_tape_reset(tape);
-        model.detector->class->forward(model.detector, tape, one, false, false, &alone);
+        df_detector_forward(model.detector, tape, one, 0, &alone);
         for (size_t l = 0; l < 3; l++) {
-            const size_t each = df_count(alone.neck[l].feature->shape);
+            const df_tensor *of_all = df_part(&taught, "neck", l)->tensor, *of_one = df_part(&alone, "neck", l)->tensor;
+            const size_t each = df_count(of_one->shape);
 
-            assert_int_equal(df_count(taught.neck[l].feature->shape), 5 * each);
-            assert_memory_equal(taught.neck[l].feature->data + i * each, alone.neck[l].feature->data, each * sizeof(df_real));
+            assert_int_equal(df_count(of_all->shape), 5 * each);
+            assert_memory_equal(of_all->data + i * each, of_one->data, each * sizeof(df_real));
         }
         flipped += batch->flipped[i];
     }
@@ -372,53 +383,52 @@ static void damage(const char *path, off_t at)
 /* One flipped bit in the header, in the table, in a record; a file cut short; another teacher's. */
 static void torn_and_stale_files_are_refused(void **state)
 {
-    struct df_record_layout layout = { .levels = 1, .anchors = 3, .classes = 2, .bytes = 4096 }, other;
+    static const size_t sizes[] = { 4096, 8192, 64 };
     struct df_cache_writer *writer;
     struct df_cache *cache;
     struct df_error err = { 0 };
-    const void *record;
-    unsigned char bytes[4096];
+    const struct df_record_layout *record;
+    unsigned char bytes[8192];
     struct df_text text = DF_TEXT_INIT;
     char path[600];
 
     (void)state;
     snprintf(path, sizeof path, "%s/0123456789abcdef.cache", df_test_folder());
-    assert_ok(df_cache_create(path, "0123456789abcdef", &layout, 3, &writer, &err));
+    assert_ok(df_cache_create(path, "0123456789abcdef", 3, &writer, &err));
     assert_false(df_file_exists(path)); /* not before it is whole */
     for (size_t i = 0; i < 3; i++) {
         memset(bytes, (int)(65 + i), sizeof bytes);
+        memcpy(bytes, &(struct df_record_layout){ .bytes = sizes[i], .canvas_h = 48 }, 32);
         assert_ok(df_cache_put(writer, i, bytes, &err));
     }
     assert_ok(df_cache_finish(writer, &err));
-    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_open(path, "0123456789abcdef", 3, &cache, &err));
     assert_ok(df_cache_record(cache, 2, &record, &err));
-    assert_int_equal(*(const unsigned char *)record, 67);
+    assert_int_equal(record->bytes, 64);
+    assert_int_equal(((const unsigned char *)record)[63], 67);
     df_cache_close(cache);
     assert_true(df_cache_is(path));
     assert_ok(df_cache_describe(path, true, &text, &err));
     assert_non_null(strstr(text.data, "0123456789abcdef"));
+    assert_non_null(strstr(text.data, "48 x 0 pixels, 4096 bytes"));
     df_text_release(&text);
 
-    assert_fails(df_cache_open(path, "fedcba9876543210", &layout, 3, &cache, &err), DF_ERR_STALE, "delete the file");
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 4, &cache, &err), DF_ERR_STALE, path);
-    other = layout;
-    other.needs = 7;
-    assert_fails(df_cache_open(path, "0123456789abcdef", &other, 3, &cache, &err), DF_ERR_STALE, "stale");
-
+    assert_fails(df_cache_open(path, "fedcba9876543210", 3, &cache, &err), DF_ERR_STALE, "delete the file");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 4, &cache, &err), DF_ERR_STALE, path);
     damage(path, 20);
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
     damage(path, 20);
     damage(path, 4096 + 9);
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "checksums");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "index");
     damage(path, 4096 + 9);
     damage(path, 8192 + 4096 + 17);
-    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_open(path, "0123456789abcdef", 3, &cache, &err));
     assert_ok(df_cache_record(cache, 0, &record, &err));
     assert_fails(df_cache_record(cache, 1, &record, &err), DF_ERR_FORMAT, "record 1");
     df_cache_close(cache);
-    for (off_t size = 8192 + 3 * 4096 - 1; size > 0; size -= 3000) {
+    for (off_t size = 8192 + 4096 + 8192 + 64 - 1; size > 0; size -= 3000) {
         assert_int_equal(truncate(path, size), 0);
-        assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+        assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
     }
 }
 
@@ -447,7 +457,6 @@ static void a_damaged_record_is_found_at_once(void **state)
 
 static void an_abandoned_cache_leaves_nothing(void **state)
 {
-    struct df_record_layout layout = { .bytes = 64 };
     struct df_cache_writer *writer;
     struct df_error err = { 0 };
     char path[600], part[640];
@@ -455,12 +464,12 @@ static void an_abandoned_cache_leaves_nothing(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/abandoned.cache", df_test_folder());
     snprintf(part, sizeof part, "%s.part", path);
-    assert_ok(df_cache_create(path, "k", &layout, 3, &writer, &err));
+    assert_ok(df_cache_create(path, "k", 3, &writer, &err));
     assert_true(df_file_exists(part));
     df_cache_abandon(writer);
     assert_false(df_file_exists(part));
     assert_false(df_file_exists(path));
-    assert_fails(df_cache_create("/nowhere/at/all.cache", "k", &layout, 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
+    assert_fails(df_cache_create("/nowhere/at/all.cache", "k", 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
 }
 
 static void rewrite(const char *path, const struct df_model *model, struct df_metadata *items, size_t count, const char *key,
@@ -665,27 +674,44 @@ static void necks_that_do_not_fit_are_refused(void **state)
               cell->detector_options);
     tiny_add(cell, "full_feature", "{}", teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "levels");
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "the teacher has 'neck/2', the student has not");
     df_cell_free(cell);
 }
 
-/* Backbone maps must agree where both networks have them, if they are needed. */
-static void stages_must_fit(void **state)
+static void set(struct df_parts *parts, const char *kind, size_t level, size_t stride, df_shape shape)
 {
-    struct df_record_layout one = { .stage = {
-                                        [1] = { .stride = 8, .h = 6, .w = 8, .c = 3 }, [3] = { .stride = 32, .h = 2, .w = 2, .c = 9 } } };
-    struct df_record_layout other = one;
+    df_parts_set(parts, kind, level, stride, &(df_tensor){ .shape = shape });
+}
+
+/* What is asked for must be in both networks, maps with as many cells, rows alike. */
+static void parts_must_fit(void **state)
+{
+    struct df_parts one = { 0 }, other = { 0 };
+    struct df_needs stage = { 0 }, stages = { 0 }, neck = { 0 }, rows = { 0 };
     struct df_error err = { 0 };
 
     (void)state;
-    other.stage[1].c = 5; /* widths may differ */
-    other.stage[3].c = 0; /* a stage that is not there */
-    other.stage[3].h = 7;
-    assert_ok(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err));
-    other.stage[1].w = 9;
-    assert_fails(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err), DF_ERR_UNSUPPORTED,
-                 "backbone stage 3: the teacher has 6x8 cells, the student 6x9");
-    assert_ok(df_record_fits(DF_NEEDS_NECK, &one, &other, &err));
+    df_needs_add(&stage, "backbone/3");
+    df_needs_add(&stages, "backbone/*");
+    df_needs_add(&neck, "neck/*");
+    df_needs_add(&rows, "logits");
+    set(&one, "backbone", 3, 8, (df_shape){ 1, 6, 8, 3 });
+    set(&one, "backbone", 5, 32, (df_shape){ 1, 2, 2, 9 });
+    set(&one, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 8 });
+    set(&other, "backbone", 3, 16, (df_shape){ 1, 6, 8, 5 }); /* widths and strides may differ */
+    set(&other, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 8 });
+    assert_ok(df_parts_fit(&stage, &one, &other, &err));
+    assert_ok(df_parts_fit(&rows, &one, &other, &err));
+    assert_fails(df_parts_fit(&stages, &one, &other, &err), DF_ERR_UNSUPPORTED, "the teacher has 'backbone/5', the student has not");
+    assert_fails(df_parts_fit(&stages, &other, &one, &err), DF_ERR_UNSUPPORTED, "the student has 'backbone/5', the teacher has not");
+    assert_fails(df_parts_fit(&neck, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'neck/*' is needed, but the teacher has no such part (it has backbone/3, backbone/5, logits)");
+    set(&other, "backbone", 3, 8, (df_shape){ 1, 6, 9, 5 });
+    assert_fails(df_parts_fit(&stage, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'backbone/3': the teacher has 6 x 8 cells of stride 8, the student 6 x 9 of stride 8");
+    set(&other, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 9 });
+    assert_fails(df_parts_fit(&rows, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'logits': the teacher has 60 rows of 8, the student 60 of 9");
 }
 
 int main(void)
@@ -707,7 +733,7 @@ int main(void)
         cmocka_unit_test(a_foreign_file_serves),
         cmocka_unit_test(one_flipped_bit_is_refused),
         cmocka_unit_test(a_cache_belongs_to_its_file),
-        cmocka_unit_test(stages_must_fit),
+        cmocka_unit_test(parts_must_fit),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };
     int failed;

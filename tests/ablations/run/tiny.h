@@ -114,12 +114,12 @@ static inline void tiny_add(struct df_cell *cell, const char *distiller, const c
 {
     struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
     struct df_error err = { 0 };
-    unsigned needs;
+    struct df_needs needs;
 
     one->class = df_distiller_class_find(distiller, NULL);
     one->options = tiny_options(one->class->options, one->class->options_size, options);
-    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, &needs, &err));
-    cell->needs |= needs;
+    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, cell->detector, &needs, &err));
+    df_needs_add_all(&cell->needs, &needs);
     cell->teacher = teacher;
     snprintf(cell->label, sizeof cell->label, "%s", distiller);
 }
