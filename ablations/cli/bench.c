@@ -136,7 +136,7 @@ static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t
     bench->peak = df_device_peak_gflops(bench->side[0].trainer->model.device);
     if (!distilled || !distilled->needs.count)
         return DF_OK;
-    if (distilled->teacher)
+    if (!distilled->teacher->file[0])
         DF_TRY(write_teacher(bench, distilled->teacher, err));
     return add_side(bench, distilled, err);
 }

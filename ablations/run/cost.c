@@ -8,6 +8,7 @@
 
 #include "ablations/run/cache.h"
 #include "ablations/run/model.h"
+#include "ablations/run/parts.h"
 
 #define OBJECTS 7 /* as an image of COCO has, about */
 
@@ -115,7 +116,7 @@ struct subject {
     struct df_model teacher;   /* device NULL: none needed */
     df_tape *teacher_tape;
     struct df_teacher_plan plan;
-    struct df_parts parts; /* the teacher's */
+    struct df_taught_parts parts;
     size_t height, width;
     bool compute;
 };
@@ -130,8 +131,8 @@ static df_status create(const struct subject *s, const struct df_cell *cell, siz
     model.device = df_device_dry();
     model.parameters = df_parameters_new();
 
-    const df_status status =
-        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+    const df_status status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes,
+                                                    model.parameters, &model.detector, err);
 
     if (status == DF_OK)
         *out = model;
@@ -148,53 +149,30 @@ static void build(const struct subject *s, const struct df_model *model, uint64_
     df_parameters_build(model->parameters, model->device, seed, gradients);
 }
 
-/* An image's parts, as if their deviations had been measured. */
-static void look(const struct subject *s, const struct df_model *model, df_tape *tape, struct df_parts *out)
-{
-    struct df_detection_state state;
-    struct made made;
-
-    made_init(&made, 1, s->height, s->width, model->detector->classes, s->compute);
-    df_tape_reset(tape);
-    df_detector_forward(model->detector, tape, &made.batch, DF_FIRST_STAGE, &state);
-    df_record_shapes(&state, out);
-    for (size_t i = 0; i < out->count; i++)
-        out->part[i].std = 1;
-    made_release(&made);
-}
-
 static df_status open_teacher(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    struct df_cell storage;
-
-    DF_TRY(create(s, df_teacher_cell(cell, &storage), classes, &s->teacher, err));
+    DF_TRY(create(s, cell->teacher, classes, &s->teacher, err));
     build(s, &s->teacher, 0, false);
     s->teacher.detector->class->fold(s->teacher.detector);
     s->teacher_tape = df_tape_new(s->teacher.device, false);
     return DF_OK;
 }
 
-/* The parts of both networks, for the distillers; the student is a throw-away one. */
-static df_status both_parts(struct subject *s, struct df_parts *student, struct df_error *err)
+/* The parts of both networks, for the distillers, as if deviations had been measured. */
+static df_status both_parts(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    const struct df_cell *cell = s->trainer.cell;
-    struct df_model model;
+    const struct df_canvas_size canvas = { s->height, s->width };
 
-    look(s, &s->teacher, s->teacher_tape, &s->parts);
-    DF_TRY(create(s, cell, s->trainer.model.detector->classes, &model, err));
-    build(s, &model, 0, false);
-
-    df_tape *tape = df_tape_new(model.device, false);
-
-    look(s, &model, tape, student);
-    df_tape_free(tape);
-    df_model_release(&model);
-    return df_parts_fit(&s->plan.captured, &s->parts, student, err);
+    df_teacher_plan_of(cell, &s->plan);
+    DF_TRY(df_cell_parts(cell, classes, canvas, &s->parts.student, err));
+    DF_TRY(df_cell_parts(cell->teacher, classes, canvas, &s->parts.teacher, err));
+    for (size_t i = 0; i < s->parts.teacher.count; i++)
+        s->parts.teacher.part[i].std = 1;
+    return df_parts_fit(&s->plan.captured, &s->parts.teacher, &s->parts.student, err);
 }
 
 static df_status open_subject(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    struct df_parts student = { 0 };
     struct df_trainer *trainer = &s->trainer;
 
     trainer->cell = cell;
@@ -202,11 +180,10 @@ static df_status open_subject(struct subject *s, const struct df_cell *cell, siz
     DF_TRY(create(s, cell, classes, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
     if (cell->needs.count) {
-        df_teacher_plan_of(cell, &s->plan);
+        DF_TRY(both_parts(s, cell, classes, err));
         DF_TRY(open_teacher(s, cell, classes, err));
-        DF_TRY(both_parts(s, &student, err));
     }
-    DF_TRY(df_trainer_add_distillers(trainer, &student, &s->parts, err));
+    DF_TRY(df_trainer_add_distillers(trainer, &s->parts, err));
     build(s, &trainer->model, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
     return DF_OK;
@@ -333,8 +310,8 @@ static void give(struct subject *s, enum df_record_place place, const struct df_
 
     for (size_t i = 0; i < student->batch; i++)
         layouts[i] = layout;
-    const df_status status =
-        df_record_state(&(struct df_records){ place, layouts, record }, &s->plan.given, &s->parts, student, s->trainer.tape, out, &err);
+    const df_status status = df_record_state(&(struct df_records){ place, layouts, record }, &s->plan.given, &s->parts.teacher, student,
+                                             s->trainer.tape, out, &err);
 
     DF_ASSERT(status == DF_OK); /* all images have one canvas */
     free(layouts);

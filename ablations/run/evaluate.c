@@ -83,6 +83,9 @@ df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *d
     struct df_progress *progress = label ? df_progress_new(label, "images", (double)images) : NULL;
     df_status status = DF_OK;
 
+    if (detector->classes != evaluator->dataset->categories)
+        status = df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)", detector->classes,
+                         evaluator->dataset->categories);
     evaluator->count = 0;
     for (size_t i = 0; i < images && status == DF_OK; i++) {
         status = df_run_stop ? df_fail(err, DF_ERR_INTERRUPTED, "interrupted while evaluating image %zu of %zu", i, images)

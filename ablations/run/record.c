@@ -96,12 +96,3 @@ df_status df_record_state(const struct df_records *records, const struct df_need
     }
     return DF_OK;
 }
-
-void df_record_shapes(const struct df_detection_state *state, struct df_parts *out)
-{
-    *out = state->parts;
-    for (size_t i = 0; i < out->count; i++) {
-        out->part[i].tensor = NULL;
-        out->part[i].host = NULL;
-    }
-}

@@ -31,6 +31,4 @@ struct df_records { /* of a batch, one an image */
  * gradients, no labels. Error: the images have canvases of their own. */
 df_status df_record_state(const struct df_records *records, const struct df_needs *needs, const struct df_parts *parts,
                           const struct df_detection_state *student, df_tape *tape, struct df_detection_state *out, struct df_error *err);
-/* A state's parts without their tensors, as of one image. */
-void df_record_shapes(const struct df_detection_state *state, struct df_parts *out);
 #endif

@@ -21,7 +21,6 @@ struct live { /* an image's record on the device */
 struct df_teacher {
     const struct df_cell *student;
     const struct df_cell *cell;
-    struct df_cell storage;
     struct df_teacher_plan plan;
     struct df_model model;  /* empty when the cache serves */
     char hash[17];          /* of its weights */
@@ -29,7 +28,7 @@ struct df_teacher {
     df_tape *tape;
     struct df_dataset *train;
     struct df_loader *loader; /* of its own canvas; NULL: it sees the student's images */
-    struct df_parts parts;
+    struct df_taught_parts parts;
     struct df_cache *cache;
     char *cache_path;
     size_t batch;
@@ -42,55 +41,10 @@ struct df_teacher {
 static void forward(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
 {
     df_tape_reset(teacher->tape);
-    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, state);
+    (teacher->cell->kind ? teacher->cell->kind : df_teacher_kinds[0])->say(&teacher->model, teacher->tape, one, state);
 }
 
 static size_t copies(const struct df_teacher *teacher) { return teacher->student->schedule.flip ? 2 : 1; }
-
-void df_teacher_plan_of(const struct df_cell *student, struct df_teacher_plan *out)
-{
-    struct df_cell storage;
-    const struct df_detector_class *detector = df_teacher_cell(student, &storage)->detector;
-
-    *out = (struct df_teacher_plan){ .head = false };
-    for (size_t i = 0; i < student->needs.count; i++) {
-        const char *name = student->needs.name[i];
-        const bool on_request = df_names_cover(detector->on_request, name), head = strcmp(name, DF_NEEDS_HEAD) == 0;
-
-        out->head = out->head || on_request || head;
-        if (!on_request && !head)
-            df_needs_add(&out->captured, name);
-        if (!head)
-            df_needs_add(&out->given, on_request ? "neck/*" : name);
-    }
-    out->recorded = out->given;
-    if (df_needs_has(&out->given, "neck/*") || df_needs_has(&out->given, "logits"))
-        df_needs_add(&out->recorded, "neck/* logits");
-}
-
-/* Before anybody is trained for it. */
-static df_status check_offers(const struct df_cell *student, const char *who, const struct df_detector_class *detector,
-                              struct df_error *err)
-{
-    for (size_t i = 0; i < student->needs.count; i++) {
-        const char *name = student->needs.name[i];
-
-        if (strcmp(name, DF_NEEDS_HEAD) != 0 && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
-            return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs '%s' of both networks, which detector '%s' of the %s does not have",
-                           student->label, name, detector->name, who);
-    }
-    return DF_OK;
-}
-
-static bool same_canvas(const struct df_canvas_options *a, const struct df_canvas_options *b)
-{
-    cJSON *one = df_options_write(df_canvas_option_table, a), *other = df_options_write(df_canvas_option_table, b);
-    const bool same = cJSON_Compare(one, other, true);
-
-    cJSON_Delete(one);
-    cJSON_Delete(other);
-    return same;
-}
 
 /* What decides a cache's contents, as a hash. */
 static void cache_key(const struct df_teacher *teacher, const struct df_dataset *train, char key[17])
@@ -251,10 +205,10 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
     char *path = NULL;
     df_status status = DF_OK;
 
-    if (teacher->student->teacher)
-        status = df_teacher_ensure(teacher->student->teacher, options, &path, err);
-    else
+    if (teacher->cell->file[0])
         path = df_teacher_path(teacher->student, options);
+    else
+        status = df_teacher_ensure(teacher->cell, options, &path, err);
     if (status == DF_OK)
         status = df_teacher_facts_read(path, &facts, err);
     if (status == DF_OK)
@@ -274,9 +228,8 @@ static df_status open_model(struct df_teacher *teacher, const struct df_run_opti
     return df_teacher_neck_std(teacher->cell, &teacher->model, teacher->train, options->skip_bad_images, &levels, neck_std, err);
 }
 
-/* Shapes from a first look at image 0, then the cache. */
-static df_status prepare(struct df_teacher *teacher, const struct df_run_options *options, const double neck_std[DF_LEVELS],
-                         struct df_error *err)
+/* A first look at image 0, then the cache. */
+static df_status prepare(struct df_teacher *teacher, const struct df_run_options *options, struct df_error *err)
 {
     const struct df_loader_config config = df_cell_loader(teacher->cell, teacher->train, options->skip_bad_images);
     struct df_detection_state state;
@@ -292,15 +245,11 @@ static df_status prepare(struct df_teacher *teacher, const struct df_run_options
 
     if (status == DF_OK) {
         forward(teacher, batch, &state);
-        df_record_shapes(&state, &teacher->parts);
-        for (size_t i = 0; i < teacher->parts.count; i++)
-            if (strncmp(teacher->parts.part[i].name, "neck/", 5) == 0)
-                teacher->parts.part[i].std = neck_std[teacher->parts.part[i].level];
         status = choose_cache(teacher, options, loader, &state, err);
     }
     if (status == DF_OK && !teacher->cache)
         teacher->live = df_calloc(teacher->batch, sizeof *teacher->live);
-    if (teacher->live && !same_canvas(&teacher->cell->canvas, &teacher->student->canvas))
+    if (teacher->live && !df_same_canvas(&teacher->cell->canvas, &teacher->student->canvas))
         teacher->loader = loader;
     else
         df_loader_free(loader);
@@ -329,17 +278,20 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
 
     *out = NULL;
     teacher->student = student;
-    teacher->cell = df_teacher_cell(student, &teacher->storage);
+    teacher->cell = student->teacher;
     teacher->train = train;
     teacher->batch = (size_t)student->schedule.batch;
     df_teacher_plan_of(student, &teacher->plan);
-    status = check_offers(student, "student", student->detector, err);
-    if (status == DF_OK)
-        status = check_offers(student, "teacher", teacher->cell->detector, err);
+    status = df_teacher_fits(student, train, &teacher->parts, err);
     if (status == DF_OK)
         status = open_model(teacher, options, neck_std, err);
+    for (size_t i = 0; i < teacher->parts.teacher.count; i++) {
+        struct df_part *part = &teacher->parts.teacher.part[i];
+
+        part->std = strncmp(part->name, "neck/", 5) == 0 ? neck_std[part->level] : 0;
+    }
     if (status == DF_OK)
-        status = prepare(teacher, options, neck_std, err);
+        status = prepare(teacher, options, err);
     if (status != DF_OK) {
         df_teacher_close(teacher);
         return status;
@@ -363,51 +315,7 @@ void df_teacher_close(struct df_teacher *teacher)
     free(teacher);
 }
 
-const struct df_parts *df_teacher_parts(const struct df_teacher *teacher) { return &teacher->parts; }
-
-static size_t cells(size_t pixels, size_t stride) { return (pixels + stride - 1) / stride; }
-
-/* Where the canvases differ: on every image each map must have as many cells in both. */
-static df_status canvas_fits(const struct df_teacher *teacher, const struct df_parts *student, size_t image, struct df_error *err)
-{
-    const struct df_image_info *info = &teacher->train->info[image];
-    const struct df_canvas_size own = df_canvas_of(&teacher->student->canvas, info), theirs = df_canvas_of(&teacher->cell->canvas, info);
-
-    for (size_t i = 0; i < teacher->parts.count; i++) {
-        const struct df_part *t = &teacher->parts.part[i], *s = df_parts_find(student, t->name);
-        const bool asked = df_needs_has(&teacher->plan.captured, t->name) ||
-                           (df_needs_has(&teacher->plan.captured, "logits") && strncmp(t->name, "neck/", 5) == 0);
-
-        if (!asked || !t->stride ||
-            (cells(own.height, s->stride) == cells(theirs.height, t->stride) &&
-             cells(own.width, s->stride) == cells(theirs.width, t->stride)))
-            continue;
-        return df_fail(
-            err, DF_ERR_UNSUPPORTED,
-            "'%s' of image %zu: the teacher's canvas of %zu x %zu has other cells at stride %zu than the student's of %zu x %zu at "
-            "stride %zu (expected as many) [choose canvases in proportion to the strides]",
-            t->name, image, theirs.height, theirs.width, t->stride, own.height, own.width, s->stride);
-    }
-    return DF_OK;
-}
-
-df_status df_teacher_fits(const struct df_teacher *teacher, const struct df_parts *student, struct df_error *err)
-{
-    const struct df_cell *cell = teacher->cell;
-
-    DF_TRY(df_parts_fit(&teacher->plan.captured, &teacher->parts, student, err));
-    if (same_canvas(&cell->canvas, &teacher->student->canvas))
-        return DF_OK;
-    if (teacher->plan.head)
-        return df_fail(
-            err, DF_ERR_UNSUPPORTED,
-            "'%s': the teacher's head runs over the student's boxes and features, but it has another canvas than the student [give "
-            "both one canvas, or leave out what needs the head]",
-            teacher->student->label);
-    for (size_t i = 0; i < teacher->train->size; i++)
-        DF_TRY(canvas_fits(teacher, student, i, err));
-    return DF_OK;
-}
+const struct df_taught_parts *df_teacher_parts(const struct df_teacher *teacher) { return &teacher->parts; }
 
 const char *df_teacher_cache(const struct df_teacher *teacher) { return teacher->cache ? teacher->cache_path : NULL; }
 
@@ -470,7 +378,7 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     DF_ASSERT(student->batch <= teacher->batch);
     for (size_t i = 0; i < student->batch; i++)
         DF_TRY(find_record(teacher, student->images, i, err));
-    DF_TRY(df_record_state(&records, &teacher->plan.given, &teacher->parts, student, tape, out, err));
+    DF_TRY(df_record_state(&records, &teacher->plan.given, &teacher->parts.teacher, student, tape, out, err));
     if (teacher->plan.head)
         out->detector = teacher->model.detector;
     return DF_OK;

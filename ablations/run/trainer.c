@@ -38,35 +38,14 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     return DF_OK;
 }
 
-/* The student's parts: a throw-away copy of it looks at one image. */
-static df_status student_parts(struct df_trainer *trainer, struct df_parts *out, struct df_error *err)
-{
-    struct df_detection_state state;
-    const struct df_batch *batch;
-    struct df_model model;
-
-    DF_TRY(df_loader_one(trainer->loader, 0, false, &batch, err));
-    DF_TRY(df_model_create(trainer->cell, trainer->train->categories, &model, err));
-    df_parameters_build(model.parameters, model.device, 0, false);
-
-    df_tape *tape = df_tape_new(model.device, false);
-
-    df_detector_forward(model.detector, tape, batch, DF_FIRST_STAGE, &state);
-    df_record_shapes(&state, out);
-    df_tape_free(tape);
-    df_model_release(&model);
-    return DF_OK;
-}
-
-df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_parts *student, const struct df_parts *teacher,
-                                    struct df_error *err)
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_taught_parts *parts, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
     struct df_distiller_setup setup = {
-        .parameters = trainer->model.parameters, .detector = cell->detector, .student = student, .teacher = teacher
+        .parameters = trainer->model.parameters, .detector = cell->detector, .student = &parts->student, .teacher = &parts->teacher
     };
 
-    while (df_parts_at(student, "neck", setup.levels))
+    while (df_parts_at(&parts->student, "neck", setup.levels))
         setup.levels++;
     for (size_t i = 0; i < cell->distillers; i++) {
         struct df_stacked *one = &trainer->distiller[i];
@@ -86,22 +65,31 @@ df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_
     return DF_OK;
 }
 
+/* Where the student starts from; said on stderr. */
+static df_status start(struct df_trainer *trainer, struct df_error *err)
+{
+    struct df_text said = DF_TEXT_INIT;
+    const df_status status = df_model_start(trainer->cell, &trainer->model, trainer->own_parameters, &said, err);
+
+    if (said.length && !trainer->options->quiet)
+        fprintf(stderr, "%s seed %lld %s\n", trainer->cell->label, (long long)trainer->cell->seed, df_text_get(&said));
+    df_text_release(&said);
+    return status;
+}
+
 static df_status set_up(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
-    struct df_parts student = { 0 }, none = { 0 };
+    const struct df_taught_parts none = { 0 };
 
     DF_TRY(open_data(trainer, err));
     if (cell->needs.count)
         DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
     DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
-    if (trainer->teacher) {
-        DF_TRY(student_parts(trainer, &student, err));
-        DF_TRY(df_teacher_fits(trainer->teacher, &student, err));
-    }
-    DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_parts(trainer->teacher) : &none, err));
+    DF_TRY(df_trainer_add_distillers(trainer, trainer->teacher ? df_teacher_parts(trainer->teacher) : &none, err));
     df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
+    DF_TRY(start(trainer, err));
     trainer->tape = df_tape_new(trainer->model.device, true);
     df_step_log_init(&trainer->log, trainer->model.device);
     if (!trainer->tune->size)

@@ -88,7 +88,7 @@ static void neck_std_is_that_of_the_features(void **state)
     snprintf(key, sizeof key, "%.16s", name);
     assert_ok(df_cache_open(df_teacher_cache(open), key, 36, &cache, &err));
     for (size_t l = 0; l < 3; l++) {
-        const struct df_part *part = df_parts_at(df_teacher_parts(open), "neck", l);
+        const struct df_part *part = df_parts_at(&df_teacher_parts(open)->teacher, "neck", l);
         const size_t each = df_count(part->shape);
         double mean = 0, variance = 0;
 
@@ -539,16 +539,18 @@ static void a_foreign_file_serves(void **state)
     struct df_run_result *a, *b;
     struct df_error err = { 0 };
     struct df_model model;
-    char *path;
+    char *path, file[600];
 
     (void)state;
     assert_ok(df_run_cell(known, &options, &a, &err));
     path = df_teacher_path(known, &options);
     assert_ok(df_model_load(teacher, path, &model, &err));
-    snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/foreign.safetensors", df_test_folder());
-    assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, NULL, 0, &err));
-    cell->teacher_network = teacher->network;
-    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", NULL);
+    snprintf(file, sizeof file, "%s/foreign.safetensors", df_test_folder());
+    assert_ok(df_checkpoint_write(file, model.parameters, 0, false, NULL, 0, &err));
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, file);
+
+    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", given);
     assert_ok(df_cell_seal(cell, &err));
     warned[0] = 0;
     assert_ok(df_teacher_gate(cell, &options, &err));
@@ -559,6 +561,7 @@ static void a_foreign_file_serves(void **state)
     df_run_result_free(b);
     df_model_release(&model);
     free(path);
+    df_cell_free(given);
     df_cell_free(cell);
     df_cell_free(known);
 }
@@ -599,9 +602,10 @@ static void one_flipped_bit_is_refused(void **state)
     assert_ok(df_run_cell(cell, &options, &result, &err));
     df_run_result_free(result);
     path = df_teacher_path(cell, &options);
-    snprintf(named->teacher_file, sizeof named->teacher_file, "%s", path);
-    named->teacher_network = teacher->network;
-    tiny_add(named, "full_feature", "{}", NULL);
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, path);
+
+    tiny_add(named, "full_feature", "{}", given);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         flip(path, places[i].text, places[i].ahead);
         assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
@@ -619,6 +623,7 @@ static void one_flipped_bit_is_refused(void **state)
     assert_fails(df_model_load(cell, weights, &model, &err), DF_ERR_FORMAT, weights);
     free(weights);
     free(path);
+    df_cell_free(given);
     df_cell_free(named);
     df_cell_free(cell);
 }
@@ -637,13 +642,15 @@ static void a_cache_belongs_to_its_file(void **state)
     (void)state;
     assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
     assert_ok(df_model_load(teacher, path, &model, &err));
-    cell->teacher_network = teacher->network;
-    tiny_add(cell, "full_feature", "{}", NULL);
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, "");
+
+    tiny_add(cell, "full_feature", "{}", given);
     for (int i = 0; i < 2; i++) {
         const struct df_metadata note = { "note", i ? "two" : "one" };
 
-        snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/noted%d.safetensors", df_test_folder(), i);
-        assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, &note, 1, &err));
+        snprintf(given->file, sizeof given->file, "%s/noted%d.safetensors", df_test_folder(), i);
+        assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, &note, 1, &err));
         assert_ok(df_cell_seal(cell, &err));
         memcpy(id[i], cell->id, sizeof id[i]);
         assert_ok(df_cache_ensure(cell, &options, &cache[i], &err));
@@ -658,6 +665,7 @@ static void a_cache_belongs_to_its_file(void **state)
     free(cache[1]);
     free(path);
     df_model_release(&model);
+    df_cell_free(given);
     df_cell_free(cell);
 }
 
@@ -714,6 +722,122 @@ static void parts_must_fit(void **state)
                  "'logits': the teacher has 60 rows of 8, the student 60 of 9");
 }
 
+/* A teacher of another detector, depth and width, whose neck fits. */
+static void another_detector_teaches(void **state)
+{
+    struct df_cell *two = tiny_faster(1000), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *head = NULL;
+    struct df_run_options options = tiny_run(tiny_out("hetero"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    char folder[600];
+
+    (void)state;
+    two->teacher_role = true;
+    assert_ok(df_cell_seal(two, &err));
+    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", two);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    head = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1); /* dense rows of one class and of eight */
+    head->teacher = two;
+    df_needs_add(&head->needs, "logits");
+    assert_ok(df_cell_seal(head, &err));
+    options.out = tiny_out("hetero-head");
+    assert_fails(df_run_cell(head, &options, &result, &err), DF_ERR_UNSUPPORTED, "'logits': the teacher has");
+    assert_non_null(strstr(err.text, "rows of 1, the student"));
+    snprintf(folder, sizeof folder, "%s/teachers", options.out);
+    assert_false(df_file_exists(folder)); /* before anybody is trained */
+    df_cell_free(head);
+    df_cell_free(cell);
+    df_cell_free(two);
+}
+
+/* A teacher that sees images twice as large, from maps of twice the stride: live as cached. Other proportions do not fit. */
+static void another_canvas_teaches(void **state)
+{
+    struct df_cell *large = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("large"));
+    struct df_run_result *live, *cached;
+    struct df_error err = { 0 };
+
+    (void)state;
+    large->canvas.min_side = 96; /* scenes of 48 x 48 on 128 x 128, the student's on 64 x 64 */
+    large->canvas.divisor = 64;
+    large->network.fpn_stages = (struct df_list){ 3, { 3, 4, 5 } };
+    large->network.blocks = (struct df_list){ 4, { 1, 1, 1, 1 } };
+    large->network.widths = (struct df_list){ 4, { 8, 16, 16, 16 } };
+    assert_ok(df_cell_seal(large, &err));
+    tiny_add(cell, "full_feature", "{}", large);
+    assert_ok(df_cell_seal(cell, &err));
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_run_cell(cell, &options, &cached, &err));
+    options.cache = DF_CACHE_OFF;
+    assert_ok(df_run_cell(cell, &options, &live, &err));
+    tiny_assert_same(cached, live);
+    df_run_result_free(cached);
+    df_run_result_free(live);
+    df_needs_add(&cell->needs, DF_NEEDS_HEAD);
+    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "it has another canvas than the student");
+    cell->needs.count = 0;
+    df_needs_add(&cell->needs, "neck/*");
+    large->canvas.min_side = 160;
+    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "'neck/0': the teacher has 24 x 24 cells of stride 8");
+    df_cell_free(cell);
+    df_cell_free(large);
+}
+
+/* A given teacher of other classes teaches features; its class logits do not fit, nor can the gate count its detections. */
+static void a_teacher_of_other_classes(void **state)
+{
+    struct df_cell *given = tiny_given("cpu", &teacher->network, ""), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_cell *logits = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("classes"));
+    const struct df_metadata gate[] = { { "gate_map", "0.5" }, { "gate_images", "3" } };
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    struct df_model model;
+    struct df_dataset *data;
+
+    (void)state;
+    given->classes = 11;
+    snprintf(given->file, sizeof given->file, "%s/eleven.safetensors", df_test_folder());
+    assert_ok(df_model_create(given, 8, &model, &err));
+    df_parameters_build(model.parameters, model.device, 9, false);
+    assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, gate, 2, &err));
+    tiny_add(cell, "full_feature", "{}", given);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    warned[0] = 0;
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_non_null(strstr(warned, "11 classes of its own"));
+    assert_ok(df_data_split(cell->data, DF_VALIDATION, &data, &err));
+
+    struct df_detection *found;
+    size_t count;
+
+    assert_fails(df_model_predict(&model, given, data, 1, true, &found, &count, &err), DF_ERR_UNSUPPORTED,
+                 "knows 11 classes, the data have");
+    tiny_add(logits, "head_kl", "{}", given);
+    assert_ok(df_cell_seal(logits, &err));
+    assert_fails(df_run_cell(logits, &options, &result, &err), DF_ERR_UNSUPPORTED, "rows of 11, the student");
+    df_model_release(&model);
+    df_cell_free(logits);
+    df_cell_free(cell);
+    df_cell_free(given);
+}
+
+static void kinds_are_named(void **state)
+{
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_ptr_equal(df_teacher_kind_find("detector", &err), df_teacher_kinds[0]);
+    assert_null(df_teacher_kind_find("classifier", &err));
+    assert_int_equal(err.status, DF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "teacher kind 'classifier' is none of this version's (there is 'detector')"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -734,6 +858,10 @@ int main(void)
         cmocka_unit_test(one_flipped_bit_is_refused),
         cmocka_unit_test(a_cache_belongs_to_its_file),
         cmocka_unit_test(parts_must_fit),
+        cmocka_unit_test(another_detector_teaches),
+        cmocka_unit_test(another_canvas_teaches),
+        cmocka_unit_test(a_teacher_of_other_classes),
+        cmocka_unit_test(kinds_are_named),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };
     int failed;
