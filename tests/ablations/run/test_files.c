@@ -156,6 +156,11 @@ static void several_canvases_train_and_teach(void **state)
     free(cache);
     df_run_result_free(result[0]);
     df_run_result_free(result[1]);
+    /* wide images keep their size, others grow: the first one fits, not all of them */
+    teacher->canvas.min_side = 96;
+    teacher->canvas.max_side = 160;
+    assert_fails(df_run_cell(cell, &options, &result[0], &err), DF_ERR_UNSUPPORTED, "the teacher's canvas of 96 x 96 has other cells");
+    assert_non_null(strstr(err.text, "'neck/0' of image "));
     df_cell_free(cell);
     df_cell_free(teacher);
     df_data_free(data);

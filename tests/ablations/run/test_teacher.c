@@ -722,6 +722,23 @@ static void parts_must_fit(void **state)
                  "'logits': the teacher has 60 rows of 8, the student 60 of 9");
 }
 
+/* Records of two canvases are no batch. */
+static void a_batch_is_of_one_canvas(void **state)
+{
+    const struct df_record_layout one = { .canvas_h = 64, .canvas_w = 64 }, other = { .canvas_h = 64, .canvas_w = 96 };
+    const struct df_record_layout *const layouts[] = { &one, &other };
+    const struct df_records records = { DF_RECORD_ON_HOST, layouts, NULL };
+    const struct df_detection_state student_state = { .batch = 2 };
+    const struct df_parts none = { 0 };
+    const struct df_needs needs = { 0 };
+    struct df_detection_state out;
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_fails(df_record_state(&records, &needs, &none, &student_state, NULL, &out, &err), DF_ERR_UNSUPPORTED,
+                 "64 x 64 for one image of a batch and 64 x 96 for another");
+}
+
 /* A teacher of another detector, depth and width, whose neck fits. */
 static void another_detector_teaches(void **state)
 {
@@ -858,6 +875,7 @@ int main(void)
         cmocka_unit_test(one_flipped_bit_is_refused),
         cmocka_unit_test(a_cache_belongs_to_its_file),
         cmocka_unit_test(parts_must_fit),
+        cmocka_unit_test(a_batch_is_of_one_canvas),
         cmocka_unit_test(another_detector_teaches),
         cmocka_unit_test(another_canvas_teaches),
         cmocka_unit_test(a_teacher_of_other_classes),
