@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/teacher.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
 
@@ -18,14 +19,16 @@
 /* What all cells of a spec share, as it is read. */
 struct reader {
     struct df_spec *spec;
-    const cJSON *root;                                  /* of the variant: its members put over the spec's */
-    struct df_cell common;                              /* student: data, canvas, detector, network, schedule */
-    char teacher_file[DF_STRING_MAX], teacher_hash[17]; /* asked for once where variants name the same file */
+    const cJSON *root;     /* of the variant: its members put over the spec's */
+    struct df_cell common; /* student: data, canvas, detector, network, schedule */
+    struct {
+        char path[DF_STRING_MAX], hash[17];
+    } known[2]; /* the student's file, the teacher's: asked for once where variants name the same ones */
     struct df_spec_variant *variant;
     bool has_teacher;
     int64_t seed[MOST_SEEDS];
     size_t seeds;
-    unsigned needs; /* of all methods of the variant together */
+    bool taught; /* a method of the variant needs the teacher */
 };
 
 /* One option of one distiller that the spec gives several values. */
@@ -58,34 +61,44 @@ static struct df_data *shared_data(struct df_spec *spec, struct df_data *data)
     return spec->data = data;
 }
 
-static df_status read_data(struct reader *r, const char *file, const char *data_path, struct df_error *err)
+static df_status read_canvas(const cJSON *owner, const char *file, struct df_canvas_options *out, struct df_error *err)
 {
     const cJSON *canvas = NULL;
-    struct df_data *data;
     char where[1024];
+
+    snprintf(where, sizeof where, "%s/canvas", file);
+    DF_TRY(df_json_object(owner, "canvas", false, file, &canvas, err));
+    return df_options_read(df_canvas_option_table, canvas, NULL, where, out, err);
+}
+
+static df_status read_data(struct reader *r, const char *file, const char *data_path, struct df_error *err)
+{
+    struct df_data *data;
 
     DF_TRY(df_data_read(r->root, file, data_path, &data, err));
     r->common.data = shared_data(r->spec, data);
-    snprintf(where, sizeof where, "%s/canvas", file);
-    DF_TRY(df_json_object(r->root, "canvas", false, file, &canvas, err));
-    return df_options_read(df_canvas_option_table, canvas, NULL, where, &r->common.canvas, err);
+    return read_canvas(r->root, file, &r->common.canvas, err);
 }
 
-static df_status read_detector(struct reader *r, const char *file, struct df_error *err)
+/* In place of the cell's detector, if it has one. */
+static df_status read_detector(const cJSON *owner, const char *file, struct df_cell *cell, struct df_error *err)
 {
     static const char *const others[] = { "kind", NULL };
+    const struct df_detector_class *class;
     const cJSON *object;
     const char *kind;
     char where[1024];
 
-    DF_TRY(df_json_object(r->root, "detector", true, file, &object, err));
+    DF_TRY(df_json_object(owner, "detector", true, file, &object, err));
     snprintf(where, sizeof where, "%s/detector", file);
     DF_TRY(df_json_string(object, "kind", true, where, &kind, err));
-    r->common.detector = df_detector_class_find(kind, err);
-    if (!r->common.detector)
+    class = df_detector_class_find(kind, err);
+    if (!class)
         return df_fail_in(err, DF_ERR_USAGE, "%s/kind", where);
-    r->common.detector_options = df_calloc(1, r->common.detector->options_size);
-    return df_options_read(r->common.detector->options, object, others, where, r->common.detector_options, err);
+    free(cell->detector_options);
+    cell->detector = class;
+    cell->detector_options = df_calloc(1, class->options_size);
+    return df_options_read(class->options, object, others, where, cell->detector_options, err);
 }
 
 static df_status read_network(const cJSON *owner, const char *where, struct df_network_options *out, struct df_error *err)
@@ -157,10 +170,45 @@ static df_status try_batch(const struct df_cell *cell, const char *where, struct
                    (long long)cell->schedule.batch);
 }
 
+/* "file" of an object, relative to the spec's folder; "": none. */
+static df_status read_file(const struct reader *r, const cJSON *owner, const char *where, char out[DF_STRING_MAX], struct df_error *err)
+{
+    const char *name = NULL;
+
+    out[0] = 0;
+    DF_TRY(df_json_string(owner, "file", false, where, &name, err));
+    if (!name)
+        return DF_OK;
+
+    char *folder = df_path_folder(r->spec->path), *path = df_path_join(folder, name);
+    const df_status status = copy_text(out, DF_STRING_MAX, path, where, err);
+
+    free(path);
+    free(folder);
+    return status;
+}
+
+/* The hash of its file, if it has one. */
+static df_status know_file(struct reader *r, struct df_cell *cell, const char *where, struct df_error *err)
+{
+    if (!cell->file[0] || cell->unread)
+        return DF_OK;
+    if (strcmp(r->known[cell->teacher_role].path, cell->file) != 0) {
+        const df_status status = df_file_hash(cell->file, r->known[cell->teacher_role].hash, err);
+
+        if (status != DF_OK)
+            return df_fail_in(err, status, "%s/file", where);
+        memcpy(r->known[cell->teacher_role].path, cell->file, sizeof cell->file);
+    }
+    memcpy(cell->file_hash, r->known[cell->teacher_role].hash, sizeof cell->file_hash);
+    return DF_OK;
+}
+
 static df_status read_student(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const keys[] = { "network", "schedule", NULL };
+    static const char *const keys[] = { "network", "schedule", "file", "take", NULL };
     const cJSON *student;
+    const char *take = "";
     char where[1024];
 
     snprintf(where, sizeof where, "%s/student", file);
@@ -168,8 +216,14 @@ static df_status read_student(struct reader *r, const char *file, struct df_erro
     DF_TRY(df_json_only(student, keys, where, err));
     DF_TRY(read_network(student, where, &r->common.network, err));
     DF_TRY(read_schedule(r->root, student, file, where, &r->common.schedule, err));
+    DF_TRY(read_file(r, student, where, r->common.file, err));
+    DF_TRY(df_json_string(student, "take", false, where, &take, err));
+    if (*take && !r->common.file[0])
+        return df_fail(err, DF_ERR_USAGE, "%s/take: has no effect without \"file\" [remove it]", where);
+    DF_TRY(copy_text(r->common.take, sizeof r->common.take, take, where, err));
     DF_TRY(try_network(&r->common, &r->common.network, where, err));
-    return try_batch(&r->common, where, err);
+    DF_TRY(try_batch(&r->common, where, err));
+    return know_file(r, &r->common, where, err);
 }
 
 /* A copy of everything that cells share; what a cell owns is allocated anew. */
@@ -183,55 +237,71 @@ static struct df_cell *cell_new(const struct df_cell *common)
     return cell;
 }
 
-/* Its path is relative to the spec's folder. */
-static df_status read_teacher_file(struct reader *r, const cJSON *teacher, const char *name, const char *where, struct df_error *err)
+/* What trained and given teachers have. */
+static df_status read_teacher_network(const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
 {
-    char *folder = df_path_folder(r->spec->path), *path = df_path_join(folder, name);
-    const df_status status = copy_text(r->common.teacher_file, sizeof r->common.teacher_file, path, where, err);
+    const char *kind = "detector";
 
-    free(path);
-    free(folder);
-    DF_TRY(status);
-    DF_TRY(read_network(teacher, where, &r->common.teacher_network, err));
-    DF_TRY(try_network(&r->common, &r->common.teacher_network, where, err));
-    if (!r->common.unread && strcmp(r->teacher_file, r->common.teacher_file) != 0) {
-        DF_TRY(df_file_hash(r->common.teacher_file, r->teacher_hash, err));
-        memcpy(r->teacher_file, r->common.teacher_file, sizeof r->teacher_file);
-    }
-    memcpy(r->common.teacher_hash, r->teacher_hash, sizeof r->teacher_hash);
-    return DF_OK;
+    DF_TRY(df_json_string(teacher, "kind", false, where, &kind, err));
+    cell->kind = df_teacher_kind_find(kind, err);
+    if (!cell->kind)
+        return df_fail_in(err, err ? err->status : DF_ERR_UNSUPPORTED, "%s/kind", where);
+    if (cJSON_GetObjectItemCaseSensitive(teacher, "detector"))
+        DF_TRY(read_detector(teacher, where, cell, err));
+    if (cJSON_GetObjectItemCaseSensitive(teacher, "canvas"))
+        DF_TRY(read_canvas(teacher, where, &cell->canvas, err));
+    DF_TRY(read_network(teacher, where, &cell->network, err));
+    return try_network(cell, &cell->network, where, err);
+}
+
+static df_status read_given(struct reader *r, const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
+{
+    int64_t classes = 0;
+
+    DF_TRY(read_teacher_network(teacher, where, cell, err));
+    DF_TRY(df_json_int(teacher, "classes", false, where, &classes, err));
+    if (cJSON_GetObjectItemCaseSensitive(teacher, "classes") && (classes < 1 || classes > 100000))
+        return df_fail(err, DF_ERR_USAGE, "%s/classes: %lld (expected 1..100000)", where, (long long)classes);
+    cell->classes = (size_t)classes;
+    return know_file(r, cell, where, err);
+}
+
+static df_status read_trained(struct reader *r, const cJSON *teacher, const char *file, const char *where, struct df_cell *cell,
+                              struct df_error *err)
+{
+    cell->seed = 1000;
+    DF_TRY(read_teacher_network(teacher, where, cell, err));
+    DF_TRY(read_schedule(r->root, teacher, file, where, &cell->schedule, err));
+    DF_TRY(try_batch(cell, where, err));
+    DF_TRY(df_json_int(teacher, "seed", false, where, &cell->seed, err));
+    if (cell->seed < 0)
+        return df_fail(err, DF_ERR_USAGE, "%s/seed: %lld is negative (expected 0 or more)", where, (long long)cell->seed);
+    return df_cell_seal(cell, err);
 }
 
 static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const trained[] = { "network", "schedule", "seed", "file", NULL }, *const loaded[] = { "file", "network", NULL };
+    static const char *const trained[] = { "kind", "detector", "canvas", "network", "schedule", "seed", "file", NULL };
+    static const char *const given[] = { "kind", "detector", "canvas", "network", "classes", "file", NULL };
     const cJSON *teacher = NULL;
-    const char *checkpoint = NULL;
-    char where[1024];
+    char where[1024], path[DF_STRING_MAX];
 
     DF_TRY(df_json_object(r->root, "teacher", false, file, &teacher, err));
     r->has_teacher = teacher != NULL;
     if (!teacher)
         return DF_OK;
     snprintf(where, sizeof where, "%s/teacher", file);
-    DF_TRY(df_json_string(teacher, "file", false, where, &checkpoint, err));
-    DF_TRY(df_json_only(teacher, checkpoint ? loaded : trained, where, err));
-    if (checkpoint)
-        return read_teacher_file(r, teacher, checkpoint, where, err);
+    DF_TRY(read_file(r, teacher, where, path, err));
+    DF_TRY(df_json_only(teacher, path[0] ? given : trained, where, err));
 
-    struct df_cell *cell = r->variant->teacher = cell_new(&r->common);
+    struct df_cell *cell = cell_new(&r->common);
 
+    *(path[0] ? &r->variant->given : &r->variant->teacher) = cell;
     cell->teacher_role = true;
+    memcpy(cell->file, path, sizeof path);
+    cell->take[0] = cell->file_hash[0] = 0;
     snprintf(cell->label, sizeof cell->label, "teacher");
-    cell->seed = 1000;
-    DF_TRY(read_network(teacher, where, &cell->network, err));
-    DF_TRY(read_schedule(r->root, teacher, file, where, &cell->schedule, err));
-    DF_TRY(try_network(cell, &cell->network, where, err));
-    DF_TRY(try_batch(cell, where, err));
-    DF_TRY(df_json_int(teacher, "seed", false, where, &cell->seed, err));
-    if (cell->seed < 0)
-        return df_fail(err, DF_ERR_USAGE, "%s/seed: %lld is negative (expected 0 or more)", where, (long long)cell->seed);
-    return df_cell_seal(cell, err);
+    return path[0] ? read_given(r, teacher, where, cell, err) : read_trained(r, teacher, file, where, cell, err);
 }
 
 static df_status add_seed(struct reader *r, int64_t seed, const char *where, struct df_error *err)
@@ -391,7 +461,11 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
     static const char *const name_key[] = { "name", NULL };
     const cJSON *object;
 
-    cell->needs = 0;
+    cell->needs.count = 0;
+    cell->teacher = r->variant->teacher ? r->variant->teacher : r->variant->given;
+
+    const struct df_detector_class *teacher = cell->teacher ? cell->teacher->detector : cell->detector;
+
     cJSON_ArrayForEach(object, chosen)
     {
         struct df_cell_distiller *distiller = &cell->distiller[cell->distillers];
@@ -405,18 +479,17 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         cell->distillers++;
         DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
 
-        unsigned needs;
+        struct df_needs needs;
 
-        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, &needs, err) != DF_OK)
+        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, teacher, &needs, err) != DF_OK)
             return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", place);
-        cell->needs |= needs;
+        df_needs_add_all(&cell->needs, &needs);
     }
-    r->needs |= cell->needs;
-    if (cell->needs && !r->has_teacher)
+    r->taught |= cell->needs.count > 0;
+    if (cell->needs.count && !r->has_teacher)
         return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", where);
-    cell->teacher = cell->needs ? r->variant->teacher : NULL;
-    if (!cell->needs)
-        cell->teacher_file[0] = 0;
+    if (!cell->needs.count)
+        cell->teacher = NULL;
     return DF_OK;
 }
 
@@ -437,7 +510,7 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
         DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
         DF_TRY(add_distillers(r, chosen, where, cell, err));
         DF_TRY(df_cell_seal(cell, err));
-        if (cell->needs && !r->variant->first)
+        if (cell->needs.count && !r->variant->first)
             r->variant->first = cell;
     }
     spec->lines++;
@@ -502,7 +575,7 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
     r->variant->lines = r->spec->lines - r->variant->line;
     if (!r->variant->lines)
         return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
-    if (r->has_teacher && !r->needs)
+    if (r->has_teacher && !r->taught)
         return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
     return DF_OK;
 }
@@ -516,7 +589,7 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
     for (size_t line = r->variant->line; line < spec->lines; line++) {
         const struct df_cell *cell = spec->cell[line * r->seeds];
 
-        if (label ? strcmp(cell->label, label) == 0 : cell->needs == 0) {
+        if (label ? strcmp(cell->label, label) == 0 : cell->needs.count == 0) {
             r->variant->baseline = line;
             return DF_OK;
         }
@@ -619,7 +692,7 @@ static void forget_common(struct reader *r)
 {
     free(r->common.detector_options);
     r->common = (struct df_cell){ .threads = r->common.threads };
-    r->needs = 0;
+    r->taught = false;
 }
 
 /* The lines of one variant; r->root holds all of its members. */
@@ -636,7 +709,7 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     DF_TRY(read_variant_label(r, file, err));
     DF_TRY(read_device(r, file, overrides ? overrides->device : NULL, err));
     DF_TRY(read_data(r, file, overrides ? overrides->data_path : NULL, err));
-    DF_TRY(read_detector(r, file, err));
+    DF_TRY(read_detector(r->root, file, &r->common, err));
     DF_TRY(read_student(r, file, err));
     DF_TRY(read_teacher(r, file, err));
     DF_TRY(read_methods(r, file, err));
@@ -747,8 +820,10 @@ void df_spec_free(struct df_spec *spec)
         return;
     for (size_t i = 0; i < spec->count; i++)
         df_cell_free(spec->cell[i]);
-    for (size_t v = 0; v < spec->variants; v++)
+    for (size_t v = 0; v < spec->variants; v++) {
         df_cell_free(spec->variant[v].teacher);
+        df_cell_free(spec->variant[v].given);
+    }
     free(spec->variant);
     free(spec->cell);
     df_data_free(spec->data);

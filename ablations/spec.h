@@ -8,8 +8,13 @@
  *   "data": { "kind": "scenes", ...options of the dataset... },
  *   "canvas": { ...df_canvas_option_table... },
  *   "detector": { "kind": "retinanet", ...options of the detector... },
- *   "student": { "network": {...}, "schedule": {...over the spec's schedule...} },
- *   "teacher": { "network": {...}, "schedule": {...}, "seed": 1000 }  or  { "file": "teacher.safetensors", "network": {...} },
+ *   "student": { "network": {...}, "schedule": {...over the spec's schedule...}, "file": "start.safetensors", "take": "backbone.body" },
+ *                                              file: weights to start from instead of drawn ones, a checkpoint or a state dict; take: only
+ *                                              tensors whose names begin so, "" all
+ *   "teacher": { "kind": "detector", "network": {...}, "detector": {...}, "canvas": {...}, "schedule": {...}, "seed": 1000 },
+ *                                              detector and canvas: only where they are not the student's, and then whole;
+ *                                              or a checkpoint: { "file": "teacher.safetensors", "network": {...}, "detector": {...},
+ *                                              "canvas": {...}, "classes": 80 }; classes: only where they are not the data's
  *   "schedule": {...},                         common to both
  *   "methods": [ { "label": "DeFeat neck", "distillers": [ { "name": "defeat", "w_fg": [2, 4], "w_bg": 16 } ] }, ... ],
  *                                              a list makes an axis (for list-typed options: a list of lists); axes multiply
@@ -29,7 +34,8 @@
 
 struct df_spec_variant {
     char label[64];              /* "": the spec has no variants */
-    struct df_cell *teacher;     /* NULL: none, or a file */
+    struct df_cell *teacher;     /* that is trained; NULL: none, or a file */
+    struct df_cell *given;       /* the teacher of a file; NULL: none */
     size_t line, lines;          /* its first line, and how many */
     size_t baseline;             /* line */
     const struct df_cell *first; /* its first cell that needs a teacher; NULL: none does */

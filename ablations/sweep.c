@@ -165,7 +165,8 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
 
-static void become_worker(const char *program, const char *log, char **words)
+/* `mask`: what was blocked before the fork. A signal that came since then waits until it means the worker's end. */
+static void become_worker(const char *program, const char *log, char **words, const sigset_t *mask)
 {
     const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -173,6 +174,7 @@ static void become_worker(const char *program, const char *log, char **words)
     setpgid(0, 0);                    /* Ctrl-C reaches the sweep, which tells its workers */
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
     if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
         execv(program, words);
     _exit(127);
@@ -183,6 +185,7 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
 {
     char *words[64];
     size_t n = 0;
+    sigset_t stops, before;
 
     words[n++] = (char *)(uintptr_t) "defeat";
     while (*first && n < 32)
@@ -193,9 +196,14 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
         words[n++] = (char *)(uintptr_t)*p;
     words[n] = NULL;
     fflush(NULL);
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    sigprocmask(SIG_BLOCK, &stops, &before);
     worker->pid = fork();
     if (worker->pid == 0)
-        become_worker(s->options->program, log, words);
+        become_worker(s->options->program, log, words, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (worker->pid > 0)
         return DF_OK;
     worker->pid = 0;
@@ -391,7 +399,7 @@ static bool may_start(const struct task *task)
 
     if (task->state != WAITING)
         return false;
-    return task->cell->needs ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
+    return task->cell->needs.count ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
 }
 
 /* The next job that can begin, of the first variant that has one; NULL: none. */
@@ -456,7 +464,7 @@ static size_t hopeful(const struct sweep *s)
         const struct plan *plan = s->task[t].plan;
         const bool lost = plan->job[JOB_TEACHER] == FAILED || plan->job[JOB_CACHE] == FAILED;
 
-        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs || plan->gate_first));
+        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs.count || plan->gate_first));
     }
     return n;
 }
@@ -552,7 +560,7 @@ static void plan_jobs(struct sweep *s)
             if (df_spec_variant_of(s->spec, s->task[t].index) != plan->variant)
                 continue;
             s->task[t].plan = plan;
-            needed |= s->task[t].cell->needs != 0;
+            needed |= s->task[t].cell->needs.count != 0;
         }
         plan->job[JOB_TEACHER] = plan->job[JOB_CACHE] = needed ? WAITING : DONE;
         plan->gate_first = needed && teacher_is_there(s, plan->variant);

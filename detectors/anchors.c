@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/geometry/box.h"
 
@@ -175,4 +176,61 @@ size_t df_match_anchors(struct df_anchor_set *set, const struct df_matcher *matc
         positives += matched[a] >= 0;
     }
     return positives;
+}
+
+void df_dense_rows(struct df_anchor_set *set, const struct df_anchor_options *options, df_tape *tape, df_tensor *const *logits,
+                   df_tensor *const *deltas, struct df_detection_state *state)
+{
+    df_tensor *level[DF_LEVELS];
+
+    for (size_t l = 0; l < state->levels; l++)
+        level[l] = df_part(state, "neck", l)->tensor;
+    df_parts_set(&state->parts, "logits", DF_NO_LEVEL, 0, df_concat(tape, logits, state->levels, 2));
+    df_parts_set(&state->parts, "deltas", DF_NO_LEVEL, 0, df_concat(tape, deltas, state->levels, 2));
+    df_anchor_set_make(set, options, state->canvas_h, state->canvas_w, state->levels, level);
+    state->anchors = set->count;
+    state->anchor = set->box;
+    memcpy(state->level_anchors, set->level_count, sizeof state->level_anchors);
+}
+
+/* Of one image: from what each anchor is matched with to its label and target. */
+static void assign_image(const struct df_anchor_set *set, const struct df_assignment *how, const struct df_ground_truth *truth,
+                         const int32_t *matched, df_real *const out[3])
+{
+    for (size_t a = 0; a < set->count; a++) {
+        const int32_t g = matched[a];
+        float deltas[4];
+
+        out[0][a] = out[1][a] = (df_real)g;
+        if (g < 0)
+            continue;
+        df_box_encode(set->box[a], truth->boxes[g], how->box_weights, deltas);
+        for (size_t k = 0; k < 4; k++)
+            out[2][4 * a + k] = (df_real)deltas[k];
+        out[0][a] = (df_real)(how->classes ? truth->labels[g] : 0);
+    }
+}
+
+void df_assign_anchors(struct df_anchor_set *set, const struct df_assignment *how, df_tape *tape, struct df_detection_state *state)
+{
+    const struct df_batch *images = state->images;
+    static const char *const name[] = { "label", "matched", "target" };
+    const double begun = df_profile_begin(df_tape_device(tape));
+    const size_t rows = images->n * set->count;
+    int32_t *matched = df_tape_host(tape, set->count * sizeof *matched);
+    df_real *positives = df_tape_host(tape, images->n * sizeof *positives), *all[3];
+
+    for (size_t i = 0; i < 3; i++)
+        all[i] = df_tape_host(tape, rows * (i < 2 ? 1 : 4) * sizeof **all);
+    memset(all[2], 0, rows * 4 * sizeof **all);
+    for (size_t n = 0; n < images->n; n++) {
+        const size_t first = n * set->count;
+
+        positives[n] = (df_real)df_match_anchors(set, how->matcher, &images->truth[n], matched);
+        assign_image(set, how, &images->truth[n], matched, (df_real *[]){ all[0] + first, all[1] + first, all[2] + 4 * first });
+    }
+    for (size_t i = 0; i < 3; i++)
+        df_parts_set_host(&state->parts, tape, name[i], (df_shape){ images->n, 1, set->count, i < 2 ? 1 : 4 }, all[i]);
+    df_parts_set_host(&state->parts, tape, "positives", (df_shape){ images->n, 1, 1, 1 }, positives);
+    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
 }

@@ -2,8 +2,7 @@
 #ifndef DF_DETECTORS_ANCHORS_H
 #define DF_DETECTORS_ANCHORS_H
 #include "core/base/option.h"
-#include "core/data/loader.h"
-#include "detectors/network.h"
+#include "detectors/detector.h"
 
 struct df_anchor_options {
     struct df_list size;           /* per level, canvas pixels */
@@ -37,4 +36,14 @@ struct df_matcher {
 };
 /* matched [count]: index into truth, -1 background, -2 ignored. Equal IoU: the first box. No boxes: all background. Returns the positives. */
 size_t df_match_anchors(struct df_anchor_set *set, const struct df_matcher *matcher, const struct df_ground_truth *truth, int32_t *matched);
+/* A dense head's outputs [N,1,A_l,K] and [N,1,A_l,4] of every level of the neck as the parts "logits" and "deltas", with their anchors. */
+void df_dense_rows(struct df_anchor_set *set, const struct df_anchor_options *options, df_tape *tape, df_tensor *const *logits,
+                   df_tensor *const *deltas, struct df_detection_state *state);
+/* Into the parts "label", "matched", "target" and "positives". classes: a positive's label is its object's class, else 0. */
+struct df_assignment {
+    const struct df_matcher *matcher;
+    const float *box_weights; /* [4] */
+    bool classes;
+};
+void df_assign_anchors(struct df_anchor_set *set, const struct df_assignment *how, df_tape *tape, struct df_detection_state *state);
 #endif

@@ -49,7 +49,7 @@ static int32_t level_of(const struct df_box_head *head, const struct df_detectio
     if (!(box.x1 > box.x0 && box.y1 > box.y0))
         return -1;
     while (level + 1 < head->levels &&
-           (double)side >= slack * ldexp((double)features->neck[level + 1].stride, -(int)head->options.canonical_level))
+           (double)side >= slack * ldexp((double)df_part(features, "neck", level + 1)->stride, -(int)head->options.canonical_level))
         level++;
     return (int32_t)level;
 }
@@ -59,25 +59,28 @@ static df_tensor *linear(const struct df_box_head *head, df_tape *tape, int part
     return df_linear(tape, x, df_parameter_tensor(tape, head->weight[part]), df_parameter_tensor(tape, head->bias[part]));
 }
 
-void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features, size_t rows,
-                         const struct df_box *box, const uint32_t *image, df_tensor **logits, df_tensor **deltas)
+void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features,
+                         struct df_detection_state *state)
 {
     const struct df_roi_options options = { (size_t)head->options.size, (size_t)head->options.sampling, head->options.aligned };
-    int32_t *level = df_tape_host(tape, rows * sizeof *level);
+    const struct df_rois *rois = &state->rois;
+    int32_t *level = df_tape_host(tape, rois->count * sizeof *level);
     df_tensor *feature[DF_LEVELS], *x;
     double scale[DF_LEVELS];
 
     DF_ASSERT(features->levels >= head->levels);
     for (size_t l = 0; l < head->levels; l++) {
-        feature[l] = features->neck[l].feature;
-        scale[l] = 1 / (double)features->neck[l].stride;
+        const struct df_part *map = df_part(features, "neck", l);
+
+        feature[l] = map->tensor;
+        scale[l] = 1 / (double)map->stride;
         DF_ASSERT(feature[l] && feature[l]->shape.c == head->channels);
     }
-    for (size_t r = 0; r < rows; r++)
-        level[r] = level_of(head, features, box[r]);
-    x = df_roi_align(tape, feature, scale, head->levels, &(struct df_rois){ rows, box, image, level }, options);
+    for (size_t r = 0; r < rois->count; r++)
+        level[r] = level_of(head, features, rois->box[r]);
+    x = df_roi_align(tape, feature, scale, head->levels, &(struct df_rois){ rois->count, rois->box, rois->image, level }, options);
     x = df_relu(tape, linear(head, tape, FC6, x));
     x = df_relu(tape, linear(head, tape, FC7, x));
-    *logits = linear(head, tape, CLASSES, x);
-    *deltas = linear(head, tape, BOXES, x);
+    df_parts_set(&state->parts, "roi/logits", DF_NO_LEVEL, 0, linear(head, tape, CLASSES, x));
+    df_parts_set(&state->parts, "roi/deltas", DF_NO_LEVEL, 0, linear(head, tape, BOXES, x));
 }

@@ -19,7 +19,7 @@ struct df_box_head {
 void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters, size_t levels,
                       size_t channels, size_t width, size_t classes);
 void df_box_head_freeze(struct df_box_head *head);
-/* Logits [R,1,1,K+1] and deltas [R,1,1,4(K+1)] of boxes over the first levels of a neck. A box without area sees zeros. */
-void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features, size_t rows,
-                         const struct df_box *box, const uint32_t *image, df_tensor **logits, df_tensor **deltas);
+/* "roi/logits" and "roi/deltas" of state->rois, over the first levels of the neck of `features`. A box without area sees zeros. */
+void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features,
+                         struct df_detection_state *state);
 #endif

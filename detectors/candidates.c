@@ -16,7 +16,8 @@ static struct df_candidate_set new_set(df_tape *tape, size_t images, size_t room
                                       .room = room,
                                       .at = { .box = df_tape_device_memory(tape, n * sizeof(struct df_box)),
                                               .score = df_tape_device_memory(tape, n * sizeof(float)),
-                                              .group = df_tape_device_memory(tape, n * sizeof(int32_t)) } };
+                                              .group = df_tape_device_memory(tape, n * sizeof(int32_t)),
+                                              .row = df_tape_device_memory(tape, n * sizeof(uint32_t)) } };
 }
 
 static void *upload(df_tape *tape, const void *host, size_t bytes)
@@ -68,10 +69,11 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
                                             const struct df_dense_choice *choice)
 {
     struct df_device *device = df_tape_device(tape);
-    const size_t classes = state->class_logits->shape.c;
+    const df_tensor *logits = df_part_tensor(state, "logits"), *deltas = df_part_tensor(state, "deltas");
+    const size_t classes = logits->shape.c;
     struct df_dense_candidates_args args = {
-        .logits = state->class_logits->data + first * state->anchors * classes,
-        .deltas = state->box_deltas->data + first * state->anchors * 4,
+        .logits = logits->data + first * state->anchors * classes,
+        .deltas = deltas->data + first * state->anchors * 4,
         .anchors = state->anchors,
         .classes = classes,
         .rule = choice->rule,
@@ -105,11 +107,11 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
 struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detection_state *state, size_t image,
                                           const struct df_box_rule *rule)
 {
-    const size_t rows = state->proposals / state->batch, columns = state->classes + 1;
+    const size_t rows = state->rois.count / state->batch, columns = state->classes + 1;
     const struct df_candidate_set set = new_set(tape, 1, rows * state->classes);
-    const struct df_roi_candidates_args args = { .logits = state->roi_logits->data + image * rows * columns,
-                                                 .deltas = state->roi_deltas->data + image * rows * columns * 4,
-                                                 .proposal = upload(tape, state->proposal + image * rows, rows * sizeof *state->proposal),
+    const struct df_roi_candidates_args args = { .logits = df_part_tensor(state, "roi/logits")->data + image * rows * columns,
+                                                 .deltas = df_part_tensor(state, "roi/deltas")->data + image * rows * columns * 4,
+                                                 .proposal = upload(tape, state->rois.box + image * rows, rows * sizeof *state->rois.box),
                                                  .classes = state->classes,
                                                  .width = (float)state->images->valid_w[image],
                                                  .height = (float)state->images->valid_h[image],
@@ -140,20 +142,41 @@ const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_ca
     return kept;
 }
 
-size_t df_detections_write(const struct df_batch *images, size_t image, const struct df_image_info *info,
-                           const struct df_category *category, const struct df_scored_box *kept, size_t most, struct df_detection *out)
+/* [classes] of a row */
+static const float *scores_of(df_tape *tape, const df_real *z, const struct df_row_logits *logits)
 {
-    const float x = (float)images->scale_x[image], y = (float)images->scale_y[image];
+    float *score = df_tape_host(tape, logits->classes * sizeof *score), top = (float)z[0];
+    double sum = 0;
+
+    for (size_t k = 0; !logits->background && k < logits->classes; k++)
+        score[k] = 1 / (1 + df_expf(-(float)z[k]));
+    if (!logits->background)
+        return score;
+    for (size_t k = 1; k <= logits->classes; k++)
+        top = (float)z[k] > top ? (float)z[k] : top;
+    for (size_t k = 0; k <= logits->classes; k++)
+        sum += (double)df_expf((float)z[k] - top);
+    for (size_t k = 0; k < logits->classes; k++)
+        score[k] = (float)((double)df_expf((float)z[k + 1] - top) / sum);
+    return score;
+}
+
+const struct df_found *df_candidates_found(df_tape *tape, const struct df_scored_box *kept, size_t most, const struct df_row_logits *logits,
+                                           size_t *count)
+{
+    struct df_found *found = df_tape_host(tape, (most + 1) * sizeof *found);
+    const size_t columns = logits ? logits->classes + logits->background : 0;
+    df_real *z = logits ? df_tape_host(tape, logits->rows * columns * sizeof *z) : NULL;
     size_t n = 0;
 
-    for (; n < most && kept[n].group >= 0; n++) {
-        const struct df_box box = kept[n].box, stored = { box.x0 / x, box.y0 / y, box.x1 / x, box.y1 / y };
-        const struct df_box in = df_box_clip(stored, (float)info->width, (float)info->height);
-
-        out[n] = (struct df_detection){ .image_id = info->id,
-                                        .category_id = category[kept[n].group].id,
-                                        .bbox = { (double)in.x0, (double)in.y0, (double)(in.x1 - in.x0), (double)(in.y1 - in.y0) },
-                                        .score = (double)kept[n].score };
-    }
-    return n;
+    if (logits)
+        df_read(df_tape_device(tape), z, logits->data, logits->rows * columns * sizeof *z);
+    for (; n < most && kept[n].group >= 0; n++)
+        found[n] = (struct df_found){ .box = kept[n].box,
+                                      .label = kept[n].group,
+                                      .score = kept[n].score,
+                                      .row = kept[n].row,
+                                      .scores = logits ? scores_of(tape, z + kept[n].row * columns, logits) : NULL };
+    *count = n;
+    return found;
 }

@@ -29,7 +29,12 @@ struct df_detection_options {
     double nms_iou;
     int64_t detections; /* most per image */
 };
-/* An image's kept boxes as its detections: pixels of the stored image, COCO's x, y, width, height. Returns how many (<= most). */
-size_t df_detections_write(const struct df_batch *images, size_t image, const struct df_image_info *info,
-                           const struct df_category *category, const struct df_scored_box *kept, size_t most, struct df_detection *out);
+struct df_row_logits {   /* of an image, on the device */
+    const df_real *data; /* [rows][classes], or [rows][1 + classes], background first */
+    size_t rows, classes;
+    bool background;
+};
+/* An image's kept boxes as its detections; with the class scores of their rows (as the candidates' kernels have them), or NULL without. */
+const struct df_found *df_candidates_found(df_tape *tape, const struct df_scored_box *kept, size_t most, const struct df_row_logits *logits,
+                                           size_t *count);
 #endif

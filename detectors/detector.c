@@ -1,8 +1,23 @@
-/* What all detectors share: the list of logged terms, finding a class by name, the end of a detector's life. */
+/* What all detectors share: looking into a state, the list of logged terms, finding a class by name, forward on a batch, the end. */
 #include "detectors/detector.h"
 
 #include <stdio.h>
 #include <string.h>
+
+const struct df_part *df_part(const struct df_detection_state *state, const char *kind, size_t level)
+{
+    const struct df_part *part = df_parts_at(&state->parts, kind, level);
+
+    DF_ASSERT(part);
+    return part;
+}
+
+df_tensor *df_part_tensor(const struct df_detection_state *state, const char *name) { return df_part(state, name, DF_NO_LEVEL)->tensor; }
+
+struct df_cells df_valid_cells(const struct df_batch *images, size_t n, size_t stride)
+{
+    return (struct df_cells){ (images->valid_h[n] + stride - 1) / stride, (images->valid_w[n] + stride - 1) / stride };
+}
 
 void df_loss_terms_add(struct df_loss_terms *terms, const char *name, const df_tensor *value, double weight)
 {
@@ -27,12 +42,33 @@ const struct df_detector_class *df_detector_class_find(const char *name, struct 
     return i == SIZE_MAX ? NULL : df_detector_classes[i];
 }
 
-void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
+void df_detector_body(struct df_detector *detector, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
+                      struct df_detection_state *state)
 {
-    if (detector->class->first_stage)
-        detector->class->first_stage(detector, tape, batch, state);
-    else
-        detector->class->forward(detector, tape, batch, false, false, state);
+    struct df_network *network = detector->network;
+    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
+
+    *state = (struct df_detection_state){ .batch = images->n,
+                                          .canvas_h = images->height,
+                                          .canvas_w = images->width,
+                                          .classes = detector->classes,
+                                          .images = images,
+                                          .levels = df_network_levels(network),
+                                          .detector = detector };
+    df_network_forward(network, tape, pixels, what & DF_TRAINING, stage, level);
+    for (size_t k = 0; k < DF_STAGES; k++)
+        if (stage[k])
+            df_parts_set(&state->parts, "backbone", k + 2, (size_t)4 << k, stage[k]);
+    for (size_t l = 0; l < state->levels; l++)
+        df_parts_set(&state->parts, "neck", l, df_network_stride(network, l), level[l]);
+}
+
+void df_detector_forward(struct df_detector *detector, df_tape *tape, const struct df_batch *images, unsigned what,
+                         struct df_detection_state *state)
+{
+    df_tensor *pixels = df_tensor_from(tape, (df_shape){ images->n, images->height, images->width, 3 }, images->pixels);
+
+    detector->class->forward(detector, tape, images, pixels, what, state);
 }
 
 void df_detector_free(struct df_detector *detector)

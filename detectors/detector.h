@@ -1,51 +1,48 @@
 /* The contract of a detector, and the detection state: what distillers see. One file per detector, one line in registry.c. */
 #ifndef DF_DETECTORS_DETECTOR_H
 #define DF_DETECTORS_DETECTOR_H
-#include "core/data/coco_json.h"
 #include "core/data/loader.h"
+#include "core/nn/ops.h"
 #include "core/nn/state_dict.h"
 #include "detectors/network.h"
+#include "detectors/part.h"
 
-#define DF_DETECTOR_ABI 1
+#define DF_DETECTOR_ABI 2
 
-struct df_neck_level {
-    size_t stride;      /* canvas pixels per cell */
-    df_tensor *feature; /* [N,h,w,C] */
-    double feature_std; /* the network's own, over training images, all cells and channels; 0: not measured */
-};
-struct df_stage_map {
-    size_t stride;
-    df_tensor *feature; /* C2..C5; NULL where the network has none */
-};
-
-/* Device tensors live on the tape of the pass that made them; host arrays until the detector's next forward. */
+/* Device tensors live on the tape of the pass that made them; host arrays as long, or until the detector's next forward.
+ * The detectors here name their parts:
+ *   backbone/2 .. /5    [N,h,w,C] the stages C2 .. C5 that there are
+ *   neck/0 ..           [N,h,w,C] finest first
+ *   logits, deltas      [N,1,A,K], [N,1,A,4] of the dense head, a row for every anchor: over all levels, row by row, then per cell; a proposal
+ *                       network's K is 1
+ *   roi/logits, deltas  [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order)
+ * and, where labels were asked for, what the rows were assigned (whole numbers; no teacher has these):
+ *   label               [N,1,A,1] class >= 0, -1 background, -2 ignored
+ *   matched             [N,1,A,1] where label >= 0: which object of its image the row learns
+ *   target              [N,1,A,4] encoded boxes, meaningful where label >= 0
+ *   positives           [N,1,1,1] rows of the image with label >= 0
+ *   roi/label, /target  [R,1,1,1], [R,1,1,4]; label -2: a padding row, or ignored */
 struct df_detection_state {
     size_t batch, canvas_h, canvas_w, classes;
     const struct df_batch *images; /* ground truth, valid region */
-    struct df_stage_map stage[DF_STAGES];
-    size_t levels;
-    struct df_neck_level neck[DF_LEVELS];
-    /* dense head */
-    size_t anchors;              /* A, over all levels, finest level first, row by row, then per cell */
+    struct df_parts parts;
+    size_t levels;               /* of the neck */
+    size_t anchors;              /* A */
     const struct df_box *anchor; /* [A], the same for every image of a canvas */
     size_t level_anchors[DF_LEVELS];
-    df_tensor *class_logits; /* [N,1,A,K]; RPN: K = 1 */
-    df_tensor *box_deltas;   /* [N,1,A,4] */
-    const int32_t *label;    /* [N*A]: class >= 0, -1 background, -2 ignored; NULL for a teacher */
-    const df_real *target;   /* [N*A*4] encoded boxes, meaningful where label >= 0 */
-    size_t positives;        /* anchors with label >= 0, whole batch */
-    /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has R / N
-     * rows, whatever it holds: its proposals, then padding rows, which are boxes without area. */
-    size_t proposals;               /* R, whole batch; 0 for one-stage detectors */
-    const struct df_box *proposal;  /* [R] canvas pixels */
-    const uint32_t *proposal_image; /* [R] */
-    const int32_t *proposal_label;  /* [R]: class >= 0, -1 background, -2 a padding row or ignored; NULL for a teacher */
-    /* [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order) */
-    df_tensor *roi_logits, *roi_deltas;
-    const df_real *proposal_target; /* [R*4] encoded boxes, meaningful where proposal_label >= 0; NULL for a teacher */
-    struct df_detector *detector;   /* whose state this is; NULL for a teacher without DF_NEEDS_ROI_HEAD */
-    const int32_t *matched;         /* [N*A] where label >= 0: which object of its image the anchor learns; NULL for a teacher */
+    /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has
+     * count / N rows, whatever it holds: its proposals, then padding. */
+    struct df_rois rois;
+    struct df_detector *detector; /* whose state this is; NULL for a teacher whose head nobody runs */
 };
+/* A part that must be there. */
+const struct df_part *df_part(const struct df_detection_state *state, const char *kind, size_t level);
+df_tensor *df_part_tensor(const struct df_detection_state *state, const char *name);
+/* The valid region of a map: its cells that lie at least partly inside of image n. */
+struct df_cells {
+    size_t h, w;
+};
+struct df_cells df_valid_cells(const struct df_batch *images, size_t n, size_t stride);
 
 #define DF_LOSS_TERMS 80 /* a full stack of distillers with eight terms each, and the detector's own */
 struct df_loss_terms {   /* logged by name, gathered after the backward pass */
@@ -58,37 +55,49 @@ struct df_loss_terms {   /* logged by name, gathered after the backward pass */
 };
 void df_loss_terms_add(struct df_loss_terms *terms, const char *name, const df_tensor *value, double weight);
 
+struct df_found {      /* a detection, on the tape until its reset */
+    struct df_box box; /* canvas pixels */
+    int32_t label;
+    float score;
+    size_t row;          /* of its image: the anchor or the proposal that it comes from */
+    const float *scores; /* [classes] what that row says of each; NULL: not asked for */
+};
+enum df_pass {                    /* what a forward pass is to do */
+               DF_TRAINING = 1,   /* batch norms use the batch's statistics and move their own */
+               DF_LABELS = 2,     /* assign ground truth to rows, sample proposals: training, and wherever distillers need labels */
+               DF_FIRST_STAGE = 4 /* stop before proposals are chosen: without RoIs; reads nothing from the device */
+};
+
 struct df_detector;
 struct df_detector_class {
     int abi;
     const char *name, *summary;
-    unsigned offers;          /* DF_NEEDS_* bits of distillers/distiller.h that this detector's state can fill: see DF_OFFERS_* */
+    const char *offers;       /* names of the parts that a first stage makes, "neck" and a star for all levels; separated by blanks */
+    const char *on_request;   /* ... of those that run_head makes over a neck: they are not captured, their network is */
+    const char *class_logits; /* the part that says the classes */
     const df_option *options; /* the spec's "detector" object besides "kind" */
     size_t options_size;
     df_status (*create)(const void *options, const struct df_network_options *network, size_t classes, struct df_parameters *parameters,
                         struct df_detector **out, struct df_error *err);
     void (*destroy)(struct df_detector *detector);
-    /* Fills state. labels: assign ground truth to anchors and sample proposals (training, and wherever distillers need labels). */
-    void (*forward)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+    /* Fills state. pixels [N,H,W,3]: the images, on the tape; gradients reach them if they ask for any. what: df_pass bits. */
+    void (*forward)(struct df_detector *detector, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
                     struct df_detection_state *state);
     df_tensor *(*loss)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms);
-    /* Detections of one image of a state (host), in stored-image pixels: appended to out (room for max_detections). Returns how many. */
-    size_t (*predict)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, size_t image,
-                      const struct df_image_info *info, const struct df_category *category, struct df_detection *out);
-    size_t (*max_detections)(const struct df_detector *detector);
+    /* Detections of one image of a state, falling score; scores: also each row's scores of all classes. */
+    const struct df_found *(*predict)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, size_t image,
+                                      bool scores, size_t *count);
     void (*fold)(struct df_detector *detector); /* freeze for inference: batch norms folded */
-    /* Two-stage detectors (else NULL). This network's RoI head over the neck of `features`, which may be another network's of the same width
-     * or come out of a cache, on given proposals, laid out as in a state; proposal NULL: on those that this network's training would sample
-     * over these features. *out = *features with its RoI part replaced: proposals, labels and targets from the ground truth of
-     * features->images, logits and deltas. Gradients reach the head (unless frozen) and the features. All arrays live on the tape. */
-    void (*roi_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, size_t proposals,
-                     const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out);
+    /* This network's head over the neck of `features`, which may be another network's of the same width or come out of a cache; gradients
+     * reach the head (unless frozen) and the features; batch norms use their running statistics. *out = *features with the head's parts
+     * replaced. on NULL: the dense head. Else the RoI head (two-stage detectors only) on those boxes, laid out as in a state, or, if there are
+     * none, on those that this network's training would sample over these features; labels and targets from the ground truth of
+     * features->images. All arrays live on the tape. */
+    void (*run_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
+                     struct df_detection_state *out);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
-    /* Two-stage detectors (else NULL): forward, not training, without labels, and without the second stage. Reads nothing from the device. */
-    void (*first_stage)(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
     int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
 };
-enum { DF_OFFERS_BACKBONE = 1, DF_OFFERS_NECK = 2, DF_OFFERS_DENSE_HEAD = 4, DF_OFFERS_BOX_DELTAS = 8, DF_OFFERS_ROI_HEAD = 16 };
 
 struct df_detector { /* first member of a concrete detector */
     const struct df_detector_class *class;
@@ -99,6 +108,10 @@ struct df_detector { /* first member of a concrete detector */
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);
 void df_detector_free(struct df_detector *detector);
-/* What can be said of images before proposals are chosen: all parts of the state but RoIs and labels; batch norms use their running statistics. */
-void df_detector_first_stage(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state);
+/* The begin of every forward pass: *state with the parts of backbone and neck. */
+void df_detector_body(struct df_detector *detector, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
+                      struct df_detection_state *state);
+/* forward on a batch's own pixels. */
+void df_detector_forward(struct df_detector *detector, df_tape *tape, const struct df_batch *images, unsigned what,
+                         struct df_detection_state *state);
 #endif

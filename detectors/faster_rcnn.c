@@ -103,7 +103,7 @@ struct faster {
     float box_weights[4];
     size_t room; /* candidates of an image for sampling */
     struct df_box *candidate;
-    int32_t *label;
+    df_real *label;
     uint8_t *chosen;
     uint32_t *scratch;
 };
@@ -234,7 +234,7 @@ static size_t sample_proposals(struct faster *net, df_tape *tape, const struct d
     for (size_t g = 0; net->options.add_truth && g < truth->count; g++)
         net->candidate[count++] = truth->boxes[g];
     for (size_t i = 0; i < count; i++)
-        net->label[i] = match(net, truth, net->candidate[i]);
+        net->label[i] = (df_real)match(net, truth, net->candidate[i]);
     df_sample(&net->options.sampler, state->images, image, DF_SAMPLE_PROPOSALS, count, net->label, net->chosen, net->scratch);
     for (size_t i = 0; i < count; i++)
         if (net->chosen[i])
@@ -243,29 +243,29 @@ static size_t sample_proposals(struct faster *net, df_tape *tape, const struct d
     return taken;
 }
 
-/* Labels and encoded boxes of given proposals. */
+/* Labels and encoded boxes of the state's RoIs. */
 static void label_proposals(const struct faster *net, df_tape *tape, struct df_detection_state *state)
 {
     const double begun = df_profile_begin(df_tape_device(tape));
-    int32_t *label = df_tape_host(tape, state->proposals * sizeof *label);
-    df_real *target = df_tape_host(tape, state->proposals * 4 * sizeof *target);
+    const struct df_rois *rois = &state->rois;
+    df_real *label = df_tape_host(tape, rois->count * sizeof *label), *target = df_tape_host(tape, rois->count * 4 * sizeof *target);
 
-    memset(target, 0, state->proposals * 4 * sizeof *target);
-    for (size_t r = 0; r < state->proposals; r++) {
-        const struct df_ground_truth *truth = &state->images->truth[state->proposal_image[r]];
-        const struct df_box box = state->proposal[r];
+    memset(target, 0, rois->count * 4 * sizeof *target);
+    for (size_t r = 0; r < rois->count; r++) {
+        const struct df_ground_truth *truth = &state->images->truth[rois->image[r]];
+        const struct df_box box = rois->box[r];
+        const int32_t object = box.x1 > box.x0 && box.y1 > box.y0 ? match(net, truth, box) : -2;
         float deltas[4];
 
-        label[r] = box.x1 > box.x0 && box.y1 > box.y0 ? match(net, truth, box) : -2;
-        if (label[r] < 0)
+        label[r] = (df_real)(object < 0 ? object : truth->labels[object]);
+        if (object < 0)
             continue;
-        df_box_encode(box, truth->boxes[label[r]], net->box_weights, deltas);
+        df_box_encode(box, truth->boxes[object], net->box_weights, deltas);
         for (size_t k = 0; k < 4; k++)
             target[4 * r + k] = (df_real)deltas[k];
-        label[r] = truth->labels[label[r]];
     }
-    state->proposal_label = label;
-    state->proposal_target = target;
+    df_parts_set_host(&state->parts, tape, "roi/label", (df_shape){ rois->count, 1, 1, 1 }, label);
+    df_parts_set_host(&state->parts, tape, "roi/target", (df_shape){ rois->count, 1, 1, 4 }, target);
     df_profile_end(df_tape_device(tape), "host: proposal labels", begun);
 }
 
@@ -292,88 +292,65 @@ static void make_proposals(struct faster *net, df_tape *tape, bool labels, struc
         for (size_t r = 0; r < rows; r++)
             image[n * rows + r] = (uint32_t)n;
     }
-    state->proposals = state->batch * rows;
-    state->proposal = box;
-    state->proposal_image = image;
+    state->rois = (struct df_rois){ state->batch * rows, box, image };
 }
 
-static void first_stage(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training,
-                        struct df_detection_state *state)
+static void dense_head(struct faster *net, df_tape *tape, bool training, struct df_detection_state *state)
 {
-    struct faster *net = (struct faster *)base;
-    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
-    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
-
-    *state = (struct df_detection_state){ .batch = batch->n,
-                                          .canvas_h = batch->height,
-                                          .canvas_w = batch->width,
-                                          .classes = base->classes,
-                                          .images = batch,
-                                          .levels = net->rpn.levels,
-                                          .detector = base };
-    df_network_forward(base->network, tape, x, training, stage, level);
     df_conv_units_refresh(&net->units);
-    for (size_t k = 0; k < DF_STAGES; k++)
-        state->stage[k] = (struct df_stage_map){ (size_t)4 << k, stage[k] };
-    for (size_t l = 0; l < state->levels; l++)
-        state->neck[l] = (struct df_neck_level){ .stride = df_network_stride(base->network, l), .feature = level[l] };
-    df_rpn_forward(&net->rpn, tape, level, training, state);
+    df_rpn_forward(&net->rpn, tape, training, state);
 }
 
-static void faster_first_stage(struct df_detector *base, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
-{
-    first_stage(base, tape, batch, false, state);
-}
-
-static void faster_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+static void faster_forward(struct df_detector *base, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
                            struct df_detection_state *state)
 {
     struct faster *net = (struct faster *)base;
+    const bool labels = what & DF_LABELS;
 
-    first_stage(base, tape, batch, training, state);
+    df_detector_body(base, tape, images, pixels, what, state);
+    dense_head(net, tape, what & DF_TRAINING, state);
     if (labels)
         df_rpn_assign(&net->rpn, tape, state);
+    if (what & DF_FIRST_STAGE)
+        return;
     make_proposals(net, tape, labels, state);
     if (labels)
         label_proposals(net, tape, state);
-    df_box_head_forward(&net->head, tape, state, state->proposals, state->proposal, state->proposal_image, &state->roi_logits,
-                        &state->roi_deltas);
+    df_box_head_forward(&net->head, tape, state, state);
 }
 
 /* The proposals that training would sample over these features. */
-static void own_proposals(struct faster *net, df_tape *tape, struct df_detection_state *out)
+static struct df_rois own_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *features)
 {
-    struct df_detection_state state = *out;
-    df_tensor *level[DF_LEVELS];
+    struct df_detection_state state = *features;
 
-    for (size_t l = 0; l < state.levels; l++)
-        level[l] = state.neck[l].feature;
-    df_conv_units_refresh(&net->units);
-    df_rpn_forward(&net->rpn, tape, level, false, &state);
+    dense_head(net, tape, false, &state);
     make_proposals(net, tape, true, &state);
-    out->proposals = state.proposals;
-    out->proposal = state.proposal;
-    out->proposal_image = state.proposal_image;
+    return state.rois;
 }
 
-static void faster_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t proposals,
-                            const struct df_box *proposal, const uint32_t *proposal_image, struct df_detection_state *out)
+static void faster_run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
+                            struct df_detection_state *out)
 {
     struct faster *net = (struct faster *)base;
 
     *out = *features;
-    if (proposal) {
-        struct df_box *box = df_tape_host(tape, proposals * sizeof *box);
-        uint32_t *image = df_tape_host(tape, proposals * sizeof *image);
+    out->classes = base->classes;
+    if (!on) {
+        dense_head(net, tape, false, out);
+        return;
+    }
+    if (on->count) {
+        struct df_box *box = df_tape_host(tape, on->count * sizeof *box);
+        uint32_t *image = df_tape_host(tape, on->count * sizeof *image);
 
-        out->proposals = proposals;
-        out->proposal = memcpy(box, proposal, proposals * sizeof *box);
-        out->proposal_image = memcpy(image, proposal_image, proposals * sizeof *image);
+        out->rois = (struct df_rois){ on->count, memcpy(box, on->box, on->count * sizeof *box),
+                                      memcpy(image, on->image, on->count * sizeof *image) };
     } else {
-        own_proposals(net, tape, out);
+        out->rois = own_proposals(net, tape, features);
     }
     label_proposals(net, tape, out);
-    df_box_head_forward(&net->head, tape, features, out->proposals, out->proposal, out->proposal_image, &out->roi_logits, &out->roi_deltas);
+    df_box_head_forward(&net->head, tape, features, out);
 }
 
 /* ---- loss, detections ---- */
@@ -382,29 +359,31 @@ static void faster_roi_head(struct df_detector *base, df_tape *tape, const struc
  * number of those rows. */
 static void roi_loss(const struct faster *net, df_tape *tape, const struct df_detection_state *state, df_tensor **classes, df_tensor **box)
 {
-    const size_t rows = state->proposals, columns = state->classes + 1;
-    int32_t *label = df_tape_host(tape, rows * sizeof *label);
+    const size_t rows = state->rois.count, columns = state->classes + 1;
+    const df_real *given = df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL));
+    const df_real *encoded = df_part_host(tape, df_part(state, "roi/target", DF_NO_LEVEL));
+    const df_shape deltas = { rows, 1, columns, 4 };
+    df_real *label = df_tape_host(tape, rows * sizeof *label), *target = df_tape_host(tape, rows * columns * 4 * sizeof *target);
     uint8_t *use = df_tape_host(tape, rows * columns);
-    df_real *target = df_tape_host(tape, rows * columns * 4 * sizeof *target);
     size_t counted = 0;
     double norm;
 
     memset(use, 0, rows * columns);
     memset(target, 0, rows * columns * 4 * sizeof *target);
     for (size_t r = 0; r < rows; r++) {
-        label[r] = state->proposal_label[r] + 1;
+        label[r] = given[r] + 1;
         counted += label[r] >= 0;
         if (label[r] <= 0)
             continue;
         const size_t at = r * columns + (size_t)label[r];
 
         use[at] = 1;
-        memcpy(target + 4 * at, state->proposal_target + 4 * r, 4 * sizeof *target);
+        memcpy(target + 4 * at, encoded + 4 * r, 4 * sizeof *target);
     }
     norm = df_loss_norm(tape, counted);
-    *classes = df_cross_entropy(tape, state->roi_logits, label, norm);
-    *box = df_smooth_l1(tape, df_reshape(tape, state->roi_deltas, (df_shape){ rows, 1, columns, 4 }), target, use, net->options.box_beta,
-                        norm);
+    *classes = df_cross_entropy(tape, df_part_tensor(state, "roi/logits"), df_tensor_from(tape, (df_shape){ rows, 1, 1, 1 }, label), norm);
+    *box = df_smooth_l1(tape, df_reshape(tape, df_part_tensor(state, "roi/deltas"), deltas), df_tensor_from(tape, deltas, target), use,
+                        net->options.box_beta, norm);
 }
 
 static df_tensor *faster_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms)
@@ -427,11 +406,14 @@ static df_tensor *faster_loss(struct df_detector *base, df_tape *tape, const str
     return total;
 }
 
-static size_t faster_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
-                             const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
+static const struct df_found *faster_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
+                                             bool scores, size_t *count)
 {
     const struct faster *net = (const struct faster *)base;
     const struct df_detection_options *options = &net->options.post;
+    const size_t each = state->rois.count / state->batch;
+    const df_real *logits = df_part_tensor(state, "roi/logits")->data + image * each * (base->classes + 1);
+    const struct df_row_logits rows = { logits, each, base->classes, true };
     size_t most = (size_t)options->detections;
     struct df_box_rule rule = { .threshold = options->score_threshold, .min_size = (float)net->options.min_size };
 
@@ -441,12 +423,7 @@ static size_t faster_predict(struct df_detector *base, df_tape *tape, const stru
 
     const struct df_scored_box *kept = df_candidates_keep(tape, &set, options->nms_iou, &most);
 
-    return df_detections_write(state->images, image, info, category, kept, most, out);
-}
-
-static size_t faster_max_detections(const struct df_detector *base)
-{
-    return (size_t)((const struct faster *)base)->options.post.detections;
+    return df_candidates_found(tape, kept, most, scores ? &rows : NULL, count);
 }
 
 static void faster_fold(struct df_detector *base)
@@ -468,17 +445,17 @@ const struct df_detector_class df_detector_faster_rcnn = {
     .abi = DF_DETECTOR_ABI,
     .name = "faster_rcnn",
     .summary = "two-stage detector: proposals, then classes and boxes of what RoIAlign pools from a feature pyramid (Ren et al., 2015)",
-    .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD | DF_OFFERS_BOX_DELTAS | DF_OFFERS_ROI_HEAD,
+    .offers = "backbone/* neck/* logits deltas",
+    .on_request = "roi/logits roi/deltas",
+    .class_logits = "roi/logits",
     .options = faster_options,
     .options_size = sizeof(struct faster_options),
     .create = faster_create,
     .destroy = faster_destroy,
     .forward = faster_forward,
-    .first_stage = faster_first_stage,
     .loss = faster_loss,
     .predict = faster_predict,
-    .max_detections = faster_max_detections,
     .fold = faster_fold,
-    .roi_head = faster_roi_head,
+    .run_head = faster_run_head,
     .class_rows = faster_class_rows,
 };

@@ -83,9 +83,6 @@ struct retinanet {
     struct df_conv_units units;
     struct branch classification, regression;
     struct df_anchor_set anchors;
-    size_t room; /* rows of label, matched, target */
-    int32_t *label, *matched;
-    df_real *target;
     float box_weights[4];
 };
 
@@ -174,110 +171,69 @@ static void retinanet_destroy(struct df_detector *base)
     df_network_free(base->network);
     df_conv_units_release(&net->units);
     df_anchor_set_release(&net->anchors);
-    free(net->label);
-    free(net->matched);
-    free(net->target);
     free(net);
 }
 
-/* [N,1,A,columns]: the branch on every level, concatenated. */
-static df_tensor *branch_forward(struct retinanet *net, struct branch *branch, df_tape *tape, df_tensor *const level[DF_LEVELS],
-                                 size_t columns, bool training)
+/* The branch on every level: [N,1,A_l,columns] */
+static void branch_forward(struct retinanet *net, struct branch *branch, df_tape *tape, const struct df_detection_state *state,
+                           size_t columns, bool training, df_tensor *part[DF_LEVELS])
 {
-    df_tensor *part[DF_LEVELS];
-
     for (size_t l = 0; l < net->levels; l++) {
-        df_tensor *y = level[l];
+        df_tensor *y = df_part(state, "neck", l)->tensor;
 
         for (size_t i = 0; i < net->head_convs; i++)
             y = df_conv_unit_forward(tape, branch->conv[i][l], y, training);
         y = df_conv_unit_forward(tape, branch->out, y, training);
         part[l] = df_reshape(tape, y, (df_shape){ y->shape.n, 1, y->shape.h * y->shape.w * y->shape.c / columns, columns });
     }
-    return df_concat(tape, part, net->levels, 2);
 }
 
-static void encode_targets(const struct retinanet *net, const struct df_ground_truth *truth, int32_t *label, df_real *target)
+static void head_forward(struct retinanet *net, df_tape *tape, bool training, struct df_detection_state *state)
 {
-    for (size_t a = 0; a < net->anchors.count; a++) {
-        const int32_t g = label[a];
-        float deltas[4];
+    df_tensor *logits[DF_LEVELS], *deltas[DF_LEVELS];
 
-        if (g < 0)
-            continue;
-        df_box_encode(net->anchors.box[a], truth->boxes[g], net->box_weights, deltas);
-        for (size_t k = 0; k < 4; k++)
-            target[4 * a + k] = (df_real)deltas[k];
-        label[a] = truth->labels[g];
-    }
+    df_conv_units_refresh(&net->units);
+    branch_forward(net, &net->classification, tape, state, net->base.classes, training, logits);
+    branch_forward(net, &net->regression, tape, state, 4, training, deltas);
+    df_dense_rows(&net->anchors, &net->options.anchor, tape, logits, deltas, state);
 }
 
-static void assign_labels(struct retinanet *net, df_tape *tape, const struct df_batch *batch, struct df_detection_state *state)
-{
-    const size_t anchors = net->anchors.count, rows = batch->n * anchors;
-    const double begun = df_profile_begin(df_tape_device(tape));
-
-    if (rows > net->room) {
-        net->room = rows;
-        net->label = df_realloc(net->label, rows * sizeof(*net->label));
-        net->matched = df_realloc(net->matched, rows * sizeof(*net->matched));
-        free(net->target);
-        net->target = df_calloc(rows * 4, sizeof(*net->target));
-    }
-    for (size_t n = 0; n < batch->n; n++) {
-        int32_t *label = net->label + n * anchors;
-
-        state->positives += df_match_anchors(&net->anchors, &net->options.matcher, &batch->truth[n], label);
-        memcpy(net->matched + n * anchors, label, anchors * sizeof *label);
-        encode_targets(net, &batch->truth[n], label, net->target + 4 * n * anchors);
-    }
-    state->label = net->label;
-    state->matched = net->matched;
-    state->target = net->target;
-    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
-}
-
-static void retinanet_forward(struct df_detector *base, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+static void retinanet_forward(struct df_detector *base, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
                               struct df_detection_state *state)
 {
     struct retinanet *net = (struct retinanet *)base;
-    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
-    df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
+    const struct df_assignment how = { &net->options.matcher, net->box_weights, true };
 
-    *state = (struct df_detection_state){ .batch = batch->n,
-                                          .canvas_h = batch->height,
-                                          .canvas_w = batch->width,
-                                          .classes = base->classes,
-                                          .images = batch,
-                                          .levels = net->levels,
-                                          .detector = base };
-    df_network_forward(base->network, tape, x, training, stage, level);
-    df_conv_units_refresh(&net->units);
-    for (size_t k = 0; k < DF_STAGES; k++)
-        state->stage[k] = (struct df_stage_map){ (size_t)4 << k, stage[k] };
-    for (size_t l = 0; l < net->levels; l++)
-        state->neck[l] = (struct df_neck_level){ .stride = df_network_stride(base->network, l), .feature = level[l] };
-    state->class_logits = branch_forward(net, &net->classification, tape, level, base->classes, training);
-    state->box_deltas = branch_forward(net, &net->regression, tape, level, 4, training);
-    df_anchor_set_make(&net->anchors, &net->options.anchor, batch->height, batch->width, net->levels, level);
-    state->anchors = net->anchors.count;
-    state->anchor = net->anchors.box;
-    for (size_t l = 0; l < net->levels; l++)
-        state->level_anchors[l] = net->anchors.level_count[l];
-    if (labels)
-        assign_labels(net, tape, batch, state);
+    df_detector_body(base, tape, images, pixels, what, state);
+    head_forward(net, tape, what & DF_TRAINING, state);
+    if (what & DF_LABELS)
+        df_assign_anchors(&net->anchors, &how, tape, state);
+}
+
+static void retinanet_run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
+                               struct df_detection_state *out)
+{
+    DF_ASSERT(!on);
+    *out = *features;
+    out->classes = base->classes;
+    head_forward((struct retinanet *)base, tape, false, out);
+}
+
+/* Rows first .. first + rows of a part that gets no gradient */
+static df_tensor *rows_of(df_tape *tape, const df_tensor *x, size_t first, size_t rows)
+{
+    return df_tensor_view(tape, (df_shape){ rows, 1, 1, x->shape.c }, x->data + first * x->shape.c);
 }
 
 /* Images first .. first + images: both losses, divided by their positives; loss_norm image: and by how many images the batch has. */
 static void part_loss(const struct retinanet *net, df_tape *tape, const struct df_detection_state *state, size_t first, size_t images,
                       df_tensor **classification, df_tensor **box)
 {
-    const size_t rows = images * state->anchors;
-    const int32_t *label = state->label + first * state->anchors;
+    const size_t row = first * state->anchors, rows = images * state->anchors;
+    const df_real *label = df_part_host(tape, df_part(state, "label", DF_NO_LEVEL)) + row;
     const double beta = net->options.box_loss == BOX_LOSS_SMOOTH_L1 ? net->options.box_beta : 0;
     const bool whole = images == state->batch;
-    df_tensor *z = whole ? state->class_logits : df_slice(tape, state->class_logits, 0, first, first + images);
-    df_tensor *d = whole ? state->box_deltas : df_slice(tape, state->box_deltas, 0, first, first + images);
+    df_tensor *z = df_part_tensor(state, "logits"), *d = df_part_tensor(state, "deltas");
     uint8_t *positive = df_tape_host(tape, rows);
     size_t positives = 0;
     double norm;
@@ -288,8 +244,11 @@ static void part_loss(const struct retinanet *net, df_tape *tape, const struct d
     }
     norm = net->options.loss_norm == LOSS_NORM_IMAGE ? df_loss_norm(tape, state->batch) * (positives ? (double)positives : 1)
                                                      : df_loss_norm(tape, positives);
-    *classification = df_sigmoid_focal(tape, z, label, net->options.focal_alpha, net->options.focal_gamma, norm);
-    *box = df_smooth_l1(tape, d, state->target + 4 * first * state->anchors, positive, beta, norm);
+    z = whole ? z : df_slice(tape, z, 0, first, first + images);
+    d = whole ? d : df_slice(tape, d, 0, first, first + images);
+    *classification = df_sigmoid_focal(tape, z, rows_of(tape, df_part_tensor(state, "label"), row, rows), net->options.focal_alpha,
+                                       net->options.focal_gamma, norm);
+    *box = df_smooth_l1(tape, d, rows_of(tape, df_part_tensor(state, "target"), row, rows), positive, beta, norm);
 }
 
 static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state,
@@ -311,11 +270,13 @@ static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const 
     return df_add(tape, classification, df_scale(tape, box, net->options.box_loss_weight));
 }
 
-static size_t retinanet_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, size_t image,
-                                const struct df_image_info *info, const struct df_category *category, struct df_detection *out)
+static const struct df_found *retinanet_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state,
+                                                size_t image, bool scores, size_t *count)
 {
     const struct retinanet *net = (struct retinanet *)base;
     const struct retinanet_options *options = &net->options;
+    const df_real *logits = df_part_tensor(state, "logits")->data + image * state->anchors * base->classes;
+    const struct df_row_logits rows = { logits, state->anchors, base->classes, false };
     size_t most = (size_t)options->post.detections;
     struct df_dense_choice choice = { .candidates = (size_t)options->candidates, .rule = { .threshold = options->post.score_threshold } };
 
@@ -325,12 +286,7 @@ static size_t retinanet_predict(struct df_detector *base, df_tape *tape, const s
 
     const struct df_scored_box *kept = df_candidates_keep(tape, &set, options->post.nms_iou, &most);
 
-    return df_detections_write(state->images, image, info, category, kept, most, out);
-}
-
-static size_t retinanet_max_detections(const struct df_detector *base)
-{
-    return (size_t)((const struct retinanet *)base)->options.post.detections;
+    return df_candidates_found(tape, kept, most, scores ? &rows : NULL, count);
 }
 
 static void retinanet_fold(struct df_detector *base)
@@ -345,7 +301,9 @@ const struct df_detector_class df_detector_retinanet = {
     .abi = DF_DETECTOR_ABI,
     .name = "retinanet",
     .summary = "one-stage detector: focal loss over dense anchors on a feature pyramid (Lin et al., ICCV 2017)",
-    .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD | DF_OFFERS_BOX_DELTAS,
+    .offers = "backbone/* neck/* logits deltas",
+    .on_request = "",
+    .class_logits = "logits",
     .options = retinanet_options,
     .options_size = sizeof(struct retinanet_options),
     .create = retinanet_create,
@@ -353,7 +311,7 @@ const struct df_detector_class df_detector_retinanet = {
     .forward = retinanet_forward,
     .loss = retinanet_loss,
     .predict = retinanet_predict,
-    .max_detections = retinanet_max_detections,
     .fold = retinanet_fold,
+    .run_head = retinanet_run_head,
     .class_rows = retinanet_class_rows,
 };

@@ -59,55 +59,26 @@ static df_tensor *rows_of(df_tape *tape, df_tensor *y, size_t columns)
     return df_reshape(tape, y, (df_shape){ y->shape.n, 1, y->shape.h * y->shape.w * y->shape.c / columns, columns });
 }
 
-void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state)
+void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, bool training, struct df_detection_state *state)
 {
     df_tensor *logits[DF_LEVELS], *deltas[DF_LEVELS];
 
     for (size_t l = 0; l < rpn->levels; l++) {
-        df_tensor *y = level[l];
+        df_tensor *y = df_part(state, "neck", l)->tensor;
 
         for (size_t i = 0; i < rpn->convs; i++)
             y = df_conv_unit_forward(tape, rpn->conv[i][l], y, training);
         logits[l] = rows_of(tape, df_conv_unit_forward(tape, rpn->logits, y, training), 1);
         deltas[l] = rows_of(tape, df_conv_unit_forward(tape, rpn->deltas, y, training), 4);
     }
-    state->class_logits = df_concat(tape, logits, rpn->levels, 2);
-    state->box_deltas = df_concat(tape, deltas, rpn->levels, 2);
-    df_anchor_set_make(&rpn->anchors, &rpn->options.anchor, state->canvas_h, state->canvas_w, rpn->levels, level);
-    state->anchors = rpn->anchors.count;
-    state->anchor = rpn->anchors.box;
-    for (size_t l = 0; l < rpn->levels; l++)
-        state->level_anchors[l] = rpn->anchors.level_count[l];
+    df_dense_rows(&rpn->anchors, &rpn->options.anchor, tape, logits, deltas, state);
 }
 
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state)
 {
-    const size_t anchors = state->anchors, rows = state->batch * anchors;
-    int32_t *label = df_tape_host(tape, rows * sizeof *label), *matched = df_tape_host(tape, rows * sizeof *matched);
-    df_real *target = df_tape_host(tape, rows * 4 * sizeof *target);
-    const double begun = df_profile_begin(df_tape_device(tape));
+    const struct df_assignment how = { &rpn->options.matcher, rpn->box_weights, false };
 
-    memset(target, 0, rows * 4 * sizeof *target);
-    for (size_t n = 0; n < state->batch; n++) {
-        const struct df_ground_truth *truth = &state->images->truth[n];
-
-        state->positives += df_match_anchors(&rpn->anchors, &rpn->options.matcher, truth, label + n * anchors);
-        for (size_t a = 0, r = n * anchors; a < anchors; a++, r++) {
-            float deltas[4];
-
-            matched[r] = label[r];
-            if (label[r] < 0)
-                continue;
-            df_box_encode(state->anchor[a], truth->boxes[label[r]], rpn->box_weights, deltas);
-            for (size_t k = 0; k < 4; k++)
-                target[4 * r + k] = (df_real)deltas[k];
-            label[r] = 0;
-        }
-    }
-    state->label = label;
-    state->matched = matched;
-    state->target = target;
-    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
+    df_assign_anchors(&rpn->anchors, &how, tape, state);
 }
 
 const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,
@@ -132,6 +103,8 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
 {
     const size_t anchors = state->anchors, rows = state->batch * anchors;
     const double begun = df_profile_begin(df_tape_device(tape));
+    const df_real *label = df_part_host(tape, df_part(state, "label", DF_NO_LEVEL));
+    df_tensor *logits = df_part_tensor(state, "logits");
     uint32_t *scratch = df_tape_host(tape, anchors * sizeof *scratch);
     uint8_t *use = df_tape_host(tape, rows);
     df_real *weight = df_tape_host(tape, rows * sizeof *weight), *target = df_tape_host(tape, rows * sizeof *target);
@@ -139,18 +112,16 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
     double norm;
 
     for (size_t n = 0; n < state->batch; n++)
-        sampled += df_sample(&rpn->options.sampler, state->images, n, DF_SAMPLE_ANCHORS, anchors, state->label + n * anchors,
-                             use + n * anchors, scratch);
+        sampled +=
+            df_sample(&rpn->options.sampler, state->images, n, DF_SAMPLE_ANCHORS, anchors, label + n * anchors, use + n * anchors, scratch);
     for (size_t r = 0; r < rows; r++) {
         weight[r] = use[r];
-        target[r] = state->label[r] >= 0;
-        use[r] = use[r] && state->label[r] >= 0;
+        target[r] = label[r] >= 0;
+        use[r] = use[r] && label[r] >= 0;
     }
     norm = df_loss_norm(tape, sampled);
     df_profile_end(df_tape_device(tape), "host: sampling", begun);
-
-    const df_shape shape = state->class_logits->shape;
-
-    *objectness = df_bce_logits(tape, state->class_logits, df_tensor_from(tape, shape, target), df_tensor_from(tape, shape, weight), norm);
-    *box = df_smooth_l1(tape, state->box_deltas, state->target, use, rpn->options.box_beta, norm);
+    *objectness =
+        df_bce_logits(tape, logits, df_tensor_from(tape, logits->shape, target), df_tensor_from(tape, logits->shape, weight), norm);
+    *box = df_smooth_l1(tape, df_part_tensor(state, "deltas"), df_part_tensor(state, "target"), use, rpn->options.box_beta, norm);
 }

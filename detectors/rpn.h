@@ -33,9 +33,9 @@ struct df_rpn {
 void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struct df_conv_units *units,
                  const struct df_network_options *network, size_t levels);
 void df_rpn_release(struct df_rpn *rpn);
-/* Dense logits [N,1,A,1] and deltas [N,1,A,4], and the anchors, into the state. */
-void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, df_tensor *const level[DF_LEVELS], bool training, struct df_detection_state *state);
-/* label (0 positive, -1 background, -2 ignored), matched, target, positives of the state: arrays on the tape. */
+/* From the state's neck its logits [N,1,A,1], deltas [N,1,A,4] and anchors. */
+void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, bool training, struct df_detection_state *state);
+/* What anchors were assigned; label 0: an object. */
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
 /* The best proposals of every image in canvas pixels: [batch][*most] on the host until the tape's reset, falling score, group -1 behind the
  * last. *most: post_nms[mode], or less where there are fewer candidates. */

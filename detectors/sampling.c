@@ -7,7 +7,7 @@
 #include "core/base/rng.h"
 #include "core/base/status.h"
 
-static size_t collect(size_t count, const int32_t *labels, bool positive, uint32_t *group)
+static size_t collect(size_t count, const df_real *labels, bool positive, uint32_t *group)
 {
     size_t n = 0;
 
@@ -31,7 +31,7 @@ static void choose(struct df_rng *rng, size_t n, size_t k, uint32_t *group, uint
 }
 
 size_t df_sample(const struct df_sampler *sampler, const struct df_batch *batch, size_t image, enum df_sample_part part, size_t count,
-                 const int32_t *labels, uint8_t *chosen, uint32_t *scratch)
+                 const df_real *labels, uint8_t *chosen, uint32_t *scratch)
 {
     const size_t size = (size_t)sampler->size, most = (size_t)((double)sampler->size * sampler->positive);
     struct df_rng rng;

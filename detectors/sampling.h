@@ -12,5 +12,5 @@ enum df_sample_part { DF_SAMPLE_ANCHORS, DF_SAMPLE_PROPOSALS };
  * each without replacement. chosen [count]: 0 or 1. scratch: [count]. Draws only depend on the batch's seed and step, `image` and `part`.
  * Returns how many are chosen. */
 size_t df_sample(const struct df_sampler *sampler, const struct df_batch *batch, size_t image, enum df_sample_part part, size_t count,
-                 const int32_t *labels, uint8_t *chosen, uint32_t *scratch);
+                 const df_real *labels, uint8_t *chosen, uint32_t *scratch);
 #endif

@@ -4,25 +4,36 @@
 
 #include "distillers/common.h"
 
-static size_t stage_at(const struct df_backbone_options *options, size_t i) { return (size_t)options->stages.value[i] - 2; }
+/* 2 .. 5: C2 .. C5 */
+static size_t stage_at(const struct df_backbone_options *options, size_t i) { return (size_t)options->stages.value[i]; }
+
+void df_backbone_needs(const struct df_backbone_options *options, struct df_needs *needs)
+{
+    for (size_t i = 0; i < options->stages.count; i++) {
+        char name[DF_PART_NAME];
+
+        snprintf(name, sizeof name, "backbone/%zu", stage_at(options, i));
+        df_needs_add(needs, name);
+    }
+}
 
 df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_backbone_options *options, struct df_backbone_state *state,
                            struct df_error *err)
 {
     for (size_t i = 0; i < options->stages.count; i++) {
-        const size_t k = stage_at(options, i), student = setup->student_stage_channels[k], teacher = setup->teacher_stage_channels[k];
-        char name[32], what[32];
+        const size_t k = stage_at(options, i);
+        const struct df_part *student = df_parts_at(setup->student, "backbone", k), *teacher = df_parts_at(setup->teacher, "backbone", k);
+        char name[32];
 
         for (size_t j = 0; j < i; j++)
             if (stage_at(options, j) == k)
-                return df_fail(err, DF_ERR_USAGE, "bb_stages: stage %zu stands twice", k + 2);
+                return df_fail(err, DF_ERR_USAGE, "bb_stages: stage %zu stands twice", k);
         if (!student || !teacher)
             return df_fail(err, DF_ERR_USAGE,
                            "bb_stages: the %s's backbone has no stage %zu (detector '%s') [choose stages that both have]",
-                           student ? "teacher" : "student", k + 2, setup->detector ? setup->detector->name : "");
-        snprintf(name, sizeof name, "bb_adapt.%zu", k + 2);
-        snprintf(what, sizeof what, "backbone stage %zu", k + 2);
-        DF_TRY(df_adapt_add(setup, &options->adapt, "bb_adapt", name, what, student, teacher, &state->layer[k], err));
+                           student ? "teacher" : "student", k, setup->detector ? setup->detector->name : "");
+        snprintf(name, sizeof name, "bb_adapt.%zu", k);
+        DF_TRY(df_adapt_add(setup, &options->adapt, "bb_adapt", name, student, teacher, &state->layer[k - 2], err));
     }
     return DF_OK;
 }
@@ -37,12 +48,13 @@ df_tensor *df_backbone_loss(const struct df_distill_context *context, const stru
 
     for (size_t i = 0; i < options->stages.count; i++) {
         const size_t k = stage_at(options, i);
-        df_tensor *s = df_adapt_apply(tape, &options->adapt, &state->layer[k], student->stage[k].feature);
+        const struct df_part *own = df_part(student, "backbone", k);
+        df_tensor *s = df_adapt_apply(tape, &options->adapt, &state->layer[k - 2], own->tensor);
 
         map[i] = (struct df_feature_map){ .s = s,
-                                          .t = teacher->stage[k].feature,
+                                          .t = df_part(teacher, "backbone", k)->tensor,
                                           .teacher_scale = 1,
-                                          .stride = student->stage[k].stride,
+                                          .stride = own->stride,
                                           .objects = df_mask_stage(tape, student, s->shape, (enum df_rounding)options->rounding) };
     }
     for (size_t i = 0; i < count; i++) {

@@ -28,9 +28,9 @@ struct df_adapt_options {
 struct df_adapt_layer {
     struct df_parameter *weight, *bias; /* NULL: no adaptation */
 };
-/* Adds "<name>.weight", "<name>.bias". Error: none between different widths; `what` names the map there. */
+/* Adds "<name>.weight", "<name>.bias". Error: none between different widths. */
 df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
-                       const char *what, size_t in, size_t out, struct df_adapt_layer *layer, struct df_error *err);
+                       const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err);
 df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options, const struct df_adapt_layer *layer, df_tensor *s);
 
 /* ---- masked imitation of feature maps (features.c) ----
@@ -111,6 +111,7 @@ struct df_backbone_options {
 struct df_backbone_state {
     struct df_adapt_layer layer[DF_STAGES];
 };
+void df_backbone_needs(const struct df_backbone_options *options, struct df_needs *needs);
 /* Adds the adaptation layers "bb_adapt.<stage>". Errors: a stage that a network lacks or that stands twice, widths as above. */
 df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_backbone_options *options, struct df_backbone_state *state,
                            struct df_error *err);
@@ -130,8 +131,8 @@ df_tensor *df_backbone_loss(const struct df_distill_context *context, const stru
  * norm   n = positives of the rows, or the group's own rows; auto: positives for one-stage detectors, own for two-stage ones (theirs).
  * rois   two-stage: rows are the student's sampled proposals through both heads, those that the teacher would sample, or both, as two
  *        losses that are added; auto: the student's. Labels are made anew for the rows that are used. */
-enum df_head_mode { DF_HEAD_OFF, DF_HEAD_ALL, DF_HEAD_FG, DF_HEAD_BG, DF_HEAD_DECOUPLED, DF_HEAD_CORRECT, DF_HEAD_CORRECT_FG };
-#define DF_HEAD_MODES "all|fg|bg|decoupled|correct|correct_fg" /* after "off" */
+enum df_head_mode { DF_HEAD_ALL, DF_HEAD_FG, DF_HEAD_BG, DF_HEAD_DECOUPLED, DF_HEAD_CORRECT, DF_HEAD_CORRECT_FG, DF_HEAD_OFF };
+#define DF_HEAD_MODES "all|fg|bg|decoupled|correct|correct_fg"
 enum df_head_norm { DF_HEAD_NORM_AUTO, DF_HEAD_NORM_POSITIVES, DF_HEAD_NORM_GROUP };
 enum df_head_rois { DF_ROIS_AUTO, DF_ROIS_STUDENT, DF_ROIS_TEACHER, DF_ROIS_BOTH };
 struct df_head_options {
@@ -154,8 +155,8 @@ struct df_head_options {
       "two-stage detectors: whose sampled proposals go through both heads; auto: the student's", NULL, "auto|student|teacher|both",       \
       rois_when_ }
 /* clang-format on */
-#define DF_NEEDS_OF_HEAD (DF_NEEDS_CLASS_HEAD | DF_NEEDS_ROI_HEAD)
-unsigned df_head_needs(const struct df_head_options *options); /* 0 where it is off */
+#define DF_NEEDS_OF_HEAD DF_NEEDS_CLASS_LOGITS " roi/logits"
+void df_head_needs(const struct df_head_options *options, struct df_needs *needs); /* nothing where it is off */
 /* Terms "<name>.pos" and ".neg" (fg, bg, decoupled), ".all", ".correct", ".correct_fg"; with ".teacher" after it on the teacher's RoIs of
  * rois=both. Their weighted sum, each weight times factor. */
 df_tensor *df_head_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name, double factor,

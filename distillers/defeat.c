@@ -46,7 +46,7 @@ static const df_option defeat_options[] = {
     { "bb_adapt", DF_CHOICE_OPTION(O, backbone.adapt.kind), DF_ADAPT_3X3, 0, 0, "backbone: convolution from student to teacher, per stage",
       NULL, "none|1x1|3x3", "bb_stages!=&" OURS },
     { "bb_adapt_relu", DF_BOOL_OPTION(O, backbone.adapt.relu), 1, 0, 1, "backbone: a ReLU after it", NULL, NULL, "bb_adapt!=none" },
-    { "head", DF_CHOICE_OPTION(O, head.mode), DF_HEAD_OFF, 0, 0, "imitation of class probabilities: which rows", NULL, "off|" DF_HEAD_MODES,
+    { "head", DF_CHOICE_OPTION(O, head.mode), DF_HEAD_OFF, 0, 0, "imitation of class probabilities: which rows", NULL, DF_HEAD_MODES "|off",
       NULL },
     DF_HEAD_ROWS(O, head, "head_norm", "head!=off|bg", "head=bg|decoupled",
                  "head!=off|bg or head=bg&authors=1 or head=bg&one_temperature=1", "head=bg|decoupled&one_temperature=0", "head!=off&" OURS,
@@ -93,11 +93,13 @@ static struct defeat_options resolved(const void *values)
     return options;
 }
 
-static unsigned defeat_needs(const void *values)
+static void defeat_needs(const void *values, struct df_needs *needs)
 {
     const struct defeat_options options = resolved(values);
 
-    return DF_NEEDS_NECK | (options.backbone.stages.count ? DF_NEEDS_BACKBONE : 0) | df_head_needs(&options.head);
+    df_needs_add(needs, "neck/*");
+    df_backbone_needs(&options.backbone, needs);
+    df_head_needs(&options.head, needs);
 }
 
 /* What the released code does not have. */
@@ -155,7 +157,7 @@ const struct df_distiller_class df_distiller_defeat = {
     .name = "defeat",
     .summary = "decoupled foreground and background features of neck and backbone, positive and negative rows of the head",
     .cite = "Guo et al., CVPR 2021, arXiv:2103.14475",
-    .needs = DF_NEEDS_NECK | DF_NEEDS_BACKBONE | DF_NEEDS_OF_HEAD,
+    .needs = "neck/* backbone/* " DF_NEEDS_OF_HEAD,
     .needs_of = defeat_needs,
     .options = defeat_options,
     .options_size = sizeof(struct defeat_options),

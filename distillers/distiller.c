@@ -1,6 +1,7 @@
-/* Finding distillers by name, plugins, and the helper that adds a distiller's parameters. */
+/* Finding distillers by name, what they need, their contract, plugins, and the helper that adds a distiller's parameters. */
 #include "distillers/distiller.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,17 +41,28 @@ const struct df_distiller_class *df_distiller_class_find(const char *name, struc
 
 /* ---- needs ---- */
 
-static unsigned needs_of(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector)
+static struct df_needs needs_of(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector)
 {
-    const unsigned needs = class->needs_of ? class->needs_of(options) : class->needs;
-    const unsigned head = detector->offers & DF_OFFERS_ROI_HEAD ? DF_NEEDS_ROI_HEAD : DF_NEEDS_DENSE_HEAD;
+    struct df_needs asked = { 0 }, needs = { 0 };
 
-    return needs & DF_NEEDS_CLASS_HEAD ? (needs & ~(unsigned)DF_NEEDS_CLASS_HEAD) | head : needs;
+    if (class->needs_of)
+        class->needs_of(options, &asked);
+    else
+        df_needs_add(&asked, class->needs);
+    for (size_t i = 0; i < asked.count; i++)
+        df_needs_add(&needs, strcmp(asked.name[i], DF_NEEDS_CLASS_LOGITS) == 0 ? detector->class_logits : asked.name[i]);
+    return needs;
+}
+
+static bool offers(const struct df_detector_class *detector, const char *name)
+{
+    return strcmp(name, DF_NEEDS_HEAD) == 0 ? detector->run_head != NULL
+                                            : df_names_cover(detector->offers, name) || df_names_cover(detector->on_request, name);
 }
 
 /* The last option of the table without which `missing` would not be needed, or NULL. */
 static const char *who_asks(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
-                            unsigned missing)
+                            const char *missing)
 {
     char *standard = df_calloc(1, class->options_size), *changed = df_malloc(class->options_size);
     const char *name = NULL;
@@ -59,7 +71,10 @@ static const char *who_asks(const struct df_distiller_class *class, const void *
     for (const df_option *row = class->options; row->name; row++) {
         memcpy(changed, options, class->options_size);
         memcpy(changed + row->offset, standard + row->offset, df_option_bytes(row));
-        if (!(needs_of(class, changed, detector) & missing))
+
+        const struct df_needs needs = needs_of(class, changed, detector);
+
+        if (!df_needs_has(&needs, missing))
             name = row->name;
     }
     free(standard);
@@ -67,30 +82,78 @@ static const char *who_asks(const struct df_distiller_class *class, const void *
     return name;
 }
 
-static const char *part_name(unsigned bits)
+static df_status one_side(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
+                          struct df_needs *needs, struct df_error *err)
 {
-    static const char *const names[] = { "a backbone", "a neck", "a dense head", "box deltas", "a RoI head" };
+    *needs = needs_of(class, options, detector);
+    for (size_t i = 0; i < needs->count; i++) {
+        if (offers(detector, needs->name[i]))
+            continue;
 
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (bits & 1U << i)
-            return names[i];
-    return "an unknown part";
-}
+        const char *option = who_asks(class, options, detector, needs->name[i]);
 
-df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
-                             unsigned *needs, struct df_error *err)
-{
-    const unsigned all = needs_of(class, options, detector), missing = all & ~detector->offers;
-
-    if (missing) {
-        const char *option = who_asks(class, options, detector, missing);
-
-        return df_fail(err, DF_ERR_UNSUPPORTED, "distiller '%s'%s%s%s needs %s, which detector '%s' does not have%s", class->name,
-                       option ? ": option '" : "", option ? option : "", option ? "'" : "", part_name(missing), detector->name,
+        return df_fail(err, DF_ERR_UNSUPPORTED, "distiller '%s'%s%s%s needs '%s', which detector '%s' does not have (it has %s%s%s)%s",
+                       class->name, option ? ": option '" : "", option ? option : "", option ? "'" : "", needs->name[i], detector->name,
+                       detector->offers, detector->on_request[0] ? " " : "", detector->on_request,
                        option ? " [leave the option out or choose another detector]" : "");
     }
-    *needs = all;
     return DF_OK;
+}
+
+df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *student,
+                             const struct df_detector_class *teacher, struct df_needs *needs, struct df_error *err)
+{
+    struct df_needs own;
+
+    DF_TRY(one_side(class, options, student, &own, err));
+    DF_TRY(one_side(class, options, teacher, needs, err));
+    if (!df_needs_same(&own, needs))
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "distiller '%s' needs the class logits: '%s' of the teacher's detector '%s', but '%s' of the student's '%s' (expected "
+            "the same part) [choose detectors of one kind, or a distiller of features]",
+            class->name, teacher->class_logits, teacher->name, student->class_logits, student->name);
+    return DF_OK;
+}
+
+/* ---- the contract ---- */
+
+static bool name_is_plain(const char *name)
+{
+    if (!name || !islower((unsigned char)*name))
+        return false;
+    for (; *name; name++) {
+        if (!islower((unsigned char)*name) && !isdigit((unsigned char)*name) && *name != '_')
+            return false;
+    }
+    return true;
+}
+
+const char *df_distiller_fault(const struct df_distiller_class *class)
+{
+    if (class->abi != DF_DISTILLER_ABI)
+        return "abi is not DF_DISTILLER_ABI";
+    if (!name_is_plain(class->name))
+        return "the name must be lower-case letters, digits and '_'";
+    if (!class->summary || !class->cite || !class->loss || !class->options || !class->options_size || !class->needs)
+        return "summary, cite, needs, loss, options and options_size must be set";
+    if (class->revision < 0)
+        return "the revision must not be negative";
+    for (const df_option *row = class->options; row->name; row++) {
+        if (!name_is_plain(row->name) || !row->help || !row->help[0])
+            return "an option lacks a plain name or a help text";
+        if (row->offset + df_option_bytes(row) > class->options_size)
+            return "an option lies outside of options_size";
+        if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
+            return "an option's default is outside of its range";
+        if (!df_option_absent_is_legal(row))
+            return "an option's 'absent' is none of its values";
+        for (const df_option *other = class->options; other < row; other++) {
+            if (!strcmp(other->name, row->name))
+                return "two options have the same name";
+        }
+    }
+    return NULL;
 }
 
 /* ---- plugins ---- */

@@ -6,14 +6,9 @@
 #include "detectors/detector.h"
 
 #define DF_DISTILLER_ABI 2
-enum { /* what must be captured of the teacher; but for the last, the same bits as DF_OFFERS_* */
-       DF_NEEDS_BACKBONE = 1,
-       DF_NEEDS_NECK = 2,
-       DF_NEEDS_DENSE_HEAD = 4,
-       DF_NEEDS_BOX_DELTAS = 8,
-       DF_NEEDS_ROI_HEAD = 16,
-       DF_NEEDS_CLASS_HEAD = 32 /* the head that says the classes: the RoI head where the detector has one, else the dense head */
-};
+/* What a distiller may ask for besides the names of parts (detectors/part.h): */
+#define DF_NEEDS_CLASS_LOGITS "class_logits" /* the part that says the classes: the detector's class_logits */
+#define DF_NEEDS_HEAD         "head"         /* no part: the teacher's own network, whose run_head the loss calls */
 
 /* Given to init: what the two networks look like, and where adaptation layers are added. */
 struct df_distiller_setup {
@@ -21,10 +16,10 @@ struct df_distiller_setup {
     void *state;                      /* this instance's own memory, state_size bytes, zeroed, kept for the whole run */
     struct df_parameters *parameters; /* the student's; df_distiller_parameter adds to it, after all of the student's own */
     const char *prefix;               /* "distiller.0." : put before every parameter name */
-    size_t levels, stages;
-    size_t student_channels[DF_LEVELS], teacher_channels[DF_LEVELS];             /* of the neck */
-    size_t student_stage_channels[DF_STAGES], teacher_stage_channels[DF_STAGES]; /* 0: absent */
-    const double *teacher_std; /* [levels] feature_std of the teacher's neck, 0: not measured; NULL: unknown here */
+    size_t levels;                    /* of the neck */
+    /* Names, strides and shapes of an image's parts, of the teacher's maps the deviation (0: not measured); no tensors. Empty where no distiller
+     * needs a teacher. */
+    const struct df_parts *student, *teacher;
     const struct df_detector_class *detector;
 };
 /* Adds a parameter that draws from DF_RNG_ADAPT. */
@@ -44,8 +39,10 @@ struct df_distill_context {
 struct df_distiller_class {
     int abi;
     const char *name, *summary, *cite;
-    unsigned needs;                            /* with any options */
-    unsigned (*needs_of)(const void *options); /* NULL: `needs`; else a subset of it for these options */
+    const char
+        *needs; /* of the teacher, with any options: names of parts, or of a kind with a star ("neck" and all its levels), separated by
+                        * blanks; "" nothing, and so no teacher */
+    void (*needs_of)(const void *options, struct df_needs *needs); /* NULL: `needs`; else adds what these options need, a part of it */
     const df_option *options;
     size_t options_size, state_size;
     /* Options that contradict each other or the networks are errors here. May be NULL. */
@@ -61,19 +58,14 @@ struct df_distiller_class {
 
 extern const struct df_distiller_class *const df_distiller_classes[];
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err);
-/* What these options need of that detector, DF_NEEDS_CLASS_HEAD resolved: only DF_OFFERS_* bits. Error: it does not offer that; names the
- * option that asks for it. */
-df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
-                             unsigned *needs, struct df_error *err);
+/* What these options need of a teacher, for this student: names of parts that both detectors have, DF_NEEDS_CLASS_LOGITS resolved. Error: one
+ * of them does not offer that; names the option that asks for it. */
+df_status df_distiller_needs(const struct df_distiller_class *class, const void *options, const struct df_detector_class *student,
+                             const struct df_detector_class *teacher, struct df_needs *needs, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
 /* Its name, texts and option table: NULL if they are as they must be, else what is wrong. Plugins are asked when they are loaded. */
 const char *df_distiller_fault(const struct df_distiller_class *class);
 /* The hash of a plugin's file: its code decides numbers. NULL: built in. */
 const char *df_distiller_plugin_hash(const struct df_distiller_class *class);
-
-/* `defeat distillers --check NAME` and the conformance test: contract, options, gradients (a directional derivative by central difference),
- * weight-zero identity, teacher gets no gradient, empty ground truth, repeatability. Writes one line per check. */
-df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report,
-                             struct df_error *err);
 #endif

@@ -10,17 +10,17 @@
 static size_t kernel_of(const struct df_adapt_options *options) { return options->kind == DF_ADAPT_3X3 ? 3 : 1; }
 
 df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
-                       const char *what, size_t in, size_t out, struct df_adapt_layer *layer, struct df_error *err)
+                       const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err)
 {
-    const size_t k = kernel_of(options);
+    const size_t k = kernel_of(options), in = student->shape.c, out = teacher->shape.c;
     const bool authors = options->init == DF_ADAPT_AUTHORS;
     const struct df_initialiser weight = { authors ? DF_INIT_WRAPPED_NORMAL : DF_INIT_NORMAL, options->std };
     const struct df_initialiser bias = { authors ? DF_INIT_UNIFORM : DF_INIT_ZERO, authors ? 1 / sqrt((double)(k * k * in)) : 0 };
     char full[64];
 
     if (options->kind == DF_ADAPT_NONE && in != out)
-        return df_fail(err, DF_ERR_USAGE, "%s none: %s has %zu channels in the student, %zu in the teacher [set %s to 1x1 or 3x3]", option,
-                       what, in, out, option);
+        return df_fail(err, DF_ERR_USAGE, "%s none: '%s' has %zu channels in the student, %zu in the teacher [set %s to 1x1 or 3x3]",
+                       option, student->name, in, out, option);
     if (options->kind == DF_ADAPT_NONE)
         return DF_OK;
     snprintf(full, sizeof full, "%s.weight", name);

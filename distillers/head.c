@@ -26,18 +26,17 @@ static const struct part {
 struct rows {
     df_tensor *s;
     const df_tensor *t;
-    const int32_t *label; /* class >= 0, -1 background, -2 takes no part */
+    const df_real *label; /* class >= 0, -1 background, -2 takes no part */
     bool roi;
     const char *suffix; /* of the terms' names */
 };
 
-unsigned df_head_needs(const struct df_head_options *options)
+void df_head_needs(const struct df_head_options *options, struct df_needs *needs)
 {
     const bool roi_only = options->rois != DF_ROIS_AUTO || options->authors_labels || options->authors_background;
 
-    if (options->mode == DF_HEAD_OFF)
-        return 0;
-    return roi_only ? DF_NEEDS_ROI_HEAD : DF_NEEDS_CLASS_HEAD;
+    if (options->mode != DF_HEAD_OFF)
+        df_needs_add(needs, roi_only ? "roi/logits" : DF_NEEDS_CLASS_LOGITS);
 }
 
 /* The teacher's class of every row, or -1. */
@@ -68,9 +67,11 @@ static int32_t background_label(const struct df_head_options *options, const str
     int32_t highest = BACKGROUND;
 
     for (size_t r = 0; options->authors_background && r < count; r++) {
-        if (rows->label[r] == BACKGROUND)
+        const int32_t label = (int32_t)rows->label[r];
+
+        if (label == BACKGROUND)
             return BACKGROUND;
-        highest = rows->label[r] > highest ? rows->label[r] : highest;
+        highest = label > highest ? label : highest;
     }
     return highest;
 }
@@ -105,7 +106,7 @@ static df_tensor *group_loss(df_tape *tape, const struct df_head_options *option
     size_t used = 0, positives = 0;
 
     for (size_t r = 0; r < count; r++) {
-        const int32_t label = rows->label[r];
+        const int32_t label = (int32_t)rows->label[r];
 
         use[r] = label != NO_PART && in_group(part->group, label, background, taught ? &taught[r] : NULL);
         used += use[r];
@@ -131,37 +132,43 @@ static df_tensor *rows_loss(const struct df_distill_context *context, const stru
 
 /* ---- which rows ---- */
 
+static const df_real *labels_of(df_tape *tape, const struct df_detection_state *state)
+{
+    return df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL));
+}
+
 static struct rows student_rois(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
 {
-    struct df_detector *other = teacher->detector;
     struct df_detection_state taught;
 
-    other->class->roi_head(other, tape, teacher, student->proposals, student->proposal, student->proposal_image, &taught);
-    return (struct rows){ student->roi_logits, taught.roi_logits, student->proposal_label, true, "" };
+    teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
+    return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"), labels_of(tape, student), true,
+                          "" };
 }
 
 /* authors_labels: row r gets the label of the student's r-th RoI; the images have the same rows in both. */
-static const int32_t *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
+static const df_real *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
 {
-    int32_t *label = df_tape_host(tape, taught->proposals * sizeof *label);
+    const df_real *theirs = labels_of(tape, taught), *own = labels_of(tape, student);
+    df_real *label = df_tape_host(tape, taught->rois.count * sizeof *label);
 
-    DF_ASSERT(student->proposals == taught->proposals);
-    for (size_t r = 0; r < taught->proposals; r++)
-        label[r] = taught->proposal_label[r] == NO_PART ? NO_PART : student->proposal_label[r];
+    DF_ASSERT(student->rois.count == taught->rois.count);
+    for (size_t r = 0; r < taught->rois.count; r++)
+        label[r] = theirs[r] == NO_PART ? NO_PART : own[r];
     return label;
 }
 
 static struct rows teacher_rois(df_tape *tape, const struct df_head_options *options, const struct df_detection_state *student,
                                 const struct df_detection_state *teacher)
 {
-    struct df_detector *own = student->detector, *other = teacher->detector;
+    const struct df_rois sampled = { 0 };
     struct df_detection_state taught, asked;
 
-    other->class->roi_head(other, tape, teacher, 0, NULL, NULL, &taught);
-    own->class->roi_head(own, tape, student, taught.proposals, taught.proposal, taught.proposal_image, &asked);
-    return (struct rows){ .s = asked.roi_logits,
-                          .t = taught.roi_logits,
-                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : asked.proposal_label,
+    teacher->detector->class->run_head(teacher->detector, tape, teacher, &sampled, &taught);
+    student->detector->class->run_head(student->detector, tape, student, &taught.rois, &asked);
+    return (struct rows){ .s = df_part_tensor(&asked, "roi/logits"),
+                          .t = df_part_tensor(&taught, "roi/logits"),
+                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : labels_of(tape, &asked),
                           .roi = true,
                           .suffix = options->rois == DF_ROIS_BOTH ? ".teacher" : "" };
 }
@@ -172,12 +179,12 @@ df_tensor *df_head_loss(const struct df_distill_context *context, const struct d
     df_tensor *total = NULL;
     struct rows rows;
 
-    if (!student->detector || !student->detector->class->roi_head) {
-        rows = (struct rows){ student->class_logits, teacher->class_logits, student->label, false, "" };
-        DF_ASSERT(student->label);
+    if (!df_parts_find(&student->parts, "roi/logits")) {
+        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"),
+                              df_part_host(context->tape, df_part(student, "label", DF_NO_LEVEL)), false, "" };
         return rows_loss(context, options, name, factor, &rows, NULL);
     }
-    DF_ASSERT(teacher->detector && student->proposal_label);
+    DF_ASSERT(teacher->detector);
     if (options->rois != DF_ROIS_TEACHER) {
         rows = student_rois(context->tape, student, teacher);
         total = rows_loss(context, options, name, factor, &rows, total);

@@ -5,38 +5,25 @@
 #include "distillers/common.h"
 
 struct head_kl_options {
-    int mode; /* after "off" */
     struct df_head_options head;
 };
 #define O struct head_kl_options
 static const df_option head_kl_options[] = {
-    { "mode", DF_CHOICE_OPTION(O, mode), DF_HEAD_DECOUPLED - 1, 0, 0, "which rows are imitated", NULL, DF_HEAD_MODES, NULL },
+    { "mode", DF_CHOICE_OPTION(O, head.mode), DF_HEAD_DECOUPLED, 0, 0, "which rows are imitated", NULL, DF_HEAD_MODES, NULL },
     DF_HEAD_ROWS(O, head, "norm", "mode!=bg", "mode=bg|decoupled", "mode!=bg", "mode=bg|decoupled", NULL, NULL),
     { 0 },
 };
 #undef O
 
-static struct df_head_options head_of(const void *values)
+static void head_kl_needs(const void *values, struct df_needs *needs)
 {
-    struct df_head_options head = ((const struct head_kl_options *)values)->head;
-
-    head.mode = ((const struct head_kl_options *)values)->mode + 1;
-    return head;
-}
-
-static unsigned head_kl_needs(const void *values)
-{
-    const struct df_head_options head = head_of(values);
-
-    return df_head_needs(&head);
+    df_head_needs(&((const struct head_kl_options *)values)->head, needs);
 }
 
 static df_tensor *head_kl_loss(const struct df_distill_context *context, const struct df_detection_state *student,
                                const struct df_detection_state *teacher)
 {
-    const struct df_head_options head = head_of(context->options);
-
-    return df_head_loss(context, &head, "head_kl", 1, student, teacher);
+    return df_head_loss(context, &((const struct head_kl_options *)context->options)->head, "head_kl", 1, student, teacher);
 }
 
 const struct df_distiller_class df_distiller_head_kl = {

@@ -114,6 +114,8 @@ double df_finest_scale(const struct df_batch *images, size_t n)
 static bool *objects_matched(df_tape *tape, const struct df_detection_state *student, size_t n, size_t level)
 {
     const size_t objects = student->images->truth[n].count;
+    const df_real *label = df_part_host(tape, df_part(student, "label", DF_NO_LEVEL));
+    const df_real *matched = df_part_host(tape, df_part(student, "matched", DF_NO_LEVEL));
     bool *found = df_tape_host(tape, (objects + 1) * sizeof *found);
     size_t first = n * student->anchors;
 
@@ -121,8 +123,8 @@ static bool *objects_matched(df_tape *tape, const struct df_detection_state *stu
         first += student->level_anchors[l];
     memset(found, 0, objects * sizeof *found);
     for (size_t a = first; a < first + student->level_anchors[level]; a++) {
-        if (student->label[a] >= 0)
-            found[student->matched[a]] = true;
+        if (label[a] >= 0)
+            found[(size_t)matched[a]] = true;
     }
     return found;
 }
@@ -161,9 +163,10 @@ static df_real *zeros(df_tape *tape, size_t count)
 
 df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student, size_t level, const struct df_mask_options *options)
 {
-    const df_shape map = student->neck[level].feature->shape;
+    const struct df_part *neck = df_part(student, "neck", level);
+    const df_shape map = neck->shape;
     const size_t cells = map.h * map.w, anchors = student->level_anchors[level];
-    const double stride = (double)student->neck[level].stride;
+    const double stride = (double)neck->stride;
     const enum df_rounding rounding = (enum df_rounding)options->rounding;
     df_real *mask = zeros(tape, map.n * cells);
     float *iou = options->kind == DF_MASK_ROI ? df_tape_host(tape, anchors * sizeof *iou) : NULL;
@@ -192,7 +195,7 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
 df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding)
 {
     const struct df_mask_options every = { .kind = DF_MASK_GT, .level_rule = DF_LEVEL_ALL, .rounding = (int)rounding };
-    const df_shape finest = student->neck[0].feature->shape;
+    const df_shape finest = df_part(student, "neck", 0)->shape;
     const df_real *from = df_mask_objects(tape, student, 0, &every);
     df_real *mask = zeros(tape, df_pixels(map)), *to = mask;
 
@@ -214,13 +217,15 @@ df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, e
 
     DF_ASSERT(region == DF_REGION_ALL || objects);
     for (size_t n = 0; n < map.n; n++) {
+        const struct df_cells valid = images ? df_valid_cells(images, n, stride) : (struct df_cells){ map.h, map.w };
+
         cells[n] = 0;
         for (size_t y = 0; y < map.h; y++) {
             for (size_t x = 0; x < map.w; x++, to++) {
                 const df_real object = region == DF_REGION_ALL ? 1 : objects[to - mask];
 
                 *to = region == DF_REGION_BACKGROUND ? 1 - object : object;
-                if (images && (y * stride >= images->valid_h[n] || x * stride >= images->valid_w[n]))
+                if (y >= valid.h || x >= valid.w)
                     *to = 0;
                 cells[n] += (double)*to;
             }

@@ -7,17 +7,16 @@ df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_op
                        struct df_error *err)
 {
     for (size_t l = 0; l < setup->levels; l++) {
-        char name[32], what[32];
+        const struct df_part *s = df_parts_at(setup->student, "neck", l), *t = df_parts_at(setup->teacher, "neck", l);
+        char name[32];
 
-        if (options->normalise_teacher && setup->teacher_std && !(setup->teacher_std[l] > 0))
+        if (options->normalise_teacher && !(t->std > 0))
             return df_fail(err, DF_ERR_USAGE,
-                           "normalise_teacher: the standard deviation of the teacher's neck level %zu was not measured "
-                           "[train the teacher with this program, or set normalise_teacher to false]",
-                           l);
+                           "normalise_teacher: the standard deviation of the teacher's '%s' is %g (expected more than 0) "
+                           "[train the teacher again, or set normalise_teacher to false]",
+                           t->name, t->std);
         snprintf(name, sizeof name, "adapt.%zu", l);
-        snprintf(what, sizeof what, "neck level %zu", l);
-        DF_TRY(df_adapt_add(setup, &options->adapt, "adapt", name, what, setup->student_channels[l], setup->teacher_channels[l],
-                            &state->layer[l], err));
+        DF_TRY(df_adapt_add(setup, &options->adapt, "adapt", name, s, t, &state->layer[l], err));
     }
     return DF_OK;
 }
@@ -30,17 +29,16 @@ df_tensor *df_neck_loss(const struct df_distill_context *context, const struct d
     df_tensor *total = NULL;
     bool masked = false;
 
-    DF_ASSERT(student->levels == teacher->levels);
     for (size_t i = 0; i < count; i++)
         masked = masked || terms[i].region != DF_REGION_ALL;
     for (size_t l = 0; l < student->levels; l++) {
-        const struct df_neck_level *t = &teacher->neck[l];
+        const struct df_part *s = df_part(student, "neck", l), *t = df_part(teacher, "neck", l);
 
-        DF_ASSERT(!options->normalise_teacher || t->feature_std > 0);
-        map[l] = (struct df_feature_map){ .s = df_adapt_apply(context->tape, &options->adapt, &state->layer[l], student->neck[l].feature),
-                                          .t = t->feature,
-                                          .teacher_scale = options->normalise_teacher ? 1 / t->feature_std : 1,
-                                          .stride = student->neck[l].stride,
+        DF_ASSERT(!options->normalise_teacher || t->std > 0);
+        map[l] = (struct df_feature_map){ .s = df_adapt_apply(context->tape, &options->adapt, &state->layer[l], s->tensor),
+                                          .t = t->tensor,
+                                          .teacher_scale = options->normalise_teacher ? 1 / t->std : 1,
+                                          .stride = s->stride,
                                           .objects = masked ? df_mask_objects(context->tape, student, l, &options->mask) : NULL };
     }
     for (size_t i = 0; i < count; i++) {

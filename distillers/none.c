@@ -17,6 +17,7 @@ const struct df_distiller_class df_distiller_none = {
     .name = "none",
     .summary = "no distillation",
     .cite = "",
+    .needs = "",
     .options = none_options,
     .options_size = 1,
     .loss = none_loss,

@@ -123,9 +123,9 @@ static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t
     struct df_cell *plain = NULL, *distilled = NULL;
 
     for (size_t i = 0; i < spec->count; i++) {
-        if (!spec->cell[i]->needs && !plain)
+        if (!spec->cell[i]->needs.count && !plain)
             plain = spec->cell[i];
-        if (spec->cell[i]->needs)
+        if (spec->cell[i]->needs.count)
             distilled = spec->cell[i];
     }
     if (index >= 0)
@@ -134,9 +134,9 @@ static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t
         return df_fail(err, DF_ERR_USAGE, "'%s' has no method without distillers to compare with", spec->path);
     DF_TRY(add_side(bench, plain, err));
     bench->peak = df_device_peak_gflops(bench->side[0].trainer->model.device);
-    if (!distilled || !distilled->needs)
+    if (!distilled || !distilled->needs.count)
         return DF_OK;
-    if (distilled->teacher)
+    if (!distilled->teacher->file[0])
         DF_TRY(write_teacher(bench, distilled->teacher, err));
     return add_side(bench, distilled, err);
 }

@@ -31,8 +31,8 @@ static const df_option options_table[] = {
     { 0 },
 };
 
-static df_status choose(const struct df_spec *spec, const struct convert_options *options, struct df_cell *storage,
-                        const struct df_cell **cell, struct df_error *err)
+static df_status choose(const struct df_spec *spec, const struct convert_options *options, const struct df_cell **cell,
+                        struct df_error *err)
 {
     const struct df_spec_variant *variant;
 
@@ -42,7 +42,7 @@ static df_status choose(const struct df_spec *spec, const struct convert_options
         return DF_OK;
     if (!variant->first)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--network student for its student]", spec->path);
-    *cell = df_teacher_cell(variant->first, storage);
+    *cell = variant->first->teacher;
     return DF_OK;
 }
 
@@ -119,7 +119,6 @@ static int run(const void *values, int count, char *const *arguments)
     const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL, .unread = true };
     const struct df_distiller_class *plugin;
     const struct df_cell *cell;
-    struct df_cell storage;
     struct df_error err = { 0 };
     struct df_spec *spec = NULL;
     df_status status = DF_OK;
@@ -130,7 +129,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK)
         status = df_spec_read(arguments[0], &overrides, &spec, &err);
     if (status == DF_OK)
-        status = choose(spec, options, &storage, &cell, &err);
+        status = choose(spec, options, &cell, &err);
     if (status == DF_OK)
         status = convert(cell, options, arguments[1], arguments[2], &err);
     df_spec_free(spec);

@@ -137,7 +137,7 @@ static df_status count_line(const struct report *report, struct line *line, stru
         return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %lld", line->images, (long long)schedule->batch);
     DF_TRY(df_cost_count(line->cell, classes, height, width, false, &line->cost, err));
     line->steps = floor(schedule->epochs * (double)(line->images / (size_t)schedule->batch) + 0.5);
-    line->cached = line->cost.record.bytes && line->images <= df_cost_cached_images(&line->cost, copies(line), cache_limit(report));
+    line->cached = line->cost.record && line->images <= df_cost_cached_images(&line->cost, copies(line), cache_limit(report));
     return DF_OK;
 }
 
@@ -184,7 +184,12 @@ static double days(const struct report *report, const struct line *line, size_t 
            df_cost_step_seconds(&line->cost, (size_t)line->cell->schedule.batch, report->machine[precision], line->cached) / 86400;
 }
 
-static double record_bytes(const struct line *line) { return (double)df_cache_bytes(&line->cost.record, line->images * copies(line)); }
+static double record_bytes(const struct line *line)
+{
+    const size_t records = line->images * copies(line);
+
+    return (double)df_cache_bytes(records * line->cost.record, records);
+}
 
 static void print_row(const struct report *report, const char *name, struct df_cost_amount amount, const double *floor_seconds)
 {
@@ -238,8 +243,8 @@ static void print_parts(const struct report *report, const struct line *line)
             seconds[k] = df_cost_seconds(part, report->machine[k]);
         print_row(report, df_cost_part_names[p], part, seconds);
     }
-    print_total(report, line, line->cost.record.bytes ? "sum, teacher live" : "sum", false);
-    if (line->cost.record.bytes)
+    print_total(report, line, line->cost.record ? "sum, teacher live" : "sum", false);
+    if (line->cost.record)
         print_total(report, line, "sum, teacher cached", true);
 }
 
@@ -261,10 +266,10 @@ static void print_memory(const struct report *report, const struct line *line)
 
 static void print_cache(const struct report *report, const struct line *line)
 {
-    if (!line->cost.record.bytes)
+    if (!line->cost.record)
         return;
     printf("  cache      %.4g MB an image%s: %.5g GB for %zu images; --cache auto %s (%g GiB hold %zu images of this canvas)\n",
-           (double)line->cost.record.bytes / 1e6, copies(line) > 1 ? " and again for its mirror image" : "", record_bytes(line) / 1e9,
+           (double)line->cost.record / 1e6, copies(line) > 1 ? " and again for its mirror image" : "", record_bytes(line) / 1e9,
            line->images, line->cached ? "uses it" : "lets the teacher run live", report->options->cache_limit,
            df_cost_cached_images(&line->cost, copies(line), cache_limit(report)));
 }
@@ -365,7 +370,7 @@ static void add_parts(const struct report *report, const struct line *line, cJSO
     for (size_t k = 0; k < report->precisions; k++)
         seconds[k] = df_cost_step_seconds(&line->cost, batch, report->machine[k], false);
     add_floors(report, object, "", seconds);
-    if (!line->cost.record.bytes)
+    if (!line->cost.record)
         return;
     for (size_t k = 0; k < report->precisions; k++)
         seconds[k] = df_cost_step_seconds(&line->cost, batch, report->machine[k], true);
@@ -394,8 +399,8 @@ static cJSON *line_json(const struct report *report, const struct line *line)
     cJSON_AddNumberToObject(object, "memory_bytes", df_cost_memory(cost, (size_t)cell->schedule.batch));
     cJSON_AddNumberToObject(object, "memory_bytes_per_image", cost->tape_image);
     cJSON_AddNumberToObject(object, "largest_batch", (double)df_cost_largest_batch(cost, report->options->memory * 1e9));
-    cJSON_AddNumberToObject(object, "record_bytes", (double)cost->record.bytes);
-    if (cost->record.bytes) {
+    cJSON_AddNumberToObject(object, "record_bytes", (double)cost->record);
+    if (cost->record) {
         cJSON_AddNumberToObject(object, "cache_bytes", record_bytes(line));
         cJSON_AddNumberToObject(object, "cache_images_max", (double)df_cost_cached_images(cost, copies(line), cache_limit(report)));
         cJSON_AddBoolToObject(object, "cached", line->cached);

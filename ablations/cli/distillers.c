@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "distillers/distiller.h"
+#include "distillers/check/check.h"
 
 struct distillers_options {
     char check[DF_STRING_MAX], plugin[DF_STRING_MAX];
@@ -19,26 +19,6 @@ static const df_option distillers_options[] = {
     { 0 },
 };
 
-static void add_needs(const struct df_distiller_class *class, struct df_text *text)
-{
-    static const struct {
-        unsigned bit;
-        const char *name;
-    } names[] = { { DF_NEEDS_BACKBONE, "backbone" },     { DF_NEEDS_NECK, "neck" },
-                  { DF_NEEDS_DENSE_HEAD, "dense head" }, { DF_NEEDS_BOX_DELTAS, "box deltas" },
-                  { DF_NEEDS_CLASS_HEAD, "class head" }, { DF_NEEDS_ROI_HEAD, "RoI head" } };
-    const char *separator = "";
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (class->needs & names[i].bit) {
-            df_text_addf(text, "%s%s", separator, names[i].name);
-            separator = ", ";
-        }
-    }
-    if (!class->needs)
-        df_text_add(text, "nothing");
-}
-
 static void add_list_line(const struct df_distiller_class *class, struct df_text *text)
 {
     df_text_addf(text, "  %-16s %s\n", class->name, class->summary);
@@ -50,8 +30,7 @@ static void add_page(const struct df_distiller_class *class, bool markdown, stru
     if (class->cite[0])
         df_text_addf(text, markdown ? "Source: %s.\n" : "source: %s\n", class->cite);
     df_text_add(text, markdown ? "Needs of the teacher: " : "needs of the teacher: ");
-    add_needs(class, text);
-    df_text_add(text, markdown ? ".\n" : "\n");
+    df_text_addf(text, "%s%s", class->needs[0] ? class->needs : "nothing", markdown ? ".\n" : "\n");
     if (class->options->name) {
         df_text_add(text, markdown ? "\n| option | default | range | meaning |\n|---|---|---|---|\n" : "options:\n");
         (markdown ? df_options_markdown : df_options_help)(class->options, text);

@@ -29,8 +29,8 @@ static const df_option options_table[] = {
 };
 
 /* Whose network, and where its weights are. */
-static df_status choose(const struct df_spec *spec, const struct predict_options *options, struct df_cell *storage,
-                        const struct df_cell **cell, char **weights, struct df_error *err)
+static df_status choose(const struct df_spec *spec, const struct predict_options *options, const struct df_cell **cell, char **weights,
+                        struct df_error *err)
 {
     struct df_run_options run_with;
     struct df_cell *student = NULL;
@@ -43,11 +43,11 @@ static df_status choose(const struct df_spec *spec, const struct predict_options
         *cell = student;
     } else {
         for (size_t i = 0; i < spec->count && !student; i++)
-            student = spec->cell[i]->needs ? spec->cell[i] : NULL;
+            student = spec->cell[i]->needs.count ? spec->cell[i] : NULL;
         if (!student)
             return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
         path = df_teacher_path(student, &run_with);
-        *cell = df_teacher_cell(student, storage);
+        *cell = student->teacher;
     }
     *weights = df_strdup(options->checkpoint[0] ? options->checkpoint : path);
     free(path);
@@ -85,9 +85,8 @@ static df_status predict_chosen(struct df_spec *spec, const void *values, struct
 {
     const struct predict_options *options = values;
     const struct df_cell *cell = NULL;
-    struct df_cell storage;
     char *weights = NULL;
-    df_status status = choose(spec, options, &storage, &cell, &weights, err);
+    df_status status = choose(spec, options, &cell, &weights, err);
 
     if (status == DF_OK)
         status = predict(cell, weights, options, err);

@@ -29,8 +29,31 @@ static df_status print_gate(const struct df_cell *cell, const struct df_run_opti
 
     free(path);
     if (status == DF_OK)
-        printf("gate: %s\n", facts.gated ? "passed" : "not checked (the teacher's file records no mAP)");
+        printf("gate: %s\n", !facts.gated             ? "not checked (the teacher's file records no mAP)"
+                             : cell->teacher->classes ? "not checked (the teacher has classes of its own)"
+                                                      : "passed");
     return status;
+}
+
+/* Whether cell i needs of its teacher what no cell of the variant before it does. */
+static bool needs_more(const struct df_spec *spec, size_t begin, size_t i)
+{
+    for (size_t j = begin; j < i; j++)
+        if (df_needs_same(&spec->cell[j]->needs, &spec->cell[i]->needs))
+            return false;
+    return spec->cell[i]->needs.count > 0;
+}
+
+/* What does not fit is told before a teacher is trained for it. */
+static df_status check_fit(const struct df_spec *spec, size_t begin, size_t end, struct df_error *err)
+{
+    struct df_dataset *train;
+
+    DF_TRY(df_data_split(spec->cell[begin]->data, DF_TRAIN, &train, err));
+    for (size_t i = begin; i < end; i++)
+        if (needs_more(spec, begin, i))
+            DF_TRY(df_teacher_fits(spec->cell[i], train, NULL, err));
+    return DF_OK;
 }
 
 static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
@@ -42,6 +65,7 @@ static df_status prepare(const struct prepare_options *options, const struct df_
 
     df_common_run(&options->common, &run);
     if (options->stage != STAGE_CACHE) {
+        DF_TRY(check_fit(spec, begin, end, err));
         if (variant->teacher) {
             DF_TRY(df_teacher_ensure(variant->teacher, &run, &path, err));
             printf("teacher: %s\n", path);
@@ -52,11 +76,7 @@ static df_status prepare(const struct prepare_options *options, const struct df_
     }
     /* each set of needs has its own cache */
     for (size_t i = begin; i < end && options->stage != STAGE_TEACHER; i++) {
-        bool seen = spec->cell[i]->needs == 0;
-
-        for (size_t j = begin; j < i; j++)
-            seen |= spec->cell[j]->needs == spec->cell[i]->needs;
-        if (seen)
+        if (!needs_more(spec, begin, i))
             continue;
         DF_TRY(df_cache_ensure(spec->cell[i], &run, &path, err));
         printf("cache: %s\n", path ? path : "not used: the teacher runs live");

@@ -12,7 +12,7 @@ static char *teacher_path(const struct df_spec_variant *variant, const char *out
 {
     if (variant->teacher)
         return df_store_teacher(out, variant->teacher->id);
-    return variant->first ? df_strdup(variant->first->teacher_file) : NULL;
+    return variant->first ? df_strdup(variant->first->teacher->file) : NULL;
 }
 
 /* No teacher, or none trained yet: no line; a damaged one is told. */

@@ -70,7 +70,7 @@ static df_status train_student(const struct df_spec *spec, const struct df_spec_
                                const struct df_run_options *run, struct df_error *err)
 {
     for (size_t i = variant->line * spec->seeds; i < (variant->line + variant->lines) * spec->seeds; i++) {
-        if (spec->cell[i]->needs)
+        if (spec->cell[i]->needs.count)
             continue;
         DF_TRY(reseed(spec->cell[i], options->seed, err));
         return df_running_student(spec->cell[i], run, options->output, options->json, options->again, err);

@@ -13,45 +13,31 @@
 #include "core/base/hash.h"
 
 #define PAGE          4096
-#define CACHE_VERSION 1
+#define CACHE_VERSION 2
 static const char cache_magic[8] = "DFCACHE";
 
 struct cache_header {
     char magic[8];
     uint32_t version, real_bytes;
     char key[24];
-    uint64_t count, checksums_at, records_at, file_bytes, checksums_hash;
-    struct df_record_layout layout;
+    uint64_t count, file_bytes, index_hash;
     uint64_t header_hash; /* of all bytes before it */
 };
 _Static_assert(sizeof(struct cache_header) <= PAGE, "the header is one page");
+
+struct entry {
+    uint64_t offset, bytes, checksum;
+};
 
 static uint64_t pages(uint64_t bytes) { return (bytes + PAGE - 1) / PAGE * PAGE; }
 
 static uint64_t header_hash(const struct cache_header *header) { return df_hash(header, offsetof(struct cache_header, header_hash)); }
 
-static void header_fill(struct cache_header *header, const char *key, const struct df_record_layout *layout, size_t count)
-{
-    memset(header, 0, sizeof *header);
-    memcpy(header->magic, cache_magic, sizeof header->magic);
-    header->version = CACHE_VERSION;
-    header->real_bytes = sizeof(df_real);
-    snprintf(header->key, sizeof header->key, "%s", key);
-    header->count = count;
-    header->checksums_at = PAGE;
-    header->records_at = PAGE + pages(count * sizeof(uint64_t));
-    header->file_bytes = header->records_at + count * layout->bytes;
-    header->layout = *layout;
-}
-
-uint64_t df_cache_bytes(const struct df_record_layout *layout, size_t count)
-{
-    return PAGE + pages(count * sizeof(uint64_t)) + count * layout->bytes;
-}
+uint64_t df_cache_bytes(uint64_t record_bytes, size_t count) { return PAGE + pages(count * sizeof(struct entry)) + record_bytes; }
 
 struct df_cache_writer {
-    struct cache_header header;
-    uint64_t *checksum;
+    struct cache_header header; /* file_bytes: so far */
+    struct entry *index;
     char *path, *part;
     int fd;
 };
@@ -75,18 +61,23 @@ static df_status put_bytes(struct df_cache_writer *writer, uint64_t at, const vo
     return DF_OK;
 }
 
-df_status df_cache_create(const char *path, const char *key, const struct df_record_layout *layout, size_t count,
-                          struct df_cache_writer **out, struct df_error *err)
+df_status df_cache_create(const char *path, const char *key, size_t count, struct df_cache_writer **out, struct df_error *err)
 {
     struct df_cache_writer *writer = df_calloc(1, sizeof *writer);
+    struct cache_header *header = &writer->header;
     struct df_text part = DF_TEXT_INIT;
 
     *out = NULL;
-    header_fill(&writer->header, key, layout, count);
+    memcpy(header->magic, cache_magic, sizeof header->magic);
+    header->version = CACHE_VERSION;
+    header->real_bytes = sizeof(df_real);
+    snprintf(header->key, sizeof header->key, "%s", key);
+    header->count = count;
+    header->file_bytes = df_cache_bytes(0, count);
     df_text_addf(&part, "%s.part", path);
     writer->path = df_strdup(path);
     writer->part = part.data;
-    writer->checksum = df_calloc(count ? count : 1, sizeof *writer->checksum);
+    writer->index = df_calloc(count ? count : 1, sizeof *writer->index);
     writer->fd = open(writer->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (writer->fd < 0) {
         df_fail(err, DF_ERR_IO, "cannot create teacher cache '%s': %s", writer->part, strerror(errno));
@@ -99,16 +90,17 @@ df_status df_cache_create(const char *path, const char *key, const struct df_rec
 
 df_status df_cache_put(struct df_cache_writer *writer, size_t i, const void *record, struct df_error *err)
 {
-    const uint64_t bytes = writer->header.layout.bytes;
+    const uint64_t bytes = ((const struct df_record_layout *)record)->bytes, at = writer->header.file_bytes;
 
-    DF_ASSERT(i < writer->header.count);
-    writer->checksum[i] = df_hash(record, bytes);
-    return put_bytes(writer, writer->header.records_at + i * bytes, record, bytes, err);
+    DF_ASSERT(i < writer->header.count && !writer->index[i].bytes);
+    writer->index[i] = (struct entry){ at, bytes, df_hash(record, bytes) };
+    writer->header.file_bytes += bytes;
+    return put_bytes(writer, at, record, bytes, err);
 }
 
 static void writer_free(struct df_cache_writer *writer)
 {
-    free(writer->checksum);
+    free(writer->index);
     free(writer->path);
     free(writer->part);
     free(writer);
@@ -128,12 +120,12 @@ void df_cache_abandon(struct df_cache_writer *writer)
 df_status df_cache_finish(struct df_cache_writer *writer, struct df_error *err)
 {
     struct cache_header *header = &writer->header;
-    const size_t table = header->count * sizeof(uint64_t);
+    const size_t table = header->count * sizeof *writer->index;
     df_status status;
 
-    header->checksums_hash = df_hash(writer->checksum, table);
+    header->index_hash = df_hash(writer->index, table);
     header->header_hash = header_hash(header);
-    status = put_bytes(writer, header->checksums_at, writer->checksum, table, err);
+    status = put_bytes(writer, PAGE, writer->index, table, err);
     if (status == DF_OK)
         status = put_bytes(writer, 0, header, sizeof *header, err);
     if (status == DF_OK && (fsync(writer->fd) != 0 || rename(writer->part, writer->path) != 0))
@@ -151,7 +143,7 @@ struct df_cache {
     const unsigned char *map;
     size_t bytes;
     const struct cache_header *header;
-    const uint64_t *checksum;
+    const struct entry *index;
     bool *checked; /* [count] */
     char *path;
 };
@@ -187,7 +179,8 @@ static df_status map_file(const char *path, struct df_cache *cache, struct df_er
 static df_status check_whole(struct df_cache *cache, const char *path, struct df_error *err)
 {
     const struct cache_header *header = (const void *)cache->map;
-    struct cache_header expected;
+    const struct entry *index = (const void *)(cache->map + PAGE);
+    uint64_t end;
 
     if (memcmp(header->magic, cache_magic, sizeof cache_magic) != 0)
         return df_fail(err, DF_ERR_FORMAT, "'%s' is not a teacher cache (wrong first bytes)", path);
@@ -196,15 +189,18 @@ static df_status check_whole(struct df_cache *cache, const char *path, struct df
                        path, header->version, header->real_bytes, CACHE_VERSION, sizeof(df_real));
     if (header->header_hash != header_hash(header))
         return torn(path, err, "its header does not match its hash");
-    if (header->layout.bytes == 0 || header->count > cache->bytes / sizeof(uint64_t) || header->count > cache->bytes / header->layout.bytes)
+    if (header->count > cache->bytes / sizeof *index || df_cache_bytes(0, header->count) > cache->bytes)
         return torn(path, err, "it is shorter than its header says");
-    header_fill(&expected, header->key, &header->layout, header->count);
-    if (header->checksums_at != expected.checksums_at || header->records_at != expected.records_at || expected.file_bytes != cache->bytes)
+    if (header->file_bytes != cache->bytes)
         return torn(path, err, "its size is not what its header says");
+    if (df_hash(index, header->count * sizeof *index) != header->index_hash)
+        return torn(path, err, "its index does not match its hash");
+    end = df_cache_bytes(0, header->count);
+    for (size_t i = 0; i < header->count; i++)
+        if (index[i].offset < end || index[i].bytes < sizeof(uint64_t) || index[i].bytes > cache->bytes - index[i].offset)
+            return torn(path, err, "a record lies outside of it");
     cache->header = header;
-    cache->checksum = (const uint64_t *)(const void *)(cache->map + header->checksums_at);
-    if (df_hash(cache->checksum, header->count * sizeof(uint64_t)) != header->checksums_hash)
-        return torn(path, err, "its table of checksums does not match its hash");
+    cache->index = index;
     return DF_OK;
 }
 
@@ -226,21 +222,16 @@ static df_status open_any(const char *path, struct df_cache **out, struct df_err
     return DF_OK;
 }
 
-df_status df_cache_open(const char *path, const char *key, const struct df_record_layout *layout, size_t count, struct df_cache **out,
-                        struct df_error *err)
+df_status df_cache_open(const char *path, const char *key, size_t count, struct df_cache **out, struct df_error *err)
 {
     struct df_cache *cache;
 
     *out = NULL;
     DF_TRY(open_any(path, &cache, err));
-    if (strcmp(cache->header->key, key) != 0 || cache->header->count != count ||
-        memcmp(&cache->header->layout, layout, sizeof *layout) != 0) {
+    if (strcmp(cache->header->key, key) != 0 || cache->header->count != count) {
         df_fail(err, DF_ERR_STALE,
-                "teacher cache '%s' is stale: key %s with %llu records of %llu bytes (expected %s, %zu of %llu) [delete the file: it will "
-                "be built "
-                "again]",
-                path, cache->header->key, (unsigned long long)cache->header->count, (unsigned long long)cache->header->layout.bytes, key,
-                count, (unsigned long long)layout->bytes);
+                "teacher cache '%s' is stale: key %s with %llu records (expected %s with %zu) [delete the file: it will be built again]",
+                path, cache->header->key, (unsigned long long)cache->header->count, key, count);
         df_cache_close(cache);
         return DF_ERR_STALE;
     }
@@ -259,21 +250,21 @@ void df_cache_close(struct df_cache *cache)
     free(cache);
 }
 
-df_status df_cache_record(struct df_cache *cache, size_t i, const void **record, struct df_error *err)
+df_status df_cache_record(struct df_cache *cache, size_t i, const struct df_record_layout **record, struct df_error *err)
 {
-    const uint64_t bytes = cache->header->layout.bytes;
-    const unsigned char *at = cache->map + cache->header->records_at + i * bytes;
+    const struct entry *entry = &cache->index[i];
+    const unsigned char *at = cache->map + entry->offset;
 
     DF_ASSERT(i < cache->header->count);
     if (!cache->checked[i]) {
-        if (df_hash(at, bytes) != cache->checksum[i])
+        if (df_hash(at, entry->bytes) != entry->checksum)
             return df_fail(err, DF_ERR_FORMAT,
                            "teacher cache '%s' is torn: record %zu does not match its checksum [delete the file: it will be "
                            "built again]",
                            cache->path, i);
         cache->checked[i] = true;
     }
-    *record = at;
+    *record = (const void *)at;
     return DF_OK;
 }
 
@@ -290,35 +281,36 @@ bool df_cache_is(const char *path)
     return is;
 }
 
-static void describe_map(const char *name, size_t k, const struct df_record_map *map, struct df_text *out)
+/* Of one record: they differ in their canvas only. */
+static void describe(const struct df_record_layout *layout, struct df_text *out)
 {
-    if (map->c)
-        df_text_addf(out, "  %-9s %zu  [%llu,%llu,%llu]  stride %llu%s\n", name, k, (unsigned long long)map->h, (unsigned long long)map->w,
-                     (unsigned long long)map->c, (unsigned long long)map->stride, map->offset == DF_NOT_RECORDED ? "  (not recorded)" : "");
+    df_text_addf(out, "  first     %llu x %llu pixels, %llu bytes\n", (unsigned long long)layout->canvas_h,
+                 (unsigned long long)layout->canvas_w, (unsigned long long)layout->bytes);
+    for (size_t i = 0; i < layout->parts; i++) {
+        const struct df_record_part *part = &layout->part[i];
+
+        df_text_addf(out, "  %-12s [%llu,%llu,%llu]", part->name, (unsigned long long)part->h, (unsigned long long)part->w,
+                     (unsigned long long)part->c);
+        if (part->stride)
+            df_text_addf(out, "  stride %llu", (unsigned long long)part->stride);
+        df_text_add(out, "\n");
+    }
 }
 
 df_status df_cache_describe(const char *path, bool verify, struct df_text *out, struct df_error *err)
 {
     struct df_cache *cache;
-    const void *record;
+    const struct df_record_layout *record;
     df_status status = DF_OK;
 
     DF_TRY(open_any(path, &cache, err));
-
-    const struct df_record_layout *layout = &cache->header->layout;
-
-    df_text_addf(out, "teacher cache %s\n  key       %s\n  records   %llu of %llu bytes, %.1f MB in all\n", path, cache->header->key,
-                 (unsigned long long)cache->header->count, (unsigned long long)layout->bytes, (double)cache->bytes / 1e6);
-    df_text_addf(out, "  canvas    %llu x %llu, %llu classes, %llu anchors\n", (unsigned long long)layout->canvas_h,
-                 (unsigned long long)layout->canvas_w, (unsigned long long)layout->classes, (unsigned long long)layout->anchors);
-    for (size_t k = 0; k < DF_STAGES; k++)
-        describe_map("stage", k, &layout->stage[k], out);
-    for (size_t l = 0; l < layout->levels && l < DF_LEVELS; l++)
-        describe_map("neck", l, &layout->neck[l], out);
-    df_text_addf(out, "  logits    %s\n  deltas    %s\n", layout->logits == DF_NOT_RECORDED ? "not recorded" : "recorded",
-                 layout->deltas == DF_NOT_RECORDED ? "not recorded" : "recorded");
-    for (size_t i = 0; verify && i < cache->header->count && status == DF_OK; i++)
+    df_text_addf(out, "teacher cache %s\n  key       %s\n  records   %llu, %.1f MB in all\n", path, cache->header->key,
+                 (unsigned long long)cache->header->count, (double)cache->bytes / 1e6);
+    for (size_t i = 0; i < (verify || !cache->header->count ? cache->header->count : 1) && status == DF_OK; i++) {
         status = df_cache_record(cache, i, &record, err);
+        if (status == DF_OK && i == 0)
+            describe(record, out);
+    }
     if (verify && status == DF_OK)
         df_text_add(out, "  checksums all match\n");
     df_cache_close(cache);

@@ -34,18 +34,44 @@ static cJSON *named_object(struct named what, options_writer *write, const df_op
     return object;
 }
 
+/* Of the bytes of its file; "" where files are not looked at. */
+static df_status hash_of_file(const struct df_cell *cell, bool unread, char hash[17], struct df_error *err)
+{
+    memcpy(hash, cell->file_hash, sizeof cell->file_hash);
+    return unread || hash[0] ? DF_OK : df_file_hash(cell->file, hash, err);
+}
+
+static df_status add_start(const struct df_cell *cell, cJSON *root, struct df_error *err)
+{
+    char hash[17];
+
+    if (cell->teacher_role || !cell->file[0])
+        return DF_OK;
+    DF_TRY(hash_of_file(cell, cell->unread, hash, err));
+
+    cJSON *start = cJSON_AddObjectToObject(root, "start");
+
+    cJSON_AddStringToObject(start, "file", hash);
+    cJSON_AddStringToObject(start, "take", cell->take);
+    return DF_OK;
+}
+
 /* "<run id>" of the teacher's cell, or "file:<hash of the checkpoint>". */
 static df_status teacher_name(const struct df_cell *cell, char name[32], struct df_error *err)
 {
-    if (cell->teacher) {
-        DF_ASSERT(cell->teacher->id[0]);
-        snprintf(name, 32, "%s", cell->teacher->id);
+    const struct df_cell *teacher = cell->teacher;
+    char hash[17];
+
+    if (!teacher)
+        return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
+    if (!teacher->file[0]) {
+        DF_ASSERT(teacher->id[0]);
+        snprintf(name, 32, "%s", teacher->id);
         return DF_OK;
     }
-    if (!cell->teacher_file[0])
-        return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
-    snprintf(name, 32, "file:%s", cell->teacher_hash);
-    return cell->unread || cell->teacher_hash[0] ? DF_OK : df_file_hash(cell->teacher_file, name + strlen("file:"), err);
+    DF_TRY(hash_of_file(teacher, cell->unread, hash, err));
+    snprintf(name, 32, "file:%s", hash);
+    return DF_OK;
 }
 
 static void add_data(const struct df_cell *cell, options_writer *write, cJSON *root)
@@ -69,20 +95,44 @@ static df_status add_data_hash(const struct df_cell *cell, cJSON *root, struct d
     return DF_OK;
 }
 
-static void add_networks(const struct df_cell *cell, options_writer *write, cJSON *root)
+static cJSON *detector_object(const struct df_cell *cell, options_writer *write)
 {
     const struct named kind = { .key = "kind", .name = cell->detector->name, .revision = cell->detector->revision };
 
-    cJSON_AddItemToObject(root, "detector", named_object(kind, write, cell->detector->options, cell->detector_options));
+    return named_object(kind, write, cell->detector->options, cell->detector_options);
+}
+
+static void add_networks(const struct df_cell *cell, options_writer *write, cJSON *root)
+{
+    cJSON_AddItemToObject(root, "detector", detector_object(cell, write));
     cJSON_AddItemToObject(root, "network", write(df_network_option_table, &cell->network));
     cJSON_AddItemToObject(root, "schedule", write(df_schedule_options, &cell->schedule));
+}
+
+/* Where it is not what the student has. */
+static void add_other(cJSON *root, const char *key, cJSON *theirs, const char *own)
+{
+    if (cJSON_Compare(theirs, cJSON_GetObjectItemCaseSensitive(root, own), true))
+        cJSON_Delete(theirs);
+    else
+        cJSON_AddItemToObject(root, key, theirs);
+}
+
+/* A teacher that was not trained for this has no cell that says what it is. */
+static void add_given_teacher(const struct df_cell *teacher, options_writer *write, cJSON *root)
+{
+    cJSON_AddItemToObject(root, "teacher_network", write(df_network_option_table, &teacher->network));
+    add_other(root, "teacher_detector", detector_object(teacher, write), "detector");
+    add_other(root, "teacher_canvas", write(df_canvas_option_table, &teacher->canvas), "canvas");
+    if (teacher->classes)
+        cJSON_AddNumberToObject(root, "teacher_classes", (double)teacher->classes);
 }
 
 static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_error *err)
 {
     char name[32];
 
-    if (!cell->needs)
+    if (!cell->needs.count)
         return DF_OK;
     DF_TRY(teacher_name(cell, name, err));
     cJSON_AddStringToObject(root, "teacher", name);
@@ -95,8 +145,8 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
     struct df_device_identity device = df_device_identity(cell->device);
     char *plus = strchr(device.kind, '+'); /* "cuda+tf32" */
 
-    if (cell->needs && !cell->teacher)
-        cJSON_AddItemToObject(root, "teacher_network", write(df_network_option_table, &cell->teacher_network));
+    if (cell->needs.count && cell->teacher && cell->teacher->file[0])
+        add_given_teacher(cell->teacher, write, root);
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
 
@@ -121,6 +171,7 @@ static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
     add_data(cell, df_options_identity, root);
     DF_TRY(add_data_hash(cell, root, err));
     add_networks(cell, df_options_identity, root);
+    DF_TRY(add_start(cell, root, err));
     DF_TRY(add_teacher(cell, root, err));
     add_method(cell, df_options_identity, root);
     return DF_OK;

@@ -6,8 +6,10 @@
  *    "data":{"kind":"scenes",...dataset options...},"canvas":{...df_canvas_option_table...},
  *    "data_hash":"<16 hex of train>-<tune>-<validation>"   (of data from files: of others the options decide all),
  *    "detector":{"kind":"retinanet",...},"network":{...},"schedule":{...},
+ *    "start":{"file":"<hash of the checkpoint>","take":"backbone.body"}           (only of a student that starts from one),
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
- *    "teacher_network":{...}   (of a file),
+ *    "teacher_network":{...}, "teacher_detector":{...}, "teacher_canvas":{...}, "teacher_classes":80
+ *                          (of a file; the last three only where they are not the student's, the data's),
  *    "distillers":[{"name":"defeat",...all options...}],   (a plugin's: "plugin":"<16 hex of its file>" after the name)
  *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float's)}
  * A data set, detector or distiller of revision 2 or more has "revision" after its name: a change of one makes only its own rows stale.
@@ -25,6 +27,7 @@
 #define DF_SEMANTICS 2
 #define DF_STACK_MAX 4
 
+struct df_teacher_kind;
 struct df_cell_distiller {
     const struct df_distiller_class *class;
     void *options;
@@ -39,11 +42,13 @@ struct df_cell {
     struct df_schedule schedule;
     size_t distillers;
     struct df_cell_distiller distiller[DF_STACK_MAX];
-    unsigned needs;                            /* of all distillers; 0: no teacher */
-    struct df_cell *teacher;                   /* the teacher's cell (shared, not owned), NULL where needs == 0 or a file is given */
-    char teacher_file[DF_STRING_MAX];          /* "" or a checkpoint that the spec names instead of training one */
-    char teacher_hash[17];                     /* of that file, where it is known; "": the file is read when the cell is sealed */
-    struct df_network_options teacher_network; /* of teacher_file */
+    struct df_needs needs;              /* of all distillers; none: no teacher */
+    struct df_cell *teacher;            /* the teacher's cell (shared, not owned); NULL where nothing is needed */
+    const struct df_teacher_kind *kind; /* of a teacher; NULL: a detector */
+    char file[DF_STRING_MAX];           /* "", or a checkpoint: of a teacher, given instead of trained; a student starts from it, */
+    char file_hash[17];                 /* of its bytes, where they are known; "": the file is read when the cell is sealed */
+    char take[96];                      /* with the tensors whose names begin so; "": all of them */
+    size_t classes;                     /* of a given teacher that has others than the data; 0: the data's */
     int64_t seed;
     char device[16];
     /* not part of the identity */

@@ -8,6 +8,7 @@
 
 #include "ablations/run/cache.h"
 #include "ablations/run/model.h"
+#include "ablations/run/parts.h"
 
 #define OBJECTS 7 /* as an image of COCO has, about */
 
@@ -114,6 +115,8 @@ struct subject {
     struct df_trainer trainer; /* without data: what a step needs of it */
     struct df_model teacher;   /* device NULL: none needed */
     df_tape *teacher_tape;
+    struct df_teacher_plan plan;
+    struct df_taught_parts parts;
     size_t height, width;
     bool compute;
 };
@@ -128,8 +131,8 @@ static df_status create(const struct subject *s, const struct df_cell *cell, siz
     model.device = df_device_dry();
     model.parameters = df_parameters_new();
 
-    const df_status status =
-        cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+    const df_status status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes,
+                                                    model.parameters, &model.detector, err);
 
     if (status == DF_OK)
         *out = model;
@@ -146,62 +149,41 @@ static void build(const struct subject *s, const struct df_model *model, uint64_
     df_parameters_build(model->parameters, model->device, seed, gradients);
 }
 
-/* The record of an image through a network. */
-static void look(const struct subject *s, const struct df_model *model, df_tape *tape, struct df_record_layout *out)
-{
-    struct df_detection_state state = { 0 };
-    struct made made;
-
-    made_init(&made, 1, s->height, s->width, model->detector->classes, s->compute);
-    df_tape_reset(tape);
-    df_detector_first_stage(model->detector, tape, &made.batch, &state);
-    df_record_layout_of(&state, s->trainer.cell->needs, out);
-    made_release(&made);
-}
-
 static df_status open_teacher(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    struct df_cell storage;
-
-    DF_TRY(create(s, df_teacher_cell(cell, &storage), classes, &s->teacher, err));
+    DF_TRY(create(s, cell->teacher, classes, &s->teacher, err));
     build(s, &s->teacher, 0, false);
     s->teacher.detector->class->fold(s->teacher.detector);
     s->teacher_tape = df_tape_new(s->teacher.device, false);
     return DF_OK;
 }
 
-/* The shapes of both networks, for the distillers; the student is a throw-away one. */
-static df_status layouts(struct subject *s, struct df_record_layout *student, struct df_record_layout *teacher, struct df_error *err)
+/* The parts of both networks, for the distillers, as if deviations had been measured. */
+static df_status both_parts(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    const struct df_cell *cell = s->trainer.cell;
-    struct df_model model;
+    const struct df_canvas_size canvas = { s->height, s->width };
 
-    look(s, &s->teacher, s->teacher_tape, teacher);
-    DF_TRY(create(s, cell, s->trainer.model.detector->classes, &model, err));
-    build(s, &model, 0, false);
-
-    df_tape *tape = df_tape_new(model.device, false);
-
-    look(s, &model, tape, student);
-    df_tape_free(tape);
-    df_model_release(&model);
-    return DF_OK;
+    df_teacher_plan_of(cell, &s->plan);
+    DF_TRY(df_cell_parts(cell, classes, canvas, &s->parts.student, err));
+    DF_TRY(df_cell_parts(cell->teacher, classes, canvas, &s->parts.teacher, err));
+    for (size_t i = 0; i < s->parts.teacher.count; i++)
+        s->parts.teacher.part[i].std = 1;
+    return df_parts_fit(&s->plan.captured, &s->parts.teacher, &s->parts.student, err);
 }
 
 static df_status open_subject(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
 {
-    struct df_record_layout student = { 0 }, teacher = { 0 };
     struct df_trainer *trainer = &s->trainer;
 
     trainer->cell = cell;
     trainer->steps = trainer->steps_per_epoch = 1;
     DF_TRY(create(s, cell, classes, &trainer->model, err));
     trainer->own_parameters = trainer->model.parameters->count;
-    if (cell->needs) {
+    if (cell->needs.count) {
+        DF_TRY(both_parts(s, cell, classes, err));
         DF_TRY(open_teacher(s, cell, classes, err));
-        DF_TRY(layouts(s, &student, &teacher, err));
     }
-    DF_TRY(df_trainer_add_distillers(trainer, &student, cell->needs ? &teacher : NULL, err));
+    DF_TRY(df_trainer_add_distillers(trainer, &s->parts, err));
     build(s, &trainer->model, (uint64_t)cell->seed, true);
     trainer->tape = df_tape_new(trainer->model.device, true);
     return DF_OK;
@@ -250,6 +232,7 @@ static struct df_cost_amount taken(struct df_device *device)
 struct counts {
     struct df_cost_amount part[DF_COST_PARTS];
     double tape, teacher_tape, live_record;
+    uint64_t cached_record;
 };
 
 static void count_body(struct subject *s, const struct made *made, struct counts *counts)
@@ -274,7 +257,7 @@ static df_tensor *plain_loss(struct subject *s, const struct made *made, struct 
 
     df_tape_reset(trainer->tape);
     trainer->terms.count = 0;
-    detector->class->forward(detector, trainer->tape, &made->batch, true, true, state);
+    df_detector_forward(detector, trainer->tape, &made->batch, DF_TRAINING | DF_LABELS, state);
     counts->part[DF_COST_HEADS] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BODY]);
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, state, &trainer->terms);
@@ -303,63 +286,73 @@ static void count_teacher(struct subject *s, const struct made *made, struct df_
     (void)taken(s->teacher.device);
     for (size_t i = 0; i < made->batch.n; i++) {
         const struct df_batch one = made_one(made, i);
-        struct df_detection_state state = { 0 };
+        struct df_detection_state state;
 
         df_tape_reset(s->teacher_tape);
-        df_detector_first_stage(detector, s->teacher_tape, &one, &state);
-        if (i == 0) {
-            df_record_layout_of(&state, df_teacher_recorded_needs(s->trainer.cell), cached);
-            df_record_layout_of(&state, df_teacher_given_needs(s->trainer.cell), live);
-        }
+        df_detector_forward(detector, s->teacher_tape, &one, DF_FIRST_STAGE, &state);
+        df_record_layout_of(&state, &s->plan.recorded, cached);
+        df_record_layout_of(&state, &s->plan.given, live);
         (*records)[i] = df_device_alloc(s->teacher.device, live->bytes);
-        (void)df_record_take(live, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
+        df_record_take(live, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
     }
     counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
     counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
     counts->live_record = (double)live->bytes;
+    counts->cached_record = cached->bytes;
+}
+
+/* The teacher's state out of them. */
+static void give(struct subject *s, enum df_record_place place, const struct df_record_layout *layout, const void *const *record,
+                 const struct df_detection_state *student, struct df_detection_state *out)
+{
+    const struct df_record_layout **layouts = df_calloc(student->batch, sizeof *layouts);
+    struct df_error err;
+
+    for (size_t i = 0; i < student->batch; i++)
+        layouts[i] = layout;
+    const df_status status = df_record_state(&(struct df_records){ place, layouts, record }, &s->plan.given, &s->parts.teacher, student,
+                                             s->trainer.tape, out, &err);
+
+    DF_ASSERT(status == DF_OK); /* all images have one canvas */
+    free(layouts);
 }
 
 /* The same records, had they come from the host. */
 static void count_cached(struct subject *s, const struct df_detection_state *student, const struct df_record_layout *layout,
                          struct counts *counts)
 {
-    struct df_trainer *trainer = &s->trainer;
-    const double neck_std[DF_LEVELS] = { 0 };
+    struct df_device *device = s->trainer.model.device;
     const void **records = df_calloc(student->batch, sizeof *records);
     void *record = df_calloc(1, layout->bytes + 1);
     struct df_detection_state state;
 
     for (size_t i = 0; i < student->batch; i++)
         records[i] = record;
-    (void)taken(trainer->model.device);
-    df_record_state(layout, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_HOST, records, student, neck_std, trainer->tape, &state);
-    counts->part[DF_COST_CACHED] = taken(trainer->model.device);
+    (void)taken(device);
+    give(s, DF_RECORD_ON_HOST, layout, records, student, &state);
+    counts->part[DF_COST_CACHED] = taken(device);
     free(record);
     free(records);
 }
 
-static void count_distilled(struct subject *s, const struct made *made, struct df_record_layout *layout, struct counts *counts)
+static void count_distilled(struct subject *s, const struct made *made, struct counts *counts)
 {
     struct df_trainer *trainer = &s->trainer;
-    const unsigned needs = trainer->cell->needs;
-    struct df_detection_state state = { 0 }, teacher = { 0 };
-    double neck_std[DF_LEVELS];
-    struct df_record_layout live;
+    const bool needs = trainer->cell->needs.count;
+    struct df_detection_state state, teacher = { 0 };
+    struct df_record_layout cached, live;
     void **records = NULL;
 
-    for (size_t l = 0; l < DF_LEVELS; l++)
-        neck_std[l] = 1;
     if (needs)
-        count_teacher(s, made, layout, &live, &records, counts);
+        count_teacher(s, made, &cached, &live, &records, counts);
 
     df_tensor *loss = plain_loss(s, made, &state, counts);
 
     if (needs) {
-        df_record_state(&live, df_teacher_given_needs(trainer->cell), DF_RECORD_ON_DEVICE, (const void *const *)records, &state, neck_std,
-                        trainer->tape, &teacher);
+        give(s, DF_RECORD_ON_DEVICE, &live, (const void *const *)records, &state, &teacher);
         counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(trainer->model.device));
     }
-    if (needs & DF_NEEDS_ROI_HEAD)
+    if (s->plan.head)
         teacher.detector = s->teacher.detector;
     loss = df_trainer_distill(trainer, &state, &teacher, loss);
     counts->part[DF_COST_DISTILL] = taken(trainer->model.device);
@@ -370,10 +363,10 @@ static void count_distilled(struct subject *s, const struct made *made, struct d
         df_device_free(s->teacher.device, records[i]);
     free(records);
     if (needs)
-        count_cached(s, &state, layout, counts);
+        count_cached(s, &state, &cached, counts);
 }
 
-static void count_pass(struct subject *s, size_t n, struct df_record_layout *layout, struct counts *counts)
+static void count_pass(struct subject *s, size_t n, struct counts *counts)
 {
     struct made made;
 
@@ -382,7 +375,7 @@ static void count_pass(struct subject *s, size_t n, struct df_record_layout *lay
     count_body(s, &made, counts);
     count_plain(s, &made, counts);
     if (s->trainer.distillers)
-        count_distilled(s, &made, layout, counts);
+        count_distilled(s, &made, counts);
     made_release(&made);
 }
 
@@ -414,6 +407,7 @@ static void tell_apart(const struct counts *one, const struct counts *two, struc
     out->tape_image = one->tape - out->tape_step;
     out->teacher_tape = one->teacher_tape;
     out->live_record = one->live_record;
+    out->record = one->cached_record;
 }
 
 static double held_bytes(const struct df_parameters *parameters)
@@ -459,8 +453,8 @@ df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t heigh
     const df_status status = open_subject(s, cell, classes, err);
 
     if (status == DF_OK) {
-        count_pass(s, 1, &cost.record, &one);
-        count_pass(s, 2, &cost.record, &two);
+        count_pass(s, 1, &one);
+        count_pass(s, 2, &two);
         tell_apart(&one, &two, &cost);
         cost.step[DF_COST_UPDATE] = count_update(s);
         note_sizes(s, &cost);
@@ -510,16 +504,18 @@ size_t df_cost_largest_batch(const struct df_cost *cost, double bytes)
     return room > 0 ? (size_t)(room / image_memory(cost)) : 0;
 }
 
+static double cache_bytes(const struct df_cost *cost, size_t records) { return (double)df_cache_bytes(records * cost->record, records); }
+
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit)
 {
     size_t low = 0, high = 1;
 
-    while ((double)df_cache_bytes(&cost->record, high * copies) <= limit && high < (size_t)1 << 40)
+    while (cache_bytes(cost, high * copies) <= limit && high < (size_t)1 << 40)
         low = high, high *= 2;
     while (high - low > 1) {
         const size_t middle = low + (high - low) / 2;
 
-        if ((double)df_cache_bytes(&cost->record, middle * copies) <= limit)
+        if (cache_bytes(cost, middle * copies) <= limit)
             low = middle;
         else
             high = middle;

@@ -32,7 +32,7 @@ struct df_cost {
     double teacher_tape;          /* ... of the teacher's activations, which is given one image at a time */
     double held, teacher_held;    /* bytes of parameters, gradients and moments; of the teacher's weights */
     size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teacher's */
-    struct df_record_layout record;                    /* in a teacher's cache; bytes 0 where there is no teacher */
+    uint64_t record;                                   /* bytes of an image's in a teacher's cache; 0 where there is no teacher */
     double live_record;                                /* bytes of an image's in a live teacher's memory: only what is asked for */
 };
 /* compute: on the cell's own device, which also computes: the same counts, slowly (tests). Fails where the cell's networks and distillers do

@@ -12,6 +12,9 @@ void df_evaluator_free(struct df_evaluator *evaluator);
 /* Detections of the first `limit` images (0: all), owned by the evaluator until its next call. label: of the progress bar, NULL for none. */
 df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, size_t limit, const char *label,
                            const struct df_detection **detections, size_t *count, struct df_error *err);
+/* A detection in image i of a batch as COCO has it: category id; x, y, width, height in pixels of the stored image, clipped to it. */
+struct df_detection df_coco_detection(const struct df_found *found, const struct df_dataset *dataset, const struct df_batch *images,
+                                      size_t i);
 /* COCO's numbers of detections on the first `limit` images (0: all) of a dataset. */
 df_status df_evaluate_detections(const struct df_dataset *dataset, size_t limit, const struct df_detection *detections, size_t count,
                                  struct df_coco_scores *out, struct df_error *err);

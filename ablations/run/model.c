@@ -6,6 +6,7 @@
 
 #include "ablations/run/evaluate.h"
 #include "core/nn/checkpoint.h"
+#include "core/nn/state_dict.h"
 
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
 {
@@ -17,12 +18,29 @@ df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_
     df_status status = df_device_threads(model.device, (size_t)cell->threads, err);
 
     if (status == DF_OK)
-        status = cell->detector->create(cell->detector_options, &cell->network, classes, model.parameters, &model.detector, err);
+        status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes, model.parameters,
+                                        &model.detector, err);
     if (status != DF_OK) {
         df_model_release(&model);
         return status;
     }
     *out = model;
+    return DF_OK;
+}
+
+df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, struct df_text *said, struct df_error *err)
+{
+    struct df_taken taken;
+
+    if (!cell->file[0])
+        return DF_OK;
+    if (df_state_dict_take(cell->file, model->parameters, own, cell->take, &taken, err) != DF_OK)
+        return df_fail_in(err, err ? err->status : DF_ERR_FORMAT, "the student of '%s' starts from a file", cell->label);
+    df_text_addf(said, "starts from '%s': %zu tensors taken", cell->file, taken.tensors);
+    if (cell->take[0])
+        df_text_addf(said, ", those of '%s'; %zu of the network stay as drawn", cell->take, taken.kept);
+    if (taken.left)
+        df_text_addf(said, "; %zu of the file are left (the first is '%s')", taken.left, taken.first_left);
     return DF_OK;
 }
 

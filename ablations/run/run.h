@@ -3,6 +3,7 @@
 #define DF_ABLATIONS_RUN_RUN_H
 #include "ablations/run/cell.h"
 #include "core/base/comm.h"
+#include "core/data/coco_json.h"
 #include "results/run_row.h"
 
 #define DF_CACHE_LIMIT_GIB 4 /* what an automatic teacher cache may take, unless told otherwise */

@@ -29,18 +29,37 @@ df_status df_lock_wait(const char *path, int *fd, struct df_error *err)
     }
 }
 
-const struct df_cell *df_teacher_cell(const struct df_cell *student, struct df_cell *storage)
+/* ---- kinds ---- */
+
+static void detector_says(struct df_model *model, df_tape *tape, const struct df_batch *images, struct df_detection_state *state)
 {
-    if (student->teacher)
-        return student->teacher;
-    *storage = *student;
-    storage->network = student->teacher_network;
-    return storage;
+    df_detector_forward(model->detector, tape, images, DF_FIRST_STAGE, state);
 }
+
+static const struct df_teacher_kind detector_kind = { "detector", "a detector of this program", detector_says };
+const struct df_teacher_kind *const df_teacher_kinds[] = { &detector_kind, NULL };
+
+const struct df_teacher_kind *df_teacher_kind_find(const char *name, struct df_error *err)
+{
+    struct df_text names = DF_TEXT_INIT;
+
+    for (size_t i = 0; df_teacher_kinds[i]; i++) {
+        if (strcmp(df_teacher_kinds[i]->name, name) == 0)
+            return df_teacher_kinds[i];
+        df_text_addf(&names, "%s'%s'", i ? ", " : "", df_teacher_kinds[i]->name);
+    }
+    df_fail(err, DF_ERR_UNSUPPORTED, "teacher kind '%s' is none of this version's (there is %s)", name, df_text_get(&names));
+    df_text_release(&names);
+    return NULL;
+}
+
+/* ---- files ---- */
 
 char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
 {
-    return student->teacher ? df_store_teacher(options->out, student->teacher->id) : df_strdup(student->teacher_file);
+    const struct df_cell *teacher = student->teacher;
+
+    return teacher->file[0] ? df_strdup(teacher->file) : df_store_teacher(options->out, teacher->id);
 }
 
 df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model, struct df_dataset *train, bool skip_bad, size_t *levels,
@@ -64,13 +83,13 @@ df_status df_teacher_neck_std(const struct df_cell *cell, struct df_model *model
         if (status != DF_OK)
             break;
         df_tape_reset(tape);
-        df_detector_first_stage(model->detector, tape, batch, &state);
+        df_detector_forward(model->detector, tape, batch, DF_FIRST_STAGE, &state);
         *levels = state.levels;
         for (size_t l = 0; l < state.levels; l++) {
-            const size_t n = df_count(state.neck[l].feature->shape);
-            df_real *host = df_tape_host(tape, n * sizeof *host);
+            const struct df_part *neck = df_part(&state, "neck", l);
+            const df_real *host = df_part_host(tape, neck);
+            const size_t n = df_count(neck->shape);
 
-            df_read(model->device, host, state.neck[l].feature->data, n * sizeof *host);
             for (size_t j = 0; j < n; j++) {
                 sum[l] += (double)host[j];
                 squares[l] += (double)host[j] * (double)host[j];
@@ -340,16 +359,17 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
 
 df_status df_teacher_gate(const struct df_cell *student_cell, const struct df_run_options *options, struct df_error *err)
 {
-    struct df_cell storage;
-    const struct df_cell *cell = df_teacher_cell(student_cell, &storage);
+    const struct df_cell *cell = student_cell->teacher;
     char *path = df_teacher_path(student_cell, options);
     struct df_teacher_facts facts;
-    df_status status = student_cell->teacher ? check_identity(cell, path, err) : DF_OK;
+    df_status status = cell->file[0] ? DF_OK : check_identity(cell, path, err);
 
     if (status == DF_OK)
         status = df_teacher_facts_read(path, &facts, err);
     if (status == DF_OK && !facts.gated)
         df_warn("teacher '%s' has no recorded mAP: the teacher gate cannot check it", path);
+    else if (status == DF_OK && cell->classes)
+        df_warn("teacher '%s' has %zu classes of its own: the teacher gate cannot check it on these data", path, cell->classes);
     else if (status == DF_OK)
         status = run_gate(cell, path, &facts, err);
     free(path);

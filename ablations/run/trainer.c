@@ -39,50 +39,15 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     return DF_OK;
 }
 
-/* The shapes of the student's state: a throw-away copy of it looks at one image. */
-static df_status student_layout(struct df_trainer *trainer, struct df_record_layout *out, struct df_error *err)
-{
-    struct df_detection_state state = { 0 };
-    const struct df_batch *batch;
-    struct df_model model;
-
-    DF_TRY(df_loader_one(trainer->loader, 0, false, &batch, err));
-    DF_TRY(df_model_create(trainer->cell, trainer->train->categories, &model, err));
-    df_parameters_build(model.parameters, model.device, 0, false);
-
-    df_tape *tape = df_tape_new(model.device, false);
-
-    df_detector_first_stage(model.detector, tape, batch, &state);
-    df_record_layout_of(&state, trainer->cell->needs, out);
-    df_tape_free(tape);
-    df_model_release(&model);
-    return DF_OK;
-}
-
-static void setup_shapes(const struct df_record_layout *student, const struct df_record_layout *teacher, struct df_distiller_setup *setup)
-{
-    setup->levels = student->levels;
-    setup->stages = DF_STAGES;
-    for (size_t l = 0; l < student->levels; l++) {
-        setup->student_channels[l] = student->neck[l].c;
-        setup->teacher_channels[l] = teacher->neck[l].c;
-    }
-    for (size_t k = 0; k < DF_STAGES; k++) {
-        setup->student_stage_channels[k] = student->stage[k].c;
-        setup->teacher_stage_channels[k] = teacher->stage[k].c;
-    }
-}
-
-df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_record_layout *student,
-                                    const struct df_record_layout *teacher, struct df_error *err)
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_taught_parts *parts, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
-    struct df_distiller_setup setup = { .parameters = trainer->model.parameters, .detector = cell->detector };
+    struct df_distiller_setup setup = {
+        .parameters = trainer->model.parameters, .detector = cell->detector, .student = &parts->student, .teacher = &parts->teacher
+    };
 
-    if (teacher) {
-        DF_TRY(df_record_fits(cell->needs, teacher, student, err));
-        setup_shapes(student, teacher, &setup);
-    }
+    while (df_parts_at(&parts->student, "neck", setup.levels))
+        setup.levels++;
     for (size_t i = 0; i < cell->distillers; i++) {
         struct df_stacked *one = &trainer->distiller[i];
         char prefix[32];
@@ -101,24 +66,32 @@ df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_
     return DF_OK;
 }
 
+/* Where the student starts from; said on stderr. */
+static df_status start(struct df_trainer *trainer, struct df_error *err)
+{
+    struct df_text said = DF_TEXT_INIT;
+    const df_status status = df_model_start(trainer->cell, &trainer->model, trainer->own_parameters, &said, err);
+
+    if (said.length && !trainer->options->quiet)
+        fprintf(stderr, "%s seed %lld %s\n", trainer->cell->label, (long long)trainer->cell->seed, df_text_get(&said));
+    df_text_release(&said);
+    return status;
+}
+
 static df_status set_up(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
-    struct df_record_layout student = { 0 };
+    const struct df_taught_parts none = { 0 };
 
-    if (cell->needs & ~cell->detector->offers)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs parts that detector '%s' does not offer (bits %#x)", cell->label,
-                       cell->detector->name, cell->needs & ~cell->detector->offers);
     DF_TRY(open_data(trainer, err));
-    if (cell->needs)
+    if (cell->needs.count)
         DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
     DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
     trainer->model.device->comm = trainer->options->comm;
     trainer->own_parameters = trainer->model.parameters->count;
-    if (trainer->teacher)
-        DF_TRY(student_layout(trainer, &student, err));
-    DF_TRY(df_trainer_add_distillers(trainer, &student, trainer->teacher ? df_teacher_layout(trainer->teacher) : NULL, err));
+    DF_TRY(df_trainer_add_distillers(trainer, trainer->teacher ? df_teacher_parts(trainer->teacher) : &none, err));
     df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
+    DF_TRY(start(trainer, err));
     trainer->tape = df_tape_new(trainer->model.device, true);
     df_step_log_init(&trainer->log, trainer->model.device);
     if (!trainer->tune->size)
@@ -231,7 +204,7 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
     df_tape_reset(trainer->tape);
     df_parameters_zero_grad(trainer->model.parameters);
     trainer->terms.count = 0;
-    detector->class->forward(detector, trainer->tape, batch, true, true, &state);
+    df_detector_forward(detector, trainer->tape, batch, DF_TRAINING | DF_LABELS, &state);
 
     df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
 

@@ -40,9 +40,8 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err);
 df_status df_trainer_read_log(struct df_trainer *trainer, struct df_error *err);
 
 /* Two parts of the above, for who brings the images and the teacher's state from elsewhere. */
-/* The cell's distillers, before the parameters are built: they may add theirs. Layouts of both networks; teacher NULL: there is none. */
-df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_record_layout *student,
-                                    const struct df_record_layout *teacher, struct df_error *err);
+/* The cell's distillers, before the parameters are built: they may add theirs. Parts of both networks, which fit; none: there is no teacher. */
+df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_taught_parts *parts, struct df_error *err);
 /* loss with the distillers' losses added. */
 df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detection_state *student,
                               const struct df_detection_state *teacher, df_tensor *loss);

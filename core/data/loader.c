@@ -89,6 +89,14 @@ static struct df_canvas_size canvas_size(const struct df_canvas_options *canvas,
     return (struct df_canvas_size){ round_up((size_t)height, (size_t)canvas->divisor), round_up((size_t)width, (size_t)canvas->divisor) };
 }
 
+struct df_canvas_size df_canvas_of(const struct df_canvas_options *canvas, const struct df_image_info *info)
+{
+    int width, height;
+
+    resized_size(canvas, info, &width, &height);
+    return canvas_size(canvas, width, height);
+}
+
 static df_status check_config(const struct df_loader_config *config, struct df_error *err)
 {
     const struct df_canvas_options *canvas = &config->canvas;

@@ -3,6 +3,7 @@
 #ifndef DF_CORE_DATA_LOADER_H
 #define DF_CORE_DATA_LOADER_H
 #include "core/data/dataset.h"
+#include "core/data/order.h"
 
 struct df_canvas_options { /* part of the spec's "data" object, table df_canvas_option_table */
     int64_t min_side,
@@ -13,6 +14,7 @@ struct df_canvas_options { /* part of the spec's "data" object, table df_canvas_
     struct df_list mean, std;            /* per channel, of pixels in 0..1; padding is 0 after normalising */
 };
 extern const df_option df_canvas_option_table[];
+struct df_canvas_size df_canvas_of(const struct df_canvas_options *canvas, const struct df_image_info *info);
 
 /* Training targets: crowd and difficult objects and boxes without area are left out. Boxes are in canvas pixels (after resize and flip). */
 struct df_ground_truth {

@@ -16,9 +16,9 @@ static double product(size_t a, size_t b) { return (double)a * (double)b; }
 static double once_more(bool add) { return add ? 2 : 1; }            /* an output that is read before it is written */
 static double present(const void *memory) { return memory ? 1 : 0; } /* an operand that may be missing */
 
-/* Operands that are not df_real: labels, masks, indices. */
+/* Operands that are not df_real: masks, indices. */
 static double bytes_as_reals(double bytes) { return bytes / (double)sizeof(df_real); }
-static double labels(double rows) { return bytes_as_reals(rows * (double)sizeof(int32_t)); }
+static double indices(double rows) { return bytes_as_reals(rows * (double)sizeof(int32_t)); }
 
 /* ---- per element ---- */
 
@@ -79,10 +79,10 @@ BYTES(softmax_backward, n *(double)a->channels *(2 + once_more(a->add)), 0)
 
 BYTES(loss_total, 1, a->count)
 BYTES(loss_spread, (double)a->count *(1 + once_more(!a->fresh)), 0)
-BYTES(sigmoid_focal, (double)a->count *(1 + present(a->d)) + labels((double)a->count / (double)a->classes), n)
+BYTES(sigmoid_focal, (double)a->count *(1 + present(a->d)) + (double)a->count / (double)a->classes, n)
 BYTES(bce_logits, (double)a->count *(2 + present(a->w) + present(a->d)), n)
 BYTES(sigmoid_kl, (double)a->count *(2 + present(a->d)) + bytes_as_reals((double)a->count / (double)a->classes), n)
-BYTES(cross_entropy, n *(double)a->classes *(1 + present(a->d)) + labels(n), n)
+BYTES(cross_entropy, n *(double)a->classes *(1 + present(a->d)) + n, n)
 BYTES(softmax_kl, n *(double)a->classes *(2 + present(a->d)) + bytes_as_reals(n), n)
 BYTES(smooth_l1, n *(double)a->width *(2 + present(a->d)) + bytes_as_reals(n), n)
 BYTES(masked_mse, n *(double)(2 * a->channels + 1), n)
@@ -113,9 +113,9 @@ BYTES(roi_align_backward, n *(double)(a->width * a->channels) * once_more(a->add
 
 static double box_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_box)); }
 static double scored_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_scored_box)); }
-BYTES(dense_candidates, n *(1 + 4) + labels(n) + box_reals(n) + scored_reals(n), 0)
+BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n), 0)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
-BYTES(kept_boxes, labels(n) + 2 * scored_reals(n), 0)
+BYTES(kept_boxes, indices(n) + 2 * scored_reals(n), 0)
 
 double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
 {

@@ -1,5 +1,5 @@
-/* Kernels of boxes: from a detector's outputs to candidates with box, score and group, and what selection leaves of them. A candidate of group
- * -1 is none: its box and score may hold anything. torchvision's definitions (core/geometry/box.h, detectors/). */
+/* Kernels of boxes: from a detector's outputs to candidates with box, score, group and row, and what selection leaves of them. A candidate of group
+ * -1 is none: its box, score and row may hold anything. torchvision's definitions (core/geometry/box.h, detectors/). */
 #ifndef DF_CORE_DEVICE_KERNELS_BOX_H
 #define DF_CORE_DEVICE_KERNELS_BOX_H
 #include "core/geometry/box.h"
@@ -15,11 +15,13 @@ struct df_scored_box {
     struct df_box box;
     float score;
     int32_t group;
+    uint32_t row;
 };
 struct df_candidates { /* arrays of as many elements */
     struct df_box *box;
     float *score;
     int32_t *group;
+    uint32_t *row; /* of its image: the anchor, the proposal */
 };
 struct df_box_rule { /* what makes a candidate of a decoded box */
     float weights[4];
@@ -78,6 +80,7 @@ DF_KERNEL void df_k_dense_candidates(size_t i, const struct df_dense_candidates_
     a->out.box[i] = box;
     a->out.score[i] = score;
     a->out.group[i] = (int32_t)(a->by_level ? level : k);
+    a->out.row[i] = (uint32_t)anchor;
 }
 
 /* Row i of RoIs: candidates [i][classes], scores: softmax over the classes and, first, background; a box of its own for every class. */
@@ -116,6 +119,7 @@ DF_KERNEL void df_k_roi_candidates(size_t i, const struct df_roi_candidates_args
         a->out.box[at] = box;
         a->out.score[at] = score;
         a->out.group[at] = (int32_t)k;
+        a->out.row[at] = (uint32_t)i;
     }
 }
 
@@ -129,12 +133,13 @@ struct df_kept_boxes_args {
 DF_KERNEL void df_k_kept_boxes(size_t i, const struct df_kept_boxes_args *a)
 {
     const size_t at = i / a->most * a->count + a->keep[i];
-    struct df_scored_box out = { { 0, 0, 0, 0 }, 0, -1 };
+    struct df_scored_box out = { { 0, 0, 0, 0 }, 0, -1, 0 };
 
     if (a->keep[i] != UINT32_MAX) {
         out.box = a->from.box[at];
         out.score = a->from.score[at];
         out.group = a->from.group[at];
+        out.row = a->from.row[at];
     }
     a->out[i] = out;
 }

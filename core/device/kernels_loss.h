@@ -124,7 +124,7 @@ DF_KERNEL void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
 /* tile i of [rows, classes] */
 struct df_sigmoid_focal_args {
     const df_real *z;
-    const int32_t *label;
+    const df_real *label; /* whole numbers */
     size_t count, classes;
     double weight_positive, weight_negative, gamma;
     double *partial;
@@ -296,7 +296,7 @@ DF_TILE_KERNEL(sigmoid_kl)
 /* row i */
 struct df_cross_entropy_args {
     const df_real *z;
-    const int32_t *label;
+    const df_real *label; /* whole numbers */
     size_t classes;
     double *partial;
     df_real *d;
@@ -321,7 +321,7 @@ DF_KERNEL double df_loss_row_log_sum(const df_real *x, size_t n, double largest,
 DF_KERNEL void df_k_cross_entropy(size_t i, const struct df_cross_entropy_args *a)
 {
     const df_real *z = a->z + i * a->classes;
-    const int32_t label = a->label[i];
+    const int32_t label = (int32_t)a->label[i];
     df_real *d = a->d ? a->d + i * a->classes : NULL;
 
     a->partial[i] = 0;

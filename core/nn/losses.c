@@ -58,14 +58,14 @@ static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size
     return df_record(tape, spread_backward, y, &x, 1, &spread, sizeof spread);
 }
 
-df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const int32_t *labels, double alpha, double gamma, double norm)
+df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
-    struct df_sigmoid_focal_args args = { .z = z->data, .count = count, .classes = z->shape.c, .gamma = gamma };
+    struct df_sigmoid_focal_args args = { .z = z->data, .label = labels->data, .count = count, .classes = z->shape.c, .gamma = gamma };
 
+    DF_ASSERT(df_count(labels->shape) == df_pixels(z->shape));
     args.weight_positive = alpha < 0 ? 1 : alpha;
     args.weight_negative = alpha < 0 ? 1 : 1 - alpha;
-    args.label = to_device(tape, labels, df_pixels(z->shape) * sizeof *labels);
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_SIGMOID_FOCAL, tiles, &args);
@@ -84,24 +84,24 @@ df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const 
     return total(tape, z, args.partial, tiles, norm, args.d);
 }
 
-df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const int32_t *labels, double norm)
+df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm)
 {
     const size_t rows = df_pixels(z->shape);
-    struct df_cross_entropy_args args = { .z = z->data, .classes = z->shape.c };
+    struct df_cross_entropy_args args = { .z = z->data, .label = labels->data, .classes = z->shape.c };
 
-    args.label = to_device(tape, labels, rows * sizeof *labels);
+    DF_ASSERT(df_count(labels->shape) == rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_CROSS_ENTROPY, rows, &args);
     return total(tape, z, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_real *targets, const uint8_t *use, double beta, double norm)
+df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm)
 {
     const size_t rows = df_pixels(x->shape);
-    struct df_smooth_l1_args args = { .x = x->data, .width = x->shape.c, .beta = beta };
+    struct df_smooth_l1_args args = { .x = x->data, .target = targets->data, .width = x->shape.c, .beta = beta };
 
-    args.target = to_device(tape, targets, df_count(x->shape) * sizeof *targets);
+    DF_ASSERT(df_count(targets->shape) == df_count(x->shape));
     args.use = to_device(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);

@@ -1,5 +1,5 @@
 /* Losses: each a scalar [1,1,1,1]; partials in double, added in fixed order. `norm` > 0 divides the sum. t, targets, labels, masks get no
- * gradient. Labels and targets are host arrays: they are copied to the device. */
+ * gradient. Labels are whole numbers in a tensor of as many elements as there are rows; `use` is a host array that is copied to the device. */
 #ifndef DF_CORE_NN_LOSSES_H
 #define DF_CORE_NN_LOSSES_H
 #include "core/nn/tape.h"
@@ -9,16 +9,16 @@
 double df_loss_norm(const df_tape *tape, size_t count);
 
 /* sigmoid_focal: sum over rows r with labels[r] != -2, classes k of  alpha_t (1 - p_t)^gamma BCE(z_rk, [labels[r] == k]) / norm
- *   z [N,1,A,K] logits, rows = N*A; labels [N*A]: k >= 0 class, -1 background, -2 ignored. alpha < 0: no alpha. gamma >= 0.
+ *   z [N,1,A,K] logits, rows = N*A; labels [N,1,A,1]: k >= 0 class, -1 background, -2 ignored. alpha < 0: no alpha. gamma >= 0.
  * Source: Lin et al., ICCV 2017; torchvision sigmoid_focal_loss. */
-df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const int32_t *labels, double alpha, double gamma, double norm);
+df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm);
 /* binary cross-entropy with logits: sum w_i (max(z,0) - z t + log(1 + exp(-|z|))) / norm; t [shape of z]; w like t or NULL */
 df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm);
 /* softmax cross-entropy over c: sum over rows with labels[r] >= 0 of -log softmax(z_r)[labels[r]] / norm; other rows contribute 0 */
-df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const int32_t *labels, double norm);
+df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm);
 /* smooth L1 (beta > 0: 0.5 d^2 / beta if |d| < beta, else |d| - 0.5 beta) or L1 (beta = 0), over the rows with use[r] != 0 / norm.
- *   x [N,1,A,4]; targets [N*A*4]; use [N*A] */
-df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_real *targets, const uint8_t *use, double beta, double norm);
+ *   x [N,1,A,4]; targets of as many elements; use [N*A] */
+df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm);
 /* masked_mse: y = sum_p m_p sum_c (s_pc - k t_pc)^2 / norm,  norm = max(1, 2 C sum_p m_p) with sum_p over the batch
  *   s, t [N,H,W,C]; m [N,H,W,1] weight in [0,1], constant; k = teacher_scale. An empty mask gives 0.
  * per_image: norm is taken per image and the result is the mean over images.

@@ -51,13 +51,13 @@ df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride
 df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w);
 df_tensor *df_softmax(df_tape *tape, df_tensor *x); /* over c */
 
-struct df_rois { /* host arrays [rows]: copied */
-    size_t rows;
-    const struct df_box *box; /* canvas pixels */
+struct df_rois { /* host arrays [count], of a whole batch */
+    size_t count;
+    const struct df_box *box; /* canvas pixels; one without area is padding */
     const uint32_t *image;
-    const int32_t *level; /* negative: gives zeros */
+    const int32_t *level; /* of the pyramid, for df_roi_align; negative: gives zeros */
 };
-/* RoIAlign (torchvision.ops.roi_align) from a pyramid: each RoI is pooled from its image of feature[level] [N,h_l,w_l,C] with scale[level] map
+/* RoIAlign (torchvision.ops.roi_align) from a pyramid (the arrays are copied): each RoI is pooled from its image of feature[level] [N,h_l,w_l,C] with scale[level] map
  * pixels per canvas pixel. At most 8 levels. -> [R,size,size,C] */
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options);

@@ -17,7 +17,7 @@ static void roi_align_backward(df_tape *tape, struct df_node *node)
                                                .image = roi->rois.image,
                                                .level = roi->rois.level,
                                                .options = roi->options,
-                                               .rois = roi->rois.rows };
+                                               .rois = roi->rois.count };
 
     for (size_t l = 0; l < roi->levels; l++) {
         const df_shape shape = roi->feature[l]->shape;
@@ -46,9 +46,9 @@ static const void *to_device(df_tape *tape, const void *host, size_t bytes)
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options)
 {
-    const size_t channels = feature[0]->shape.c, rows = rois->rows;
+    const size_t channels = feature[0]->shape.c, rows = rois->count;
     df_tensor *y = df_tensor_new(tape, (df_shape){ rows, options.size, options.size, channels });
-    struct roi_align roi = { .options = options, .levels = levels, .rois.rows = rows };
+    struct roi_align roi = { .options = options, .levels = levels, .rois.count = rows };
     struct df_roi_align_args args = { .y = y->data, .options = options, .channels = channels };
 
     DF_ASSERT(levels >= 1 && levels <= DF_ROI_LEVELS && options.size >= 1 && options.size <= DF_ROI_SIZE);

@@ -46,13 +46,26 @@ static bool older_name(const char *name, char older[128])
     return false;
 }
 
-static const cJSON *find_tensor(const struct df_safetensors *opened, const char *name)
+/* What is read: of the first parameters those whose names begin with a prefix. */
+struct part {
+    struct df_parameters *parameters;
+    size_t count;
+    const char *prefix;
+};
+
+static bool in_part(const struct part *part, const char *name) { return strncmp(name, part->prefix, strlen(part->prefix)) == 0; }
+
+/* The name, the older one, or what follows the prefix. */
+static const cJSON *find_tensor(const struct df_safetensors *opened, const struct part *part, const char *name)
 {
     const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(opened->header, name);
+    const size_t n = strlen(part->prefix);
     char older[128];
 
     if (!tensor && older_name(name, older))
         tensor = cJSON_GetObjectItemCaseSensitive(opened->header, older);
+    if (!tensor && n && name[n] == '.')
+        tensor = cJSON_GetObjectItemCaseSensitive(opened->header, name + n + 1);
     return tensor;
 }
 
@@ -89,31 +102,43 @@ static df_status missing(const struct df_safetensors *opened, const struct df_pa
                    opened->path, item->name, shape, more, nearest);
 }
 
-static df_status check_names(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
+static df_status check_names(const struct df_safetensors *opened, const struct part *part, struct df_error *err)
 {
     const struct df_parameter *first = NULL;
-    size_t absent = 0;
+    size_t absent = 0, wanted = 0;
 
-    for (size_t i = 0; i < parameters->count; i++)
-        if (!find_tensor(opened, parameters->items[i]->name)) {
-            first = first ? first : parameters->items[i];
+    for (size_t i = 0; i < part->count; i++) {
+        const struct df_parameter *item = part->parameters->items[i];
+
+        if (!in_part(part, item->name))
+            continue;
+        wanted++;
+        if (!find_tensor(opened, part, item->name)) {
+            first = first ? first : item;
             absent++;
         }
+    }
+    if (!wanted)
+        return df_fail(err, DF_ERR_USAGE, "'%s': no tensor of the network begins with '%s' (its first is '%s')", opened->path, part->prefix,
+                       part->parameters->items[0]->name);
     return first ? missing(opened, first, absent - 1, err) : DF_OK;
 }
 
 /* Whether a tensor of the file is a parameter's, under either name. */
-static bool is_known(const char *const *older, const struct df_parameters *parameters, const char *name)
+static bool is_known(const char *const *older, const struct part *part, const char *name)
 {
-    for (size_t i = 0; i < parameters->count; i++)
+    const struct df_parameters *parameters = part->parameters;
+
+    for (size_t i = 0; i < part->count; i++)
         if (strcmp(parameters->items[i]->name, name) == 0 || (older[i] && strcmp(older[i], name) == 0))
             return true;
     return false;
 }
 
 /* The same tensor under both its names is one too many as well. */
-static df_status check_extra(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
+static df_status check_extra(const struct df_safetensors *opened, const struct part *part, struct df_error *err)
 {
+    const struct df_parameters *parameters = part->parameters;
     const char **names = df_calloc(parameters->count + 1, sizeof *names);
     char **older = df_calloc(parameters->count + 1, sizeof *older), word[128];
     const cJSON *tensor;
@@ -128,8 +153,8 @@ static df_status check_extra(const struct df_safetensors *opened, const struct d
     {
         const char *name = tensor->string, *near;
 
-        if (status != DF_OK || strcmp(name, "__metadata__") == 0 || ends_with(name, TRACKED) ||
-            is_known((const char *const *)older, parameters, name))
+        if (status != DF_OK || strcmp(name, "__metadata__") == 0 || ends_with(name, TRACKED) || !in_part(part, name) ||
+            is_known((const char *const *)older, part, name))
             continue;
         near = df_nearest(name, names);
         if (near)
@@ -269,10 +294,10 @@ static float element(const char *dtype, const char *at)
 }
 
 /* One parameter's elements in PyTorch's order. */
-static df_status take(const struct df_safetensors *opened, const struct df_parameter *item, const struct df_class_choice *choice,
-                      float *stored, struct df_error *err)
+static df_status take(const struct df_safetensors *opened, const struct part *part, const struct df_parameter *item,
+                      const struct df_class_choice *choice, float *stored, struct df_error *err)
 {
-    const cJSON *tensor = find_tensor(opened, item->name), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
+    const cJSON *tensor = find_tensor(opened, part, item->name), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
     const char *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring;
     const size_t bytes = element_bytes(dtype), rows = item->kind == DF_VECTOR ? df_count(item->shape) : item->shape.n;
     const size_t row = df_count(item->shape) / rows;
@@ -300,14 +325,15 @@ static df_status take(const struct df_safetensors *opened, const struct df_param
 }
 
 /* All of them into one vector first: nothing is written before everything fits. */
-static df_status take_all(const struct df_safetensors *opened, struct df_parameters *parameters, const struct df_class_choice *choice,
+static df_status take_all(const struct df_safetensors *opened, const struct part *part, const struct df_class_choice *choice,
                           struct df_error *err)
 {
+    struct df_parameter **const items = part->parameters->items;
     size_t elements = 0, largest = 1;
     df_status status = DF_OK;
 
-    for (size_t i = 0; i < parameters->count; i++) {
-        const size_t n = df_count(parameters->items[i]->shape);
+    for (size_t i = 0; i < part->count; i++) {
+        const size_t n = df_count(items[i]->shape);
 
         elements += n;
         largest = n > largest ? n : largest;
@@ -315,17 +341,19 @@ static df_status take_all(const struct df_safetensors *opened, struct df_paramet
     float *stored = df_malloc((elements + 1) * sizeof *stored), *at = stored;
     df_real *values = df_malloc(largest * sizeof *values);
 
-    for (size_t i = 0; i < parameters->count && status == DF_OK; i++) {
-        status = take(opened, parameters->items[i], choice, at, err);
-        at += df_count(parameters->items[i]->shape);
-    }
+    for (size_t i = 0; i < part->count && status == DF_OK; i++)
+        if (in_part(part, items[i]->name)) {
+            status = take(opened, part, items[i], choice, at, err);
+            at += df_count(items[i]->shape);
+        }
     at = stored;
-    for (size_t i = 0; i < parameters->count && status == DF_OK; i++) {
-        const struct df_parameter *item = parameters->items[i];
-        const size_t n = df_count(item->shape);
+    for (size_t i = 0; i < part->count && status == DF_OK; i++) {
+        const size_t n = df_count(items[i]->shape);
 
-        df_from_stored(item, at, values);
-        df_write(parameters->device, item->value, values, n * sizeof *values);
+        if (!in_part(part, items[i]->name))
+            continue;
+        df_from_stored(items[i], at, values);
+        df_write(part->parameters->device, items[i]->value, values, n * sizeof *values);
         at += n;
     }
     free(stored);
@@ -333,24 +361,62 @@ static df_status take_all(const struct df_safetensors *opened, struct df_paramet
     return status;
 }
 
-df_status df_state_dict_read(const char *path, struct df_parameters *parameters, const struct df_class_choice *choice, struct df_error *err)
+/* Of the file's tensors those that nobody takes. */
+static void count_taken(const struct df_safetensors *opened, const struct part *part, struct df_taken *out)
+{
+    size_t there = 0;
+    const cJSON *tensor;
+
+    *out = (struct df_taken){ 0 };
+    for (size_t i = 0; i < part->count; i++)
+        *(in_part(part, part->parameters->items[i]->name) ? &out->tensors : &out->kept) += 1;
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        bool taken = strcmp(tensor->string, "__metadata__") == 0 || ends_with(tensor->string, TRACKED);
+
+        for (size_t i = 0; i < part->count && !taken; i++) {
+            const char *name = part->parameters->items[i]->name;
+
+            taken = in_part(part, name) && find_tensor(opened, part, name) == tensor;
+        }
+        if (!taken && there++ == 0)
+            snprintf(out->first_left, sizeof out->first_left, "%s", tensor->string);
+    }
+    out->left = there;
+}
+
+static df_status read_part(const char *path, const struct part *part, const struct df_class_choice *choice, struct df_taken *out,
+                           struct df_error *err)
 {
     struct df_safetensors opened;
 
-    DF_ASSERT(parameters->built);
+    DF_ASSERT(part->parameters->built);
     DF_TRY(df_safetensors_open(&opened, path, err));
-    df_status status = check_names(&opened, parameters, err);
+    df_status status = check_names(&opened, part, err);
 
     if (status == DF_OK)
-        status = check_extra(&opened, parameters, err);
+        status = check_extra(&opened, part, err);
     if (status == DF_OK)
         status = df_safetensors_load(&opened, err);
     if (status == DF_OK)
-        status = take_all(&opened, parameters, choice, err);
+        status = take_all(&opened, part, choice, err);
     if (status == DF_OK)
-        df_parameters_touch(parameters);
+        df_parameters_touch(part->parameters);
+    if (status == DF_OK && out)
+        count_taken(&opened, part, out);
     df_safetensors_close(&opened);
     return status;
+}
+
+df_status df_state_dict_read(const char *path, struct df_parameters *parameters, const struct df_class_choice *choice, struct df_error *err)
+{
+    return read_part(path, &(struct part){ parameters, parameters->count, "" }, choice, NULL, err);
+}
+
+df_status df_state_dict_take(const char *path, struct df_parameters *parameters, size_t count, const char *prefix, struct df_taken *out,
+                             struct df_error *err)
+{
+    return read_part(path, &(struct part){ parameters, count, prefix }, NULL, out, err);
 }
 
 /* ---- writing ---- */

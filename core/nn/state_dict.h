@@ -20,6 +20,15 @@ struct df_class_choice {
  * are as they were. */
 df_status df_state_dict_read(const char *path, struct df_parameters *parameters, const struct df_class_choice *choice,
                              struct df_error *err);
+struct df_taken {
+    size_t tensors, left; /* read; of the file left alone */
+    size_t kept;          /* of the network left as it was */
+    char first_left[96];  /* the first of the file's that was, "" */
+};
+/* Of the first `count` parameters and buffers those whose names begin with `prefix` ("": all), under the same rules; what the file has beside
+ * the prefix is left alone. A file without the prefix in its names (an image classifier's "conv1.weight" for "backbone.body") serves too. */
+df_status df_state_dict_take(const char *path, struct df_parameters *parameters, size_t count, const char *prefix, struct df_taken *out,
+                             struct df_error *err);
 /* What load_state_dict(strict=True) takes: all parameters and buffers, and a num_batches_tracked of 0 for every batch norm. */
 df_status df_state_dict_write(const char *path, const struct df_parameters *parameters, struct df_error *err);
 #endif

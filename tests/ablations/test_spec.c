@@ -54,7 +54,9 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     assert_int_equal(spec->cell[2]->distillers, 2);
     assert_null(spec->cell[0]->teacher);
     assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
-    assert_int_equal(spec->cell[2]->needs, DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD);
+    assert_int_equal(spec->cell[2]->needs.count, 2);
+    assert_string_equal(spec->cell[2]->needs.name[0], "logits");
+    assert_string_equal(spec->cell[2]->needs.name[1], "neck/*");
     for (size_t i = 0; i < spec->count; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(spec->cell[i]->id, spec->cell[j]->id);
@@ -138,6 +140,34 @@ static void the_identity_is_what_decides_the_numbers(void **state)
     free(taught);
 }
 
+/* A teacher may be another detector on another canvas; it is trained so. The old form gives the same cells as ever (test_reference). */
+static void a_teacher_may_be_another_network(void **state)
+{
+    char *plain = with(",{\"name\":\"head_kl\"}", "");
+    struct df_error err = { 0 };
+    struct df_spec *a, *b;
+    struct df_text text = DF_TEXT_INIT;
+    const char *at = strstr(plain, "\"teacher\":{") + strlen("\"teacher\":{");
+
+    (void)state;
+    df_text_add_bytes(&text, plain, (size_t)(at - plain));
+    df_text_add(&text, "\"kind\":\"detector\",\"detector\":{\"kind\":\"faster_rcnn\",\"roi_batch\":64},\"canvas\":{\"divisor\":64},");
+    df_text_add(&text, at);
+    assert_ok(read_text(plain, NULL, &a, &err));
+    assert_ok(read_text(df_text_get(&text), NULL, &b, &err));
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id);
+    assert_string_not_equal(a->cell[2]->id, b->cell[2]->id);
+    assert_string_equal(b->cell[2]->detector->name, "retinanet");
+    assert_string_equal(b->cell[2]->teacher->detector->name, "faster_rcnn");
+    assert_int_equal(b->cell[2]->teacher->canvas.divisor, 64);
+    assert_int_equal(b->cell[2]->canvas.divisor, 32);
+    assert_non_null(strstr(df_text_get(&b->variant[0].teacher->json), "\"roi_batch\":64"));
+    df_spec_free(a);
+    df_spec_free(b);
+    df_text_release(&text);
+    free(plain);
+}
+
 static void bad_specs_are_told_where_and_why(void **state)
 {
     static const struct {
@@ -155,8 +185,8 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"w_fg\":[1,2]", "\"w_fg\":[]", "empty list" },
         { "\"w_fg\":[1,2]", "\"w_pos\":2", "w_pos" }, /* head=off: no effect */
         { "\"w_fg\":[1,2]", "\"head\":\"fg\",\"rois\":\"teacher\"",
-          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs a RoI head, which detector 'retinanet' does not have" },
-        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs a RoI head" },
+          "/methods/1/distillers/0: distiller 'defeat': option 'rois' needs 'roi/logits', which detector 'retinanet' does not have" },
+        { "\"w_fg\":[1,2]", "\"head\":\"decoupled\",\"authors\":true", "option 'authors' needs 'roi/logits'" },
         { "\"label\":\"DeFeat\"", "\"label\":\"none\"", "stands twice" },
         { "[3,5]", "[3,3]", "seed 3 stands twice" },
         { "[3,5]", "[]", "at least one seed" },
@@ -185,6 +215,16 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"methods\":[]}]", "methods" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"data\":{\"contxt\":0}}]", "did you mean 'context'" },
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
+        { "\"teacher\":{", "\"teacher\":{\"kind\":\"classifier\",",
+          "/teacher/kind: teacher kind 'classifier' is none of this version's (there is 'detector')" },
+        { "\"teacher\":{", "\"teacher\":{\"detector\":{\"kind\":\"faster_rcnn\"},",
+          "'roi/logits' of the teacher's detector 'faster_rcnn', but 'logits' of the student's 'retinanet'" },
+        { "\"teacher\":{", "\"teacher\":{\"detector\":{\"kind\":\"retinanet\",\"anchor_size\":[8]},", "/teacher/network" },
+        { "\"teacher\":{", "\"teacher\":{\"canvas\":{\"divisr\":64},", "/teacher/canvas" },
+        { "\"teacher\":{", "\"teacher\":{\"classes\":80,", "classes" }, /* of a file only */
+        { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"classes\":0,", "/teacher/classes: 0 (expected 1..100000)" },
+        { "\"student\":{", "\"student\":{\"take\":\"backbone\",", "/student/take: has no effect" },
+        { "\"student\":{", "\"student\":{\"file\":\"none.safetensors\",", "none.safetensors" },
         { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
     };
     struct df_error err = { 0 };
@@ -228,7 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(axes_multiply_and_seeds_are_innermost),    cmocka_unit_test(variants_repeat_the_spec_with_their_members),
         cmocka_unit_test(the_identity_is_what_decides_the_numbers), cmocka_unit_test(bad_specs_are_told_where_and_why),
-        cmocka_unit_test(overrides_replace_seeds_and_device),
+        cmocka_unit_test(overrides_replace_seeds_and_device),       cmocka_unit_test(a_teacher_may_be_another_network),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

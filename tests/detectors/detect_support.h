@@ -1,6 +1,7 @@
 /* What the tests of this room share: batches made by hand, detectors from a list of "name=value" options. */
 #ifndef DF_TESTS_DETECT_SUPPORT_H
 #define DF_TESTS_DETECT_SUPPORT_H
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,6 +108,31 @@ static inline struct test_model test_model_new(const char *device, const char *c
     return test_detector_new("retinanet", device, network, detector, classes, gradients);
 }
 
+/* The values of a part that was made on the host. */
+static inline const df_real *test_host(const struct df_detection_state *state, const char *name)
+{
+    const df_real *host = df_part(state, name, DF_NO_LEVEL)->host;
+
+    assert_non_null(host);
+    return host;
+}
+
+/* Of the whole batch. */
+static inline size_t test_positives(const struct df_detection_state *state)
+{
+    size_t sum = 0;
+
+    for (size_t n = 0; n < state->batch; n++)
+        sum += (size_t)test_host(state, "positives")[n];
+    return sum;
+}
+
+static inline const struct df_found *test_predict(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state,
+                                                  size_t image, size_t *count)
+{
+    return detector->class->predict(detector, tape, state, image, false, count);
+}
+
 static inline void test_model_free(struct test_model *model)
 {
     df_detector_free(model->detector);
@@ -154,4 +180,39 @@ static const char *const test_student_detector[] = { "anchor_size=13,23,40",
                                                      "box_weights=10,10,5,5",
                                                      "box_loss_weight=0.25",
                                                      NULL };
+
+/* The derivative of a loss in the pixels along a random direction against its central difference: the loss sees the images as a leaf on the
+ * tape. In double; norms use their running statistics, so that one pixel moves one image. */
+static inline void test_pixel_gradient(struct test_model *model, const struct test_batch *t,
+                                       df_tensor *(*loss)(struct test_model *, df_tape *, const struct df_batch *, df_tensor *pixels))
+{
+    const df_shape shape = { t->batch.n, t->batch.height, t->batch.width, 3 };
+    const size_t n = df_count(shape);
+    df_tape *tape = df_tape_new(model->device, true);
+    df_real *pixels = malloc(n * sizeof *pixels), *direction = malloc(n * sizeof *direction);
+    double analytic = 0, norm = 0, error = INFINITY, value[2];
+    df_tensor *leaf = df_leaf(tape, shape, t->batch.pixels);
+
+    df_test_fill(direction, n, 17, 1);
+    df_backward(tape, loss(model, tape, &t->batch, leaf));
+    for (size_t k = 0; k < n; k++) {
+        analytic += (double)direction[k] * (double)leaf->grad[k];
+        norm += (double)leaf->grad[k] * (double)leaf->grad[k];
+    }
+    norm = sqrt(norm);
+    for (double h = 1e-5; h > 5e-8 && !(error <= 1e-5 * (fabs(analytic) + norm)); h /= 10) { /* the smaller, the fewer kinks */
+        for (int side = 0; side < 2; side++) {
+            for (size_t k = 0; k < n; k++)
+                pixels[k] = (df_real)((double)t->batch.pixels[k] + (side ? -h : h) * (double)direction[k]);
+            df_tape_reset(tape);
+            value[side] = df_item(tape, loss(model, tape, &t->batch, df_leaf(tape, shape, pixels)));
+        }
+        error = fabs((value[0] - value[1]) / (2 * h) - analytic);
+    }
+    if (!(norm > 0 && error <= 1e-5 * (fabs(analytic) + norm)))
+        fail_msg("pixels: derivative %.12g, differences are off by %.3g (gradient norm %.3g)", analytic, error, norm);
+    free(pixels);
+    free(direction);
+    df_tape_free(tape);
+}
 #endif

@@ -231,16 +231,16 @@ static void golden_maps(struct golden *g, const char *mode, const struct df_dete
 
     for (size_t k = strcmp(g->of->detector, "retinanet") == 0; k < DF_STAGES; k++) { /* torchvision's RetinaNet does not hand out C2 */
         snprintf(name, sizeof name, "%s.stage%zu", mode, k);
-        golden_tensor(g, name, s->stage[k].feature);
+        golden_tensor(g, name, df_part(s, "backbone", k + 2)->tensor);
     }
     for (size_t l = 0; l < s->levels; l++) {
         snprintf(name, sizeof name, "%s.neck%zu", mode, l);
-        golden_tensor(g, name, s->neck[l].feature);
+        golden_tensor(g, name, df_part(s, "neck", l)->tensor);
     }
     snprintf(name, sizeof name, "%s.logits", mode);
-    golden_tensor(g, name, s->class_logits);
+    golden_tensor(g, name, df_part_tensor(s, "logits"));
     snprintf(name, sizeof name, "%s.deltas", mode);
-    golden_tensor(g, name, s->box_deltas);
+    golden_tensor(g, name, df_part_tensor(s, "deltas"));
 }
 
 /* Every term on its own, and that the loss is their sum. */
@@ -352,24 +352,20 @@ static struct golden_box golden_box_of(struct df_box box)
 /* Returns how many. */
 static size_t golden_detections(struct golden *g, df_tape *tape, const char *prefix, const struct df_detection_state *s, size_t image)
 {
-    struct df_category *category = calloc(s->classes, sizeof *category);
-    const struct df_image_info info = {
-        .id = 77, .file_name = "", .width = (int)g->of->valid[image][1], .height = (int)g->of->valid[image][0]
-    };
-    const size_t room = g->model.detector->class->max_detections(g->model.detector);
-    struct df_detection *out = calloc(room, sizeof *out);
-    struct golden_box *found = calloc(room, sizeof *found), *expected;
+    struct golden_box *found, *expected;
     char boxes[32], scores[32], labels[32];
     size_t count, n;
+    const struct df_found *out = g->model.detector->class->predict(g->model.detector, tape, s, image, true, &n);
 
-    for (size_t k = 0; k < s->classes; k++)
-        category[k] = (struct df_category){ 10 + (int64_t)k, "class" };
-    n = g->model.detector->class->predict(g->model.detector, tape, s, image, &info, category, out);
+    found = calloc(n + 1, sizeof *found);
     for (size_t i = 0; i < n; i++) {
-        const double *b = out[i].bbox;
+        const struct df_box b = out[i].box;
 
-        assert_int_equal(out[i].image_id, 77);
-        found[i] = (struct golden_box){ { b[0], b[1], b[0] + b[2], b[1] + b[3] }, out[i].score, (int32_t)out[i].category_id - 10 };
+        assert_true(b.x1 <= (float)g->of->valid[image][1] && b.y1 <= (float)g->of->valid[image][0]);
+        assert_true(out[i].score == out[i].scores[out[i].label]); /* what its row says of its class */
+        found[i] = golden_box_of(b);
+        found[i].score = (double)out[i].score;
+        found[i].label = out[i].label;
         assert_true(i == 0 || found[i].score <= found[i - 1].score);
     }
     snprintf(boxes, sizeof boxes, "%sboxes%zu", prefix, image);
@@ -378,8 +374,6 @@ static size_t golden_detections(struct golden *g, df_tape *tape, const char *pre
     expected = golden_boxes(g, boxes, scores, labels, &count);
     snprintf(boxes, sizeof boxes, "%sdetections%zu", prefix, image);
     golden_pairs(g, boxes, found, n, expected, count);
-    free(category);
-    free(out);
     free(found);
     free(expected);
     return n;
@@ -400,7 +394,7 @@ static void golden_retinanet_case(const struct golden_case *of, const char *devi
 
     if (fold)
         class->fold(g.model.detector);
-    class->forward(g.model.detector, tape, &g.t->batch, false, true, &s);
+    df_detector_forward(g.model.detector, tape, &g.t->batch, DF_LABELS, &s);
     golden_anchors(&g, &s);
     golden_maps(&g, "eval", &s);
     loss = golden_losses(&g, tape, "eval", &s, golden_retinanet_terms, 2);
@@ -411,7 +405,7 @@ static void golden_retinanet_case(const struct golden_case *of, const char *devi
         golden_gradients(&g, "eval");
         df_tape_reset(tape);
         df_parameters_zero_grad(g.model.parameters);
-        class->forward(g.model.detector, tape, &g.t->batch, true, true, &s);
+        df_detector_forward(g.model.detector, tape, &g.t->batch, DF_TRAINING | DF_LABELS, &s);
         golden_maps(&g, "train", &s);
         df_backward(tape, golden_losses(&g, tape, "train", &s, golden_retinanet_terms, 2));
         golden_gradients(&g, "train");
@@ -430,7 +424,7 @@ static bool golden_padding(struct df_box box) { return box.x0 == 0 && box.y0 == 
 /* Proposals of every image, then padding. */
 static void golden_proposals(struct golden *g, const struct df_detection_state *s)
 {
-    const size_t rows = s->proposals / s->batch;
+    const size_t rows = s->rois.count / s->batch;
 
     for (size_t n = 0; n < s->batch; n++) {
         struct golden_box *found = calloc(rows, sizeof *found), *expected;
@@ -441,9 +435,9 @@ static void golden_proposals(struct golden *g, const struct df_detection_state *
         expected = golden_boxes(g, name, NULL, NULL, &count);
         assert_true(count > 0 && count <= rows);
         for (size_t r = 0; r < rows; r++) {
-            assert_int_equal(s->proposal_image[n * rows + r], n);
-            assert_int_equal(golden_padding(s->proposal[n * rows + r]), r >= count);
-            found[r] = golden_box_of(s->proposal[n * rows + r]);
+            assert_int_equal(s->rois.image[n * rows + r], n);
+            assert_int_equal(golden_padding(s->rois.box[n * rows + r]), r >= count);
+            found[r] = golden_box_of(s->rois.box[n * rows + r]);
         }
         golden_pairs(g, name, found, count, expected, count);
         free(found);
@@ -473,21 +467,23 @@ static void golden_given(struct golden *g, df_tape *tape, const struct df_detect
             }
         }
     assert_int_equal(at * 4, total);
-    g->model.detector->class->roi_head(g->model.detector, tape, s, rows, box, image, &given);
-    assert_ptr_equal(given.class_logits, s->class_logits);
-    assert_int_equal(given.proposals, rows);
-    logits = golden_doubles(g, given.roi_logits->data, rows * columns);
-    deltas = golden_doubles(g, given.roi_deltas->data, rows * 4 * columns);
+    g->model.detector->class->run_head(g->model.detector, tape, s, &(struct df_rois){ rows, box, image }, &given);
+    assert_ptr_equal(df_part_tensor(&given, "logits"), df_part_tensor(s, "logits"));
+
+    const df_real *given_label = test_host(&given, "roi/label"), *given_logits = df_part_tensor(&given, "roi/logits")->data;
+
+    assert_int_equal(given.rois.count, rows);
+    logits = golden_doubles(g, given_logits, rows * columns);
+    deltas = golden_doubles(g, df_part_tensor(&given, "roi/deltas")->data, rows * 4 * columns);
     n = 0;
     for (size_t r = 0; r < rows; r++) { /* padding rows leave the arrays */
-        assert_int_equal(given.proposal_image[r], image[r]);
+        assert_int_equal(given.rois.image[r], image[r]);
         if (golden_padding(box[r])) {
-            assert_int_equal(given.proposal_label[r], -2);
-            assert_memory_equal(given.roi_logits->data + r * columns, given.roi_logits->data + (rows - 1) * columns,
-                                columns * sizeof(df_real));
+            assert_int_equal(given_label[r], -2);
+            assert_memory_equal(given_logits + r * columns, given_logits + (rows - 1) * columns, columns * sizeof(df_real));
             continue;
         }
-        assert_int_equal(given.proposal_label[r], (int)labels[n]);
+        assert_int_equal(given_label[r], (int)labels[n]);
         memmove(logits + n * columns, logits + r * columns, columns * sizeof *logits);
         memmove(deltas + n * 4 * columns, deltas + r * 4 * columns, 4 * columns * sizeof *deltas);
         n++;
@@ -512,8 +508,8 @@ static void golden_given(struct golden *g, df_tape *tape, const struct df_detect
 static void golden_sampled(struct golden *g, df_tape *tape, const char *mode, const struct df_detection_state *s,
                            struct df_detection_state *out)
 {
-    const size_t rows = s->proposals / s->batch;
-    struct df_box *box = calloc(s->proposals, sizeof *box);
+    const size_t rows = s->rois.count / s->batch;
+    struct df_box *box = calloc(s->rois.count, sizeof *box);
     char name[32], labels[32], targets[32];
     size_t positives = 0;
 
@@ -533,17 +529,17 @@ static void golden_sampled(struct golden *g, df_tape *tape, const char *mode, co
             const double *b = expected[i].side;
 
             box[r] = (struct df_box){ (float)b[0], (float)b[1], (float)b[2], (float)b[3] };
-            found[i] = golden_box_of(s->proposal[r]);
-            found[i].label = s->proposal_label[r];
+            found[i] = golden_box_of(s->rois.box[r]);
+            found[i].label = (int32_t)test_host(s, "roi/label")[r];
             assert_int_equal(found[i].label, expected[i].label); /* in the same order */
             for (size_t k = 0; found[i].label >= 0 && k < 4; k++) {
-                own[4 * i + k] = (double)s->proposal_target[4 * r + k];
+                own[4 * i + k] = (double)test_host(s, "roi/target")[4 * r + k];
                 theirs[4 * i + k] = target[4 * i + k];
             }
             positives += found[i].label >= 0;
         }
         for (size_t i = count; i < rows; i++)
-            assert_int_equal(s->proposal_label[n * rows + i], -2);
+            assert_int_equal(test_host(s, "roi/label")[n * rows + i], -2);
         golden_pairs(g, name, found, count, expected, count);
         golden_vector(g, targets, own, theirs, 4 * count);
         free(found);
@@ -553,7 +549,7 @@ static void golden_sampled(struct golden *g, df_tape *tape, const char *mode, co
         free(theirs);
     }
     assert_true(positives > 0);
-    g->model.detector->class->roi_head(g->model.detector, tape, s, s->proposals, box, s->proposal_image, out);
+    g->model.detector->class->run_head(g->model.detector, tape, s, &(struct df_rois){ s->rois.count, box, s->rois.image }, out);
     free(box);
 }
 
@@ -566,8 +562,8 @@ static void golden_faster_case(const struct golden_case *of, const char *device,
 
     if (fold)
         class->fold(g.model.detector);
-    class->forward(g.model.detector, tape, &g.t->batch, false, false, &s);
-    assert_true(!s.label && !s.proposal_label);
+    df_detector_forward(g.model.detector, tape, &g.t->batch, 0, &s);
+    assert_true(!df_parts_find(&s.parts, "label") && !df_parts_find(&s.parts, "roi/label"));
     golden_anchors(&g, &s);
     golden_maps(&g, "eval", &s);
     golden_proposals(&g, &s);
@@ -579,7 +575,7 @@ static void golden_faster_case(const struct golden_case *of, const char *device,
 
         df_tape_reset(tape);
         df_parameters_zero_grad(g.model.parameters);
-        class->forward(g.model.detector, tape, &g.t->batch, training, true, &s);
+        df_detector_forward(g.model.detector, tape, &g.t->batch, (training ? DF_TRAINING : 0) | DF_LABELS, &s);
         golden_maps(&g, mode, &s);
         golden_losses(&g, tape, mode, &s, golden_faster_terms, 4);
         golden_sampled(&g, tape, mode, &s, &fed);

@@ -31,9 +31,12 @@ static df_tensor *loss_of(struct test_model *model, df_tape *tape, const struct 
     struct df_detection_state own, state;
 
     df_tape_reset(tape);
-    model->detector->class->forward(model->detector, tape, batch, training, true, &own);
-    model->detector->class->roi_head(model->detector, tape, &own, ROWS, given, given_image, &state);
-    assert_true(state.positives > 0 && state.proposal_label[0] >= 0 && state.proposal_label[1] == -1 && state.proposal_label[3] == -2);
+    df_detector_forward(model->detector, tape, batch, (training ? DF_TRAINING : 0) | DF_LABELS, &own);
+    model->detector->class->run_head(model->detector, tape, &own, &(struct df_rois){ ROWS, given, given_image }, &state);
+
+    const df_real *label = test_host(&state, "roi/label");
+
+    assert_true(test_positives(&state) > 0 && label[0] >= 0 && label[1] == -1 && label[3] == -2);
     return model->detector->class->loss(model->detector, tape, &state, NULL);
 }
 
@@ -44,13 +47,13 @@ static df_tensor *foreign(struct test_model *model, struct test_model *other, df
     df_real weight[ROWS * 16];
 
     df_tape_reset(tape);
-    model->detector->class->forward(model->detector, tape, batch, false, true, &own);
-    other->detector->class->roi_head(other->detector, tape, &own, ROWS, given, given_image, &state);
+    df_detector_forward(model->detector, tape, batch, DF_LABELS, &own);
+    other->detector->class->run_head(other->detector, tape, &own, &(struct df_rois){ ROWS, given, given_image }, &state);
     df_test_fill(weight, ROWS * 16, 6, 1);
-    df_tensor *logits = df_mul(tape, state.roi_logits, df_tensor_from(tape, state.roi_logits->shape, weight));
+    df_tensor *logits = df_part_tensor(&state, "roi/logits"), *deltas = df_part_tensor(&state, "roi/deltas");
 
-    return df_add(tape, df_sum(tape, logits, 15),
-                  df_sum(tape, df_mul(tape, state.roi_deltas, df_tensor_from(tape, state.roi_deltas->shape, weight)), 15));
+    return df_add(tape, df_sum(tape, df_mul(tape, logits, df_tensor_from(tape, logits->shape, weight)), 15),
+                  df_sum(tape, df_mul(tape, deltas, df_tensor_from(tape, deltas->shape, weight)), 15));
 }
 
 static df_tensor *value_of(struct test_model *model, struct test_model *other, df_tape *tape, const struct df_batch *batch, bool training)
@@ -159,9 +162,32 @@ static void test_other_head(void **state)
     check_all(faster_tiny_network, faster_tiny_detector, false, true);
 }
 
+/* On given boxes: a network's own move with its pixels, without a gradient. */
+static df_tensor *loss_of_pixels(struct test_model *model, df_tape *tape, const struct df_batch *batch, df_tensor *pixels)
+{
+    struct df_detection_state own, state;
+
+    model->detector->class->forward(model->detector, tape, batch, pixels, DF_LABELS, &own);
+    model->detector->class->run_head(model->detector, tape, &own, &(struct df_rois){ ROWS, given, given_image }, &state);
+    return model->detector->class->loss(model->detector, tape, &state, NULL);
+}
+
+static void test_pixels(void **state)
+{
+    struct test_model model = test_faster_new("ref", faster_tiny_network, faster_tiny_detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+
+    (void)state;
+    choose_proposals(t);
+    test_model_stir(&model);
+    test_pixel_gradient(&model, t, loss_of_pixels);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_loss), cmocka_unit_test(test_other_head) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_loss), cmocka_unit_test(test_other_head), cmocka_unit_test(test_pixels) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

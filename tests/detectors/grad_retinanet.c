@@ -8,11 +8,11 @@ static double loss_of(struct test_model *model, df_tape *tape, const struct df_b
     struct df_detection_state s;
 
     df_tape_reset(tape);
-    model->detector->class->forward(model->detector, tape, batch, training, true, &s);
+    df_detector_forward(model->detector, tape, batch, (training ? DF_TRAINING : 0) | DF_LABELS, &s);
     df_tensor *loss = model->detector->class->loss(model->detector, tape, &s, NULL);
 
     if (backward) {
-        assert_true(s.positives > 0);
+        assert_true(test_positives(&s) > 0);
         df_parameters_zero_grad(model->parameters);
         df_backward(tape, loss);
     }
@@ -108,9 +108,74 @@ static void test_torchvision_shape(void **state)
     check_all(pool, sizes, 32, 48, true);
 }
 
+static df_tensor *loss_of_pixels(struct test_model *model, df_tape *tape, const struct df_batch *batch, df_tensor *pixels)
+{
+    struct df_detection_state s;
+
+    model->detector->class->forward(model->detector, tape, batch, pixels, DF_LABELS, &s);
+    return model->detector->class->loss(model->detector, tape, &s, NULL);
+}
+
+/* Through a network that trains, and through a frozen one. */
+static void test_pixels(void **state)
+{
+    (void)state;
+    for (int frozen = 0; frozen < 2; frozen++) {
+        struct test_model model = test_model_new("ref", test_tiny_network, test_student_detector, 3, true);
+        struct test_batch *t = test_batch_new(2, 48, 32, 3, true);
+
+        test_model_stir(&model);
+        if (frozen)
+            model.detector->class->fold(model.detector);
+        test_pixel_gradient(&model, t, loss_of_pixels);
+        test_batch_free(t);
+        test_model_free(&model);
+    }
+}
+
+static struct test_model *other_network;
+
+/* What a frozen network's head says of this network's features, weighted. */
+static df_tensor *foreign_head(struct test_model *model, df_tape *tape, const struct df_batch *batch, df_tensor *pixels)
+{
+    struct df_detection_state own, said;
+    df_tensor *logits;
+    df_real *weight;
+
+    model->detector->class->forward(model->detector, tape, batch, pixels, 0, &own);
+    other_network->detector->class->run_head(other_network->detector, tape, &own, NULL, &said);
+    logits = df_part_tensor(&said, "logits");
+    assert_ptr_not_equal(logits, df_part_tensor(&own, "logits"));
+    assert_ptr_equal(df_part(&said, "neck", 0)->tensor, df_part(&own, "neck", 0)->tensor);
+    assert_true(df_same_shape(logits->shape, df_part_tensor(&own, "logits")->shape));
+    weight = df_tape_host(tape, df_count(logits->shape) * sizeof *weight);
+    df_test_fill(weight, df_count(logits->shape), 6, 1);
+    return df_sum(tape, df_mul(tape, logits, df_tensor_from(tape, logits->shape, weight)), 15);
+}
+
+static void test_other_head(void **state)
+{
+    struct test_model model = test_model_new("ref", test_tiny_network, test_student_detector, 3, true);
+    struct test_model other = test_model_new("ref", test_tiny_network, test_student_detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 32, 3, true);
+
+    (void)state;
+    test_model_stir(&model);
+    test_model_stir(&other);
+    other.detector->class->fold(other.detector);
+    other_network = &other;
+    test_pixel_gradient(&model, t, foreign_head);
+    for (size_t i = 0; i < other.parameters->values; i++)
+        assert_true(other.parameters->grad[i] == 0);
+    test_batch_free(t);
+    test_model_free(&other);
+    test_model_free(&model);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_student_shape), cmocka_unit_test(test_torchvision_shape) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_student_shape), cmocka_unit_test(test_torchvision_shape),
+                                        cmocka_unit_test(test_pixels), cmocka_unit_test(test_other_head) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

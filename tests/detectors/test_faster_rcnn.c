@@ -58,7 +58,7 @@ static void test_refusals(void **state)
 static void test_sampling(void **state)
 {
     enum { COUNT = 10, STEPS = 4000 };
-    const int32_t labels[COUNT] = { -1, 4, -2, -1, 0, -1, -1, 2, -2, -1 };
+    const df_real labels[COUNT] = { -1, 4, -2, -1, 0, -1, -1, 2, -2, -1 };
     struct df_batch batch = { .seed = 3 };
     size_t times[COUNT] = { 0 }, changed[3] = { 0 };
     uint8_t chosen[COUNT], other[COUNT];
@@ -126,18 +126,20 @@ static void test_level_rule(void **state)
 
         for (size_t i = 0; i < 225 * 225 * 4; i++)
             map[i] = (df_real)((l + 1) * (1 + i % 4));
-        s.neck[l] = (struct df_neck_level){ .stride = (size_t)4 << l };
-        s.neck[l].feature = df_tensor_from(tape, (df_shape){ 1, l ? cells : 225, l ? cells : 225, 4 }, map);
+        df_parts_set(&s.parts, "neck", l, (size_t)4 << l, df_tensor_from(tape, (df_shape){ 1, l ? cells : 225, l ? cells : 225, 4 }, map));
     }
     for (size_t i = 0; i < BOXES; i++)
         box[i] = (struct df_box){ 0, 0, side[i], side[i] };
-    model.detector->class->roi_head(model.detector, tape, &s, BOXES, box, image, &out);
+    model.detector->class->run_head(model.detector, tape, &s, &(struct df_rois){ BOXES, box, image }, &out);
+
+    const df_real *logits = df_part_tensor(&out, "roi/logits")->data;
+
     for (size_t i = 0; i < BOXES; i++)
         for (size_t l = 0; l < LEVELS; l++) {
             double difference = 0;
 
             for (size_t k = 0; k < 3; k++)
-                difference += fabs((double)(out.roi_logits->data[3 * i + k] - out.roi_logits->data[3 * l + k]));
+                difference += fabs((double)(logits[3 * i + k] - logits[3 * l + k]));
             if (level[i] == l)
                 assert_close(difference, 0, 0, 1e-5);
             else
@@ -148,9 +150,6 @@ static void test_level_rule(void **state)
     test_batch_free(t);
     test_model_free(&model);
 }
-
-static const struct df_category categories[3] = { { 1, "a" }, { 2, "b" }, { 3, "c" } };
-static const struct df_image_info whole_image = { .id = 1, .file_name = "", .width = 64, .height = 48 };
 
 static struct df_batch one_of(const struct df_batch *batch, size_t n)
 {
@@ -169,30 +168,33 @@ static void test_batch_is_images(void **state)
     struct test_batch *t = test_batch_new(3, 48, 64, 3, false);
     df_tape *tape = df_tape_new(model.device, false), *single = df_tape_new(model.device, false);
     struct df_detection_state all, one;
-    struct df_detection a[100], b[100];
     size_t rows, real = 0;
 
     (void)state;
     test_model_stir(&model);
     model.detector->class->fold(model.detector);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &all);
-    rows = all.proposals / 3;
+    df_detector_forward(model.detector, tape, &t->batch, 0, &all);
+    rows = all.rois.count / 3;
     assert_int_equal(rows, 50);
     for (size_t n = 0; n < 3; n++) {
         const struct df_batch batch = one_of(&t->batch, n);
-        size_t count;
+        size_t count, own;
 
         df_tape_reset(single);
-        model.detector->class->forward(model.detector, single, &batch, false, false, &one);
-        assert_int_equal(one.proposals, rows);
-        assert_memory_equal(all.proposal + n * rows, one.proposal, rows * sizeof *one.proposal);
-        assert_memory_equal(all.roi_logits->data + n * rows * 4, one.roi_logits->data, rows * 4 * sizeof(df_real));
-        count = model.detector->class->predict(model.detector, tape, &all, n, &whole_image, categories, a);
-        assert_int_equal(model.detector->class->predict(model.detector, single, &one, 0, &whole_image, categories, b), count);
+        df_detector_forward(model.detector, single, &batch, 0, &one);
+        assert_int_equal(one.rois.count, rows);
+        assert_memory_equal(all.rois.box + n * rows, one.rois.box, rows * sizeof *one.rois.box);
+        assert_memory_equal(df_part_tensor(&all, "roi/logits")->data + n * rows * 4, df_part_tensor(&one, "roi/logits")->data,
+                            rows * 4 * sizeof(df_real));
+
+        const struct df_found *a = test_predict(model.detector, tape, &all, n, &count);
+        const struct df_found *b = test_predict(model.detector, single, &one, 0, &own);
+
+        assert_int_equal(count, own);
         assert_true(count > 5);
         assert_memory_equal(a, b, count * sizeof *a);
         for (size_t r = 0; r < rows; r++)
-            real += !padding(one.proposal[r]);
+            real += !padding(one.rois.box[r]);
     }
     assert_true(real > 30);
     df_tape_free(tape);
@@ -201,7 +203,7 @@ static void test_batch_is_images(void **state)
     test_model_free(&model);
 }
 
-static double step(struct test_model *model, df_tape *tape, struct test_batch *t, size_t at, struct df_detection *out)
+static double step(struct test_model *model, df_tape *tape, struct test_batch *t, size_t at)
 {
     struct df_detection_state s;
     double value;
@@ -209,15 +211,15 @@ static double step(struct test_model *model, df_tape *tape, struct test_batch *t
     t->batch.step = at;
     df_tape_reset(tape);
     df_parameters_zero_grad(model->parameters);
-    model->detector->class->forward(model->detector, tape, &t->batch, true, true, &s);
+    df_detector_forward(model->detector, tape, &t->batch, DF_TRAINING | DF_LABELS, &s);
     df_tensor *loss = model->detector->class->loss(model->detector, tape, &s, NULL);
 
     df_backward(tape, loss);
     value = df_item(tape, loss);
-    assert_int_equal(s.proposals, 2 * 20);
-    for (size_t r = 0; r < s.proposals; r++)
-        assert_int_equal(s.proposal_label[r] == -2, padding(s.proposal[r]));
-    model->detector->class->predict(model->detector, tape, &s, 1, &whole_image, categories, out);
+    assert_int_equal(s.rois.count, 2 * 20);
+    for (size_t r = 0; r < s.rois.count; r++)
+        assert_int_equal(test_host(&s, "roi/label")[r] == -2, padding(s.rois.box[r]));
+    test_predict(model->detector, tape, &s, 1, &(size_t){ 0 });
     return value;
 }
 
@@ -227,20 +229,19 @@ static void test_repeatable_without_heap(void **state)
     struct test_model model = test_faster_new("cpu", faster_tiny_network, faster_tiny_detector, 3, true);
     struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
     df_tape *tape = df_tape_new(model.device, true);
-    struct df_detection out[100];
     double first, value;
     size_t before;
 
     (void)state;
-    first = step(&model, tape, t, 1, out);
+    first = step(&model, tape, t, 1);
     before = heap_ours;
-    assert_true(step(&model, tape, t, 1, out) == first);
-    assert_true(step(&model, tape, t, 2, out) != first);
+    assert_true(step(&model, tape, t, 1) == first);
+    assert_true(step(&model, tape, t, 2) != first);
     t->truth[0].count = 0;
     t->truth[1].count = 4;
-    value = step(&model, tape, t, 3, out);
+    value = step(&model, tape, t, 3);
     t->truth[1].count = 0;
-    assert_true(isfinite(value) && isfinite(step(&model, tape, t, 4, out)));
+    assert_true(isfinite(value) && isfinite(step(&model, tape, t, 4)));
     if (COUNT_HEAP) {
         assert_true(before > 0);
         assert_int_equal(heap_ours - before, 0);
@@ -261,19 +262,20 @@ static void test_matched(void **state)
     size_t positives = 0;
 
     (void)state;
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    df_detector_forward(model.detector, tape, &t->batch, DF_LABELS, &s);
     for (size_t r = 0; r < 2 * s.anchors; r++) {
+        const struct df_box *boxes = t->truth[r / s.anchors].boxes;
         float deltas[4];
 
-        if (s.label[r] != 0)
+        if (test_host(&s, "label")[r] != 0)
             continue;
         positives++;
-        df_box_encode(s.anchor[r % s.anchors], t->truth[r / s.anchors].boxes[s.matched[r]], ones, deltas);
+        df_box_encode(s.anchor[r % s.anchors], boxes[(size_t)test_host(&s, "matched")[r]], ones, deltas);
         for (size_t k = 0; k < 4; k++)
-            assert_close((double)s.target[4 * r + k], (double)deltas[k], 0, 0);
+            assert_close((double)test_host(&s, "target")[4 * r + k], (double)deltas[k], 0, 0);
     }
     assert_true(positives > 0);
-    assert_int_equal(s.positives, positives);
+    assert_int_equal(test_positives(&s), positives);
     df_tape_free(tape);
     test_batch_free(t);
     test_model_free(&model);
@@ -299,7 +301,7 @@ static double loss_with(const char *one, const char *two, struct test_batch *t, 
     struct df_detection_state s;
     double sum = 0, value;
 
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    df_detector_forward(model.detector, tape, &t->batch, DF_LABELS, &s);
     *terms = (struct df_loss_terms){ 0 };
     value = df_item(tape, model.detector->class->loss(model.detector, tape, &s, terms));
     for (size_t k = 0; k < terms->count; k++)
@@ -307,8 +309,8 @@ static double loss_with(const char *one, const char *two, struct test_batch *t, 
     assert_close(value, sum, 1e-5, 0);
     *objects = 0;
     for (size_t g = 0; g < t->truth[1].count; g++)
-        for (size_t r = 0; r < s.proposals; r++)
-            *objects += s.proposal_image[r] == 1 && memcmp(&s.proposal[r], &t->boxes[1][g], sizeof(struct df_box)) == 0;
+        for (size_t r = 0; r < s.rois.count; r++)
+            *objects += s.rois.image[r] == 1 && memcmp(&s.rois.box[r], &t->boxes[1][g], sizeof(struct df_box)) == 0;
     df_tape_free(tape);
     test_model_free(&model);
     return value;
@@ -353,9 +355,12 @@ static void test_ties_and_width(void **state)
     t->labels[1][1] = 1;
     box = t->boxes[1][0];
     box.x1 += 1;
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    model.detector->class->roi_head(model.detector, tape, &s, 1, &box, &(uint32_t){ 1 }, &given);
-    assert_int_equal(given.proposal_label[0], 2);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+    model.detector->class->run_head(model.detector, tape, &s, &(struct df_rois){ 1, &box, &(uint32_t){ 1 } }, &given);
+    assert_int_equal(test_host(&given, "roi/label")[0], 2);
+    model.detector->class->run_head(model.detector, tape, &s, NULL, &given); /* the dense head again */
+    assert_memory_equal(df_part_tensor(&given, "logits")->data, df_part_tensor(&s, "logits")->data, 2 * s.anchors * sizeof(df_real));
+    assert_ptr_not_equal(df_part_tensor(&given, "logits"), df_part_tensor(&s, "logits"));
     df_tape_free(tape);
     test_batch_free(t);
     test_model_free(&model);
@@ -368,19 +373,20 @@ static void test_not_a_number(void **state)
     struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
     df_tape *tape = df_tape_new(model.device, false);
     struct df_parameter *bias = df_parameters_find(model.parameters, "rpn.head.cls_logits.bias");
-    struct df_detection out[100];
     struct df_detection_state s;
+    size_t count;
 
     (void)state;
     for (size_t k = 0; k < df_count(bias->shape); k++)
         bias->value[k] = NAN;
     df_parameters_touch(model.parameters);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    for (size_t r = 0; r < s.proposals; r++)
-        assert_true(padding(s.proposal[r]));
-    assert_int_equal(model.detector->class->predict(model.detector, tape, &s, 0, &whole_image, categories, out), 0);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
-    assert_int_equal(s.proposal_label[0], t->labels[0][0]); /* the object itself */
+    df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+    for (size_t r = 0; r < s.rois.count; r++)
+        assert_true(padding(s.rois.box[r]));
+    test_predict(model.detector, tape, &s, 0, &count);
+    assert_int_equal(count, 0);
+    df_detector_forward(model.detector, tape, &t->batch, DF_LABELS, &s);
+    assert_int_equal(test_host(&s, "roi/label")[0], t->labels[0][0]); /* the object itself */
     assert_true(isnan(df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL))));
     df_tape_free(tape);
     test_batch_free(t);
@@ -396,9 +402,9 @@ static size_t proposals_from(const char *threshold)
     struct df_detection_state s;
     size_t found = 0;
 
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    for (size_t r = 0; r < s.proposals; r++)
-        found += !padding(s.proposal[r]);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+    for (size_t r = 0; r < s.rois.count; r++)
+        found += !padding(s.rois.box[r]);
     df_tape_free(tape);
     test_batch_free(t);
     test_model_free(&model);

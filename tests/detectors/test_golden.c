@@ -31,7 +31,7 @@ static void test_candidates(void **state)
     struct golden g = golden_open(&of, "cpu", 1e-4);
     df_tape *tape = df_tape_new(g.model.device, false);
 
-    g.model.detector->class->forward(g.model.detector, tape, &g.t->batch, false, false, &s);
+    df_detector_forward(g.model.detector, tape, &g.t->batch, 0, &s);
     for (size_t n = 0; n < 2; n++)
         assert_in_range(golden_detections(&g, tape, "cut.", &s, n), 5, 5 * 12);
     df_tape_free(tape);

@@ -132,12 +132,12 @@ static void read_outputs(struct test_model *model, df_tape *tape, const struct d
     struct df_detection_state s;
 
     df_tape_reset(tape);
-    model->detector->class->forward(model->detector, tape, batch, false, false, &s);
+    df_detector_forward(model->detector, tape, batch, 0, &s);
     *rows = s.batch * s.anchors;
     *logits = realloc(*logits, *rows * s.classes * sizeof(df_real));
     *deltas = realloc(*deltas, *rows * 4 * sizeof(df_real));
-    df_read(model->device, *logits, s.class_logits->data, *rows * s.classes * sizeof(df_real));
-    df_read(model->device, *deltas, s.box_deltas->data, *rows * 4 * sizeof(df_real));
+    df_read(model->device, *logits, df_part_tensor(&s, "logits")->data, *rows * s.classes * sizeof(df_real));
+    df_read(model->device, *deltas, df_part_tensor(&s, "deltas")->data, *rows * 4 * sizeof(df_real));
 }
 
 /* Folded = unfolded: float rounding through 11 layers of values near 1 stays below 1e-5 of the largest. Values that change are folded again. */
@@ -192,7 +192,7 @@ static void full_width(size_t height, size_t width)
     struct df_loss_terms terms = { 0 };
     df_tensor *loss;
 
-    model.detector->class->forward(model.detector, tape, &t->batch, true, true, &s);
+    df_detector_forward(model.detector, tape, &t->batch, DF_TRAINING | DF_LABELS, &s);
     loss = model.detector->class->loss(model.detector, tape, &s, &terms);
     df_backward(tape, loss);
     assert_true(df_item(tape, loss) > 0 && df_item(tape, loss) < 1e4);

@@ -53,7 +53,7 @@ static void train(struct df_comm *comm, void *context)
 
         df_tape_reset(tape);
         df_parameters_zero_grad(model.parameters);
-        model.detector->class->forward(model.detector, tape, &batch, true, true, &state);
+        df_detector_forward(model.detector, tape, &batch, DF_TRAINING | DF_LABELS, &state);
         df_backward(tape, model.detector->class->loss(model.detector, tape, &state, NULL));
         const struct df_optim_norm *found = df_gradient_norm(model.parameters, 5);
 

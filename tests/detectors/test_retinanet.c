@@ -1,4 +1,4 @@
-/* RetinaNet: scales, thresholds, images alone against images in a batch, losses, repeatability, memory (test_golden.c compares it with
+/* RetinaNet: thresholds, images alone against images in a batch, losses, repeatability, memory (test_golden.c compares it with
  * torchvision). */
 #include <math.h>
 #include <stdio.h>
@@ -7,41 +7,11 @@
 #include "tests/detectors/golden_cases.h"
 #include "tests/support/heap.h"
 
-/* Stored pixels = canvas pixels / scale, on each axis. */
-static void test_scale(void **state)
-{
-    const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
-    const struct df_image_info whole = { .id = 1, .file_name = "", .width = 96, .height = 64 };
-    const struct df_image_info stored = { .id = 1, .file_name = "", .width = 48, .height = 128 };
-    struct test_model model = golden_model(&golden_retinanet, "cpu", false);
-    struct test_batch *t = golden_batch(&golden_retinanet);
-    df_tape *tape = df_tape_new(model.device, false);
-    struct df_detection a[300], b[300];
-    struct df_detection_state s;
-    size_t count;
-
-    (void)state;
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-    assert_null(s.label);
-    count = model.detector->class->predict(model.detector, tape, &s, 0, &whole, category, a);
-    t->scale_x[0] = 2;
-    t->scale_y[0] = 0.5;
-    assert_int_equal(model.detector->class->predict(model.detector, tape, &s, 0, &stored, category, b), count);
-    for (size_t k = 0; k < count; k++)
-        for (size_t axis = 0; axis < 4; axis++)
-            assert_close(b[k].bbox[axis], a[k].bbox[axis] * (axis % 2 ? 2 : 0.5), 1e-6, 1e-5);
-    df_tape_free(tape);
-    test_batch_free(t);
-    test_model_free(&model);
-}
-
 /* A threshold that is exactly the k-th score leaves the k better ones: suppression never looks down. */
 static void test_score_threshold(void **state)
 {
-    const struct df_category category[GOLDEN_CLASSES] = { { 1, "a" }, { 2, "b" }, { 3, "c" }, { 4, "d" }, { 5, "e" } };
-    const struct df_image_info info = { .id = 1, .file_name = "", .width = 96, .height = 64 };
     struct test_batch *t = golden_batch(&golden_retinanet);
-    struct df_detection out[2][300];
+    struct df_found out[2][300];
     char threshold[64] = "score_threshold=0.05";
     size_t count[2];
     struct df_error err;
@@ -54,18 +24,22 @@ static void test_score_threshold(void **state)
         struct df_detection_state s;
 
         assert_ok(df_state_dict_read(golden_retinanet.state, model.parameters, NULL, &err));
-        model.detector->class->forward(model.detector, tape, &t->batch, false, false, &s);
-        assert_int_equal(model.detector->class->max_detections(model.detector), k ? 20 : 300);
-        count[k] = model.detector->class->predict(model.detector, tape, &s, 0, &info, category, out[k]);
+        df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+        assert_null(df_parts_find(&s.parts, "label"));
+
+        const struct df_found *found = test_predict(model.detector, tape, &s, 0, &count[k]);
+
+        assert_in_range(count[k], 1, k ? 20 : 300);
+        memcpy(out[k], found, count[k] * sizeof *found);
         if (k == 0) {
             assert_true(count[0] > 40);
-            snprintf(threshold, sizeof threshold, "score_threshold=%.17g", out[0][17].score);
+            snprintf(threshold, sizeof threshold, "score_threshold=%.17g", (double)out[0][17].score);
         }
         df_tape_free(tape);
         test_model_free(&model);
     }
     assert_int_equal(count[1], 17);
-    assert_memory_equal(out[0], out[1], 17 * sizeof(struct df_detection));
+    assert_memory_equal(out[0], out[1], 17 * sizeof(struct df_found));
     test_batch_free(t);
 }
 
@@ -80,7 +54,7 @@ static void test_batch_is_images(void **state)
 
     (void)state;
     test_model_stir(&model);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &all);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &all);
     rows = all.anchors;
     assert_int_equal(rows, 3 * (24 * 20 + 12 * 10 + 6 * 5));
     for (size_t n = 0; n < 8; n++) {
@@ -90,11 +64,13 @@ static void test_batch_is_images(void **state)
         batch.pixels += n * 96 * 80 * 3;
         batch.truth += n;
         df_tape_reset(single);
-        model.detector->class->forward(model.detector, single, &batch, false, false, &one);
+        df_detector_forward(model.detector, single, &batch, 0, &one);
         for (size_t i = 0; i < rows * 8; i++)
-            assert_close((double)all.class_logits->data[n * rows * 8 + i], (double)one.class_logits->data[i], 1e-5, 1e-5);
+            assert_close((double)df_part_tensor(&all, "logits")->data[n * rows * 8 + i], (double)df_part_tensor(&one, "logits")->data[i],
+                         1e-5, 1e-5);
         for (size_t i = 0; i < rows * 4; i++)
-            assert_close((double)all.box_deltas->data[n * rows * 4 + i], (double)one.box_deltas->data[i], 1e-5, 1e-5);
+            assert_close((double)df_part_tensor(&all, "deltas")->data[n * rows * 4 + i], (double)df_part_tensor(&one, "deltas")->data[i],
+                         1e-5, 1e-5);
     }
     df_tape_free(tape);
     df_tape_free(single);
@@ -117,8 +93,8 @@ static void test_loss_norms(void **state)
         df_tape *tape = df_tape_new(model.device, false);
         struct df_detection_state s;
 
-        model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
-        positives = s.positives;
+        df_detector_forward(model.detector, tape, &t->batch, DF_LABELS, &s);
+        positives = test_positives(&s);
         loss[k] = df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL));
         for (size_t n = 0; k == 0 && n < 4; n++) {
             struct df_batch batch = t->batch;
@@ -128,11 +104,13 @@ static void test_loss_norms(void **state)
             batch.pixels += n * 48 * 64 * 3;
             batch.truth += n;
             df_tape_reset(tape);
-            model.detector->class->forward(model.detector, tape, &batch, false, true, &s);
-            assert_int_equal(s.positives == 0, n == 0);
+            df_detector_forward(model.detector, tape, &batch, DF_LABELS, &s);
+            const size_t own = test_positives(&s);
+
+            assert_int_equal(own == 0, n == 0);
             alone = df_item(tape, model.detector->class->loss(model.detector, tape, &s, NULL));
             mean += alone / 4;
-            sum += alone * (double)(s.positives ? s.positives : 1);
+            sum += alone * (double)(own ? own : 1);
         }
         df_tape_free(tape);
         test_model_free(&model);
@@ -148,13 +126,14 @@ static void assert_learns_matched(const struct df_batch *batch, const struct df_
 {
     static const float weights[4] = { 1, 1, 1, 1 };
     const struct df_ground_truth *truth = &batch->truth[row / s->anchors];
+    const int object = (int)test_host(s, "matched")[row];
     float deltas[4];
 
-    assert_in_range(s->matched[row], 0, truth->count - 1);
-    assert_int_equal(s->label[row], truth->labels[s->matched[row]]);
-    df_box_encode(s->anchor[row % s->anchors], truth->boxes[s->matched[row]], weights, deltas);
+    assert_in_range(object, 0, truth->count - 1);
+    assert_int_equal(test_host(s, "label")[row], truth->labels[object]);
+    df_box_encode(s->anchor[row % s->anchors], truth->boxes[object], weights, deltas);
     for (size_t k = 0; k < 4; k++)
-        assert_close((double)s->target[4 * row + k], (double)deltas[k], 0, 0);
+        assert_close((double)test_host(s, "target")[4 * row + k], (double)deltas[k], 0, 0);
 }
 
 /* The total is classification + weight * box, and the box loss is the formula on the state's own deltas and targets. */
@@ -170,12 +149,12 @@ static void loss_case(const char *kind, const char *beta_option, double beta)
     size_t linear = 0, quadratic = 0;
 
     test_model_stir(&model);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, true, &s);
+    df_detector_forward(model.detector, tape, &t->batch, DF_LABELS, &s);
     total = df_item(tape, model.detector->class->loss(model.detector, tape, &s, &terms));
     for (size_t i = 0; i < s.batch * s.anchors * 4; i++) {
-        const double d = fabs((double)s.box_deltas->data[i] - (double)s.target[i]);
+        const double d = fabs((double)df_part_tensor(&s, "deltas")->data[i] - (double)test_host(&s, "target")[i]);
 
-        if (s.label[i / 4] < 0)
+        if (test_host(&s, "label")[i / 4] < 0)
             continue;
         if (i % 4 == 0)
             assert_learns_matched(&t->batch, &s, i / 4);
@@ -184,7 +163,7 @@ static void loss_case(const char *kind, const char *beta_option, double beta)
         quadratic += d < beta;
     }
     assert_true(linear > 0 && (beta == 0 || quadratic > 0));
-    assert_close(df_item(tape, terms.term[1].value), expected / (double)s.positives, 1e-5, 0);
+    assert_close(df_item(tape, terms.term[1].value), expected / (double)test_positives(&s), 1e-5, 0);
     assert_close(total, df_item(tape, terms.term[0].value) + 0.75 * df_item(tape, terms.term[1].value), 1e-6, 0);
     assert_true(terms.term[0].weight == 1 && terms.term[1].weight == 0.75);
     df_tape_free(tape);
@@ -211,12 +190,12 @@ static void norm_case(const char *norm, bool frozen)
 
     test_model_stir(&model);
     before = df_parameters_hash(model.parameters);
-    model.detector->class->forward(model.detector, tape, &t->batch, false, false, &eval);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &eval);
     assert_true(df_parameters_hash(model.parameters) == before);
-    model.detector->class->forward(model.detector, tape, &t->batch, true, false, &train);
+    df_detector_forward(model.detector, tape, &t->batch, DF_TRAINING, &train);
     assert_true((df_parameters_hash(model.parameters) == before) == frozen);
-    assert_true((memcmp(eval.class_logits->data, train.class_logits->data, df_count(eval.class_logits->shape) * sizeof(df_real)) == 0) ==
-                frozen);
+    assert_true((memcmp(df_part_tensor(&eval, "logits")->data, df_part_tensor(&train, "logits")->data,
+                        df_count(df_part_tensor(&eval, "logits")->shape) * sizeof(df_real)) == 0) == frozen);
     df_tape_free(tape);
     test_batch_free(t);
     test_model_free(&model);
@@ -229,21 +208,19 @@ static void test_frozen_norm(void **state)
     norm_case("norm=batch", false);
 }
 
-static double step(struct test_model *model, df_tape *tape, const struct df_batch *batch, struct df_detection *out)
+static double step(struct test_model *model, df_tape *tape, const struct df_batch *batch)
 {
-    const struct df_category category[3] = { { 1, "a" }, { 2, "b" }, { 3, "c" } };
-    const struct df_image_info info = { .id = 1, .file_name = "", .width = 64, .height = 48 };
     struct df_detection_state s;
     double value;
 
     df_tape_reset(tape);
     df_parameters_zero_grad(model->parameters);
-    model->detector->class->forward(model->detector, tape, batch, true, true, &s);
+    df_detector_forward(model->detector, tape, batch, DF_TRAINING | DF_LABELS, &s);
     df_tensor *loss = model->detector->class->loss(model->detector, tape, &s, NULL);
 
     df_backward(tape, loss);
     value = df_item(tape, loss);
-    model->detector->class->predict(model->detector, tape, &s, 1, &info, category, out);
+    test_predict(model->detector, tape, &s, 1, &(size_t){ 0 });
     return value;
 }
 
@@ -253,20 +230,18 @@ static void test_repeatable_without_heap(void **state)
     struct test_model model = test_model_new("cpu", test_student_network, detector, 3, true);
     struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
     df_tape *tape = df_tape_new(model.device, true);
-    struct df_detection *out = calloc(300, sizeof *out);
     double first;
     size_t before;
 
     (void)state;
-    first = step(&model, tape, &t->batch, out);
+    first = step(&model, tape, &t->batch);
     before = heap_ours;
     for (int k = 0; k < 3; k++)
-        assert_true(step(&model, tape, &t->batch, out) == first);
+        assert_true(step(&model, tape, &t->batch) == first);
     if (COUNT_HEAP) {
         assert_true(before > 0);
         assert_int_equal(heap_ours - before, 0);
     }
-    free(out);
     df_tape_free(tape);
     test_batch_free(t);
     test_model_free(&model);
@@ -298,13 +273,8 @@ static void test_prior(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scale),
-        cmocka_unit_test(test_score_threshold),
-        cmocka_unit_test(test_batch_is_images),
-        cmocka_unit_test(test_loss_norms),
-        cmocka_unit_test(test_box_losses),
-        cmocka_unit_test(test_frozen_norm),
-        cmocka_unit_test(test_repeatable_without_heap),
+        cmocka_unit_test(test_score_threshold), cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),
+        cmocka_unit_test(test_box_losses),      cmocka_unit_test(test_frozen_norm),     cmocka_unit_test(test_repeatable_without_heap),
         cmocka_unit_test(test_prior),
     };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
-#include "distillers/distiller.h"
+#include "distillers/check/check.h"
 
 static const bool is_double = sizeof(df_real) > sizeof(float);
 
@@ -68,7 +68,7 @@ struct golden_run {
     df_tensor *leaf[TENSORS], *taught[TENSORS];
     struct df_batch batch;
     struct df_box anchor[ANCHORS];
-    int32_t label[IMAGES * ANCHORS], matched[IMAGES * ANCHORS], roi_label[2][ROIS];
+    df_real label[IMAGES * ANCHORS], matched[IMAGES * ANCHORS], roi_label[2][ROIS];
 };
 
 static df_real *numbers(const cJSON *array, size_t expected)
@@ -81,12 +81,12 @@ static df_real *numbers(const cJSON *array, size_t expected)
     return out;
 }
 
-static void integers(const cJSON *array, size_t expected, int32_t *out)
+static void integers(const cJSON *array, size_t expected, df_real *out)
 {
     const cJSON *node;
 
     assert_int_equal(cJSON_GetArraySize(array), expected);
-    cJSON_ArrayForEach(node, array) { *out++ = node->valueint; }
+    cJSON_ArrayForEach(node, array) { *out++ = (df_real)node->valueint; }
 }
 
 static df_tensor *golden_leaf(const struct golden_run *run, const char *key, const char *name, df_shape shape)
@@ -101,27 +101,25 @@ static df_tensor *golden_leaf(const struct golden_run *run, const char *key, con
 static const struct df_box student_rois[ROIS], teacher_rois[ROIS]; /* only their addresses are read */
 static const uint32_t roi_image[ROIS] = { 0, 0, 0, 0, 0, 1, 1, 1, 1, 1 };
 
-static void golden_roi_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t rows,
-                            const struct df_box *proposal, const uint32_t *image, struct df_detection_state *out)
+static void golden_run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
+                            struct df_detection_state *out)
 {
     const struct golden_detector *detector = (const struct golden_detector *)base;
-    const bool own = proposal == student_rois;
+    const bool own = on->box == student_rois;
 
-    (void)tape;
-    assert_true(!proposal || (rows == ROIS && image == roi_image && (own || proposal == teacher_rois)));
+    assert_true(!on->count || (on->count == ROIS && on->image == roi_image && (own || on->box == teacher_rois)));
     *out = *features;
-    out->proposals = ROIS;
-    out->proposal = own ? student_rois : teacher_rois;
-    out->proposal_image = roi_image;
-    out->proposal_label = detector->run->roi_label[own ? 0 : 1];
-    out->roi_logits = detector->leaf[own ? ROI_STUDENT : ROI_TEACHER];
+    out->rois = (struct df_rois){ ROIS, own ? student_rois : teacher_rois, roi_image };
+    df_parts_set_host(&out->parts, tape, "roi/label", (df_shape){ ROIS, 1, 1, 1 }, detector->run->roi_label[own ? 0 : 1]);
+    df_parts_set(&out->parts, "roi/logits", DF_NO_LEVEL, 0, detector->leaf[own ? ROI_STUDENT : ROI_TEACHER]);
 }
 
-static const struct df_detector_class golden_one_stage = { .name = "one",
-                                                           .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_DENSE_HEAD };
-static const struct df_detector_class golden_two_stage = { .name = "two",
-                                                           .offers = DF_OFFERS_BACKBONE | DF_OFFERS_NECK | DF_OFFERS_ROI_HEAD,
-                                                           .roi_head = golden_roi_head };
+static const struct df_detector_class golden_one_stage = {
+    .name = "one", .offers = "backbone/* neck/* logits", .on_request = "", .class_logits = "logits"
+};
+static const struct df_detector_class golden_two_stage = {
+    .name = "two", .offers = "backbone/* neck/*", .on_request = "roi/logits", .class_logits = "roi/logits", .run_head = golden_run_head
+};
 
 static void golden_constants(struct golden_run *run)
 {
@@ -143,13 +141,12 @@ static void golden_constants(struct golden_run *run)
 /* One network's part of the state, out of its leaves */
 static void golden_state(struct df_detection_state *state, df_tensor *const *leaf, struct df_detector *detector, const cJSON *std)
 {
-    const bool two_stage = detector->class->roi_head;
-
-    for (int l = 0; l < LEVELS; l++)
-        state->neck[l] = (struct df_neck_level){ 8U << l, leaf[NECK_0 + l], std ? cJSON_GetArrayItem(std, l)->valuedouble : 0 };
-    state->stage[0] = (struct df_stage_map){ 4, leaf[STAGE_2] };
-    state->stage[2] = (struct df_stage_map){ 16, leaf[STAGE_4] };
-    state->class_logits = two_stage ? NULL : leaf[CLASS_LOGITS];
+    for (size_t l = 0; l < LEVELS; l++)
+        df_parts_set(&state->parts, "neck", l, 8U << l, leaf[NECK_0 + l])->std = std ? cJSON_GetArrayItem(std, (int)l)->valuedouble : 0;
+    df_parts_set(&state->parts, "backbone", 2, 4, leaf[STAGE_2]);
+    df_parts_set(&state->parts, "backbone", 4, 16, leaf[STAGE_4]);
+    if (detector->class == &golden_one_stage)
+        df_parts_set(&state->parts, "logits", DF_NO_LEVEL, 0, leaf[CLASS_LOGITS]);
     state->detector = detector;
 }
 
@@ -182,17 +179,23 @@ static void golden_states(struct golden_run *run, const cJSON *test)
                                                 .anchor = run->anchor,
                                                 .level_anchors = { 60, 18 } };
     run->teacher = run->student;
-    run->student.label = run->label;
-    run->student.matched = run->matched;
+    df_parts_set_host(&run->student.parts, run->tape, "label", (df_shape){ IMAGES, 1, ANCHORS, 1 }, run->label);
+    df_parts_set_host(&run->student.parts, run->tape, "matched", (df_shape){ IMAGES, 1, ANCHORS, 1 }, run->matched);
     golden_state(&run->student, run->leaf, &run->student_detector.base, NULL);
     golden_state(&run->teacher, run->taught, &run->teacher_detector.base, cJSON_GetObjectItem(run->golden, "std"));
     if (!two_stage)
         return;
-    run->student.proposals = ROIS;
-    run->student.proposal = student_rois;
-    run->student.proposal_image = roi_image;
-    run->student.proposal_label = run->roi_label[0];
-    run->student.roi_logits = run->leaf[ROI_STUDENT];
+    run->student.rois = (struct df_rois){ ROIS, student_rois, roi_image };
+    df_parts_set_host(&run->student.parts, run->tape, "roi/label", (df_shape){ ROIS, 1, 1, 1 }, run->roi_label[0]);
+    df_parts_set(&run->student.parts, "roi/logits", DF_NO_LEVEL, 0, run->leaf[ROI_STUDENT]);
+}
+
+/* What init is told of a map. */
+static void describe(struct df_parts *parts, const char *kind, size_t level, size_t channels, double std)
+{
+    df_tensor map = { .shape = { 1, 2, 2, channels } };
+
+    df_parts_set(parts, kind, level, 8, &map)->std = std;
 }
 
 /* A parameter gets the golden's values of its name; a 1x1 kernel the centre of the golden's 3x3. */
@@ -211,16 +214,21 @@ static void golden_parameter(const struct golden_run *run, const struct df_param
 static void golden_init(struct golden_run *run, const struct df_distiller_class *class, const void *options, void *memory)
 {
     const struct df_detector_class *detector = run->student.detector->class;
-    struct df_distiller_setup setup = { .options = options, .state = memory, .prefix = "", .levels = LEVELS, .detector = detector };
+    struct df_parts student = { 0 }, teacher = { 0 };
+    struct df_distiller_setup setup = {
+        .options = options, .state = memory, .prefix = "", .levels = LEVELS, .student = &student, .teacher = &teacher, .detector = detector
+    };
     struct df_error err;
 
     run->parameters = df_parameters_new();
     setup.parameters = run->parameters;
-    for (size_t l = 0; l < LEVELS; l++)
-        setup.student_channels[l] = STUDENT, setup.teacher_channels[l] = TEACHER;
+    for (size_t l = 0; l < LEVELS; l++) {
+        describe(&student, "neck", l, STUDENT, 0);
+        describe(&teacher, "neck", l, TEACHER, 1);
+    }
     for (size_t k = 0; k < 2; k++) {
-        setup.student_stage_channels[2 * k] = golden_tensors[STAGE_2 + k].shape.c;
-        setup.teacher_stage_channels[2 * k] = golden_tensors[STAGE_2 + k].teacher_channels;
+        describe(&student, "backbone", 2 + 2 * k, golden_tensors[STAGE_2 + k].shape.c, 0);
+        describe(&teacher, "backbone", 2 + 2 * k, golden_tensors[STAGE_2 + k].teacher_channels, 0);
     }
     if (class->init)
         assert_ok(class->init(&setup, &err));
@@ -280,13 +288,13 @@ static void golden_case(struct golden_run *run, const cJSON *test)
     void *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size + 1);
     struct df_loss_terms log = { 0 };
     struct df_error err = { 0 };
-    unsigned needs;
+    struct df_needs needs;
     size_t i = 0;
 
     df_tape_reset(run->tape);
     assert_ok(df_options_read(class->options, cJSON_GetObjectItem(test, "options"), NULL, "golden", options, &err));
     golden_states(run, test);
-    assert_ok(df_distiller_needs(class, options, run->student.detector->class, &needs, &err));
+    assert_ok(df_distiller_needs(class, options, run->student.detector->class, run->teacher.detector->class, &needs, &err));
     golden_init(run, class, options, memory);
     const struct df_distill_context context = { .tape = run->tape,
                                                 .options = options,

@@ -36,10 +36,11 @@ static const df_option cosine_options[] = {
 static df_status cosine_init(struct df_distiller_setup *setup, struct df_error *err)
 {
     for (size_t l = 0; l < setup->levels; l++) {
-        if (setup->student_channels[l] != setup->teacher_channels[l])
+        const size_t own = df_parts_channels(setup->student, "neck", l), theirs = df_parts_channels(setup->teacher, "neck", l);
+
+        if (own != theirs)
             return df_fail(err, DF_ERR_USAGE,
-                           "cosine: neck level %zu has %zu channels in the student, %zu in the teacher [make them equal]", l,
-                           setup->student_channels[l], setup->teacher_channels[l]);
+                           "cosine: neck level %zu has %zu channels in the student, %zu in the teacher [make them equal]", l, own, theirs);
     }
     return DF_OK;
 }
@@ -62,7 +63,7 @@ static df_tensor *cosine_loss(const struct df_distill_context *context, const st
     df_tensor *sum = df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, &one);
 
     for (size_t l = 0; l < student->levels; l++) {
-        df_tensor *s = student->neck[l].feature, *t = df_detach(tape, teacher->neck[l].feature);
+        df_tensor *s = df_part(student, "neck", l)->tensor, *t = df_detach(tape, df_part(teacher, "neck", l)->tensor);
         df_tensor *lengths = df_mul(tape, inverse_length(tape, s), inverse_length(tape, t));
         df_tensor *cosine = df_mul(tape, df_sum(tape, df_mul(tape, s, t), 1 << 3), lengths);
 
@@ -80,7 +81,7 @@ const struct df_distiller_class df_distiller = {
 #ifndef NO_CITE
     .cite = "",
 #endif
-    .needs = DF_NEEDS_NECK,
+    .needs = "neck/*",
     .options = cosine_options,
     .options_size = sizeof(struct cosine_options),
     .init = cosine_init,

@@ -25,7 +25,7 @@ static df_tensor *wrong_loss(const struct df_distill_context *context, const str
     static int calls;
     df_tape *tape = context->tape;
     const double w = ((const struct wrong_options *)context->options)->w;
-    df_tensor *s = student->class_logits, *t = teacher->class_logits, *d, *y;
+    df_tensor *s = df_part_tensor(student, "logits"), *t = df_part_tensor(teacher, "logits"), *d, *y;
 
     if (fault == DETACHED)
         s = df_detach(tape, s);
@@ -36,7 +36,7 @@ static df_tensor *wrong_loss(const struct df_distill_context *context, const str
         d = df_sub(tape, df_add(tape, df_scale(tape, s, 0.5), df_scale(tape, df_detach(tape, s), 0.5)), t);
     y = df_mean(tape, df_mul(tape, d, d), 15);
     if (fault == DIVIDES)
-        y = df_scale(tape, y, 1 / (double)student->positives);
+        y = df_scale(tape, y, 1 / (double)student->images->truth->count);
     if (fault == COUNTS_STEPS)
         y = df_scale(tape, y, 1 + 1e-3 * (double)(++calls % 7));
     if (fault != HIDES_A_TERM)
@@ -61,7 +61,7 @@ static void test_check_catches(void **state)
                                               .name = "wrong",
                                               .summary = "s",
                                               .cite = "",
-                                              .needs = DF_NEEDS_DENSE_HEAD,
+                                              .needs = "logits",
                                               .options = wrong_options,
                                               .options_size = sizeof(struct wrong_options),
                                               .loss = wrong_loss };
@@ -86,6 +86,12 @@ static void test_check_catches(void **state)
     df_device_close(device);
 }
 
+static void needs_more(const void *options, struct df_needs *needs)
+{
+    (void)options;
+    df_needs_add(needs, "neck/*");
+}
+
 static void test_check_contract(void **state)
 {
     static const df_option twice[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
@@ -97,6 +103,7 @@ static void test_check_contract(void **state)
                                              .name = "wrong",
                                              .summary = "s",
                                              .cite = "",
+                                             .needs = "",
                                              .options = wrong_options,
                                              .options_size = sizeof(struct wrong_options),
                                              .loss = wrong_loss };
@@ -109,6 +116,11 @@ static void test_check_contract(void **state)
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "abi");
     bad = good, bad.name = "Wrong One";
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "lower-case");
+    bad = good, bad.needs = NULL;
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "needs");
+    bad = good, bad.needs_of = needs_more;
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "1 of");
+    assert_non_null(strstr(df_text_get(&report), "needs_of adds 'neck/*', which is not among the needs ''"));
     bad = good, bad.loss = NULL;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "loss");
     bad = good, bad.options = twice;
@@ -148,6 +160,20 @@ static df_status read_options(const char *name, const char *json, void *options,
     return status;
 }
 
+/* "neck/[star] logits" of these options. */
+static const char *needs_text(const struct df_distiller_class *class, const void *options)
+{
+    static char text[256];
+    struct df_text all = DF_TEXT_INIT;
+    struct df_needs needs = { 0 };
+
+    class->needs_of(options, &needs);
+    df_needs_text(&needs, " ", &all);
+    snprintf(text, sizeof text, "%s", df_text_get(&all));
+    df_text_release(&all);
+    return text;
+}
+
 static void test_options(void **state)
 {
     const struct df_distiller_class *defeat = df_distiller_class_find("defeat", NULL);
@@ -157,7 +183,7 @@ static void test_options(void **state)
 
     (void)state;
     assert_ok(read_options("defeat", "{}", options, &err));
-    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK);
+    assert_string_equal(needs_text(defeat, options), "neck/*");
     cJSON *written = df_options_write(defeat->options, options);
     assert_close(cJSON_GetObjectItem(written, "w_fg")->valuedouble, 4, 0, 0);
     assert_close(cJSON_GetObjectItem(written, "w_bg")->valuedouble, 16, 0, 0);
@@ -165,9 +191,9 @@ static void test_options(void **state)
     assert_null(cJSON_GetObjectItem(written, "w_pos"));
     cJSON_Delete(written);
     assert_ok(read_options("defeat", "{\"head\":\"decoupled\",\"w_pos\":0,\"w_neg\":0}", options, &err)); /* weight 0: still needed */
-    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK | DF_NEEDS_CLASS_HEAD);
+    assert_string_equal(needs_text(defeat, options), "class_logits neck/*");
     assert_ok(read_options("defeat", "{\"bb_stages\":[3]}", options, &err));
-    assert_int_equal(defeat->needs_of(options), DF_NEEDS_NECK | DF_NEEDS_BACKBONE);
+    assert_string_equal(needs_text(defeat, options), "backbone/3 neck/*");
     assert_fails(read_options("defeat", "{\"w_pos\":1}", options, &err), DF_ERR_USAGE, "w_pos");
     assert_fails(read_options("defeat", "{\"adapt\":\"none\",\"adapt_std\":1}", options, &err), DF_ERR_USAGE, "adapt_std");
     assert_fails(read_options("full_feature", "{\"level_rule\":\"all\"}", options, &err), DF_ERR_USAGE, "level_rule");
@@ -234,48 +260,62 @@ static void test_ineffective(void **state)
     free(options);
 }
 
+static void assert_same_needs(const struct df_needs *needs, const char *expected)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_needs_text(needs, " ", &text);
+    assert_string_equal(df_text_get(&text), expected);
+    df_text_release(&text);
+}
+
 /* What options need of a detector: the head that says the classes, or an error that names the option. */
 static void test_needs(void **state)
 {
     static const struct {
         const char *distiller, *options;
-        unsigned one_stage, two_stage; /* 0: refused */
+        const char *one_stage, *two_stage; /* one_stage NULL: refused */
         const char *option;
     } cases[] = {
-        { "defeat", "{}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
-        { "defeat", "{\"head\":\"fg\"}", DF_NEEDS_NECK | DF_NEEDS_DENSE_HEAD, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, NULL },
-        { "defeat", "{\"head\":\"fg\",\"rois\":\"student\"}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'rois' needs a RoI head" },
-        { "defeat", "{\"head\":\"fg\",\"authors_background\":true}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'authors_background'" },
-        { "defeat", "{\"head\":\"fg\",\"authors\":true}", 0, DF_NEEDS_NECK | DF_NEEDS_ROI_HEAD, "option 'authors'" },
-        { "defeat", "{\"authors\":true}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
-        { "defeat", "{\"bb_stages\":4}", DF_NEEDS_NECK | DF_NEEDS_BACKBONE, DF_NEEDS_NECK | DF_NEEDS_BACKBONE, NULL },
-        { "head_kl", "{}", DF_NEEDS_DENSE_HEAD, DF_NEEDS_ROI_HEAD, NULL },
-        { "head_kl", "{\"rois\":\"both\"}", 0, DF_NEEDS_ROI_HEAD, "option 'rois'" },
-        { "full_feature", "{}", DF_NEEDS_NECK, DF_NEEDS_NECK, NULL },
+        { "defeat", "{}", "neck/*", "neck/*", NULL },
+        { "defeat", "{\"head\":\"fg\"}", "logits neck/*", "neck/* roi/logits", NULL },
+        { "defeat", "{\"head\":\"fg\",\"rois\":\"student\"}", NULL, "neck/* roi/logits", "option 'rois' needs 'roi/logits'" },
+        { "defeat", "{\"head\":\"fg\",\"authors_background\":true}", NULL, "neck/* roi/logits", "option 'authors_background'" },
+        { "defeat", "{\"head\":\"fg\",\"authors\":true}", NULL, "neck/* roi/logits", "option 'authors'" },
+        { "defeat", "{\"authors\":true}", "neck/*", "neck/*", NULL },
+        { "defeat", "{\"bb_stages\":[4,2]}", "backbone/2 backbone/4 neck/*", "backbone/2 backbone/4 neck/*", NULL },
+        { "head_kl", "{}", "logits", "roi/logits", NULL },
+        { "head_kl", "{\"rois\":\"both\"}", NULL, "roi/logits", "option 'rois'" },
+        { "full_feature", "{}", "neck/*", "neck/*", NULL },
     };
     const struct df_detector_class *one = df_detector_class_find("retinanet", NULL), *two = df_detector_class_find("faster_rcnn", NULL);
-    const struct df_detector_class blind = { .name = "blind", .offers = DF_OFFERS_DENSE_HEAD };
+    const struct df_detector_class blind = { .name = "blind", .offers = "logits", .on_request = "", .class_logits = "logits" };
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct df_distiller_class *class = df_distiller_class_find(cases[i].distiller, NULL);
         char *options = df_calloc(1, class->options_size);
         struct df_error err = { 0 };
-        unsigned needs = 0;
+        struct df_needs needs;
 
         assert_ok(read_options(cases[i].distiller, cases[i].options, options, &err));
         if (cases[i].one_stage) {
-            assert_ok(df_distiller_needs(class, options, one, &needs, &err));
-            assert_int_equal(needs, cases[i].one_stage);
+            assert_ok(df_distiller_needs(class, options, one, one, &needs, &err));
+            assert_same_needs(&needs, cases[i].one_stage);
         } else {
-            assert_fails(df_distiller_needs(class, options, one, &needs, &err), DF_ERR_UNSUPPORTED, cases[i].option);
-            assert_non_null(strstr(err.text, "detector 'retinanet' does not have"));
+            assert_fails(df_distiller_needs(class, options, one, one, &needs, &err), DF_ERR_UNSUPPORTED, cases[i].option);
+            assert_non_null(strstr(err.text, "detector 'retinanet' does not have (it has backbone/* neck/* logits deltas)"));
         }
-        assert_ok(df_distiller_needs(class, options, two, &needs, &err));
-        assert_int_equal(needs, cases[i].two_stage);
-        if (class == df_distiller_class_find("full_feature", NULL)) /* no option can help */
-            assert_fails(df_distiller_needs(class, options, &blind, &needs, &err), DF_ERR_UNSUPPORTED,
-                         "distiller 'full_feature' needs a neck, which detector 'blind' does not have");
+        assert_ok(df_distiller_needs(class, options, two, two, &needs, &err));
+        assert_same_needs(&needs, cases[i].two_stage);
+        if (class == df_distiller_class_find("full_feature", NULL)) { /* no option can help */
+            assert_fails(df_distiller_needs(class, options, &blind, &blind, &needs, &err), DF_ERR_UNSUPPORTED,
+                         "distiller 'full_feature' needs 'neck/*', which detector 'blind' does not have");
+            assert_ok(df_distiller_needs(class, options, one, two, &needs, &err));
+        }
+        if (class == df_distiller_class_find("head_kl", NULL) && cases[i].one_stage) /* not the same head */
+            assert_fails(df_distiller_needs(class, options, one, two, &needs, &err), DF_ERR_UNSUPPORTED,
+                         "'roi/logits' of the teacher's detector 'faster_rcnn', but 'logits' of the student's 'retinanet'");
         free(options);
     }
 }
@@ -290,20 +330,23 @@ static void test_conflicts(void **state)
         { "{\"bb_stages\":[3,4,3]}", "bb_stages: stage 3 stands twice" },
         { "{\"bb_stages\":[5]}", "bb_stages: the student's backbone has no stage 5 (detector 'retinanet')" },
         { "{\"bb_stages\":[2]}", "bb_stages: the teacher's backbone has no stage 2" },
-        { "{\"bb_stages\":[3],\"bb_adapt\":\"none\"}", "bb_adapt none: backbone stage 3 has 4 channels in the student, 5 in the teacher" },
+        { "{\"bb_stages\":[3],\"bb_adapt\":\"none\"}", "bb_adapt none: 'backbone/3' has 4 channels in the student, 5 in the teacher" },
     };
     const struct df_distiller_class *class = df_distiller_class_find("defeat", NULL);
-    struct df_distiller_setup setup = { .prefix = "",
-                                        .levels = 1,
-                                        .student_channels = { 6 },
-                                        .teacher_channels = { 6 },
-                                        .student_stage_channels = { 3, 4, 5, 0 },
-                                        .teacher_stage_channels = { 0, 5, 5, 6 },
-                                        .detector = df_detector_class_find("retinanet", NULL) };
+    struct df_parts student = { 0 }, teacher = { 0 };
+    struct df_distiller_setup setup = {
+        .prefix = "", .levels = 1, .student = &student, .teacher = &teacher, .detector = df_detector_class_find("retinanet", NULL)
+    };
     char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
     struct df_error err;
 
     (void)state;
+    describe(&student, "neck", 0, 6, 0);
+    describe(&teacher, "neck", 0, 6, 0);
+    for (size_t k = 0; k < 3; k++) {
+        describe(&student, "backbone", 2 + k, 3 + k, 0); /* C2, C3, C4 */
+        describe(&teacher, "backbone", 3 + k, k ? 4 + k : 5, 0);
+    }
     setup.options = options;
     setup.state = memory;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -384,8 +427,8 @@ static void test_vector_neck(void **state)
     const struct df_distill_context context = { .tape = tape, .options = options, .state = memory, .epochs = 1, .terms = &log };
 
     teacher = student;
-    student.neck[0] = (struct df_neck_level){ 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, s), 0 };
-    teacher.neck[0] = (struct df_neck_level){ 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, t), 0 };
+    df_parts_set(&student.parts, "neck", 0, 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, s));
+    df_parts_set(&teacher.parts, "neck", 0, 8, df_leaf(tape, (df_shape){ 1, 2, 2, 2 }, t));
     assert_close(df_item(tape, class->loss(&context, &student, &teacher)), 18, 1e-7, 0);
     assert_close(df_item(tape, log.term[0].value), 0.5, 1e-7, 0);
     assert_close(df_item(tape, log.term[1].value), 1, 1e-7, 0);
@@ -396,14 +439,14 @@ static void test_vector_neck(void **state)
 }
 
 /* KL(t || s) of one RoI, times T^2; the terms of the other groups are 0. */
-static void one_roi(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, size_t rows,
-                    const struct df_box *proposal, const uint32_t *image, struct df_detection_state *out)
+static void one_roi(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
+                    struct df_detection_state *out)
 {
     static const df_real z[] = { 1, 1.5F, -0.5F };
 
-    (void)base, (void)rows, (void)proposal, (void)image;
+    (void)base, (void)on;
     *out = *features;
-    out->roi_logits = df_tensor_from(tape, (df_shape){ 1, 1, 1, 3 }, z);
+    df_parts_set(&out->parts, "roi/logits", DF_NO_LEVEL, 0, df_tensor_from(tape, (df_shape){ 1, 1, 1, 3 }, z));
 }
 
 static void test_vector_head(void **state)
@@ -416,8 +459,8 @@ static void test_vector_head(void **state)
                   { "{\"mode\":\"correct\",\"w_pos\":1,\"t_pos\":4}", 0.405106 },
                   { "{\"mode\":\"bg\",\"w_neg\":1}", 0 } };
     static const df_real z[] = { 2, 0.5F, -1 };
-    static const int32_t label[] = { 0 }; /* column 1: the teacher's largest */
-    const struct df_detector_class two_stage = { .offers = DF_OFFERS_ROI_HEAD, .roi_head = one_roi };
+    static const df_real label[] = { 0 }; /* column 1: the teacher's largest */
+    const struct df_detector_class two_stage = { .run_head = one_roi };
     struct df_detector detector = { .class = &two_stage };
     const struct df_distiller_class *class = df_distiller_class_find("head_kl", NULL);
     char *options = df_calloc(1, class->options_size);
@@ -427,10 +470,10 @@ static void test_vector_head(void **state)
     (void)state;
     assert_ok(df_device_open("ref", &device, &err));
     df_tape *tape = df_tape_new(device, true);
-    struct df_detection_state student = { .proposals = 1, .proposal_label = label, .detector = &detector },
-                              teacher = { .detector = &detector };
+    struct df_detection_state student = { .rois.count = 1, .detector = &detector }, teacher = { .detector = &detector };
 
-    student.roi_logits = df_leaf(tape, (df_shape){ 1, 1, 1, 3 }, z);
+    df_parts_set_host(&student.parts, tape, "roi/label", (df_shape){ 1, 1, 1, 1 }, label);
+    df_parts_set(&student.parts, "roi/logits", DF_NO_LEVEL, 0, df_leaf(tape, (df_shape){ 1, 1, 1, 3 }, z));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const struct df_distill_context context = { .tape = tape, .options = options, .epochs = 1 };
 
@@ -447,19 +490,20 @@ static void test_init(void **state)
 {
     const struct df_distiller_class *class = df_distiller_class_find("foreground", NULL);
     char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size);
-    static const double measured[] = { 1, 1 }, missing[] = { 1, 0 };
-    struct df_distiller_setup setup = { .options = options,
-                                        .state = memory,
-                                        .prefix = "distiller.1.",
-                                        .levels = 2,
-                                        .student_channels = { 6, 6 },
-                                        .teacher_channels = { 9, 9 } };
+    struct df_parts student = { 0 }, teacher = { 0 };
+    struct df_distiller_setup setup = {
+        .options = options, .state = memory, .prefix = "distiller.1.", .levels = 2, .student = &student, .teacher = &teacher
+    };
     struct df_device *device;
     struct df_error err;
     df_real values[9 * 9 * 6];
     double squares = 0, largest = 0;
 
     (void)state;
+    for (size_t l = 0; l < 2; l++) {
+        describe(&student, "neck", l, 6, 0);
+        describe(&teacher, "neck", l, 9, l ? 0 : 1); /* of level 1 no deviation */
+    }
     assert_ok(df_device_open("ref", &device, &err));
     setup.parameters = df_parameters_new();
     assert_ok(read_options("foreground", "{}", options, &err));
@@ -483,13 +527,12 @@ static void test_init(void **state)
 
     setup.parameters = df_parameters_new();
     assert_ok(read_options("foreground", "{\"adapt\":\"none\"}", options, &err));
-    assert_fails(class->init(&setup, &err), DF_ERR_USAGE, "neck level 0 has 6 channels in the student, 9 in the teacher");
+    assert_fails(class->init(&setup, &err), DF_ERR_USAGE, "'neck/0' has 6 channels in the student, 9 in the teacher");
     assert_ok(read_options("foreground", "{\"normalise_teacher\":true,\"adapt\":\"1x1\",\"adapt_init\":\"normal\"}", options, &err));
-    setup.teacher_std = missing;
-    assert_fails(class->init(&setup, &err), DF_ERR_USAGE, "level 1 was not measured");
+    assert_fails(class->init(&setup, &err), DF_ERR_USAGE, "of the teacher's 'neck/1' is 0 (expected more than 0)");
     df_parameters_free(setup.parameters);
     setup.parameters = df_parameters_new();
-    setup.teacher_std = measured;
+    describe(&teacher, "neck", 1, 9, 1);
     assert_ok(class->init(&setup, &err));
     assert_true(df_same_shape(df_parameters_find(setup.parameters, "distiller.1.adapt.0.weight")->shape, (df_shape){ 9, 1, 1, 6 }));
     df_parameters_free(setup.parameters);
@@ -544,7 +587,7 @@ static void test_plugin(void **state)
     assert_true(compile_plugin("TAKEN_NAME", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_USAGE, "there is a distiller 'defeat' already");
     assert_true(compile_plugin("NO_CITE", path, sizeof path));
-    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "summary, cite, loss");
+    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "summary, cite, needs, loss");
     assert_true(compile_plugin("NO_SYMBOL", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_FORMAT, "has no symbol 'df_distiller'");
 }

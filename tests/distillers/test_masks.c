@@ -145,7 +145,7 @@ struct scene {
     struct df_batch batch;
     struct df_detection_state student;
     struct df_box anchor[ANCHORS];
-    int32_t label[2 * ANCHORS], matched[2 * ANCHORS];
+    df_real label[2 * ANCHORS], matched[2 * ANCHORS];
 };
 
 static void scene_init(struct scene *scene)
@@ -165,13 +165,11 @@ static void scene_init(struct scene *scene)
                                                   .levels = 2,
                                                   .anchors = ANCHORS,
                                                   .anchor = scene->anchor,
-                                                  .level_anchors = { 60, 18 },
-                                                  .label = scene->label,
-                                                  .matched = scene->matched };
+                                                  .level_anchors = { 60, 18 } };
     for (size_t l = 0; l < 2; l++) {
         const df_shape shape = l ? (df_shape){ 2, 3, 3, 3 } : (df_shape){ 2, 5, 6, 3 };
 
-        scene->student.neck[l] = (struct df_neck_level){ .stride = 8U << l, .feature = df_tensor_new(scene->tape, shape) };
+        df_parts_set(&scene->student.parts, "neck", l, 8U << l, df_tensor_new(scene->tape, shape));
     }
     for (size_t a = 0; a < 2 * ANCHORS; a++)
         scene->label[a] = -1, scene->matched[a] = -1;
@@ -185,6 +183,8 @@ static void scene_init(struct scene *scene)
     scene->label[60] = 1, scene->matched[60] = 1;
     scene->label[77] = 1, scene->matched[77] = 0; /* level 1 learns both */
     scene->label[5] = -2, scene->matched[5] = 0;  /* ignored */
+    df_parts_set_host(&scene->student.parts, scene->tape, "label", (df_shape){ 2, 1, ANCHORS, 1 }, scene->label);
+    df_parts_set_host(&scene->student.parts, scene->tape, "matched", (df_shape){ 2, 1, ANCHORS, 1 }, scene->matched);
 }
 
 static void scene_release(struct scene *scene)
@@ -269,7 +269,7 @@ static void test_image_not_canvas(void **state)
             const size_t stride = 4U << l, cells = (size[0] + stride - 1) / stride * ((size[1] + stride - 1) / stride);
             const df_shape shape = { 2, (size[0] + stride - 1) / stride, (size[1] + stride - 1) / stride, 1 };
 
-            scene.student.neck[l] = (struct df_neck_level){ .stride = stride, .feature = df_tensor_new(scene.tape, shape) };
+            df_parts_set(&scene.student.parts, "neck", l, stride, df_tensor_new(scene.tape, shape));
             const df_real *mask = df_mask_objects(scene.tape, &scene.student, l, &options);
 
             assert_true((mask[0] == 1) == (l == squares[i / 2].level));
@@ -340,7 +340,7 @@ static void test_regions(void **state)
     scene_init(&scene);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
         const size_t level = expected[i].level;
-        const df_shape map = scene.student.neck[level].feature->shape;
+        const df_shape map = df_part(&scene.student, "neck", level)->shape;
         const df_real *objects = df_mask_objects(scene.tape, &scene.student, level, &every);
         double cells[2];
         df_real mask[60];

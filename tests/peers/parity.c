@@ -85,17 +85,19 @@ static void add_batch(const struct df_batch *batch)
 }
 
 /* What the detector sees and samples. */
-static void watch(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, bool training, bool labels,
+static void watch(struct df_detector *detector, df_tape *tape, const struct df_batch *batch, df_tensor *pixels, unsigned what,
                   struct df_detection_state *state)
 {
+    const df_real *label;
     df_real *rows;
 
-    watched_class->forward(detector, tape, batch, training, labels, state);
+    watched_class->forward(detector, tape, batch, pixels, what, state);
     add_batch(batch);
-    rows = add("proposals", 6 * state->proposals); /* image, label, box */
-    for (size_t r = 0; r < state->proposals; r++) {
-        const struct df_box b = state->proposal[r];
-        const float row[6] = { (float)state->proposal_image[r], (float)state->proposal_label[r], b.x0, b.y0, b.x1, b.y1 };
+    rows = add("proposals", 6 * state->rois.count); /* image, label, box */
+    label = state->rois.count ? df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL)) : NULL;
+    for (size_t r = 0; r < state->rois.count; r++) {
+        const struct df_box b = state->rois.box[r];
+        const float row[6] = { (float)state->rois.image[r], (float)label[r], b.x0, b.y0, b.x1, b.y1 };
 
         for (size_t k = 0; k < 6; k++)
             rows[6 * r + k] = (df_real)row[k];
@@ -144,7 +146,7 @@ static df_status run(const char *path, const char *folder, size_t steps, struct 
 
     DF_TRY(df_spec_read(path, NULL, &spec, err));
     for (size_t i = 0; i < spec->count && !cell; i++)
-        cell = spec->cell[i]->needs ? NULL : spec->cell[i];
+        cell = spec->cell[i]->needs.count ? NULL : spec->cell[i];
     if (!cell) {
         df_spec_free(spec);
         return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils", path);

@@ -150,6 +150,32 @@ static bool catches(pid_t pid, int number)
     return caught >> (number - 1) & 1;
 }
 
+/* A teacher whose neck has other levels than the student's is not trained for it. */
+static void what_does_not_fit_is_told_before_training(void **state)
+{
+    const char *spec = write_spec("misfit", 8);
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err = { 0 };
+    char *folder = df_path_join(out(), "misfit-out"), *teachers = df_path_join(folder, "teachers");
+    cJSON *root, *teacher, *detector;
+
+    (void)state;
+    assert_ok(df_json_read(spec, &root, &err));
+    teacher = cJSON_GetObjectItem(root, "teacher");
+    detector = cJSON_Duplicate(cJSON_GetObjectItem(root, "detector"), true);
+    cJSON_AddItemToObject(teacher, "detector", detector);
+    cJSON_ReplaceItemInObject(cJSON_GetObjectItem(teacher, "network"), "fpn_stages", cJSON_Parse("[2,3]"));
+    cJSON_ReplaceItemInObject(detector, "anchor_size", cJSON_Parse("[13,23]"));
+    df_json_canonical(root, &text);
+    assert_ok(df_file_write(spec, text.data, text.length, &err));
+    assert_int_equal(command((const char *[]){ "prepare", spec, "--out", folder, NULL }), 1);
+    assert_false(df_file_exists(teachers));
+    df_text_release(&text);
+    cJSON_Delete(root);
+    free(folder);
+    free(teachers);
+}
+
 static void an_interrupted_prepare_says_so(void **state)
 {
     const char *spec = write_spec("prepares", 8);
@@ -311,6 +337,7 @@ int main(void)
         cmocka_unit_test(wrong_words_are_usage),
         cmocka_unit_test(a_finished_cell_is_run_again_only_when_asked),
         cmocka_unit_test(a_cell_of_another_identity_is_refused),
+        cmocka_unit_test(what_does_not_fit_is_told_before_training),
         cmocka_unit_test(an_interrupted_prepare_says_so),
         cmocka_unit_test(data_from_files_are_found),
         cmocka_unit_test(networks_go_from_command_to_command),

@@ -262,13 +262,25 @@ static void a_teacher_file_counts_by_its_contents(void **state)
         file = fopen(path, "w");
         fputs(k == 2 ? "other" : "weights", file);
         fclose(file);
-        tiny_add(cell, "full_feature", "{}", NULL);
-        snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s", path);
-        cell->teacher_network = cell->network;
+
+        struct df_cell *given = tiny_given("ref", &cell->network, path);
+
+        tiny_add(cell, "full_feature", "{}", given);
         assert_ok(df_cell_seal(cell, &err));
         if (k == 0)
             snprintf(first, sizeof first, "%s", cell->id);
         assert_int_equal(strcmp(cell->id, first) == 0, k < 2);
+        assert_null(strstr(df_text_get(&cell->json), "teacher_detector")); /* the student's: not said again */
+        assert_null(strstr(df_text_get(&cell->json), "teacher_canvas"));
+        assert_null(strstr(df_text_get(&cell->json), "teacher_classes"));
+        given->canvas.fixed = true;
+        given->canvas.canvas_height = given->canvas.canvas_width = 64;
+        given->classes = 80;
+        assert_ok(df_cell_seal(cell, &err));
+        assert_string_not_equal(cell->id, first);
+        assert_non_null(strstr(df_text_get(&cell->json), "\"teacher_canvas\":{"));
+        assert_non_null(strstr(df_text_get(&cell->json), "\"teacher_classes\":80"));
+        df_cell_free(given);
         df_cell_free(cell);
     }
 }

@@ -8,21 +8,21 @@ enum { ROWS = 5 * 12, COLUMNS = 4 };
 
 static struct df_cell *teacher;
 
-static struct df_cell *student_of(unsigned needs)
+static struct df_cell *student_of(const char *needs)
 {
     struct df_cell *cell = tiny_faster(1);
     struct df_error err = { 0 };
 
     cell->teacher = teacher;
-    cell->needs = needs;
+    df_needs_add(&cell->needs, needs);
     assert_ok(df_cell_seal(cell, &err));
     return cell;
 }
 
 /* What the teacher's head says of the first batch's proposals: the student's, then the teacher's own. */
-static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], int32_t label[2][ROWS])
+static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], df_real label[2][ROWS])
 {
-    struct df_cell *cell = student_of(DF_NEEDS_ROI_HEAD);
+    struct df_cell *cell = student_of("roi/logits");
     struct df_run_options options = tiny_run(out);
     struct df_detection_state student, taught, answer;
     const struct df_batch *batch;
@@ -36,20 +36,23 @@ static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], 
 
     struct df_detector *own = trainer->model.detector;
 
-    own->class->forward(own, trainer->tape, batch, false, true, &student);
-    assert_int_equal(student.proposals, ROWS);
+    df_detector_forward(own, trainer->tape, batch, DF_LABELS, &student);
+    assert_int_equal(student.rois.count, ROWS);
     assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &student, &taught, &err));
     assert_non_null(taught.detector);
     assert_ptr_not_equal(taught.detector, own);
     for (int k = 0; k < 2; k++) {
-        taught.detector->class->roi_head(taught.detector, trainer->tape, &taught, k ? 0 : student.proposals, k ? NULL : student.proposal,
-                                         k ? NULL : student.proposal_image, &answer);
-        assert_int_equal(answer.proposals, ROWS);
-        assert_false(answer.roi_logits->requires_grad);
-        df_read(trainer->model.device, logits[k], answer.roi_logits->data, ROWS * COLUMNS * sizeof(df_real));
-        memcpy(label[k], answer.proposal_label, ROWS * sizeof(int32_t));
+        taught.detector->class->run_head(taught.detector, trainer->tape, &taught, k ? &(struct df_rois){ 0 } : &student.rois, &answer);
+        assert_int_equal(answer.rois.count, ROWS);
+
+        const df_tensor *said = df_part_tensor(&answer, "roi/logits");
+        const df_real *given = df_part(&answer, "roi/label", DF_NO_LEVEL)->host;
+
+        assert_false(said->requires_grad);
+        df_read(trainer->model.device, logits[k], said->data, ROWS * COLUMNS * sizeof(df_real));
+        memcpy(label[k], given, ROWS * sizeof *given);
         if (k == 0)
-            assert_memory_equal(answer.proposal_label, student.proposal_label, ROWS * sizeof(int32_t));
+            assert_memory_equal(given, df_part(&student, "roi/label", DF_NO_LEVEL)->host, ROWS * sizeof *given);
     }
     df_trainer_free(trainer);
     df_cell_free(cell);
@@ -58,7 +61,7 @@ static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], 
 static void a_roi_head_runs_over_the_cached_neck(void **state)
 {
     static df_real live[2][ROWS * COLUMNS], cached[2][ROWS * COLUMNS];
-    static int32_t live_label[2][ROWS], cached_label[2][ROWS];
+    static df_real live_label[2][ROWS], cached_label[2][ROWS];
     const char *out = tiny_out("roi");
     size_t objects[2] = { 0 };
 
@@ -84,9 +87,10 @@ static void one_stage_detectors_have_none(void **state)
 
     (void)state;
     cell->teacher = teacher;
-    cell->needs = DF_NEEDS_ROI_HEAD;
+    df_needs_add(&cell->needs, "roi/logits");
     assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
-    assert_fails(df_teacher_open(cell, &options, train, &open, &err), DF_ERR_UNSUPPORTED, "which detector 'retinanet' does not have");
+    assert_fails(df_teacher_open(cell, &options, train, &open, &err), DF_ERR_UNSUPPORTED,
+                 "which detector 'retinanet' of the student does not have");
     df_cell_free(cell);
 }
 

@@ -1,5 +1,6 @@
 /* Cells on data from files: what the files hold belongs to the identity; students and teachers train on them; images of several canvases
- * train alone, but are not distilled. */
+ * train and teach too. */
+#include "ablations/run/cache.h"
 #include "ablations/run/model.h"
 #include "core/base/file.h"
 #include "core/data/image_file.h"
@@ -125,36 +126,42 @@ static void files_train_and_teach(void **state)
     df_data_free(data);
 }
 
-static void several_canvases_train_but_are_not_distilled(void **state)
+/* Records of several sizes: cached as live. */
+static void several_canvases_train_and_teach(void **state)
 {
     struct df_data *data = tiny_data_of("coco", write_images("mixed", 4, ""), ALL);
-    struct df_cell *teacher = file_cell(data, TINY_TEACHER), *plain = file_cell(data, TINY_STUDENT), *cell = file_cell(data, TINY_STUDENT);
+    struct df_cell *teacher = file_cell(data, TINY_TEACHER), *cell = file_cell(data, TINY_STUDENT);
     struct df_run_options options = tiny_run(tiny_out("canvases"));
-    struct df_run_result *result;
+    struct df_run_result *result[2];
+    struct df_text text = DF_TEXT_INIT;
     struct df_error err = { 0 };
+    char *cache;
 
     (void)state;
     teacher->teacher_role = true;
     assert_ok(df_cell_seal(teacher, &err));
-    assert_ok(df_cell_seal(plain, &err));
-    assert_ok(df_run_cell(plain, &options, &result, &err));
-    df_run_result_free(result);
-    tiny_add(cell, "full_feature", "{}", teacher);
+    tiny_add(cell, "defeat", "{\"w_fg\":1,\"w_bg\":1,\"head\":\"fg\"}", teacher);
+    assert_ok(df_cell_seal(cell, &err));
     for (int live = 0; live < 2; live++) {
         options.cache = live ? DF_CACHE_OFF : DF_CACHE_ON;
-        assert_ok(df_cell_seal(cell, &err));
-        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "another canvas");
+        assert_ok(df_run_cell(cell, &options, &result[live], &err));
     }
-    cell->canvas.fixed = true;
-    cell->canvas.canvas_width = 160;
-    cell->canvas.canvas_height = 64;
-    teacher->canvas = cell->canvas;
-    assert_ok(df_cell_seal(teacher, &err));
-    assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
-    df_run_result_free(result);
+    tiny_assert_same(result[0], result[1]);
+    assert_non_null(tiny_point(result[0], "term.defeat.pos", 0));
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_cache_ensure(cell, &options, &cache, &err));
+    assert_ok(df_cache_describe(cache, true, &text, &err));
+    assert_non_null(strstr(df_text_get(&text), "checksums all match"));
+    df_text_release(&text);
+    free(cache);
+    df_run_result_free(result[0]);
+    df_run_result_free(result[1]);
+    /* wide images keep their size, others grow: the first one fits, not all of them */
+    teacher->canvas.min_side = 96;
+    teacher->canvas.max_side = 160;
+    assert_fails(df_run_cell(cell, &options, &result[0], &err), DF_ERR_UNSUPPORTED, "the teacher's canvas of 96 x 96 has other cells");
+    assert_non_null(strstr(err.text, "'neck/0' of image "));
     df_cell_free(cell);
-    df_cell_free(plain);
     df_cell_free(teacher);
     df_data_free(data);
 }
@@ -350,7 +357,7 @@ int main(void)
         cmocka_unit_test(contents_belong_to_the_identity),
         cmocka_unit_test(missing_files_are_an_error),
         cmocka_unit_test(files_train_and_teach),
-        cmocka_unit_test(several_canvases_train_but_are_not_distilled),
+        cmocka_unit_test(several_canvases_train_and_teach),
         cmocka_unit_test(a_bad_box_counts_in_the_evaluation),
         cmocka_unit_test(an_unreadable_image_stops_or_is_counted),
         cmocka_unit_test(each_split_is_opened_once),

@@ -385,10 +385,12 @@ static df_status look_at_setup(struct df_distiller_setup *setup, struct df_error
 {
     (void)err;
     assert_int_equal(setup->levels, 3);
-    assert_int_equal(setup->student_channels[1], 8);
-    assert_int_equal(setup->teacher_channels[1], 16);
-    assert_int_equal(setup->student_stage_channels[2], 16);
-    assert_int_equal(setup->teacher_stage_channels[1], 16);
+    assert_int_equal(df_parts_channels(setup->student, "neck", 1), 8);
+    assert_int_equal(df_parts_channels(setup->teacher, "neck", 1), 16);
+    assert_int_equal(df_parts_channels(setup->student, "backbone", 4), 16);
+    assert_int_equal(df_parts_channels(setup->teacher, "backbone", 3), 16);
+    assert_null(df_parts_find(setup->student, "neck/0")->tensor);
+    assert_true(df_parts_find(setup->teacher, "neck/0")->std > 0);
     assert_string_equal(setup->prefix, "distiller.0.");
     df_distiller_parameter(setup, "unused", DF_VECTOR, (df_shape){ 1, 1, 1, 3 }, (struct df_initialiser){ DF_INIT_NORMAL, 1 });
     return DF_OK;
@@ -402,15 +404,16 @@ static df_tensor *look(const struct df_distill_context *context, const struct df
     *(size_t *)context->state += 1;
     assert_int_equal(*(size_t *)context->state, seen.calls); /* its memory is kept */
     assert_ptr_equal(teacher->images, student->images);
-    assert_null(teacher->label);
-    assert_null(teacher->class_logits); /* not asked for */
+    assert_null(df_parts_find(&teacher->parts, "label"));
+    assert_null(df_parts_find(&teacher->parts, "logits")); /* not asked for */
     for (size_t l = 0; l < 3; l++) {
-        const df_shape shape = teacher->neck[l].feature->shape, own = student->neck[l].feature->shape;
+        const struct df_part *t = df_part(teacher, "neck", l), *s = df_part(student, "neck", l);
+        const df_shape shape = t->tensor->shape, own = s->tensor->shape;
 
         assert_true(shape.n == 5 && shape.h == own.h && shape.w == own.w && shape.c == 16);
-        assert_false(teacher->neck[l].feature->requires_grad);
-        assert_true(teacher->neck[l].feature_std > 0);
-        assert_int_equal(teacher->neck[l].stride, student->neck[l].stride);
+        assert_false(t->tensor->requires_grad);
+        assert_true(t->std > 0);
+        assert_int_equal(t->stride, s->stride);
     }
     return NULL;
 }
@@ -418,7 +421,7 @@ static df_tensor *look(const struct df_distill_context *context, const struct df
 static void a_distiller_is_told_where_it_stands(void **state)
 {
     static const struct df_distiller_class looker = {
-        .abi = DF_DISTILLER_ABI, .name = "looker", .needs = DF_NEEDS_NECK, .state_size = sizeof(size_t), .init = look_at_setup, .loss = look
+        .abi = DF_DISTILLER_ABI, .name = "looker", .needs = "neck/*", .state_size = sizeof(size_t), .init = look_at_setup, .loss = look
     };
     struct df_cell *teacher = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 77);
     struct df_run_options options = tiny_run(tiny_out("looker"));
@@ -428,7 +431,7 @@ static void a_distiller_is_told_where_it_stands(void **state)
     (void)state;
     cell->distillers = 1;
     cell->distiller[0].class = &looker;
-    cell->needs = looker.needs;
+    df_needs_add(&cell->needs, looker.needs);
     cell->teacher = teacher;
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
@@ -461,6 +464,65 @@ static void a_batch_larger_than_the_split_is_an_error(void **state)
     df_cell_free(cell);
 }
 
+/* A student that starts from a file: from its first step on it is another run, and its cell says so; one without a file says nothing. */
+static void a_student_starts_from_a_file(void **state)
+{
+    struct df_cell *plain = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *body = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_cell *wide = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("start"));
+    struct df_run_result *result;
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    char *weights;
+
+    (void)state;
+    assert_ok(df_cell_seal(plain, &err));
+    assert_ok(df_run_cell(plain, &options, &result, &err));
+    df_run_result_free(result);
+    assert_null(strstr(df_text_get(&plain->json), "\"start\""));
+    weights = tiny_weights(options.out, plain);
+    for (int part = 0; part < 2; part++) {
+        const struct df_parameter *item;
+        struct df_model trained;
+
+        snprintf(body->file, sizeof body->file, "%s", weights);
+        snprintf(body->take, sizeof body->take, "%s", part ? "backbone.body" : "");
+        assert_ok(df_cell_seal(body, &err));
+        assert_non_null(strstr(df_text_get(&body->json), part ? "\"take\":\"backbone.body\"" : "\"take\":\"\""));
+        assert_string_not_equal(body->id, plain->id);
+        assert_ok(df_model_load(plain, weights, &trained, &err));
+        assert_ok(df_trainer_new(body, &options, &trainer, &err));
+        item = df_parameters_find(trainer->model.parameters, "backbone.body.conv1.weight");
+        assert_memory_equal(item->value, df_parameters_find(trained.parameters, item->name)->value,
+                            df_count(item->shape) * sizeof(df_real));
+        item = df_parameters_find(trainer->model.parameters, "backbone.fpn.inner_blocks.0.0.weight");
+        assert_int_equal(
+            memcmp(item->value, df_parameters_find(trained.parameters, item->name)->value, df_count(item->shape) * sizeof(df_real)) == 0,
+            !part);
+        df_trainer_free(trainer);
+        df_model_release(&trained);
+    }
+
+    struct df_text said = DF_TEXT_INIT;
+    struct df_model model;
+
+    assert_ok(df_model_create(body, 8, &model, &err));
+    df_parameters_build(model.parameters, model.device, 1, false);
+    assert_ok(df_model_start(body, &model, model.parameters->count, &said, &err));
+    assert_non_null(strstr(df_text_get(&said), weights));
+    assert_non_null(strstr(df_text_get(&said), "those of 'backbone.body'"));
+    assert_non_null(strstr(df_text_get(&said), "of the file are left (the first is 'backbone.fpn.inner_blocks.0.0.weight')"));
+    df_text_release(&said);
+    df_model_release(&model);
+    snprintf(wide->file, sizeof wide->file, "%s", weights);
+    assert_ok(df_cell_seal(wide, &err));
+    assert_fails(df_trainer_new(wide, &options, &trainer, &err), DF_ERR_FORMAT, "has shape [8,8,3,3], expected [16,8,3,3]");
+    free(weights);
+    df_cell_free(wide);
+    df_cell_free(body);
+    df_cell_free(plain);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +537,7 @@ int main(void)
         cmocka_unit_test(clipping_bounds_the_step),
         cmocka_unit_test(steps_count_from_one),
         cmocka_unit_test(a_distiller_is_told_where_it_stands),
+        cmocka_unit_test(a_student_starts_from_a_file),
         cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
     };
 

@@ -54,6 +54,15 @@ static void trained_once_and_written_with_its_facts(void **state)
     free(again);
 }
 
+static const struct df_record_part *recorded(const struct df_record_layout *record, const char *name)
+{
+    size_t i = 0;
+
+    while (strcmp(record->part[i].name, name) != 0)
+        assert_true(++i < record->parts);
+    return &record->part[i];
+}
+
 /* The standard deviation of the metadata, computed another way: from the cache's records. */
 static void neck_std_is_that_of_the_features(void **state)
 {
@@ -73,23 +82,23 @@ static void neck_std_is_that_of_the_features(void **state)
     path = df_teacher_path(cell, &options);
     assert_ok(df_teacher_facts_read(path, &facts, &err));
 
-    const struct df_record_layout *layout = df_teacher_layout(open);
     const char *name = strrchr(df_teacher_cache(open), '/') + 1;
     char key[17];
 
     snprintf(key, sizeof key, "%.16s", name);
-    assert_ok(df_cache_open(df_teacher_cache(open), key, layout, 36, &cache, &err));
+    assert_ok(df_cache_open(df_teacher_cache(open), key, 36, &cache, &err));
     for (size_t l = 0; l < 3; l++) {
-        const size_t each = layout->neck[l].h * layout->neck[l].w * layout->neck[l].c;
+        const struct df_part *part = df_parts_at(&df_teacher_parts(open)->teacher, "neck", l);
+        const size_t each = df_count(part->shape);
         double mean = 0, variance = 0;
 
         for (int pass = 0; pass < 2; pass++)
             for (size_t i = 0; i < 18; i++) {
-                const void *record;
+                const struct df_record_layout *record;
 
                 assert_ok(df_cache_record(cache, 2 * i, &record, &err));
 
-                const df_real *x = (const void *)((const char *)record + layout->neck[l].offset);
+                const df_real *x = (const void *)((const char *)record + recorded(record, part->name)->offset);
 
                 for (size_t j = 0; j < each; j++) {
                     if (pass == 0)
@@ -99,6 +108,7 @@ static void neck_std_is_that_of_the_features(void **state)
                 }
             }
         assert_close(facts.neck_std[l], sqrt(variance), 1e-9, 0);
+        assert_true(part->std == facts.neck_std[l]);
     }
     df_cache_close(cache);
     df_teacher_close(open);
@@ -275,7 +285,7 @@ static void each_image_has_its_own_teacher(void **state)
     options.cache = DF_CACHE_ON;
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
-    trainer->model.detector->class->forward(trainer->model.detector, trainer->tape, batch, false, false, &seen);
+    df_detector_forward(trainer->model.detector, trainer->tape, batch, 0, &seen);
     assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &seen, &taught, &err));
 
     const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
@@ -290,12 +300,13 @@ static void each_image_has_its_own_teacher(void **state)
     for (size_t i = 0; i < batch->n; i++) {
         assert_ok(df_loader_one(loader, batch->index[i], batch->flipped[i], &one, &err));
         df_tape_reset(tape);
-        model.detector->class->forward(model.detector, tape, one, false, false, &alone);
+        df_detector_forward(model.detector, tape, one, 0, &alone);
         for (size_t l = 0; l < 3; l++) {
-            const size_t each = df_count(alone.neck[l].feature->shape);
+            const df_tensor *of_all = df_part(&taught, "neck", l)->tensor, *of_one = df_part(&alone, "neck", l)->tensor;
+            const size_t each = df_count(of_one->shape);
 
-            assert_int_equal(df_count(taught.neck[l].feature->shape), 5 * each);
-            assert_memory_equal(taught.neck[l].feature->data + i * each, alone.neck[l].feature->data, each * sizeof(df_real));
+            assert_int_equal(df_count(of_all->shape), 5 * each);
+            assert_memory_equal(of_all->data + i * each, of_one->data, each * sizeof(df_real));
         }
         flipped += batch->flipped[i];
     }
@@ -372,53 +383,52 @@ static void damage(const char *path, off_t at)
 /* One flipped bit in the header, in the table, in a record; a file cut short; another teacher's. */
 static void torn_and_stale_files_are_refused(void **state)
 {
-    struct df_record_layout layout = { .levels = 1, .anchors = 3, .classes = 2, .bytes = 4096 }, other;
+    static const size_t sizes[] = { 4096, 8192, 64 };
     struct df_cache_writer *writer;
     struct df_cache *cache;
     struct df_error err = { 0 };
-    const void *record;
-    unsigned char bytes[4096];
+    const struct df_record_layout *record;
+    unsigned char bytes[8192];
     struct df_text text = DF_TEXT_INIT;
     char path[600];
 
     (void)state;
     snprintf(path, sizeof path, "%s/0123456789abcdef.cache", df_test_folder());
-    assert_ok(df_cache_create(path, "0123456789abcdef", &layout, 3, &writer, &err));
+    assert_ok(df_cache_create(path, "0123456789abcdef", 3, &writer, &err));
     assert_false(df_file_exists(path)); /* not before it is whole */
     for (size_t i = 0; i < 3; i++) {
         memset(bytes, (int)(65 + i), sizeof bytes);
+        memcpy(bytes, &(struct df_record_layout){ .bytes = sizes[i], .canvas_h = 48 }, 32);
         assert_ok(df_cache_put(writer, i, bytes, &err));
     }
     assert_ok(df_cache_finish(writer, &err));
-    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_open(path, "0123456789abcdef", 3, &cache, &err));
     assert_ok(df_cache_record(cache, 2, &record, &err));
-    assert_int_equal(*(const unsigned char *)record, 67);
+    assert_int_equal(record->bytes, 64);
+    assert_int_equal(((const unsigned char *)record)[63], 67);
     df_cache_close(cache);
     assert_true(df_cache_is(path));
     assert_ok(df_cache_describe(path, true, &text, &err));
     assert_non_null(strstr(text.data, "0123456789abcdef"));
+    assert_non_null(strstr(text.data, "48 x 0 pixels, 4096 bytes"));
     df_text_release(&text);
 
-    assert_fails(df_cache_open(path, "fedcba9876543210", &layout, 3, &cache, &err), DF_ERR_STALE, "delete the file");
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 4, &cache, &err), DF_ERR_STALE, path);
-    other = layout;
-    other.needs = 7;
-    assert_fails(df_cache_open(path, "0123456789abcdef", &other, 3, &cache, &err), DF_ERR_STALE, "stale");
-
+    assert_fails(df_cache_open(path, "fedcba9876543210", 3, &cache, &err), DF_ERR_STALE, "delete the file");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 4, &cache, &err), DF_ERR_STALE, path);
     damage(path, 20);
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
     damage(path, 20);
     damage(path, 4096 + 9);
-    assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "checksums");
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "index");
     damage(path, 4096 + 9);
     damage(path, 8192 + 4096 + 17);
-    assert_ok(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err));
+    assert_ok(df_cache_open(path, "0123456789abcdef", 3, &cache, &err));
     assert_ok(df_cache_record(cache, 0, &record, &err));
     assert_fails(df_cache_record(cache, 1, &record, &err), DF_ERR_FORMAT, "record 1");
     df_cache_close(cache);
-    for (off_t size = 8192 + 3 * 4096 - 1; size > 0; size -= 3000) {
+    for (off_t size = 8192 + 4096 + 8192 + 64 - 1; size > 0; size -= 3000) {
         assert_int_equal(truncate(path, size), 0);
-        assert_fails(df_cache_open(path, "0123456789abcdef", &layout, 3, &cache, &err), DF_ERR_FORMAT, "torn");
+        assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
     }
 }
 
@@ -447,7 +457,6 @@ static void a_damaged_record_is_found_at_once(void **state)
 
 static void an_abandoned_cache_leaves_nothing(void **state)
 {
-    struct df_record_layout layout = { .bytes = 64 };
     struct df_cache_writer *writer;
     struct df_error err = { 0 };
     char path[600], part[640];
@@ -455,12 +464,12 @@ static void an_abandoned_cache_leaves_nothing(void **state)
     (void)state;
     snprintf(path, sizeof path, "%s/abandoned.cache", df_test_folder());
     snprintf(part, sizeof part, "%s.part", path);
-    assert_ok(df_cache_create(path, "k", &layout, 3, &writer, &err));
+    assert_ok(df_cache_create(path, "k", 3, &writer, &err));
     assert_true(df_file_exists(part));
     df_cache_abandon(writer);
     assert_false(df_file_exists(part));
     assert_false(df_file_exists(path));
-    assert_fails(df_cache_create("/nowhere/at/all.cache", "k", &layout, 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
+    assert_fails(df_cache_create("/nowhere/at/all.cache", "k", 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
 }
 
 static void rewrite(const char *path, const struct df_model *model, struct df_metadata *items, size_t count, const char *key,
@@ -530,16 +539,18 @@ static void a_foreign_file_serves(void **state)
     struct df_run_result *a, *b;
     struct df_error err = { 0 };
     struct df_model model;
-    char *path;
+    char *path, file[600];
 
     (void)state;
     assert_ok(df_run_cell(known, &options, &a, &err));
     path = df_teacher_path(known, &options);
     assert_ok(df_model_load(teacher, path, &model, &err));
-    snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/foreign.safetensors", df_test_folder());
-    assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, NULL, 0, &err));
-    cell->teacher_network = teacher->network;
-    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", NULL);
+    snprintf(file, sizeof file, "%s/foreign.safetensors", df_test_folder());
+    assert_ok(df_checkpoint_write(file, model.parameters, 0, false, NULL, 0, &err));
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, file);
+
+    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", given);
     assert_ok(df_cell_seal(cell, &err));
     warned[0] = 0;
     assert_ok(df_teacher_gate(cell, &options, &err));
@@ -550,6 +561,7 @@ static void a_foreign_file_serves(void **state)
     df_run_result_free(b);
     df_model_release(&model);
     free(path);
+    df_cell_free(given);
     df_cell_free(cell);
     df_cell_free(known);
 }
@@ -590,9 +602,10 @@ static void one_flipped_bit_is_refused(void **state)
     assert_ok(df_run_cell(cell, &options, &result, &err));
     df_run_result_free(result);
     path = df_teacher_path(cell, &options);
-    snprintf(named->teacher_file, sizeof named->teacher_file, "%s", path);
-    named->teacher_network = teacher->network;
-    tiny_add(named, "full_feature", "{}", NULL);
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, path);
+
+    tiny_add(named, "full_feature", "{}", given);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         flip(path, places[i].text, places[i].ahead);
         assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
@@ -610,6 +623,7 @@ static void one_flipped_bit_is_refused(void **state)
     assert_fails(df_model_load(cell, weights, &model, &err), DF_ERR_FORMAT, weights);
     free(weights);
     free(path);
+    df_cell_free(given);
     df_cell_free(named);
     df_cell_free(cell);
 }
@@ -628,13 +642,15 @@ static void a_cache_belongs_to_its_file(void **state)
     (void)state;
     assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
     assert_ok(df_model_load(teacher, path, &model, &err));
-    cell->teacher_network = teacher->network;
-    tiny_add(cell, "full_feature", "{}", NULL);
+
+    struct df_cell *given = tiny_given("cpu", &teacher->network, "");
+
+    tiny_add(cell, "full_feature", "{}", given);
     for (int i = 0; i < 2; i++) {
         const struct df_metadata note = { "note", i ? "two" : "one" };
 
-        snprintf(cell->teacher_file, sizeof cell->teacher_file, "%s/noted%d.safetensors", df_test_folder(), i);
-        assert_ok(df_checkpoint_write(cell->teacher_file, model.parameters, 0, false, &note, 1, &err));
+        snprintf(given->file, sizeof given->file, "%s/noted%d.safetensors", df_test_folder(), i);
+        assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, &note, 1, &err));
         assert_ok(df_cell_seal(cell, &err));
         memcpy(id[i], cell->id, sizeof id[i]);
         assert_ok(df_cache_ensure(cell, &options, &cache[i], &err));
@@ -649,6 +665,7 @@ static void a_cache_belongs_to_its_file(void **state)
     free(cache[1]);
     free(path);
     df_model_release(&model);
+    df_cell_free(given);
     df_cell_free(cell);
 }
 
@@ -665,27 +682,177 @@ static void necks_that_do_not_fit_are_refused(void **state)
               cell->detector_options);
     tiny_add(cell, "full_feature", "{}", teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "levels");
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "the teacher has 'neck/2', the student has not");
     df_cell_free(cell);
 }
 
-/* Backbone maps must agree where both networks have them, if they are needed. */
-static void stages_must_fit(void **state)
+static void set(struct df_parts *parts, const char *kind, size_t level, size_t stride, df_shape shape)
 {
-    struct df_record_layout one = { .stage = {
-                                        [1] = { .stride = 8, .h = 6, .w = 8, .c = 3 }, [3] = { .stride = 32, .h = 2, .w = 2, .c = 9 } } };
-    struct df_record_layout other = one;
+    df_parts_set(parts, kind, level, stride, &(df_tensor){ .shape = shape });
+}
+
+/* What is asked for must be in both networks, maps with as many cells, rows alike. */
+static void parts_must_fit(void **state)
+{
+    struct df_parts one = { 0 }, other = { 0 };
+    struct df_needs stage = { 0 }, stages = { 0 }, neck = { 0 }, rows = { 0 };
     struct df_error err = { 0 };
 
     (void)state;
-    other.stage[1].c = 5; /* widths may differ */
-    other.stage[3].c = 0; /* a stage that is not there */
-    other.stage[3].h = 7;
-    assert_ok(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err));
-    other.stage[1].w = 9;
-    assert_fails(df_record_fits(DF_NEEDS_BACKBONE, &one, &other, &err), DF_ERR_UNSUPPORTED,
-                 "backbone stage 3: the teacher has 6x8 cells, the student 6x9");
-    assert_ok(df_record_fits(DF_NEEDS_NECK, &one, &other, &err));
+    df_needs_add(&stage, "backbone/3");
+    df_needs_add(&stages, "backbone/*");
+    df_needs_add(&neck, "neck/*");
+    df_needs_add(&rows, "logits");
+    set(&one, "backbone", 3, 8, (df_shape){ 1, 6, 8, 3 });
+    set(&one, "backbone", 5, 32, (df_shape){ 1, 2, 2, 9 });
+    set(&one, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 8 });
+    set(&other, "backbone", 3, 16, (df_shape){ 1, 6, 8, 5 }); /* widths and strides may differ */
+    set(&other, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 8 });
+    assert_ok(df_parts_fit(&stage, &one, &other, &err));
+    assert_ok(df_parts_fit(&rows, &one, &other, &err));
+    assert_fails(df_parts_fit(&stages, &one, &other, &err), DF_ERR_UNSUPPORTED, "the teacher has 'backbone/5', the student has not");
+    assert_fails(df_parts_fit(&stages, &other, &one, &err), DF_ERR_UNSUPPORTED, "the student has 'backbone/5', the teacher has not");
+    assert_fails(df_parts_fit(&neck, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'neck/*' is needed, but the teacher has no such part (it has backbone/3, backbone/5, logits)");
+    set(&other, "backbone", 3, 8, (df_shape){ 1, 6, 9, 5 });
+    assert_fails(df_parts_fit(&stage, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'backbone/3': the teacher has 6 x 8 cells of stride 8, the student 6 x 9 of stride 8");
+    set(&other, "logits", DF_NO_LEVEL, 0, (df_shape){ 1, 1, 60, 9 });
+    assert_fails(df_parts_fit(&rows, &one, &other, &err), DF_ERR_UNSUPPORTED,
+                 "'logits': the teacher has 60 rows of 8, the student 60 of 9");
+}
+
+/* Records of two canvases are no batch. */
+static void a_batch_is_of_one_canvas(void **state)
+{
+    const struct df_record_layout one = { .canvas_h = 64, .canvas_w = 64 }, other = { .canvas_h = 64, .canvas_w = 96 };
+    const struct df_record_layout *const layouts[] = { &one, &other };
+    const struct df_records records = { DF_RECORD_ON_HOST, layouts, NULL };
+    const struct df_detection_state student_state = { .batch = 2 };
+    const struct df_parts none = { 0 };
+    const struct df_needs needs = { 0 };
+    struct df_detection_state out;
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_fails(df_record_state(&records, &needs, &none, &student_state, NULL, &out, &err), DF_ERR_UNSUPPORTED,
+                 "64 x 64 for one image of a batch and 64 x 96 for another");
+}
+
+/* A teacher of another detector, depth and width, whose neck fits. */
+static void another_detector_teaches(void **state)
+{
+    struct df_cell *two = tiny_faster(1000), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *head = NULL;
+    struct df_run_options options = tiny_run(tiny_out("hetero"));
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    char folder[600];
+
+    (void)state;
+    two->teacher_role = true;
+    assert_ok(df_cell_seal(two, &err));
+    tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", two);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    head = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1); /* dense rows of one class and of eight */
+    head->teacher = two;
+    df_needs_add(&head->needs, "logits");
+    assert_ok(df_cell_seal(head, &err));
+    options.out = tiny_out("hetero-head");
+    assert_fails(df_run_cell(head, &options, &result, &err), DF_ERR_UNSUPPORTED, "'logits': the teacher has");
+    assert_non_null(strstr(err.text, "rows of 1, the student"));
+    snprintf(folder, sizeof folder, "%s/teachers", options.out);
+    assert_false(df_file_exists(folder)); /* before anybody is trained */
+    df_cell_free(head);
+    df_cell_free(cell);
+    df_cell_free(two);
+}
+
+/* A teacher that sees images twice as large, from maps of twice the stride: live as cached. Other proportions do not fit. */
+static void another_canvas_teaches(void **state)
+{
+    struct df_cell *large = tiny_teacher("cpu"), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("large"));
+    struct df_run_result *live, *cached;
+    struct df_error err = { 0 };
+
+    (void)state;
+    large->canvas.min_side = 96; /* scenes of 48 x 48 on 128 x 128, the student's on 64 x 64 */
+    large->canvas.divisor = 64;
+    large->network.fpn_stages = (struct df_list){ 3, { 3, 4, 5 } };
+    large->network.blocks = (struct df_list){ 4, { 1, 1, 1, 1 } };
+    large->network.widths = (struct df_list){ 4, { 8, 16, 16, 16 } };
+    assert_ok(df_cell_seal(large, &err));
+    tiny_add(cell, "full_feature", "{}", large);
+    assert_ok(df_cell_seal(cell, &err));
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_run_cell(cell, &options, &cached, &err));
+    options.cache = DF_CACHE_OFF;
+    assert_ok(df_run_cell(cell, &options, &live, &err));
+    tiny_assert_same(cached, live);
+    df_run_result_free(cached);
+    df_run_result_free(live);
+    df_needs_add(&cell->needs, DF_NEEDS_HEAD);
+    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "it has another canvas than the student");
+    cell->needs.count = 0;
+    df_needs_add(&cell->needs, "neck/*");
+    large->canvas.min_side = 160;
+    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "'neck/0': the teacher has 24 x 24 cells of stride 8");
+    df_cell_free(cell);
+    df_cell_free(large);
+}
+
+/* A given teacher of other classes teaches features; its class logits do not fit, nor can the gate count its detections. */
+static void a_teacher_of_other_classes(void **state)
+{
+    struct df_cell *given = tiny_given("cpu", &teacher->network, ""), *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_cell *logits = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("classes"));
+    const struct df_metadata gate[] = { { "gate_map", "0.5" }, { "gate_images", "3" } };
+    struct df_run_result *result;
+    struct df_error err = { 0 };
+    struct df_model model;
+    struct df_dataset *data;
+
+    (void)state;
+    given->classes = 11;
+    snprintf(given->file, sizeof given->file, "%s/eleven.safetensors", df_test_folder());
+    assert_ok(df_model_create(given, 8, &model, &err));
+    df_parameters_build(model.parameters, model.device, 9, false);
+    assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, gate, 2, &err));
+    tiny_add(cell, "full_feature", "{}", given);
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    df_run_result_free(result);
+    warned[0] = 0;
+    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_non_null(strstr(warned, "11 classes of its own"));
+    assert_ok(df_data_split(cell->data, DF_VALIDATION, &data, &err));
+
+    struct df_detection *found;
+    size_t count;
+
+    assert_fails(df_model_predict(&model, given, data, 1, true, &found, &count, &err), DF_ERR_UNSUPPORTED,
+                 "knows 11 classes, the data have");
+    tiny_add(logits, "head_kl", "{}", given);
+    assert_ok(df_cell_seal(logits, &err));
+    assert_fails(df_run_cell(logits, &options, &result, &err), DF_ERR_UNSUPPORTED, "rows of 11, the student");
+    df_model_release(&model);
+    df_cell_free(logits);
+    df_cell_free(cell);
+    df_cell_free(given);
+}
+
+static void kinds_are_named(void **state)
+{
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_ptr_equal(df_teacher_kind_find("detector", &err), df_teacher_kinds[0]);
+    assert_null(df_teacher_kind_find("classifier", &err));
+    assert_int_equal(err.status, DF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "teacher kind 'classifier' is none of this version's (there is 'detector')"));
 }
 
 int main(void)
@@ -707,7 +874,12 @@ int main(void)
         cmocka_unit_test(a_foreign_file_serves),
         cmocka_unit_test(one_flipped_bit_is_refused),
         cmocka_unit_test(a_cache_belongs_to_its_file),
-        cmocka_unit_test(stages_must_fit),
+        cmocka_unit_test(parts_must_fit),
+        cmocka_unit_test(a_batch_is_of_one_canvas),
+        cmocka_unit_test(another_detector_teaches),
+        cmocka_unit_test(another_canvas_teaches),
+        cmocka_unit_test(a_teacher_of_other_classes),
+        cmocka_unit_test(kinds_are_named),
         cmocka_unit_test(necks_that_do_not_fit_are_refused),
     };
     int failed;

@@ -110,16 +110,27 @@ static inline struct df_cell *tiny_teacher(const char *device)
     return cell;
 }
 
+/* A teacher of that network out of a checkpoint. */
+static inline struct df_cell *tiny_given(const char *device, const struct df_network_options *network, const char *file)
+{
+    struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, device, 0);
+
+    cell->teacher_role = true;
+    cell->network = *network;
+    snprintf(cell->file, sizeof cell->file, "%s", file);
+    return cell;
+}
+
 static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
 {
     struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
     struct df_error err = { 0 };
-    unsigned needs;
+    struct df_needs needs;
 
     one->class = df_distiller_class_find(distiller, NULL);
     one->options = tiny_options(one->class->options, one->class->options_size, options);
-    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, &needs, &err));
-    cell->needs |= needs;
+    assert_ok(df_distiller_needs(one->class, one->options, cell->detector, teacher ? teacher->detector : cell->detector, &needs, &err));
+    df_needs_add_all(&cell->needs, &needs);
     cell->teacher = teacher;
     snprintf(cell->label, sizeof cell->label, "%s", distiller);
 }

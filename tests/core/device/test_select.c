@@ -86,6 +86,7 @@ struct candidate_arrays {
     struct df_box box[NMS_SEGMENTS * CANDIDATES];
     float score[NMS_SEGMENTS * CANDIDATES];
     int32_t group[NMS_SEGMENTS * CANDIDATES];
+    uint32_t row[NMS_SEGMENTS * CANDIDATES];
 };
 
 /* side: of the square that the boxes' corners are in; a small one leaves few of them */
@@ -213,7 +214,8 @@ static void dense_on(struct df_device *device, const df_real *logits, const df_r
         .by_level = by_level,
         .out = { lend(&loan, out->box, IMAGES * ROOM * sizeof *out->box, true),
                  lend(&loan, out->score, IMAGES * ROOM * sizeof *out->score, true),
-                 lend(&loan, out->group, IMAGES * ROOM * sizeof *out->group, true) },
+                 lend(&loan, out->group, IMAGES * ROOM * sizeof *out->group, true),
+                 lend(&loan, out->row, IMAGES * ROOM * sizeof *out->row, true) },
     };
 
     for (size_t i = 0; i < IMAGES * ROOM; i++)
@@ -244,6 +246,7 @@ static size_t same_candidates(const struct candidate_arrays *a, const struct can
             continue;
         assert_memory_equal(&a->box[i], &b->box[i], sizeof a->box[i]);
         assert_memory_equal(&a->score[i], &b->score[i], sizeof a->score[i]);
+        assert_int_equal(a->row[i], b->row[i]);
         found++;
     }
     return found;
@@ -277,7 +280,7 @@ static void test_dense(void **state)
 
             assert_memory_equal(&kept_a[i], &kept_b[i], sizeof kept_a[i]);
             assert_memory_equal(&kept_a[i].box, &a->box[from], sizeof kept_a[i].box);
-            assert_true(kept_a[i].score == a->score[from] && kept_a[i].group == a->group[from]);
+            assert_true(kept_a[i].score == a->score[from] && kept_a[i].group == a->group[from] && kept_a[i].row == a->row[from]);
         }
         for (size_t i = 0; i < IMAGES * ROOM; i++) {
             const size_t level = i % ROOM >= 30, pair = i * 37 % ((size_t)(level ? ANCHORS - 32 : 32) * CLASSES);
@@ -287,8 +290,10 @@ static void test_dense(void **state)
             assert_true(a->group[i] == -1 ||
                         (score >= (by_level ? 0.5 : nextafter(0.5, 1)) && a->group[i] == (int32_t)(by_level ? level : pair % CLASSES)));
             equal += a->group[i] >= 0 && score == 0.5;
-            if (a->group[i] >= 0)
-                assert_close((double)a->score[i], score, 1e-6, 0);
+            if (a->group[i] < 0)
+                continue;
+            assert_close((double)a->score[i], score, 1e-6, 0);
+            assert_int_equal(a->row[i], (level ? 32 : 0) + pair / CLASSES);
         }
         assert_true(by_level ? equal > 5 : equal == 0);
     }
@@ -312,7 +317,8 @@ static void roi_on(struct df_device *device, const df_real *logits, const df_rea
         .rule = { .weights = { 10, 10, 5, 5 }, .threshold = 0.1, .min_size = 2 },
         .out = { lend(&loan, out->box, ANCHORS * CLASSES * sizeof *out->box, true),
                  lend(&loan, out->score, ANCHORS * CLASSES * sizeof *out->score, true),
-                 lend(&loan, out->group, ANCHORS * CLASSES * sizeof *out->group, true) },
+                 lend(&loan, out->group, ANCHORS * CLASSES * sizeof *out->group, true),
+                 lend(&loan, out->row, ANCHORS * CLASSES * sizeof *out->row, true) },
     };
 
     df_launch(device, DF_K_ROI_CANDIDATES, ANCHORS, &args);
@@ -339,8 +345,10 @@ static void test_rois(void **state)
 
         for (size_t k = 0; k <= CLASSES; k++)
             sum += exp((double)row[k]);
-        if (a->group[i] >= 0)
+        if (a->group[i] >= 0) {
             assert_close((double)a->score[i], exp((double)row[i % CLASSES + 1]) / sum, 1e-6, 0);
+            assert_int_equal(a->row[i], i / CLASSES);
+        }
         assert_true(a->group[i] == -1 || (a->group[i] == (int32_t)(i % CLASSES) && i / CLASSES % 8 != 0));
     }
     free(a);

@@ -48,6 +48,15 @@ static int teardown(void **state)
 
 typedef df_tensor *loss_fn(df_tape *tape, df_tensor *x);
 
+static df_tensor *labels_of(df_tape *tape, const int32_t *label, size_t rows)
+{
+    df_real *values = df_tape_host(tape, rows * sizeof *values);
+
+    for (size_t r = 0; r < rows; r++)
+        values[r] = (df_real)label[r];
+    return df_tensor_from(tape, (df_shape){ rows, 1, 1, 1 }, values);
+}
+
 static double value_of(loss_fn *loss, df_shape s, const df_real *x)
 {
     df_tape_reset(f.tape);
@@ -99,9 +108,9 @@ static double focal_naive(double alpha, double gamma)
     return sum;
 }
 
-static df_tensor *focal_2(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, f.label, 0.25, 2, 11); }
-static df_tensor *focal_15(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, f.label, -1, 1.5, 1); }
-static df_tensor *focal_0(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, f.label, 0.9, 0, 2); }
+static df_tensor *focal_2(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, labels_of(tape, f.label, ROWS), 0.25, 2, 11); }
+static df_tensor *focal_15(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, labels_of(tape, f.label, ROWS), -1, 1.5, 1); }
+static df_tensor *focal_0(df_tape *tape, df_tensor *x) { return df_sigmoid_focal(tape, x, labels_of(tape, f.label, ROWS), 0.9, 0, 2); }
 
 static void test_focal(void **state)
 {
@@ -123,7 +132,7 @@ static void test_focal_by_hand(void **state)
     (void)state;
     df_tape_reset(f.tape);
     df_tensor *z = df_leaf(f.tape, (df_shape){ 1, 1, 1, 2 }, zero);
-    df_tensor *y = df_sigmoid_focal(f.tape, z, &second, 0.25, 2, 1);
+    df_tensor *y = df_sigmoid_focal(f.tape, z, labels_of(f.tape, &second, 1), 0.25, 2, 1);
     df_backward(f.tape, y);
     assert_close(df_item(f.tape, y), 0.25 * log(2), 1e-14, 0);
     /* w s^2 (2 (1 - s) log 2 + s), s = 1/2 */
@@ -154,7 +163,7 @@ static void test_bce(void **state)
     check_gradient(bce_plain, shape, f.x, 1e-7);
 }
 
-static df_tensor *cross_entropy(df_tape *tape, df_tensor *x) { return df_cross_entropy(tape, x, f.label, 5); }
+static df_tensor *cross_entropy(df_tape *tape, df_tensor *x) { return df_cross_entropy(tape, x, labels_of(tape, f.label, ROWS), 5); }
 
 static void test_cross_entropy(void **state)
 {
@@ -173,8 +182,11 @@ static void test_cross_entropy(void **state)
     check_gradient(cross_entropy, shape, f.x, 1e-7);
 }
 
-static df_tensor *smooth(df_tape *tape, df_tensor *x) { return df_smooth_l1(tape, x, f.t, f.use, 1.0 / 3, 7); }
-static df_tensor *l1(df_tape *tape, df_tensor *x) { return df_smooth_l1(tape, x, f.t, f.use, 0, 7); }
+static df_tensor *smooth(df_tape *tape, df_tensor *x)
+{
+    return df_smooth_l1(tape, x, df_tensor_from(tape, x->shape, f.t), f.use, 1.0 / 3, 7);
+}
+static df_tensor *l1(df_tape *tape, df_tensor *x) { return df_smooth_l1(tape, x, df_tensor_from(tape, x->shape, f.t), f.use, 0, 7); }
 
 static void test_smooth_l1(void **state)
 {

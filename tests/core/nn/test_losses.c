@@ -27,6 +27,15 @@ static int setup(void **state)
     return 0;
 }
 
+static df_tensor *labels_of(df_tape *tape, const int32_t *of, size_t rows)
+{
+    df_real *values = df_tape_host(tape, rows * sizeof *values);
+
+    for (size_t r = 0; r < rows; r++)
+        values[r] = (df_real)of[r];
+    return df_tensor_from(tape, (df_shape){ rows, 1, 1, 1 }, values);
+}
+
 enum loss {
     FOCAL,
     FOCAL_GAMMA,
@@ -47,13 +56,13 @@ static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const flo
 
     switch (loss) {
     case FOCAL:
-        return df_sigmoid_focal(tape, z, label, 0.25, 2, 1);
+        return df_sigmoid_focal(tape, z, labels_of(tape, label, ROWS), 0.25, 2, 1);
     case FOCAL_GAMMA:
-        return df_sigmoid_focal(tape, z, label, 0.25, 0.5, 1);
+        return df_sigmoid_focal(tape, z, labels_of(tape, label, ROWS), 0.25, 0.5, 1);
     case BCE:
         return df_bce_logits(tape, z, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), NULL, 1);
     case CROSS_ENTROPY:
-        return df_cross_entropy(tape, z, label, 1);
+        return df_cross_entropy(tape, z, labels_of(tape, label, ROWS), 1);
     case SOFTMAX_KL:
         return df_softmax_kl(tape, z, q, use, 2, 1);
     default:
@@ -165,7 +174,7 @@ static double loss_on(const char *name, size_t threads, enum loss loss, float *g
     df_tensor *leaf = df_leaf(tape, boxes ? box_shape : masked ? map_shape : shape, x), *y;
 
     if (boxes) {
-        y = df_smooth_l1(tape, leaf, t, use, loss == L1 ? 0 : 0.5, 7);
+        y = df_smooth_l1(tape, leaf, df_tensor_from(tape, leaf->shape, t), use, loss == L1 ? 0 : 0.5, 7);
     } else if (masked) {
         float mask[3 * 10 * 7];
 

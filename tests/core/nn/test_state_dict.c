@@ -300,12 +300,53 @@ static void the_way_back_is_exact(void **state)
     df_parameters_free(again);
 }
 
+/* A part of a network out of a whole file; out of one without the prefix in its names, as an image classifier's is. */
+static void a_part_is_taken(void **state)
+{
+    static const struct tensor classifier[] = { { "bn1.running_var", "F32", "4", 5, 1, 0 }, { "fc.weight", "F32", "2,2", 0, 0, 0 } };
+    static const struct tensor deeper[] = { { "backbone.body.bn1.running_var", "F32", "4", 5, 1, 0 },
+                                            { "backbone.body.bn9.bias", "F32", "4", 0, 0, 0 } };
+    struct df_parameters *parameters = network(1), *drawn = network(1);
+    struct df_taken taken;
+
+    (void)state;
+    assert_ok(df_state_dict_take(write_file("whole", whole, WHOLE), parameters, 4, "backbone.fpn", &taken, &err));
+    assert_true(taken.tensors == 1 && taken.kept == 3 && taken.left == 3);
+    assert_string_equal(taken.first_left, "head.classification_head.conv.3.0.bias");
+    assert_true(at(parameters, 0, 3) == (df_real)1.5); /* [0,1,0,0] is the file's [0,0,1,0] */
+    for (size_t k = 0; k < 3; k++)
+        assert_true(at(parameters, 1, k) == at(drawn, 1, k));
+    assert_ok(df_state_dict_take(write_file("classifier", classifier, 2), parameters, 4, "backbone.body", &taken, &err));
+    assert_true(taken.tensors == 1 && taken.kept == 3 && taken.left == 1 && at(parameters, 3, 2) == 7);
+    assert_string_equal(taken.first_left, "fc.weight");
+    assert_ok(df_state_dict_take(path("whole"), parameters, 4, "", &taken, &err));
+    assert_true(taken.tensors == 4 && taken.kept == 0 && taken.left == 0);
+    check_whole(parameters);
+    /* beyond the count nobody looks: what distillers add is in no file */
+    df_parameters_free(parameters);
+    parameters = network(1);
+    assert_fails(df_state_dict_take(path("whole"), parameters, 3, "", &taken, &err), DF_ERR_FORMAT, "'backbone.body.bn1.running_var'");
+    assert_fails(df_state_dict_take(path("whole"), parameters, 4, "backbon.body", &taken, &err), DF_ERR_USAGE,
+                 "no tensor of the network begins with 'backbon.body' (its first is 'backbone.fpn.inner_blocks.1.0.weight')");
+    assert_fails(df_state_dict_take(path("classifier"), parameters, 4, "backbone.fpn", &taken, &err), DF_ERR_FORMAT,
+                 "'backbone.fpn.inner_blocks.1.0.weight' is missing");
+    assert_fails(df_state_dict_take(write_file("deeper", deeper, 2), parameters, 4, "backbone.body", &taken, &err), DF_ERR_FORMAT,
+                 "'backbone.body.bn9.bias' is not one of this network's");
+    assert_true(df_parameters_hash(parameters) == df_parameters_hash(drawn)); /* on failure nothing was touched */
+    df_parameters_free(parameters);
+    df_parameters_free(drawn);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(element_types_are_read),       cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(older_names_are_known),        cmocka_unit_test(what_does_not_fit_is_refused_by_name),
-        cmocka_unit_test(classes_are_chosen_by_number), cmocka_unit_test(the_way_back_is_exact),
+        cmocka_unit_test(element_types_are_read),
+        cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(older_names_are_known),
+        cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+        cmocka_unit_test(classes_are_chosen_by_number),
+        cmocka_unit_test(the_way_back_is_exact),
+        cmocka_unit_test(a_part_is_taken),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

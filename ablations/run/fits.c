@@ -1,0 +1,113 @@
+/* Whether a teacher can teach a student: what is needed of it, and whether both networks have that alike. Nothing is trained, read from
+ * checkpoints or computed for it. */
+#include <string.h>
+
+#include "ablations/run/parts.h"
+#include "ablations/run/teacher.h"
+
+void df_teacher_plan_of(const struct df_cell *student, struct df_teacher_plan *out)
+{
+    const struct df_detector_class *detector = student->teacher->detector;
+
+    *out = (struct df_teacher_plan){ .head = false };
+    for (size_t i = 0; i < student->needs.count; i++) {
+        const char *name = student->needs.name[i];
+        const bool on_request = df_names_cover(detector->on_request, name), head = strcmp(name, DF_NEEDS_HEAD) == 0;
+
+        out->head = out->head || on_request || head;
+        if (!on_request && !head)
+            df_needs_add(&out->captured, name);
+        if (!head)
+            df_needs_add(&out->given, on_request ? "neck/*" : name);
+    }
+    out->recorded = out->given;
+    if (df_needs_has(&out->given, "neck/*") || df_needs_has(&out->given, "logits"))
+        df_needs_add(&out->recorded, "neck/* logits");
+}
+
+bool df_same_canvas(const struct df_canvas_options *a, const struct df_canvas_options *b)
+{
+    cJSON *one = df_options_write(df_canvas_option_table, a), *other = df_options_write(df_canvas_option_table, b);
+    const bool same = cJSON_Compare(one, other, true);
+
+    cJSON_Delete(one);
+    cJSON_Delete(other);
+    return same;
+}
+
+static df_status offers(const struct df_cell *student, const char *who, const struct df_detector_class *detector, struct df_error *err)
+{
+    for (size_t i = 0; i < student->needs.count; i++) {
+        const char *name = student->needs.name[i];
+
+        if (strcmp(name, DF_NEEDS_HEAD) != 0 && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
+            return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs '%s' of both networks, which detector '%s' of the %s does not have",
+                           student->label, name, detector->name, who);
+    }
+    return DF_OK;
+}
+
+static size_t cells(size_t pixels, size_t stride) { return (pixels + stride - 1) / stride; }
+
+/* Where the canvases differ: on every image each map must have as many cells in both. The dense rows follow the neck. */
+static df_status image_fits(const struct df_cell *student, const struct df_needs *captured, const struct df_taught_parts *parts,
+                            const struct df_image_info *info, struct df_error *err)
+{
+    const struct df_canvas_size own = df_canvas_of(&student->canvas, info), theirs = df_canvas_of(&student->teacher->canvas, info);
+
+    for (size_t i = 0; i < parts->teacher.count; i++) {
+        const struct df_part *t = &parts->teacher.part[i], *s = df_parts_find(&parts->student, t->name);
+        const bool dense = df_needs_has(captured, "logits") || df_needs_has(captured, "deltas");
+
+        if (!t->stride || !(df_needs_has(captured, t->name) || (dense && df_names_cover("neck/*", t->name))))
+            continue;
+        if (!s || cells(own.height, s->stride) != cells(theirs.height, t->stride) ||
+            cells(own.width, s->stride) != cells(theirs.width, t->stride))
+            return df_fail(
+                err, DF_ERR_UNSUPPORTED,
+                "'%s' of image %lld: the teacher's canvas of %zu x %zu has other cells at stride %zu than the student's of %zu x "
+                "%zu at stride %zu (expected as many) [choose canvases in proportion to the strides]",
+                t->name, (long long)info->id, theirs.height, theirs.width, t->stride, own.height, own.width, s ? s->stride : 0);
+    }
+    return DF_OK;
+}
+
+/* The head of the one runs over what comes from the other. */
+static df_status head_fits(const struct df_cell *student, size_t classes, struct df_error *err)
+{
+    const struct df_cell *teacher = student->teacher;
+
+    if (!df_same_canvas(&teacher->canvas, &student->canvas))
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "'%s': the teacher's head runs over the student's boxes or features, but it has another canvas than the student [give "
+            "both one canvas, or leave out what needs the head]",
+            student->label);
+    if (df_needs_has(&student->needs, teacher->detector->class_logits) && teacher->classes && teacher->classes != classes)
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "'%s' needs '%s', but the teacher has %zu classes and the student %zu (expected the same) [leave out what needs them]",
+            student->label, teacher->detector->class_logits, teacher->classes, classes);
+    return DF_OK;
+}
+
+df_status df_teacher_fits(const struct df_cell *student, const struct df_dataset *train, struct df_taught_parts *out, struct df_error *err)
+{
+    const struct df_cell *teacher = student->teacher;
+    struct df_taught_parts parts = { 0 };
+    struct df_teacher_plan plan;
+
+    DF_TRY(offers(student, "student", student->detector, err));
+    DF_TRY(offers(student, "teacher", teacher->detector, err));
+    df_teacher_plan_of(student, &plan);
+    if (plan.head)
+        DF_TRY(head_fits(student, train->categories, err));
+    DF_TRY(df_cell_parts(student, train->categories, df_canvas_of(&student->canvas, train->info), &parts.student, err));
+    DF_TRY(df_cell_parts(teacher, train->categories, df_canvas_of(&teacher->canvas, train->info), &parts.teacher, err));
+    DF_TRY(df_parts_fit(&plan.captured, &parts.teacher, &parts.student, err));
+    for (size_t i = 0; i < train->size && !df_same_canvas(&teacher->canvas, &student->canvas); i++)
+        DF_TRY(image_fits(student, &plan.captured, &parts, &train->info[i], err));
+    if (out)
+        *out = parts;
+    return DF_OK;
+}
