@@ -185,7 +185,7 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
 {
     char *words[64];
     size_t n = 0;
-    sigset_t stops, before;
+    sigset_t ends, before;
 
     words[n++] = (char *)(uintptr_t) "defeat";
     while (*first && n < 32)
@@ -196,10 +196,10 @@ static df_status start(struct sweep *s, struct worker *worker, const char *const
         words[n++] = (char *)(uintptr_t)*p;
     words[n] = NULL;
     fflush(NULL);
-    sigemptyset(&stops);
-    sigaddset(&stops, SIGINT);
-    sigaddset(&stops, SIGTERM);
-    sigprocmask(SIG_BLOCK, &stops, &before);
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, &before);
     worker->pid = fork();
     if (worker->pid == 0)
         become_worker(s->options->program, log, words, &before);
