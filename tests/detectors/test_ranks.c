@@ -60,10 +60,13 @@ static void train(struct df_comm *comm, void *context)
         df_read(model.device, &norm, found, sizeof norm);
         df_optimiser_step(model.parameters, &schedule, 0.02, found, step + 1);
     }
+    const size_t bytes = model.parameters->values * sizeof(df_real);
+
     training->norm[rank] = norm.norm;
-    training->count = model.parameters->values;
-    training->value[rank] = malloc(training->count * sizeof(df_real));
-    df_read(model.device, training->value[rank], model.parameters->value, training->count * sizeof(df_real));
+    training->value[rank] = malloc(bytes);
+    df_read(model.device, training->value[rank], model.parameters->value, bytes);
+    if (rank == 0)
+        training->count = model.parameters->values;
     df_tape_free(tape);
     test_model_free(&model);
 }
