@@ -64,26 +64,40 @@ static double all_cells(const struct df_feature_map *map, const struct masked *m
     return cells;
 }
 
+/* masked_mse divides by what this rank has; here by what the batch of all ranks has. */
+static df_tensor *level_loss(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, bool per_image)
+{
+    df_tensor *term = df_masked_mse(tape, map->s, map->t, masked->mask, map->teacher_scale, per_image);
+    const double own = per_image ? (double)map->s->shape.n : all_cells(map, masked);
+    double all = own;
+
+    if (df_comm_size(df_tape_device(tape)->comm) == 1)
+        return term;
+    df_comm_sum(df_tape_device(tape)->comm, &all, 1);
+    return df_scale(tape, term, per_image ? own / all : norm_of(map, own) / norm_of(map, all));
+}
+
 static df_tensor *mean_of_levels(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps, int norm)
 {
     df_tensor *sum = NULL;
 
     for (size_t l = 0; l < maps; l++) {
-        df_tensor *term = df_masked_mse(tape, map[l].s, map[l].t, masked[l].mask, map[l].teacher_scale, norm == DF_NORM_IMAGE);
+        df_tensor *term = level_loss(tape, &map[l], &masked[l], norm == DF_NORM_IMAGE);
 
         sum = sum ? df_add(tape, sum, term) : term;
     }
     return df_scale(tape, sum, 1 / (double)maps);
 }
 
-/* sum_l E_l / max(1, sum_l 2 C_l cells_l) over the batch: each level's own quotient times its share of the divisor */
-static df_tensor *pooled(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps)
+/* sum_l E_l / max(1, sum_l 2 C_l cells_l) over the batch: each level's own quotient times its share of the divisor. comm: who has cells of it. */
+static df_tensor *pooled(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps, struct df_comm *comm)
 {
     df_tensor *sum = NULL;
     double norm = 0;
 
     for (size_t l = 0; l < maps; l++)
         norm += 2 * (double)map[l].s->shape.c * all_cells(&map[l], &masked[l]);
+    df_comm_sum(comm, &norm, 1);
     norm = norm > 1 ? norm : 1;
     for (size_t l = 0; l < maps; l++) {
         df_tensor *term = df_masked_mse(tape, map[l].s, map[l].t, masked[l].mask, map[l].teacher_scale, false);
@@ -119,11 +133,11 @@ static df_tensor *pooled_per_image(df_tape *tape, const struct df_feature_map *m
             one[l].t = image_of(tape, map[l].t, n);
             own[l] = (struct masked){ image_of(tape, masked[l].mask, n), masked[l].cells + n };
         }
-        df_tensor *term = pooled(tape, one, own, maps);
+        df_tensor *term = pooled(tape, one, own, maps, NULL);
 
         sum = sum ? df_add(tape, sum, term) : term;
     }
-    return df_scale(tape, sum, 1 / (double)images);
+    return df_scale(tape, sum, 1 / df_loss_norm(tape, images));
 }
 
 df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size_t maps, enum df_region region,
@@ -141,5 +155,6 @@ df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size
     }
     if (options->level_reduce == DF_REDUCE_MEAN)
         return mean_of_levels(tape, map, masked, maps, options->norm);
-    return options->norm == DF_NORM_BATCH ? pooled(tape, map, masked, maps) : pooled_per_image(tape, map, masked, maps);
+    return options->norm == DF_NORM_BATCH ? pooled(tape, map, masked, maps, df_tape_device(tape)->comm)
+                                          : pooled_per_image(tape, map, masked, maps);
 }
