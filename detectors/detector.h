@@ -31,7 +31,7 @@ struct df_detection_state {
     const struct df_box *anchor; /* [A], the same for every image of a canvas */
     size_t level_anchors[DF_LEVELS];
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has
-     * count / N rows, whatever it holds: its proposals, then padding. */
+     * count / N rows, whatever it holds: its proposals, then padding; level: NULL, the head chooses. */
     struct df_rois rois;
     struct df_detector *detector; /* whose state this is; NULL for a teacher whose head nobody runs */
 };

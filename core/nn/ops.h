@@ -57,8 +57,8 @@ struct df_rois { /* host arrays [count], of a whole batch */
     const uint32_t *image;
     const int32_t *level; /* of the pyramid, for df_roi_align; negative: gives zeros */
 };
-/* RoIAlign (torchvision.ops.roi_align) from a pyramid (the arrays are copied): each RoI is pooled from its image of feature[level] [N,h_l,w_l,C] with scale[level] map
- * pixels per canvas pixel. At most 8 levels. -> [R,size,size,C] */
+/* RoIAlign (torchvision.ops.roi_align) from a pyramid: each RoI is pooled from its image of feature[level] [N,h_l,w_l,C] with scale[level] map
+ * pixels per canvas pixel; the arrays are copied. At most 8 levels. -> [R,size,size,C] */
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options);
 #endif
