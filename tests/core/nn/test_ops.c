@@ -82,7 +82,7 @@ static void test_threads_change_no_bit(void **state)
 
             for (size_t k = 0; k < 6; k++) {
                 assert_int_equal(shared.count[k], alone.count[k]);
-                if (memcmp(shared.value[k], alone.value[k], alone.count[k] * sizeof(float)) != 0)
+                if (alone.count[k] && memcmp(shared.value[k], alone.value[k], alone.count[k] * sizeof(float)) != 0)
                     fail_msg("%s, tensor %zu: other bits with %zu threads", op_cases[i].name, k, threads);
                 free(shared.value[k]);
                 free(alone.value[k]);
