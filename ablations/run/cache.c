@@ -300,7 +300,7 @@ static void describe(const struct df_record_layout *layout, struct df_text *out)
 df_status df_cache_describe(const char *path, bool verify, struct df_text *out, struct df_error *err)
 {
     struct df_cache *cache;
-    const struct df_record_layout *record;
+    const struct df_record_layout *record = NULL;
     df_status status = DF_OK;
 
     DF_TRY(open_any(path, &cache, err));
