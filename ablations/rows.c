@@ -86,18 +86,40 @@ size_t df_rows_found(const struct df_journal *journal, const struct df_table_req
     return n;
 }
 
-int64_t df_rows_older(const struct df_journal *journal, int64_t semantics, size_t *rows)
+static bool asked_for(const struct df_table_request *request, const char *run)
 {
-    int64_t newest = 0;
+    for (size_t l = 0; l < request->lines; l++)
+        for (size_t i = 0; i < request->line[l].runs; i++)
+            if (strcmp(request->line[l].run[i], run) == 0)
+                return true;
+    return false;
+}
 
-    *rows = 0;
+/* Rows that are told together: those of one older (or newer) semantics, else those of one device. */
+static bool told_together(const struct df_run_row *a, const struct df_run_row *b, int64_t semantics)
+{
+    return a->semantics == b->semantics && (a->semantics != semantics || strcmp(a->device, b->device) == 0);
+}
+
+void df_rows_others(const struct df_journal *journal, const struct df_table_request *request, const char *device, struct df_text *out)
+{
     for (size_t i = 0; i < journal->runs; i++) {
         const struct df_run_row *row = &journal->run[i];
+        size_t rows = 0, before = 0;
 
-        if (row->semantics >= semantics || row->semantics < newest)
+        for (size_t k = 0; k < journal->runs; k++)
+            if (told_together(row, &journal->run[k], request->semantics) && !asked_for(request, journal->run[k].run)) {
+                rows++;
+                before += k < i;
+            }
+        if (!rows || before || asked_for(request, row->run))
             continue;
-        *rows = row->semantics == newest ? *rows + 1 : 1;
-        newest = row->semantics;
+        df_text_addf(out, "%s%zu of ", out->length ? ", " : "", rows);
+        if (row->semantics != request->semantics)
+            df_text_addf(out, "semantics %lld (--semantics %lld shows them)", (long long)row->semantics, (long long)row->semantics);
+        else if (strcmp(row->device, device) != 0)
+            df_text_addf(out, "%s (--device %s)", row->device, row->device);
+        else
+            df_text_add(out, "other cells");
     }
-    return newest;
 }

@@ -14,6 +14,7 @@ struct df_rows_wanted {
 df_status df_rows_request(const struct df_spec *spec, struct df_journal *journal, const struct df_rows_wanted *wanted,
                           struct df_arena *memory, struct df_table_request *out, struct df_error *err);
 size_t df_rows_found(const struct df_journal *journal, const struct df_table_request *request);
-/* The newest older semantics that the journal holds rows of, and how many; 0: none. */
-int64_t df_rows_older(const struct df_journal *journal, int64_t semantics, size_t *rows);
+/* Adds what rows the journal holds that answer for none of the request's cells, asked for on this device: "35 of semantics 1 (--semantics 1 shows
+ * them), 12 of cuda (--device cuda), 3 of other cells"; nothing where there is none. */
+void df_rows_others(const struct df_journal *journal, const struct df_table_request *request, const char *device, struct df_text *out);
 #endif

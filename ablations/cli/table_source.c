@@ -93,21 +93,17 @@ df_status df_table_source_open(const struct df_common_options *options, const st
 
 bool df_table_source_empty(const struct df_table_source *source, struct df_text *why)
 {
-    const int64_t semantics = source->request.semantics;
-    size_t rows;
+    const struct df_spec *spec = source->spec;
+    struct df_text others = DF_TEXT_INIT;
 
     if (df_rows_found(source->journal, &source->request))
         return false;
-
-    const int64_t older = df_rows_older(source->journal, semantics, &rows);
-
-    if (older)
-        df_text_addf(why,
-                     "'%s' holds no row of this spec and semantics %lld; %zu rows of semantics %lld are here: --semantics %lld "
-                     "shows them",
-                     source->folder, (long long)semantics, rows, (long long)older, (long long)older);
+    df_rows_others(source->journal, &source->request, spec->cell[0]->device, &others);
+    if (others.length)
+        df_text_addf(why, "'%s' holds 0 of the %zu rows of this spec, but %s", source->folder, spec->count, others.data);
     else
-        df_text_addf(why, "'%s' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder, source->spec->path);
+        df_text_addf(why, "'%s' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder, spec->path);
+    df_text_release(&others);
     return true;
 }
 

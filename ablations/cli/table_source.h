@@ -29,7 +29,7 @@ struct df_table_source {
 /* baseline: label of the line that differences are to; "": the spec's. On failure there is nothing to close. */
 df_status df_table_source_open(const struct df_common_options *options, const struct df_which_rows *which, const char *spec,
                                const char *baseline, struct df_table_source *out, struct df_error *err);
-/* Says why a table would be empty: no rows at all, or rows of older semantics alone. False: it is not. */
+/* Says why a table would be empty: no rows at all, or rows of another semantics, device or cell alone. False: it is not. */
 bool df_table_source_empty(const struct df_table_source *source, struct df_text *why);
 void df_table_source_close(struct df_table_source *source);
 #endif

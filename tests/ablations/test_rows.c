@@ -90,12 +90,13 @@ static void a_row_of_today_has_its_id(void **state)
     struct df_error err = { 0 };
     struct df_spec *spec = read_spec();
     struct df_run_row rows[] = { row("01", DF_SEMANTICS, "none", "a", CELL("0.25", "")),
-                                 row(spec->cell[1]->id, DF_SEMANTICS, "x", "", "{}") };
+                                 row(spec->cell[1]->id, DF_SEMANTICS, "x", "", "{}"),
+                                 row("03", DF_SEMANTICS - 1, "none", "a", CELL("0.25", "")) };
     struct df_journal journal = { .runs = 2, .run = rows };
     const struct df_rows_wanted wanted = { DF_SEMANTICS, NULL };
     struct df_table_request request;
     struct df_arena memory;
-    size_t n;
+    struct df_text others = DF_TEXT_INIT;
 
     (void)state;
     df_arena_init(&memory, NULL, 1 << 12);
@@ -103,13 +104,18 @@ static void a_row_of_today_has_its_id(void **state)
     for (size_t i = 0; i < spec->count; i++)
         assert_string_equal(request.line[i / SEEDS].run[i % SEEDS], spec->cell[i]->id);
     assert_int_equal(df_rows_found(&journal, &request), 2); /* none, of both variants */
-    assert_int_equal(df_rows_older(&journal, DF_SEMANTICS, &n), 0);
-    rows[0].semantics = rows[1].semantics = DF_SEMANTICS - 1;
-    assert_int_equal(df_rows_older(&journal, DF_SEMANTICS, &n), DF_SEMANTICS - 1);
-    assert_int_equal(n, 2);
-    rows[1].semantics = DF_SEMANTICS - 2;
-    assert_int_equal(df_rows_older(&journal, DF_SEMANTICS, &n), DF_SEMANTICS - 1);
-    assert_int_equal(n, 1);
+    df_rows_others(&journal, &request, "cpu", &others);
+    assert_string_equal(df_text_get(&others), "1 of other cells");
+    df_text_clear(&others);
+    rows[0].device = "cuda";
+    df_rows_others(&journal, &request, "cpu", &others);
+    assert_string_equal(df_text_get(&others), "1 of cuda (--device cuda)");
+    df_text_clear(&others);
+    rows[0].semantics = DF_SEMANTICS - 1;
+    journal.runs = 3;
+    df_rows_others(&journal, &request, "cpu", &others);
+    assert_string_equal(df_text_get(&others), "2 of semantics 1 (--semantics 1 shows them)");
+    df_text_release(&others);
     df_arena_release(&memory);
     df_spec_free(spec);
 }
