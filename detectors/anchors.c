@@ -38,9 +38,11 @@ static struct df_box cell_anchor(const struct df_anchor_options *options, double
     return options->rounding ? (struct df_box){ rintf(-w), rintf(-h), rintf(w), rintf(h) } : (struct df_box){ -w, -h, w, h };
 }
 
-static struct df_box *fill_level(const struct df_anchor_options *options, size_t level, size_t height, size_t width, float stride_y,
-                                 float stride_x, struct df_box *out)
+/* The anchors of a level of the set, whose sizes are there. */
+static struct df_box *fill_level(const struct df_anchor_set *set, const struct df_anchor_options *options, size_t level, struct df_box *out)
 {
+    const size_t height = set->height[level], width = set->width[level];
+    const float stride_y = (float)(set->canvas_h / height), stride_x = (float)(set->canvas_w / width);
     struct df_box cell[DF_LIST_MAX * DF_LIST_MAX];
     size_t cells = 0;
 
@@ -96,8 +98,7 @@ void df_anchor_set_make(struct df_anchor_set *set, const struct df_anchor_option
     reserve(set, set->count);
     out = set->box;
     for (size_t l = 0; l < levels; l++)
-        out = fill_level(options, l, set->height[l], set->width[l], (float)(canvas_h / set->height[l]), (float)(canvas_w / set->width[l]),
-                         out);
+        out = fill_level(set, options, l, out);
     split_sides(set);
 }
 

@@ -21,13 +21,13 @@ static void add_linear(struct df_box_head *head, struct df_parameters *parameter
     head->bias[part] = df_parameters_add(parameters, full, DF_VECTOR, (df_shape){ 1, 1, 1, weight.n }, init, DF_RNG_INIT);
 }
 
-void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters, size_t levels,
-                      size_t channels, size_t width, size_t classes)
+void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters,
+                      struct df_box_head_sizes sizes)
 {
-    const size_t size = (size_t)options->size;
+    const size_t size = (size_t)options->size, width = sizes.width, classes = sizes.classes;
 
-    *head = (struct df_box_head){ .options = *options, .levels = levels, .channels = channels };
-    add_linear(head, parameters, FC6, "box_head.fc6", (df_shape){ width, size, size, channels });
+    *head = (struct df_box_head){ .options = *options, .levels = sizes.levels, .channels = sizes.channels };
+    add_linear(head, parameters, FC6, "box_head.fc6", (df_shape){ width, size, size, sizes.channels });
     add_linear(head, parameters, FC7, "box_head.fc7", (df_shape){ width, 1, 1, width });
     add_linear(head, parameters, CLASSES, "box_predictor.cls_score", (df_shape){ classes + 1, 1, 1, width });
     add_linear(head, parameters, BOXES, "box_predictor.bbox_pred", (df_shape){ 4 * (classes + 1), 1, 1, width });

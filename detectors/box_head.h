@@ -15,9 +15,13 @@ struct df_box_head {
     size_t levels, channels;
     struct df_parameter *weight[4], *bias[4]; /* fc6, fc7, cls_score, bbox_pred */
 };
-/* width: of the two linear layers */
-void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters, size_t levels,
-                      size_t channels, size_t width, size_t classes);
+struct df_box_head_sizes {
+    size_t levels, channels; /* of the neck that it sees */
+    size_t width;            /* of the two linear layers */
+    size_t classes;          /* without the background */
+};
+void df_box_head_init(struct df_box_head *head, const struct df_box_head_options *options, struct df_parameters *parameters,
+                      struct df_box_head_sizes sizes);
 void df_box_head_freeze(struct df_box_head *head);
 /* "roi/logits" and "roi/deltas" of state->rois, over the first levels of the neck of `features`. A box without area sees zeros. */
 void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features,

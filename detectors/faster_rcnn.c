@@ -163,8 +163,11 @@ static df_status faster_create(const void *options, const struct df_network_opti
         net->box_weights[k] = (float)net->options.box_weights.value[k];
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     df_rpn_init(&net->rpn, &net->options.rpn, &net->units, network, df_network_levels(body));
-    df_box_head_init(&net->head, &net->options.head, parameters, network->fpn_stages.count, (size_t)network->fpn_channels,
-                     (size_t)(network->head_width ? network->head_width : net->options.head.fc_width), classes);
+    df_box_head_init(&net->head, &net->options.head, parameters,
+                     (struct df_box_head_sizes){ .levels = network->fpn_stages.count,
+                                                 .channels = (size_t)network->fpn_channels,
+                                                 .width = (size_t)(network->head_width ? network->head_width : net->options.head.fc_width),
+                                                 .classes = classes });
     net->base = (struct df_detector){ .class = &df_detector_faster_rcnn, .network = body, .parameters = parameters, .classes = classes };
     *out = &net->base;
     return DF_OK;
@@ -221,11 +224,10 @@ static void reserve(struct faster *net, size_t objects)
 }
 
 /* Proposals of training: the network's, then the objects; sampled, in that order. */
-static size_t sample_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *state, size_t image,
+static size_t sample_proposals(struct faster *net, const struct df_detection_state *state, size_t image,
                                const struct df_scored_box *proposed, size_t most, struct df_box *out)
 {
     const struct df_ground_truth *truth = &state->images->truth[image];
-    const double begun = df_profile_begin(df_tape_device(tape));
     size_t count = 0, taken = 0;
 
     reserve(net, truth->count);
@@ -235,11 +237,11 @@ static size_t sample_proposals(struct faster *net, df_tape *tape, const struct d
         net->candidate[count++] = truth->boxes[g];
     for (size_t i = 0; i < count; i++)
         net->label[i] = (df_real)match(net, truth, net->candidate[i]);
-    df_sample(&net->options.sampler, state->images, image, DF_SAMPLE_PROPOSALS, count, net->label, net->chosen, net->scratch);
+    df_sample(&net->options.sampler, (struct df_sample_of){ state->images, image, DF_SAMPLE_PROPOSALS }, count, net->label, net->chosen,
+              net->scratch);
     for (size_t i = 0; i < count; i++)
         if (net->chosen[i])
             out[taken++] = net->candidate[i];
-    df_profile_end(df_tape_device(tape), "host: sampling", begun);
     return taken;
 }
 
@@ -279,11 +281,12 @@ static void make_proposals(struct faster *net, df_tape *tape, bool labels, struc
     const struct df_scored_box *proposed = df_rpn_propose(&net->rpn, tape, state, mode, &most);
     struct df_box *box = df_tape_host(tape, state->batch * rows * sizeof *box);
     uint32_t *image = df_tape_host(tape, state->batch * rows * sizeof *image);
+    const double begun = df_profile_begin(df_tape_device(tape));
 
     for (size_t n = 0; n < state->batch; n++) {
         const struct df_scored_box *from = proposed + n * most;
         struct df_box *own = box + n * rows;
-        size_t count = labels ? sample_proposals(net, tape, state, n, from, most, own) : 0;
+        size_t count = labels ? sample_proposals(net, state, n, from, most, own) : 0;
 
         for (; !labels && count < most && from[count].group >= 0; count++)
             own[count] = from[count].box;
@@ -293,6 +296,7 @@ static void make_proposals(struct faster *net, df_tape *tape, bool labels, struc
             image[n * rows + r] = (uint32_t)n;
     }
     state->rois = (struct df_rois){ state->batch * rows, box, image };
+    df_profile_end(df_tape_device(tape), labels ? "host: sampling" : "host: proposals", begun);
 }
 
 static void dense_head(struct faster *net, df_tape *tape, bool training, struct df_detection_state *state)

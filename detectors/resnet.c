@@ -40,38 +40,39 @@ bool df_resnet_plan(const struct df_network_options *options, struct df_resnet_p
     return true;
 }
 
-static struct df_conv_unit *add_unit(struct df_conv_units *units, const char *module, const char *conv, const char *norm, size_t in,
-                                     size_t out, size_t kernel, size_t stride, bool relu)
+/* plan: names within the module ("layer1.0."); the initial weights are the same for all. */
+static struct df_conv_unit *add_unit(struct df_conv_units *units, const char *module, struct df_conv_unit_plan plan)
 {
-    char conv_name[80], norm_name[80];
-    const struct df_conv_unit_plan plan = { .conv = conv_name,
-                                            .norm = norm_name,
-                                            .in = in,
-                                            .out = out,
-                                            .kernel = kernel,
-                                            .stride = stride,
-                                            .relu = relu,
-                                            .init = { DF_INIT_KAIMING_FAN_OUT, 0 } };
+    char conv[80], norm[80];
 
-    snprintf(conv_name, sizeof conv_name, "backbone.body.%s%s", module, conv);
-    snprintf(norm_name, sizeof norm_name, "backbone.body.%s%s", module, norm);
+    snprintf(conv, sizeof conv, "backbone.body.%s%s", module, plan.conv);
+    snprintf(norm, sizeof norm, "backbone.body.%s%s", module, plan.norm);
+    plan.conv = conv;
+    plan.norm = norm;
+    plan.init = (struct df_initialiser){ DF_INIT_KAIMING_FAN_OUT, 0 };
     return df_conv_units_add(units, &plan);
 }
 
-static void init_block(struct df_resnet_block *block, struct df_conv_units *units, const char *module, bool bottleneck, size_t in,
-                       size_t width, size_t out, size_t stride)
+struct block_shape {
+    size_t in, width, out, stride;
+};
+
+static void init_block(struct df_resnet_block *block, struct df_conv_units *units, const char *module, bool bottleneck,
+                       struct block_shape s)
 {
     if (bottleneck) {
-        block->conv[0] = add_unit(units, module, "conv1", "bn1", in, width, 1, 1, true);
-        block->conv[1] = add_unit(units, module, "conv2", "bn2", width, width, 3, stride, true);
-        block->conv[2] = add_unit(units, module, "conv3", "bn3", width, out, 1, 1, false);
+        block->conv[0] = add_unit(units, module, (struct df_conv_unit_plan){ "conv1", "bn1", NULL, s.in, s.width, 1, 1, .relu = true });
+        block->conv[1] =
+            add_unit(units, module, (struct df_conv_unit_plan){ "conv2", "bn2", NULL, s.width, s.width, 3, s.stride, .relu = true });
+        block->conv[2] = add_unit(units, module, (struct df_conv_unit_plan){ "conv3", "bn3", NULL, s.width, s.out, 1, 1 });
     } else {
-        block->conv[0] = add_unit(units, module, "conv1", "bn1", in, width, 3, stride, true);
-        block->conv[1] = add_unit(units, module, "conv2", "bn2", width, out, 3, 1, false);
+        block->conv[0] =
+            add_unit(units, module, (struct df_conv_unit_plan){ "conv1", "bn1", NULL, s.in, s.width, 3, s.stride, .relu = true });
+        block->conv[1] = add_unit(units, module, (struct df_conv_unit_plan){ "conv2", "bn2", NULL, s.width, s.out, 3, 1 });
     }
     block->convs = bottleneck ? 3 : 2;
-    if (stride != 1 || in != out)
-        block->down = add_unit(units, module, "downsample.0", "downsample.1", in, out, 1, stride, false);
+    if (s.stride != 1 || s.in != s.out)
+        block->down = add_unit(units, module, (struct df_conv_unit_plan){ "downsample.0", "downsample.1", NULL, s.in, s.out, 1, s.stride });
 }
 
 void df_resnet_init(struct df_resnet *resnet, struct df_conv_units *units, const struct df_resnet_plan *plan)
@@ -79,7 +80,8 @@ void df_resnet_init(struct df_resnet *resnet, struct df_conv_units *units, const
     size_t in = plan->stem_width;
 
     *resnet = (struct df_resnet){ .pool = !plan->small_stem, .stages = plan->stages };
-    resnet->stem = add_unit(units, "", "conv1", "bn1", 3, in, plan->small_stem ? 3 : 7, 2, true);
+    resnet->stem =
+        add_unit(units, "", (struct df_conv_unit_plan){ "conv1", "bn1", NULL, 3, in, plan->small_stem ? 3 : 7, 2, .relu = true });
     for (size_t k = 0; k < plan->stages; k++) {
         const size_t out = plan->width[k] * (plan->bottleneck ? 4 : 1);
 
@@ -91,7 +93,7 @@ void df_resnet_init(struct df_resnet *resnet, struct df_conv_units *units, const
             char module[32];
 
             snprintf(module, sizeof module, "layer%zu.%zu.", k + 1, b);
-            init_block(&resnet->block[k][b], units, module, plan->bottleneck, in, plan->width[k], out, stride);
+            init_block(&resnet->block[k][b], units, module, plan->bottleneck, (struct block_shape){ in, plan->width[k], out, stride });
             in = out;
         }
     }

@@ -74,6 +74,7 @@ static const df_option retinanet_options[] = {
 struct branch {
     struct df_conv_unit *conv[HEAD_CONVS][DF_LEVELS]; /* one weight for all levels, a norm for each */
     struct df_conv_unit *out;
+    size_t columns; /* of a row */
 };
 
 struct retinanet {
@@ -86,18 +87,25 @@ struct retinanet {
     float box_weights[4];
 };
 
-static void init_branch(struct retinanet *net, struct branch *branch, const struct df_network_options *network, const char *name,
-                        const char *out_name, size_t outputs, double bias)
+struct branch_plan {
+    const char *name, *out_name;
+    size_t columns;
+    double bias; /* of the outputs */
+};
+
+static void init_branch(struct retinanet *net, struct branch *branch, const struct df_network_options *network, struct branch_plan plan)
 {
     const size_t width = (size_t)(network->head_width ? network->head_width : network->fpn_channels);
+    const size_t cell = net->options.anchor.scales.count * net->options.anchor.ratios.count;
     const bool normed = network->head_norm != 0;
     const struct df_initialiser narrow = { DF_INIT_NORMAL, 0.01 }, kaiming = { DF_INIT_KAIMING_FAN_OUT, 0 };
     size_t in = (size_t)network->fpn_channels;
     char conv[80], norm[80];
 
+    branch->columns = plan.columns;
     for (size_t i = 0; i < net->head_convs; i++, in = width)
         for (size_t l = 0; l < net->levels; l++) {
-            const struct df_conv_unit_plan plan = { .conv = conv,
+            const struct df_conv_unit_plan unit = { .conv = conv,
                                                     .norm = normed ? norm : NULL,
                                                     .share = l ? branch->conv[i][0] : NULL,
                                                     .in = in,
@@ -108,15 +116,19 @@ static void init_branch(struct retinanet *net, struct branch *branch, const stru
                                                     .relu = true,
                                                     .init = normed ? kaiming : narrow };
 
-            snprintf(conv, sizeof conv, "head.%s.conv.%zu.0", name, i);
-            snprintf(norm, sizeof norm, "head.%s.norm.%zu.%zu", name, i, l);
-            branch->conv[i][l] = l && !normed ? branch->conv[i][0] : df_conv_units_add(&net->units, &plan);
+            snprintf(conv, sizeof conv, "head.%s.conv.%zu.0", plan.name, i);
+            snprintf(norm, sizeof norm, "head.%s.norm.%zu.%zu", plan.name, i, l);
+            branch->conv[i][l] = l && !normed ? branch->conv[i][0] : df_conv_units_add(&net->units, &unit);
         }
-    snprintf(conv, sizeof conv, "head.%s.%s", name, out_name);
-    branch->out = df_conv_units_add(
-        &net->units,
-        &(struct df_conv_unit_plan){
-            .conv = conv, .in = in, .out = outputs, .kernel = 3, .stride = 1, .bias = true, .init = narrow, .bias_value = bias });
+    snprintf(conv, sizeof conv, "head.%s.%s", plan.name, plan.out_name);
+    branch->out = df_conv_units_add(&net->units, &(struct df_conv_unit_plan){ .conv = conv,
+                                                                              .in = in,
+                                                                              .out = cell * plan.columns,
+                                                                              .kernel = 3,
+                                                                              .stride = 1,
+                                                                              .bias = true,
+                                                                              .init = narrow,
+                                                                              .bias_value = plan.bias });
 }
 
 static df_status check_options(const struct retinanet_options *options, const struct df_network_options *network, struct df_error *err)
@@ -143,7 +155,6 @@ static df_status retinanet_create(const void *options, const struct df_network_o
 {
     struct retinanet *net;
     struct df_network *body;
-    size_t cell;
 
     *out = NULL;
     DF_TRY(check_options(options, network, err));
@@ -155,10 +166,10 @@ static df_status retinanet_create(const void *options, const struct df_network_o
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     for (size_t k = 0; k < 4; k++)
         net->box_weights[k] = (float)net->options.box_weights.value[k];
-    cell = net->options.anchor.scales.count * net->options.anchor.ratios.count;
-    init_branch(net, &net->classification, network, "classification_head", "cls_logits", cell * classes,
-                -df_log((1 - net->options.prior) / net->options.prior));
-    init_branch(net, &net->regression, network, "regression_head", "bbox_reg", cell * 4, 0);
+    init_branch(
+        net, &net->classification, network,
+        (struct branch_plan){ "classification_head", "cls_logits", classes, -df_log((1 - net->options.prior) / net->options.prior) });
+    init_branch(net, &net->regression, network, (struct branch_plan){ "regression_head", "bbox_reg", 4, 0 });
     net->base = (struct df_detector){ .class = &df_detector_retinanet, .network = body, .parameters = parameters, .classes = classes };
     *out = &net->base;
     return DF_OK;
@@ -175,9 +186,11 @@ static void retinanet_destroy(struct df_detector *base)
 }
 
 /* The branch on every level: [N,1,A_l,columns] */
-static void branch_forward(struct retinanet *net, struct branch *branch, df_tape *tape, const struct df_detection_state *state,
-                           size_t columns, bool training, df_tensor *part[DF_LEVELS])
+static void branch_forward(const struct retinanet *net, const struct branch *branch, df_tape *tape, const struct df_detection_state *state,
+                           bool training, df_tensor *part[DF_LEVELS])
 {
+    const size_t columns = branch->columns;
+
     for (size_t l = 0; l < net->levels; l++) {
         df_tensor *y = df_part(state, "neck", l)->tensor;
 
@@ -193,8 +206,8 @@ static void head_forward(struct retinanet *net, df_tape *tape, bool training, st
     df_tensor *logits[DF_LEVELS], *deltas[DF_LEVELS];
 
     df_conv_units_refresh(&net->units);
-    branch_forward(net, &net->classification, tape, state, net->base.classes, training, logits);
-    branch_forward(net, &net->regression, tape, state, 4, training, deltas);
+    branch_forward(net, &net->classification, tape, state, training, logits);
+    branch_forward(net, &net->regression, tape, state, training, deltas);
     df_dense_rows(&net->anchors, &net->options.anchor, tape, logits, deltas, state);
 }
 
@@ -225,9 +238,13 @@ static df_tensor *rows_of(df_tape *tape, const df_tensor *x, size_t first, size_
     return df_tensor_view(tape, (df_shape){ rows, 1, 1, x->shape.c }, x->data + first * x->shape.c);
 }
 
+struct losses {
+    df_tensor *classification, *box;
+};
+
 /* Images first .. first + images: both losses, divided by their positives; loss_norm image: and by how many images the batch has. */
-static void part_loss(const struct retinanet *net, df_tape *tape, const struct df_detection_state *state, size_t first, size_t images,
-                      df_tensor **classification, df_tensor **box)
+static struct losses part_loss(const struct retinanet *net, df_tape *tape, const struct df_detection_state *state, size_t first,
+                               size_t images)
 {
     const size_t row = first * state->anchors, rows = images * state->anchors;
     const df_real *label = df_part_host(tape, df_part(state, "label", DF_NO_LEVEL)) + row;
@@ -246,9 +263,11 @@ static void part_loss(const struct retinanet *net, df_tape *tape, const struct d
                                                      : df_loss_norm(tape, positives);
     z = whole ? z : df_slice(tape, z, 0, first, first + images);
     d = whole ? d : df_slice(tape, d, 0, first, first + images);
-    *classification = df_sigmoid_focal(tape, z, rows_of(tape, df_part_tensor(state, "label"), row, rows), net->options.focal_alpha,
-                                       net->options.focal_gamma, norm);
-    *box = df_smooth_l1(tape, d, rows_of(tape, df_part_tensor(state, "target"), row, rows), positive, beta, norm);
+    return (struct losses){
+        .classification = df_sigmoid_focal(tape, z, rows_of(tape, df_part_tensor(state, "label"), row, rows), net->options.focal_alpha,
+                                           net->options.focal_gamma, norm),
+        .box = df_smooth_l1(tape, d, rows_of(tape, df_part_tensor(state, "target"), row, rows), positive, beta, norm),
+    };
 }
 
 static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state,
@@ -256,18 +275,17 @@ static df_tensor *retinanet_loss(struct df_detector *base, df_tape *tape, const 
 {
     const struct retinanet *net = (const struct retinanet *)base;
     const size_t parts = net->options.loss_norm == LOSS_NORM_IMAGE ? state->batch : 1, images = state->batch / parts;
-    df_tensor *classification = NULL, *box = NULL;
+    struct losses all = part_loss(net, tape, state, 0, images);
 
-    for (size_t p = 0; p < parts; p++) {
-        df_tensor *c, *b;
+    for (size_t p = 1; p < parts; p++) {
+        const struct losses part = part_loss(net, tape, state, p * images, images);
 
-        part_loss(net, tape, state, p * images, images, &c, &b);
-        classification = classification ? df_add(tape, classification, c) : c;
-        box = box ? df_add(tape, box, b) : b;
+        all.classification = df_add(tape, all.classification, part.classification);
+        all.box = df_add(tape, all.box, part.box);
     }
-    df_loss_terms_add(terms, "classification", classification, 1);
-    df_loss_terms_add(terms, "bbox_regression", box, net->options.box_loss_weight);
-    return df_add(tape, classification, df_scale(tape, box, net->options.box_loss_weight));
+    df_loss_terms_add(terms, "classification", all.classification, 1);
+    df_loss_terms_add(terms, "bbox_regression", all.box, net->options.box_loss_weight);
+    return df_add(tape, all.classification, df_scale(tape, all.box, net->options.box_loss_weight));
 }
 
 static const struct df_found *retinanet_predict(struct df_detector *base, df_tape *tape, const struct df_detection_state *state,

@@ -112,8 +112,8 @@ void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detect
     double norm;
 
     for (size_t n = 0; n < state->batch; n++)
-        sampled +=
-            df_sample(&rpn->options.sampler, state->images, n, DF_SAMPLE_ANCHORS, anchors, label + n * anchors, use + n * anchors, scratch);
+        sampled += df_sample(&rpn->options.sampler, (struct df_sample_of){ state->images, n, DF_SAMPLE_ANCHORS }, anchors,
+                             label + n * anchors, use + n * anchors, scratch);
     for (size_t r = 0; r < rows; r++) {
         weight[r] = use[r];
         target[r] = label[r] >= 0;

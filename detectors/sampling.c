@@ -30,15 +30,16 @@ static void choose(struct df_rng *rng, size_t n, size_t k, uint32_t *group, uint
     }
 }
 
-size_t df_sample(const struct df_sampler *sampler, const struct df_batch *batch, size_t image, enum df_sample_part part, size_t count,
-                 const df_real *labels, uint8_t *chosen, uint32_t *scratch)
+size_t df_sample(const struct df_sampler *sampler, struct df_sample_of of, size_t count, const df_real *labels, uint8_t *chosen,
+                 uint32_t *scratch)
 {
+    const struct df_batch *batch = of.batch;
     const size_t size = (size_t)sampler->size, most = (size_t)((double)sampler->size * sampler->positive);
     struct df_rng rng;
     size_t n, positives, negatives;
 
-    DF_ASSERT(batch->first + image < (size_t)1 << 19 && count <= UINT32_MAX);
-    df_rng_init(&rng, batch->seed, DF_RNG_SAMPLE, (uint64_t)batch->step << 20 | (batch->first + image) << 1 | (uint64_t)part);
+    DF_ASSERT(batch->first + of.image < (size_t)1 << 19 && count <= UINT32_MAX);
+    df_rng_init(&rng, batch->seed, DF_RNG_SAMPLE, (uint64_t)batch->step << 20 | (batch->first + of.image) << 1 | (uint64_t)of.part);
     memset(chosen, 0, count);
     n = collect(count, labels, true, scratch);
     positives = n < most ? n : most;

@@ -7,10 +7,13 @@ struct df_sampler {
     int64_t size;    /* most rows per image */
     double positive; /* largest share of positives */
 };
-enum df_sample_part { DF_SAMPLE_ANCHORS, DF_SAMPLE_PROPOSALS };
+struct df_sample_of { /* what is sampled: the draws depend on it, and on the batch's seed and step, alone */
+    const struct df_batch *batch;
+    size_t image; /* of the batch */
+    enum { DF_SAMPLE_ANCHORS, DF_SAMPLE_PROPOSALS } part;
+};
 /* Of the labels [count] (>= 0 positive, -1 negative, others never taken) at most floor(size * positive) positives, then negatives up to size,
- * each without replacement. chosen [count]: 0 or 1. scratch: [count]. Draws only depend on the batch's seed and step, `image` and `part`.
- * Returns how many are chosen. */
-size_t df_sample(const struct df_sampler *sampler, const struct df_batch *batch, size_t image, enum df_sample_part part, size_t count,
-                 const df_real *labels, uint8_t *chosen, uint32_t *scratch);
+ * each without replacement. chosen [count]: 0 or 1. scratch: [count]. Returns how many are chosen. */
+size_t df_sample(const struct df_sampler *sampler, struct df_sample_of of, size_t count, const df_real *labels, uint8_t *chosen,
+                 uint32_t *scratch);
 #endif

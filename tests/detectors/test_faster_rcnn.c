@@ -70,20 +70,20 @@ static void test_sampling(void **state)
         size_t positives = 0;
 
         batch.step = step;
-        assert_int_equal(df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 5);
+        assert_int_equal(df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch), 5);
         for (size_t i = 0; i < COUNT; i++) {
             times[i] += chosen[i];
             positives += chosen[i] && labels[i] >= 0;
         }
         assert_int_equal(positives, 2);
-        df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
         assert_memory_equal(chosen, other, COUNT);
-        df_sample(&sampler, &batch, 2, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        df_sample(&sampler, (struct df_sample_of){ &batch, 2, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
         changed[0] += memcmp(chosen, other, COUNT) != 0;
-        df_sample(&sampler, &batch, 1, DF_SAMPLE_PROPOSALS, COUNT, labels, other, scratch);
+        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_PROPOSALS }, COUNT, labels, other, scratch);
         changed[1] += memcmp(chosen, other, COUNT) != 0;
         batch.seed = 4;
-        df_sample(&sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other, scratch);
+        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
         changed[2] += memcmp(chosen, other, COUNT) != 0;
         batch.seed = 3;
     }
@@ -95,12 +95,18 @@ static void test_sampling(void **state)
     for (size_t k = 0; k < 3; k++) /* one of 30 subsets comes again by chance */
         assert_close((double)changed[k], STEPS * 29.0 / 30, 0, 60);
     /* few of one kind: the others fill up; more room than rows: all */
-    assert_int_equal(df_sample(&(struct df_sampler){ 7, 0.9 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 7);
+    assert_int_equal(
+        df_sample(&(struct df_sampler){ 7, 0.9 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch),
+        7);
     assert_int_equal(chosen[1] + chosen[4] + chosen[7], 3);
-    assert_int_equal(df_sample(&(struct df_sampler){ 50, 0.5 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 8);
-    assert_int_equal(df_sample(&(struct df_sampler){ 4, 0 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen, scratch), 4);
+    assert_int_equal(
+        df_sample(&(struct df_sampler){ 50, 0.5 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch),
+        8);
+    assert_int_equal(
+        df_sample(&(struct df_sampler){ 4, 0 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch), 4);
     assert_int_equal(chosen[1] + chosen[2] + chosen[4] + chosen[7] + chosen[8], 0);
-    assert_int_equal(df_sample(&(struct df_sampler){ 4, 0.5 }, &batch, 0, DF_SAMPLE_ANCHORS, 0, labels, chosen, scratch), 0);
+    assert_int_equal(
+        df_sample(&(struct df_sampler){ 4, 0.5 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, 0, labels, chosen, scratch), 0);
 }
 
 /* torchvision's LevelMapper(2, 5): squares of these sides. Every level's map is a constant of its own, so logits tell the level. */
