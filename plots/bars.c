@@ -130,8 +130,11 @@ static void add_values(const struct df_table *table, double most, struct df_text
 static void add_left(const struct df_table *table, struct df_text *out)
 {
     const double most = largest(table);
+    double low = 0; /* a whisker of two seeds may go below zero: it is not cut */
 
-    df_text_addf(out, "set xrange [0:%.6g]\nset xlabel 'mAP (%%)'\n", 1.32 * most);
+    for (size_t l = 0; l < table->lines; l++)
+        low = fmin(low, table->line[l].metric[DF_TABLE_AP].low);
+    df_text_addf(out, "set xrange [%.6g:%.6g]\nset xlabel 'mAP (%%)'\n", 1.06 * low, 1.32 * most);
     add_names(table, out);
     add_values(table, most, out);
     df_text_add(out, "plot DATA skip 1 using ($2==0 ? $3 : NaN):1:(0):3:($1-0.32):($1+0.32):($10==1 ? 0xb3b3b3 : 0x9ccbe8) with boxxyerror "
@@ -143,21 +146,33 @@ static void add_left(const struct df_table *table, struct df_text *out)
 
 static void add_right(const struct df_table *table, struct df_text *out)
 {
-    double most = 0.1;
+    struct df_script_range range = { 0 };
+    bool interval = false;
 
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_interval *d = &table->line[l].difference;
 
-        if (d->n)
-            most = fmax(most, fmax(fabs(d->mean), fmax(fabs(d->low), fabs(d->high))));
+        if (d->n == 0)
+            continue;
+        df_script_widen(&range, d->mean);
+        df_script_widen(&range, d->low);
+        df_script_widen(&range, d->high);
+        interval |= d->n > 1;
     }
-    df_text_addf(out, "set xrange [%.6g:%.6g]\nset xlabel 'paired difference (points)'\n", -1.12 * most, 1.12 * most);
+    if (range.low == range.high) /* no difference, or none but 0 */
+        range = (struct df_script_range){ -1, 1 };
+    df_script_add_range(out, "x", &range);
+    df_text_addf(out, "set xlabel '%s'\n", interval ? "paired difference (points)" : "points; one seed: no interval");
     df_text_addf(out, "set arrow 1 from 0,graph 0 to 0,graph 1 nohead linecolor rgb '#000000' linewidth 1\n");
-    df_text_add(
-        out, "plot DATA skip 1 using ($9==0 && $2==0 ? $6 : NaN):1:7:8 with xerrorbars pointtype 7 pointsize 0.8 linewidth 1.6 linecolor "
-             "rgb '#d55e00', \\\n"
-             "     DATA skip 1 using ($9==1 && $2==0 ? $6 : NaN):1:7:8 with xerrorbars pointtype 6 pointsize 0.8 linewidth 1.6 linecolor "
-             "rgb '#777777'\n");
+    for (int noise = 0; noise < 2; noise++) { /* points of their own: an error bar without an interval is not drawn */
+        const char *const style = noise ? "pointtype 6 pointsize 0.8 linewidth 1.6 linecolor rgb '#777777'"
+                                        : "pointtype 7 pointsize 0.8 linewidth 1.6 linecolor rgb '#d55e00'";
+
+        df_text_addf(out, "%sDATA skip 1 using ($9==%d && $2==0 ? $6 : NaN):1:7:8 with xerrorbars %s, \\\n", noise ? "     " : "plot ",
+                     noise, style);
+        df_text_addf(out, "     DATA skip 1 using ($9==%d && $2==0 && strlen(strcol(7))==0 ? $6 : NaN):1 with points %s%s\n", noise, style,
+                     noise ? "" : ", \\");
+    }
 }
 
 static void add_caption(const struct df_table *table, size_t height, struct df_text *out)
@@ -189,7 +204,7 @@ df_status df_plot_bars(const struct df_table *table, const char *folder, const c
     df_text_addf(&script, "DATA = '%s.csv'\nset multiplot\nunset key\nset border 1 linecolor rgb '#444444'\n", name);
     df_text_addf(&script,
                  "set yrange [%.1f:-0.5]\nset xtics nomirror\nset grid xtics linetype 1 linewidth 0.6 linecolor rgb '#dddddd'\nset "
-                 "errorbars small\n",
+                 "errorbars 0.6\n",
                  (double)table->lines - 0.5);
     df_text_addf(&script, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1 - (double)TOP / (double)height,
                  (double)BOTTOM / (double)height);

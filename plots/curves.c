@@ -8,7 +8,7 @@
 #include "plots/script.h"
 #include "results/csv_rows.h"
 
-enum { PANEL_W = 330, PANEL_H = 276, TOP = 56, BOTTOM = 64, MOST_PANELS = 36 };
+enum { PANEL_W = 330, PANEL_H = 288, TOP = 56, BOTTOM = 64, MOST_PANELS = 36 };
 
 /* The points of one line: means over its finished runs. */
 struct curve {
@@ -165,7 +165,7 @@ static void add_panels(const struct df_table_request *request, const struct curv
     for (size_t i = 0; i < panels; i++) {
         const double left = (double)(72 + (i % columns) * (width - 30) / columns) / (double)width;
         const double right = (double)((i % columns + 1) * (width - 30) / columns + 16) / (double)width;
-        const double top = 1 - (double)(TOP + 40 + i / columns * PANEL_H) / (double)height;
+        const double top = 1 - (double)(TOP + 52 + i / columns * PANEL_H) / (double)height;
         const double bottom = 1 - (double)(TOP - 34 + (i / columns + 1) * PANEL_H) / (double)height;
         const bool lowest = i + columns >= panels;
 

@@ -74,29 +74,46 @@ static void add_lines(const struct layout *layout, struct df_text *out)
     for (size_t m = 0; m < layout->methods; m++) {
         const char *color = colors[m % (sizeof colors / sizeof *colors)];
 
-        df_text_addf(out, "%sDATA skip 1 using ($2==%zu ? $1 : 1/0):3 with lines linecolor rgb '%s' linewidth 1.2 notitle, \\\n     ",
+        df_text_addf(out,
+                     "%sDATA skip 1 using ($2==%zu ? $1 : 1/0):3 with linespoints linecolor rgb '%s' linewidth 1.2 pointtype 7 pointsize "
+                     "0.7 notitle, \\\n     ",
                      m ? ", \\\n     " : "", m, color);
         df_text_addf(out,
-                     "DATA skip 1 using ($2==%zu ? $1 : 1/0):3:4:5 with yerrorbars linecolor rgb '%s' linewidth 1.6 pointtype 7 title ", m,
-                     color);
+                     "DATA skip 1 using ($2==%zu ? $1 : 1/0):3:4:5 with yerrorbars linecolor rgb '%s' linewidth 1.6 pointtype 7 pointsize "
+                     "0.7 title ",
+                     m, color);
         df_script_quote(out, layout->method[m]);
     }
     df_text_add(out, "\n");
+}
+
+static void add_range(const struct df_table *table, struct df_text *out)
+{
+    struct df_script_range range = { 0 };
+
+    for (size_t l = 0; l < table->lines; l++)
+        if (shown(table, l)) {
+            df_script_widen(&range, table->line[l].difference.mean);
+            df_script_widen(&range, table->line[l].difference.low);
+            df_script_widen(&range, table->line[l].difference.high);
+        }
+    if (range.low < range.high) /* else every difference is 0: gnuplot finds a range */
+        df_script_add_range(out, "y", &range);
 }
 
 static void add_frame(const struct df_table *table, const struct layout *layout, struct df_text *out)
 {
     df_text_add(out, "set title ");
     df_script_quote(out, table->title);
-    df_text_add(out, " font ',14'\nset key outside right noenhanced\nset border 3 linecolor rgb '#444444'\nset tics nomirror\n"
+    df_text_add(out, " font ',14'\nset key bmargin center horizontal noenhanced\nset border 3 linecolor rgb '#444444'\nset tics nomirror\n"
                      "set grid ytics linetype 1 linewidth 0.6 linecolor rgb '#dddddd'\nset ylabel 'paired difference (points)'\n"
-                     "set errorbars small\nset datafile missing NaN\nset xtics (");
+                     "set errorbars 0.6\nset datafile missing NaN\nset xtics (");
     for (size_t v = 0; v < layout->variants; v++) {
         df_text_add(out, v ? ", " : "");
         df_script_quote_tic(out, layout->variant[v]);
         df_text_addf(out, " %zu", v);
     }
-    df_text_addf(out, ")\nset xrange [-0.5:%.1f]\nset bmargin 5\n", (double)layout->variants - 0.5);
+    df_text_addf(out, ")\nset xrange [-0.5:%.1f]\nset bmargin 6\n", (double)layout->variants - 0.5);
     df_text_add(out, "set xlabel 'Difference to '.");
     df_script_quote(out, table->line[table->line[0].baseline].label);
     df_text_add(out, ".' of the same variant, paired by seed, with its 95 % interval.' font ',10' textcolor rgb '#444444'\n"
@@ -116,6 +133,7 @@ df_status df_plot_gain(const struct df_table *table, const char *folder, const c
     df_script_begin(&script, name, WIDTH, HEIGHT);
     df_text_addf(&script, "DATA = '%s.csv'\n", name);
     add_frame(table, &layout, &script);
+    add_range(table, &script);
     add_lines(&layout, &script);
     df_script_end(&script);
     const df_status status = df_script_run(folder, name, &data, &script, err);

@@ -181,9 +181,8 @@ static void add_script(const struct df_table *table, const struct axis *x, const
     df_text_addf(out, "set tmargin at screen %.5f\nset bmargin at screen %.5f\n", 1 - (double)TOP / (double)height,
                  (double)BOTTOM / (double)height);
     df_text_add(out, "set palette defined (0 '#440154', 1 '#414487', 2 '#2a788e', 3 '#22a884', 4 '#7ad151', 5 '#fde725')\n");
-    df_text_addf(out, "set cbrange [%.9g:%.9g]\nset cblabel 'mAP (%%)'\nset colorbox noborder\n", low, high);
-    df_text_addf(out, "set cbtics scale 0 ('%.2f' %.9g, '%.2f' %.9g, '%.2f' %.9g)\n", low, low, (low + high) / 2, (low + high) / 2, high,
-                 high);
+    df_text_addf(out, "set cbrange [%.9g:%.9g]\nset cblabel 'mAP (%%)' offset 2,0\nset colorbox noborder\n", low, high);
+    df_text_add(out, "set cbtics scale 0\nset format cb '%g'\n");
     add_axis('x', x, out);
     add_axis('y', y, out);
     add_numbers(x, y, cells, low, high, out);

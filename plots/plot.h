@@ -1,5 +1,6 @@
 /* Plots through gnuplot (a program we start; absent: DF_ERR_NOT_FOUND that says how to get it). Each writes <folder>/<name>.csv (the data
- * it shows), <name>.gp (the script, runnable by hand in that folder), <name>.svg and <name>.png. */
+ * it shows), <name>.gp (the script, runnable by hand in that folder), <name>.svg, <name>.png
+ * and <name>.pdf. */
 #ifndef DF_PLOTS_PLOT_H
 #define DF_PLOTS_PLOT_H
 #include "results/table.h"

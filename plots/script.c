@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,18 +34,34 @@ void df_script_begin(struct df_text *script, const char *name, size_t width, siz
     df_text_addf(script,
                  "# gnuplot %s.gp (in this folder) draws %s.csv again\n"
                  "set encoding utf8\n"
-                 "do for [kind in 'svg png'] {\n"
+                 "do for [kind in 'svg png pdf'] {\n"
                  "reset\n"
                  "set datafile separator comma\n"
                  "set format x '%%g'\nset format y '%%g'\n"
                  "set pointintervalbox 0\n" /* gnuplot 6 would blank the ground of error bars' points */
                  "if (kind eq 'svg') {\n"
                  "    set terminal svg size %zu,%zu noenhanced font 'sans-serif,12' background '#ffffff'\n"
+                 "} else { if (kind eq 'pdf') {\n"
+                 "    set terminal pdfcairo size %.3fin,%.3fin noenhanced font 'sans-serif,9' background '#ffffff'\n"
                  "} else {\n"
                  "    set terminal pngcairo size %zu,%zu noenhanced font 'sans-serif,12' fontscale 2 linewidth 2 pointscale 2\n"
-                 "}\n"
+                 "} }\n"
                  "set output '%s.'.kind\n",
-                 name, name, width, height, 2 * width, 2 * height, name);
+                 name, name, width, height, (double)width / 96, (double)height / 96, 2 * width, 2 * height, name);
+}
+
+void df_script_widen(struct df_script_range *range, double value)
+{
+    range->low = fmin(range->low, value);
+    range->high = fmax(range->high, value);
+}
+
+void df_script_add_range(struct df_text *script, const char *axis, const struct df_script_range *range)
+{
+    const double room = 0.06 * (range->high - range->low);
+
+    df_text_addf(script, "set %srange [%.6g:%.6g]\n", axis, range->low < 0 ? range->low - room : 0,
+                 range->high > 0 ? range->high + room : 0);
 }
 
 void df_script_end(struct df_text *script) { df_text_add(script, "unset output\n}\n"); }

@@ -20,11 +20,44 @@ static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct plot_opt
                                              "folder of the plots; empty: plots/ beside the rows", .text = "" },
                                            { 0 } };
 
-static void report(const char *folder, const char *name) { printf("%s/%s.svg %s/%s.png\n", folder, name, folder, name); }
+static void report(const char *folder, const char *name)
+{
+    printf("%s/%s.svg %s/%s.png %s/%s.pdf\n", folder, name, folder, name, folder, name);
+}
+
+/* Rows without curves (of some only runs.csv is kept) still have their bars and heat map. */
+static df_status plot_curves(const struct df_table_source *source, const char *folder, struct df_error *err)
+{
+    const df_status status = df_plot_curves(source->journal, &source->request, folder, "curves", err);
+
+    if (status == DF_OK)
+        report(folder, "curves");
+    if (status != DF_ERR_NOT_FOUND)
+        return status;
+    df_warn("%s", err->text);
+    return DF_OK;
+}
+
+static df_status plot_table(const struct df_table_source *source, const struct df_table *table, const char *folder, struct df_error *err)
+{
+    const struct df_spec *spec = source->spec;
+
+    DF_TRY(df_plot_bars(table, folder, "bars", err));
+    report(folder, "bars");
+    DF_TRY(plot_curves(source, folder, err));
+    if (spec->heat_x[0] && spec->heat_y[0]) {
+        DF_TRY(df_plot_heat(table, spec->heat_x, spec->heat_y, folder, "heat", err));
+        report(folder, "heat");
+    }
+    if (spec->variants > 1) {
+        DF_TRY(df_plot_gain(table, folder, "gain", err));
+        report(folder, "gain");
+    }
+    return DF_OK;
+}
 
 static df_status plot_all(const struct df_table_source *source, const char *folder, struct df_error *err)
 {
-    const struct df_spec *spec = source->spec;
     struct df_text why = DF_TEXT_INIT;
     struct df_table *table;
 
@@ -37,24 +70,8 @@ static df_status plot_all(const struct df_table_source *source, const char *fold
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source->request.elsewhere);
     DF_TRY(df_folder_make(folder, err));
     DF_TRY(df_table_build(source->journal, &source->request, &table, err));
-    df_status status = df_plot_bars(table, folder, "bars", err);
+    const df_status status = plot_table(source, table, folder, err);
 
-    if (status == DF_OK) {
-        report(folder, "bars");
-        status = df_plot_curves(source->journal, &source->request, folder, "curves", err);
-    }
-    if (status == DF_OK) {
-        report(folder, "curves");
-        if (spec->heat_x[0] && spec->heat_y[0])
-            status = df_plot_heat(table, spec->heat_x, spec->heat_y, folder, "heat", err);
-    }
-    if (status == DF_OK && spec->heat_x[0] && spec->heat_y[0])
-        report(folder, "heat");
-    if (status == DF_OK && spec->variants > 1) {
-        status = df_plot_gain(table, folder, "gain", err);
-        if (status == DF_OK)
-            report(folder, "gain");
-    }
     df_table_free(table);
     return status;
 }
@@ -78,7 +95,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_plot = {
     .name = "plot",
-    .summary = "bars, learning curves, heat map and gains over variants as SVG and PNG",
+    .summary = "bars, learning curves, heat map and gains over variants as SVG, PNG and PDF",
     .usage = "defeat plot SPEC [--output FOLDER] [--semantics N]",
     .example = "defeat plot ablations/specs/reproduce-table.json",
     .options = options_table,

@@ -1,5 +1,6 @@
 /* Plots: the data beside them, names that gnuplot would read as commands, pictures that are there and not blank. Skipped without gnuplot. */
 #include "plots/plot.h"
+#include "plots/script.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -54,10 +55,10 @@ static size_t count(const char *text, const char *mark)
     return n;
 }
 
-/* Both pictures are there; the SVG has the words; the PNG is of twice the SVG's size. Returns how many marks the SVG has. */
+/* All pictures are there; the SVG has the words; the PNG is of twice the SVG's size. Returns how many marks the SVG has. */
 static size_t check_pictures(const char *folder, const char *name, const char *const *words, const char *mark)
 {
-    char file[64], *svg, *png;
+    char file[64], *svg, *png, *pdf;
     size_t bytes, width, height;
 
     snprintf(file, sizeof file, "%s.svg", name);
@@ -73,6 +74,10 @@ static size_t check_pictures(const char *folder, const char *name, const char *c
 
     assert_int_equal(size[2] * 256 + size[3], 2 * width);
     assert_int_equal(size[6] * 256 + size[7], 2 * height);
+    snprintf(file, sizeof file, "%s.pdf", name);
+    read_text(folder, file, &pdf, &bytes);
+    assert_true(bytes > 3000 && memcmp(pdf, "%PDF-", 5) == 0);
+    free(pdf);
     const size_t marks = count(svg, mark);
 
     free(svg);
@@ -231,7 +236,7 @@ static void gain(void **state)
             line[l].difference = df_mean_interval(value, 2, 0.95);
     }
     assert_ok(df_plot_gain(&table, folder, "gain", &err));
-    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"), 6 + 2); /* points, and two in the key */
+    assert_int_equal(check_pictures(folder, "gain", words, "<use xlink:href='#gpPt6'"), 2 * 6 + 2); /* lines, points, and two in the key */
 
     char *data;
 
@@ -242,6 +247,53 @@ static void gain(void **state)
     free(data);
     table.lines = 4;
     assert_fails(df_plot_gain(&table, folder, "gain", &err), DF_ERR_UNSUPPORTED, "1 variants");
+    free(folder);
+}
+
+/* The axis of differences has zero and all that is there, and no empty half. */
+static void ranges(void **state)
+{
+    static const struct {
+        double value[3];
+        const char *expected;
+    } cases[] = {
+        { { 8, 5, 10 }, "set xrange [0:10.6]\n" },
+        { { -2, -10, NAN }, "set xrange [-10.6:0]\n" },
+        { { 1, -4, 6 }, "set xrange [-4.6:6.6]\n" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct df_script_range range = { 0 };
+        struct df_text text = DF_TEXT_INIT;
+
+        for (size_t k = 0; k < 3; k++)
+            df_script_widen(&range, cases[i].value[k]);
+        df_script_add_range(&text, "x", &range);
+        assert_string_equal(text.data, cases[i].expected);
+        df_text_release(&text);
+    }
+}
+
+/* One seed has differences without intervals: they are drawn, and the plot says so. */
+static void one_seed(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "one seed: no interval", NULL };
+    struct sample s;
+    struct df_table *table;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "one");
+
+    sample_fill(&s);
+    for (size_t l = 0; l < SAMPLE_LINES; l++)
+        s.line[l].runs = 1;
+    assert_ok(df_table_build(&s.journal, &s.request, &table, &err));
+    assert_ok(df_plot_bars(table, folder, "one", &err));
+    assert_int_equal(check_pictures(folder, "one", words, "<use xlink:href='#gpPt5' transform"),
+                     SAMPLE_LINES - 1); /* hollow: inside the noise */
+    df_table_free(table);
     free(folder);
 }
 
@@ -268,7 +320,8 @@ static void without_gnuplot(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bars), cmocka_unit_test(curves), cmocka_unit_test(heat), cmocka_unit_test(gain),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bars),           cmocka_unit_test(curves), cmocka_unit_test(heat),
+                                        cmocka_unit_test(gain),           cmocka_unit_test(ranges), cmocka_unit_test(one_seed),
                                         cmocka_unit_test(without_gnuplot) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
