@@ -132,7 +132,7 @@ static void tables_are_the_rows(void **state)
     check_table("reproduce-faster", "reproduce-faster", NULL, reproduce, 12);
     check_table("reproduce-table", "reproduce-table", "full feature", reproduce, 6);
     check_table("reproduce-table", "reproduce-table", NULL, readme, 5);
-    check_table("bccd", "semantics-1/bccd", NULL, reproduce, 12);
+    check_table("bccd", "bccd", NULL, reproduce, 12);
 }
 
 static void ablations_are_their_rows(void **state)
