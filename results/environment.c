@@ -37,6 +37,36 @@ bool df_rows_share_teacher(const struct df_run_row *a, const struct df_run_row *
     return share;
 }
 
+char *df_row_teacher(const struct df_run_row *row)
+{
+    char *teacher = teacher_of(row);
+    cJSON *cell = NULL;
+
+    if (!*teacher && df_json_parse(row->cell, strlen(row->cell), "cell", &cell, NULL) == DF_OK) {
+        const char *named = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cell, "teacher"));
+
+        free(teacher);
+        teacher = df_strdup(named ? named : "");
+    }
+    cJSON_Delete(cell);
+    return teacher;
+}
+
+bool df_rows_share_machine(const struct df_run_row *a, const struct df_run_row *b)
+{
+    struct df_text one = DF_TEXT_INIT, other = DF_TEXT_INIT, teacher = DF_TEXT_INIT;
+    const bool cuda = strncmp(a->device, "cuda", 4) == 0 || strncmp(b->device, "cuda", 4) == 0;
+
+    split(a, &one, &teacher);
+    split(b, &other, &teacher);
+    const bool share = !cuda || (strcmp(a->device, b->device) == 0 && strcmp(df_text_get(&one), df_text_get(&other)) == 0);
+
+    df_text_release(&one);
+    df_text_release(&other);
+    df_text_release(&teacher);
+    return share;
+}
+
 struct machines {
     size_t count;
     struct machine {

@@ -5,6 +5,10 @@
 #define DF_RESULTS_ENVIRONMENT_H
 #include "results/table.h"
 
+/* What taught a row: the hash of its weights, else what its cell names; "": nothing. free() it. */
+char *df_row_teacher(const struct df_run_row *row);
+/* False where either ran on `cuda` and the other elsewhere, or on another GPU, driver or build. */
+bool df_rows_share_machine(const struct df_run_row *a, const struct df_run_row *b);
 /* False only if both name a teacher, and not the same. */
 bool df_rows_share_teacher(const struct df_run_row *a, const struct df_run_row *b);
 /* Leaves of the finished `cuda` rows that the request asks for those of one machine in the journal: the one whose text holds `asked`, else ("")

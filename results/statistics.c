@@ -79,7 +79,18 @@ double df_student_t_quantile(double p, double degrees)
     return p < 0.5 ? -high : tail >= 1 ? 0 : high;
 }
 
-struct df_interval df_mean_interval(const double *values, size_t n, double confidence)
+bool df_values_equal(const double *values, size_t n)
+{
+    double least = INFINITY, most = -INFINITY;
+
+    for (size_t i = 0; i < n; i++) {
+        least = fmin(least, values[i]);
+        most = fmax(most, values[i]);
+    }
+    return n == 0 || most - least <= 1e-11 * (1 + fmax(fabs(least), fabs(most)));
+}
+
+struct df_interval df_mean_spread(const double *values, size_t n)
 {
     struct df_interval r = { .mean = NAN, .sd = NAN, .low = NAN, .high = NAN, .n = n };
     double sum = 0, squares = 0;
@@ -90,9 +101,22 @@ struct df_interval df_mean_interval(const double *values, size_t n, double confi
         r.mean = sum / (double)n;
     if (n < 2)
         return r;
+    if (df_values_equal(values, n)) {
+        r.sd = 0;
+        return r;
+    }
     for (size_t i = 0; i < n; i++)
         squares += (values[i] - r.mean) * (values[i] - r.mean);
     r.sd = sqrt(squares / (double)(n - 1));
+    return r;
+}
+
+struct df_interval df_mean_interval(const double *values, size_t n, double confidence)
+{
+    struct df_interval r = df_mean_spread(values, n);
+
+    if (!(r.sd > 0))
+        return r;
     const double half = df_student_t_quantile(0.5 + confidence / 2, (double)(n - 1)) * r.sd / sqrt((double)n);
 
     r.low = r.mean - half;
