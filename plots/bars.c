@@ -119,7 +119,7 @@ static void add_values(const struct df_table *table, double most, struct df_text
         df_text_addf(out, "set label %zu '", l + 10);
         if (ap->n == 0)
             df_text_add(out, "no finished run");
-        else if (ap->n == 1)
+        else if (isnan(ap->low))
             df_text_addf(out, "%.2f", ap->mean);
         else
             df_text_addf(out, "%.2f \xc2\xb1 %.2f", ap->mean, (ap->high - ap->low) / 2);
@@ -188,8 +188,10 @@ static void add_caption(const struct df_table *table, size_t height, struct df_t
                  40.0 / (double)height, style);
     df_text_add(out, "set label 3 'Right: difference to '.");
     df_script_quote(out, table->line[table->line[0].baseline].label);
-    df_text_addf(out, ".'%s, paired by seed, with its 95 %% interval; hollow and grey: inside the noise.' at screen 0.012,screen %.5f %s\n",
-                 table->line[0].variant[0] ? " of the same variant" : "", 18.0 / (double)height, style);
+    df_text_addf(out,
+                 ".'%s, paired by seed, with its %.4g %% interval (all hold at once with 95 %%); hollow and grey: inside the noise.' at "
+                 "screen 0.012,screen %.5f %s\n",
+                 table->line[0].variant[0] ? " of the same variant" : "", 100 * table->confidence, 18.0 / (double)height, style);
 }
 
 df_status df_plot_bars(const struct df_table *table, const char *folder, const char *name, struct df_error *err)

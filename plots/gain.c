@@ -1,5 +1,5 @@
 /* Gains over a spec's variants: across the variants, one line per method with the paired difference to the baseline of that variant and its
- * 95 % interval. Methods stand a little beside each other. */
+ * interval. Methods stand a little beside each other. */
 #include <math.h>
 #include <string.h>
 
@@ -116,8 +116,11 @@ static void add_frame(const struct df_table *table, const struct layout *layout,
     df_text_addf(out, ")\nset xrange [-0.5:%.1f]\nset bmargin 6\n", (double)layout->variants - 0.5);
     df_text_add(out, "set xlabel 'Difference to '.");
     df_script_quote(out, table->line[table->line[0].baseline].label);
-    df_text_add(out, ".' of the same variant, paired by seed, with its 95 % interval.' font ',10' textcolor rgb '#444444'\n"
-                     "set arrow 1 from graph 0,first 0 to graph 1,first 0 nohead linecolor rgb '#000000' linewidth 1\n");
+    df_text_addf(out,
+                 ".' of the same variant, paired by seed, with its %.4g %% interval (all hold at once with 95 %%).' font ',10' textcolor "
+                 "rgb '#444444'\n",
+                 100 * table->confidence);
+    df_text_add(out, "set arrow 1 from graph 0,first 0 to graph 1,first 0 nohead linecolor rgb '#000000' linewidth 1\n");
 }
 
 df_status df_plot_gain(const struct df_table *table, const char *folder, const char *name, struct df_error *err)

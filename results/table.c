@@ -8,6 +8,7 @@
 #include "core/base/arena.h"
 #include "results/cells.h"
 #include "results/environment.h"
+#include "results/inference.h"
 
 static const double confidence = 0.95;
 
@@ -90,7 +91,7 @@ static void fill_metrics(struct df_table_line *line, const struct line_rows *row
     line->seconds = timed ? seconds / (double)timed : NAN;
 }
 
-static void fill_difference(struct df_table_line *line, const struct line_rows *rows, const struct line_rows *base)
+static void fill_difference(struct df_table_line *line, const struct line_rows *rows, const struct line_rows *base, double simultaneous)
 {
     double *value = df_malloc(rows->count * sizeof *value + 1);
     size_t n = 0;
@@ -107,8 +108,9 @@ static void fill_difference(struct df_table_line *line, const struct line_rows *
                     value[n++] = difference;
                 break;
             }
-    line->difference = df_mean_interval(value, n, confidence);
-    line->inside_noise = n < 2 || (line->difference.low <= 0 && line->difference.high >= 0);
+    line->difference = df_mean_interval(value, n, simultaneous);
+    line->p = df_paired_t_p(value, n);
+    line->inside_noise = !(line->difference.low > 0 || line->difference.high < 0);
     free(value);
 }
 
@@ -155,6 +157,24 @@ static void fill_classes(struct df_table_line *line, const struct line_rows *row
     free(value);
 }
 
+/* Every comparison counts, those without a p too. */
+static void adjust(struct df_table *table)
+{
+    double *p = df_malloc((table->lines + 1) * sizeof *p), *adjusted = df_malloc((table->lines + 1) * sizeof *adjusted);
+    size_t n = 0;
+
+    for (size_t l = 0; l < table->lines; l++)
+        if (l != table->line[l].baseline)
+            p[n++] = table->line[l].p;
+    df_holm(p, n, adjusted);
+    n = 0;
+    for (size_t l = 0; l < table->lines; l++)
+        if (l != table->line[l].baseline)
+            table->line[l].p = adjusted[n++];
+    free(p);
+    free(adjusted);
+}
+
 static void fill_lines(const struct df_journal *journal, const struct df_table_request *request, struct df_table *table)
 {
     struct line_rows *rows = df_calloc(request->lines + 1, sizeof *rows);
@@ -179,11 +199,13 @@ static void fill_lines(const struct df_journal *journal, const struct df_table_r
         line->classes = classes;
         line->class_name = names;
         fill_classes(line, &rows[l], table->memory);
+        line->p = NAN;
         if (l == line->baseline)
             line->difference = (struct df_interval){ .mean = NAN, .sd = NAN, .low = NAN, .high = NAN };
         else
-            fill_difference(line, &rows[l], &rows[line->baseline]);
+            fill_difference(line, &rows[l], &rows[line->baseline], table->confidence);
     }
+    adjust(table);
     for (size_t l = 0; l < request->lines; l++)
         free(rows[l].row);
     free(rows);
@@ -205,6 +227,9 @@ df_status df_table_build(const struct df_journal *journal, const struct df_table
     df_arena_init(table->memory, NULL, 16 * 1024);
     table->lines = request->lines;
     table->elsewhere = request->elsewhere;
+    for (size_t l = 0; l < request->lines; l++)
+        table->comparisons += request->line[l].baseline != l;
+    table->confidence = df_simultaneous(confidence, table->comparisons);
     table->line = df_arena_alloc(table->memory, table->lines * sizeof *table->line);
     memset(table->line, 0, table->lines * sizeof *table->line);
     table->title = df_arena_strdup(table->memory, request->title ? request->title : "");

@@ -1,5 +1,7 @@
 /* Tables over the journal. A table has one line per (label, axes) in the order the spec lists them; the baseline is the first line without
- * distillers, in every variant of the spec its own. A paired difference uses the seeds that both lines have, and never two rows that were taught by other weights; one whose interval holds 0 is marked as inside the noise ("~"). */
+ * distillers, in every variant of the spec its own. A paired difference uses the seeds that both lines have, and never two rows that were taught by
+ * other weights. The intervals of a table's differences hold all at once (Bonferroni over the lines that have a baseline, whether they have rows or
+ * not); one that holds 0 is marked as inside the noise ("~"). */
 #ifndef DF_RESULTS_TABLE_H
 #define DF_RESULTS_TABLE_H
 #include "core/base/text.h"
@@ -32,9 +34,10 @@ struct df_table_line {
     size_t expected, failed, stale;
     size_t unpaired;                             /* pairs that were left out: two teachers */
     struct df_interval metric[DF_TABLE_METRICS]; /* in percent points (x100) */
-    struct df_interval difference;               /* of AP to the baseline, paired by seed; n = 0 for the baseline itself */
-    int inside_noise;                            /* the interval holds 0, or n < 2 */
-    double seconds;                              /* mean train + eval seconds per run */
+    struct df_interval difference;               /* of AP to the baseline, paired by seed, simultaneous; n = 0 for the baseline itself */
+    double p;         /* two-sided t, Holm over the table's comparisons; NAN for fewer than 2 pairs or equal ones */
+    int inside_noise; /* the interval holds 0, or there is none */
+    double seconds;   /* mean train + eval seconds per run */
     size_t points;
     double *point; /* AP of each finished run, percent points, in the order of the request */
     size_t classes;
@@ -47,6 +50,8 @@ struct df_table {
     struct df_arena *memory;
     const char *title, *teacher;
     size_t elsewhere;
+    size_t comparisons; /* lines that have a baseline */
+    double confidence;  /* of each difference's interval, so that all hold at once with 95 % */
 };
 
 df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out,

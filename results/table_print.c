@@ -38,8 +38,21 @@ static void add_mean(struct grid *grid, const struct df_interval *interval, bool
         return;
     }
     df_text_addf(cell, difference ? "%+.2f" : "%.2f", interval->mean);
-    if (interval->n > 1)
+    if (interval->n > 1 && !isnan(interval->low))
         df_text_addf(cell, " " PLUS_MINUS " %.2f", (interval->high - interval->low) / 2);
+}
+
+/* A p as it is told: "0.021", "<0.001". */
+static void add_p(struct grid *grid, double p)
+{
+    struct df_text *cell = next_cell(grid);
+
+    if (isnan(p))
+        df_text_add(cell, "-");
+    else if (p < 0.001)
+        df_text_add(cell, "<0.001");
+    else
+        df_text_addf(cell, "%.3f", p);
 }
 
 static bool has_axes(const struct df_table *table)
@@ -62,6 +75,8 @@ static void add_heads(struct grid *grid, const struct df_table *table, bool axes
     df_text_add(next_cell(grid), "mAP");
     df_text_add(next_cell(grid), "sd");
     df_text_add(next_cell(grid), "difference");
+    df_text_add(next_cell(grid), "pairs");
+    df_text_add(next_cell(grid), "p");
     df_text_add(next_cell(grid), "");
     for (size_t i = 0; i < SHOWN; i++)
         df_text_add(next_cell(grid), df_table_metrics[SHOWN_FIRST + i]);
@@ -70,7 +85,7 @@ static void add_heads(struct grid *grid, const struct df_table *table, bool axes
     df_text_add(next_cell(grid), "s/run");
 }
 
-static void add_line(struct grid *grid, const struct df_table_line *line, bool axes, bool classes)
+static void add_line(struct grid *grid, const struct df_table_line *line, bool is_baseline, bool axes, bool classes)
 {
     df_text_add(next_cell(grid), line->label);
     if (axes)
@@ -82,6 +97,11 @@ static void add_line(struct grid *grid, const struct df_table_line *line, bool a
     add_mean(grid, &line->metric[DF_TABLE_AP], false);
     add_number(grid, line->metric[DF_TABLE_AP].sd, 2);
     add_mean(grid, &line->difference, true);
+    if (is_baseline)
+        df_text_add(next_cell(grid), "-");
+    else
+        df_text_addf(next_cell(grid), "%zu", line->difference.n);
+    add_p(grid, line->p);
     df_text_add(next_cell(grid), line->difference.n && line->inside_noise ? "~" : "");
     for (size_t i = 0; i < SHOWN; i++)
         add_number(grid, line->metric[SHOWN_FIRST + i].mean, 2);
@@ -95,14 +115,14 @@ static void grid_init(struct grid *grid, const struct df_table *table, bool clas
     const bool axes = has_axes(table);
     const size_t more = (axes ? 1 : 0) + (classes ? table->line[0].classes : 0);
 
-    *grid = (struct grid){ .rows = table->lines + 1, .columns = 7 + SHOWN + more };
+    *grid = (struct grid){ .rows = table->lines + 1, .columns = 9 + SHOWN + more };
     grid->cell = df_calloc(grid->rows * grid->columns, sizeof *grid->cell);
     grid->number = df_calloc(grid->columns, sizeof *grid->number);
     for (size_t c = axes ? 2 : 1; c < grid->columns; c++)
         grid->number[c] = true;
     add_heads(grid, table, axes, classes);
     for (size_t l = 0; l < table->lines; l++)
-        add_line(grid, &table->line[l], axes, classes);
+        add_line(grid, &table->line[l], l == table->line[l].baseline, axes, classes);
     DF_ASSERT(grid->next == grid->rows * grid->columns);
 }
 
@@ -140,13 +160,38 @@ static void add_absent(const struct df_table_line *line, struct df_text *out)
     df_text_add(out, ".\n");
 }
 
+/* Differences that no interval can be given of. */
+static void add_without_interval(const struct df_table *table, struct df_text *out)
+{
+    size_t one = 0, equal = 0;
+
+    for (size_t l = 0; l < table->lines; l++) {
+        one += table->line[l].difference.n == 1;
+        equal += table->line[l].difference.n > 1 && isnan(table->line[l].difference.low);
+    }
+    if (one)
+        df_text_addf(out, "one seed: no interval (of %zu line%s).\n", one, one == 1 ? "" : "s");
+    if (equal)
+        df_text_addf(out, "differences that are all equal have no spread, and no interval (of %zu line%s).\n", equal,
+                     equal == 1 ? "" : "s");
+}
+
 /* What the reader must know, one sentence per line. */
 static void add_notes(const struct df_table *table, bool classes, struct df_text *out)
 {
     df_text_addf(out, "mAP in percent, mean " PLUS_MINUS " half of the 95 %% interval over n seeds (Student t); sd: standard deviation.\n");
-    df_text_addf(out,
-                 "difference: to '%s'%s, paired by seed; ~ marks one inside the noise (its interval holds 0, or fewer than 2 pairs).\n",
-                 table->line[table->line[0].baseline].label, table->line[0].variant[0] ? " of the same variant" : "");
+    df_text_addf(out, "difference: to '%s'%s, paired by seed, over so many pairs; ", table->line[table->line[0].baseline].label,
+                 table->line[0].variant[0] ? " of the same variant" : "");
+    if (table->comparisons > 1)
+        df_text_addf(out,
+                     PLUS_MINUS
+                     " half of its %.4g %% interval, so that all %zu hold at once with 95 %% (Bonferroni); p: two-sided t, Holm over the "
+                     "%zu.\n",
+                     100 * table->confidence, table->comparisons, table->comparisons);
+    else
+        df_text_add(out, PLUS_MINUS " half of its 95 % interval; p: two-sided t.\n");
+    df_text_add(out, "~ marks a difference inside the noise: its interval holds 0, or there is none.\n");
+    add_without_interval(table, out);
     if (classes && table->line[0].classes)
         df_text_add(out, "Columns after APl: AP of each class.\n");
     if (table->elsewhere)
@@ -347,7 +392,7 @@ static void print_csv(const struct df_table *table, bool classes, struct df_text
     for (size_t m = 0; m < DF_TABLE_METRICS; m++)
         add_interval_heads(out, df_table_metrics[m]);
     add_interval_heads(out, "difference");
-    df_text_add(out, ",difference_n,inside_noise,seconds_per_run");
+    df_text_add(out, ",difference_n,difference_confidence,p_holm,inside_noise,seconds_per_run");
     for (size_t k = 0; classes && k < table->line[0].classes; k++)
         add_interval_heads(out, table->line[0].class_name[k]);
     df_text_add(out, "\n");
@@ -360,7 +405,10 @@ static void print_csv(const struct df_table *table, bool classes, struct df_text
         for (size_t m = 0; m < DF_TABLE_METRICS; m++)
             add_interval(out, &line->metric[m]);
         add_interval(out, &line->difference);
-        df_text_addf(out, ",%zu,%s", line->difference.n, l == line->baseline ? "" : line->inside_noise ? "1" : "0");
+        df_text_addf(out, ",%zu", line->difference.n);
+        df_csv_add_real(out, l == line->baseline ? NAN : table->confidence, false);
+        df_csv_add_real(out, line->p, false);
+        df_text_addf(out, ",%s", l == line->baseline ? "" : line->inside_noise ? "1" : "0");
         df_csv_add_real(out, line->seconds, false);
         for (size_t k = 0; classes && k < line->classes; k++)
             add_interval(out, &line->class_ap[k]);

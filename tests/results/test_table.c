@@ -13,6 +13,9 @@
 
 static struct df_error err;
 
+/* t of 2 degrees for each of four intervals that hold at once with 95 %: 1 - 0.05 / 8. */
+#define T_OF_FOUR 8.860200034654316
+
 static void numbers_by_hand(void **state)
 {
     (void)state;
@@ -31,7 +34,10 @@ static void numbers_by_hand(void **state)
     assert_close(t->line[0].seconds, 63, 1e-12, 0);
     /* differences 2, 2.1, 1.9: mean 2, sd 0.1 */
     assert_close(t->line[1].difference.mean, 2, 1e-12, 0);
-    assert_close(t->line[1].difference.low, 2 - 4.30265272974946385 * 0.1 / sqrt(3), 1e-10, 0);
+    assert_close(t->line[1].difference.low, 2 - T_OF_FOUR * 0.1 / sqrt(3), 1e-10, 0);
+    assert_int_equal(t->comparisons, 4);
+    assert_close(t->confidence, 0.9875, 1e-14, 0);
+    assert_close(t->line[1].p, 4 * 0.0008322931113192301, 1e-9, 0); /* Holm: the smallest of four, one of which has none */
     assert_false(t->line[1].inside_noise);
     /* 0.5, -0.5, 0.5 */
     assert_close(t->line[2].difference.mean, 0.5 / 3, 1e-12, 0);
@@ -117,6 +123,29 @@ static void variants(void **state)
     df_table_free(t);
     s.line[1].baseline = SAMPLE_LINES;
     assert_fails(df_table_build(&s.journal, &s.request, &t, &err), DF_ERR_USAGE, "line 1 has line 5");
+}
+
+/* Two equal differences are no certainty, and one seed says so. */
+static void equal_differences(void **state)
+{
+    (void)state;
+    struct sample s;
+    struct df_table *t;
+    struct df_text text = DF_TEXT_INIT;
+
+    sample_fill(&s);
+    for (size_t i = 0; i < SAMPLE_SEEDS; i++)
+        s.score[2 * SAMPLE_SEEDS + i][0].value = s.score[i][0].value + 0.013;
+    assert_ok(df_table_build(&s.journal, &s.request, &t, &err));
+    assert_close(t->line[2].difference.mean, 1.3, 1e-12, 0);
+    assert_true(t->line[2].inside_noise && isnan(t->line[2].difference.low) && isnan(t->line[2].p));
+    df_table_print(t, DF_TABLE_TEXT, false, &text);
+    assert_non_null(strstr(text.data, "+1.30      3"));
+    assert_null(strstr(text.data, "\xc2\xb1 0.00"));
+    assert_non_null(strstr(text.data, "all equal have no spread, and no interval (of 1 line)."));
+    assert_non_null(strstr(text.data, "one seed: no interval (of 1 line)."));
+    df_text_release(&text);
+    df_table_free(t);
 }
 
 static void nothing_yet(void **state)
@@ -256,9 +285,9 @@ static void csv_is_readable(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(pairs_by_seed), cmocka_unit_test(noise),
-                                        cmocka_unit_test(nothing_yet),     cmocka_unit_test(variants),      cmocka_unit_test(golden_forms),
-                                        cmocka_unit_test(csv_is_readable) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand),   cmocka_unit_test(pairs_by_seed),  cmocka_unit_test(noise),
+                                        cmocka_unit_test(equal_differences), cmocka_unit_test(nothing_yet),    cmocka_unit_test(variants),
+                                        cmocka_unit_test(golden_forms),      cmocka_unit_test(csv_is_readable) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
