@@ -83,6 +83,20 @@ bool df_cell_is_superseded(const char *older, const char *newer)
     return yes;
 }
 
+bool df_cells_same_but(const char *a, const char *b, const char *const *keys)
+{
+    cJSON *one = parse_cell(a), *other = parse_cell(b);
+
+    for (; *keys; keys++)
+        for (int k = 0; k < 2; k++)
+            cJSON_DeleteItemFromObjectCaseSensitive(k ? one : other, *keys);
+    const bool same = one && other && cJSON_Compare(one, other, true);
+
+    cJSON_Delete(one);
+    cJSON_Delete(other);
+    return same;
+}
+
 static bool answers(const cJSON *older, const cJSON *asked)
 {
     const cJSON *member, *other = older->child;

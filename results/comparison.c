@@ -43,18 +43,29 @@ static size_t teacher_index(char ***seen, size_t *count, const struct df_run_row
         t++;
     if (t == *count) {
         *seen = df_realloc(*seen, (*count + 1) * sizeof **seen);
-        (*seen)[(*count)++] = df_strdup(hash);
+        (*seen)[(*count)++] = hash;
     } else {
         free(hash);
     }
     return t;
 }
 
+/* Not both taught, or by the same: rows that do not tell their teacher's weights tell its cell. */
+static bool share_teacher(const struct df_run_row *a, const struct df_run_row *b)
+{
+    char *one = df_row_teacher(a), *other = df_row_teacher(b);
+    const bool share = !*one || !*other || strcmp(one, other) == 0;
+
+    free(one);
+    free(other);
+    return share;
+}
+
 /* Why two runs of one seed and group make no pair is counted. */
 static bool is_pair(struct df_comparison *c, const struct df_run_row *a, const struct df_run_row *b)
 {
     if (df_run_row_ok(a) && df_run_row_ok(b)) {
-        if (!df_rows_share_teacher(a, b))
+        if (!share_teacher(a, b))
             c->other_teacher++;
         else if (isnan(points(a, &c->request) - points(b, &c->request)))
             c->unmeasured++;
@@ -126,6 +137,7 @@ static void make_units(struct df_comparison *c)
 {
     c->averaged = share_runs(c);
     c->unit = df_calloc(c->pairs + 1, sizeof *c->unit);
+    c->runs = df_calloc(c->pairs + 1, sizeof *c->runs);
     for (size_t i = 0; i < c->pairs; i++) {
         double sum = 0;
         size_t n = 0, before = 0;
@@ -137,7 +149,7 @@ static void make_units(struct df_comparison *c)
         for (size_t j = i; j < c->pairs; j++)
             if (same_unit(c, &c->pair[i], &c->pair[j])) {
                 sum += c->pair[j].a - c->pair[j].b;
-                n++;
+                df_text_addf(&c->runs[c->units], "%s%s-%s", n++ ? "+" : "", c->pair[j].run_a, c->pair[j].run_b);
             }
         c->unit[c->units++] = sum / (double)n;
     }
@@ -189,6 +201,8 @@ struct df_comparison *df_compare(const struct df_compare_side *a, const struct d
     c->request = *request;
     c->a = df_strdup(a->name);
     c->b = df_strdup(b->name);
+    c->request.metric = c->metric = df_strdup(request->metric);
+    c->request.class = c->class = df_strdup(request->class);
     find_pairs(c, a, b);
     make_units(c);
     for (size_t i = 0; i < a->runs; i++)
@@ -204,7 +218,12 @@ void df_comparison_free(struct df_comparison *comparison)
         return;
     free(comparison->a);
     free(comparison->b);
+    free(comparison->metric);
+    free(comparison->class);
     free(comparison->pair);
+    for (size_t i = 0; i < comparison->units; i++)
+        df_text_release(&comparison->runs[i]);
+    free(comparison->runs);
     free(comparison->unit);
     free(comparison);
 }

@@ -31,13 +31,14 @@ struct df_compare_pair {
     double a, b; /* points */
 };
 struct df_comparison {
-    char *a, *b; /* names */
-    struct df_comparison_request request;
+    char *a, *b, *metric, *class;
+    struct df_comparison_request request; /* whose metric and class are these */
     size_t pairs, teachers;
     struct df_compare_pair *pair; /* by seed, then group */
     bool averaged;                /* a run stands in several pairs */
     size_t units;                 /* what is counted as independent: pairs, seeds, or teachers */
-    double *unit;                 /* differences a - b, points */
+    double *unit;                 /* [units] differences a - b, points */
+    struct df_text *runs;         /* [units] the runs behind each: "a-b", several joined by "+" */
     struct df_interval interval;
     enum df_verdict verdict;
     double p, holm, equivalence, flip, improvement; /* holm: set by df_comparisons_adjust; NAN where nothing can be said */

@@ -14,6 +14,8 @@
     X(run)                                                                                                                                 \
     X(status)                                                                                                                              \
     X(table)                                                                                                                               \
+    X(compare)                                                                                                                             \
+    X(power)                                                                                                                               \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
     X(distillers)                                                                                                                          \

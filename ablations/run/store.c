@@ -45,6 +45,17 @@ char *df_store_spec_folder(const char *out, const char *spec) { return df_path_j
 
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 
+char *df_store_looks(const char *spec_folder, const char *key)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    df_text_addf(&name, "looks/%s.json", key);
+    char *path = df_path_join(spec_folder, name.data);
+
+    df_text_release(&name);
+    return path;
+}
+
 char *df_store_cell_folder(const char *out, const struct df_cell *cell)
 {
     return cell->teacher_role ? path_of(out, teachers_name, cell->id, NULL) : path_of(out, cell->spec, runs_name, cell->id, NULL);

@@ -4,7 +4,7 @@
  *   <spec>/runs/<run id>/           row.json: the cell is finished, put there whole, by rename, and synced; failed.json: why it is not;
  *                                   log.txt, lock, position.safetensors while it trains; student.safetensors (export), results.json (COCO
  *                                   results of the validation split). On `cuda` row.<hash>.json too: the same run in other environments.
- *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/; logs of the sweep's jobs
+ *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/; looks/<key>.json; logs of the sweep's jobs
  *   teachers/<run id>.safetensors   trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                   neck_std per level, images
  *   teachers/<run id>/              results.json of the teacher; its position while it trains
@@ -30,6 +30,7 @@ char *df_store_cell_folder(const char *out, const struct df_cell *cell);
 char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_cell_file file);
 char *df_store_spec_folder(const char *out, const char *spec);
 char *df_store_plots(const char *spec_folder);
+char *df_store_looks(const char *spec_folder, const char *key); /* of one comparison (results/look_journal.h) */
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.log", "cache.context=0.log" */
 char *df_store_teachers(const char *out);
 char *df_store_teacher(const char *out, const char *id);

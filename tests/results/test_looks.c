@@ -83,7 +83,7 @@ static void error_rates(void **state)
 
     (void)state;
     for (int tails = DF_TAILS_NORMAL; tails <= DF_TAILS_HEAVY; tails++)
-        for (size_t pairs = 5; pairs <= 40; pairs *= 2) {
+        for (size_t pairs = 5; pairs <= 20; pairs *= 4) {
             const struct df_looks_plan plan = { .margin = 1, .level = 0.05, .most = pairs };
             struct df_experiments e = { .sd = 1.5, .tails = (enum df_tails)tails, .first = DF_LOOK_FEWEST, .count = count, .seed = 1 };
             struct df_experiments_result r = df_looks_try(&plan, &e);
