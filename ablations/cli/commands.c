@@ -16,6 +16,7 @@
     X(table)                                                                                                                               \
     X(compare)                                                                                                                             \
     X(power)                                                                                                                               \
+    X(effects)                                                                                                                             \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
     X(distillers)                                                                                                                          \
