@@ -2,7 +2,7 @@
  * `defeat run SPEC --cell K --id ID --locked`: the id says what the sweep meant, should the spec change meanwhile), one thread each. */
 #ifndef DF_ABLATIONS_SWEEP_H
 #define DF_ABLATIONS_SWEEP_H
-#include "ablations/run/run.h"
+#include "ablations/run/options.h"
 #include "ablations/spec.h"
 
 struct df_sweep_options {

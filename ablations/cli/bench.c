@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "ablations/cli/running.h"
-#include "ablations/run/model.h"
+#include "ablations/run/prepare.h"
 #include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
@@ -90,7 +90,7 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
     DF_TRY(shrink(cell, err)); /* and sealed anew */
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     DF_TRY(df_model_create(cell, train->categories, &model, err));
-    df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
+    df_model_build(&model, cell, false);
     model.detector->class->fold(model.detector);
 
     char *folder = df_store_teachers(bench->folder), *path = df_store_teacher(bench->folder, cell->id);
@@ -110,6 +110,7 @@ static df_status add_side(struct bench *bench, struct df_cell *cell, struct df_e
 
     DF_TRY(shrink(cell, err));
     side->label = cell->label;
+    DF_TRY(df_prepare(cell, &bench->run, err));
     DF_TRY(df_trainer_new(cell, &bench->run, &side->trainer, err));
     side->seconds = df_calloc(bench->steps, sizeof *side->seconds);
     bench->sides++;
@@ -133,7 +134,7 @@ static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t
     if (!plain)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no method without distillers to compare with", spec->path);
     DF_TRY(add_side(bench, plain, err));
-    bench->peak = df_device_peak_gflops(bench->side[0].trainer->model.device);
+    bench->peak = df_device_peak_gflops(bench->side[0].trainer->student.model.device);
     if (!distilled || !distilled->needs.count)
         return DF_OK;
     if (!distilled->teacher->file[0])
@@ -154,12 +155,12 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
     for (size_t i = 0; i < bench->steps; i++)
         for (size_t k = 0; k < bench->sides; k++) {
             struct side *side = &bench->side[k];
-            const double flops = side->trainer->model.device->flops, start = df_now();
+            const double flops = side->trainer->student.model.device->flops, start = df_now();
 
             DF_TRY(df_trainer_step(side->trainer, err));
-            df_sync(side->trainer->model.device);
+            df_sync(side->trainer->student.model.device);
             side->seconds[i] = df_now() - start;
-            side->flops = side->trainer->model.device->flops - flops;
+            side->flops = side->trainer->student.model.device->flops - flops;
         }
     for (size_t k = 0; k < bench->sides; k++) {
         struct side *side = &bench->side[k];
@@ -176,7 +177,7 @@ static bool is_convolution(const char *name) { return strncmp(name, "conv_", 5) 
 
 static double convolution_seconds(const struct side *side)
 {
-    const struct df_device *device = side->trainer->model.device;
+    const struct df_device *device = side->trainer->student.model.device;
     double seconds = 0;
 
     for (size_t i = 0; i < device->profile_count; i++)
@@ -196,7 +197,7 @@ static int slowest_first(const void *a, const void *b)
 
 static void read_profile(struct side *side)
 {
-    struct df_device *device = side->trainer->model.device;
+    struct df_device *device = side->trainer->student.model.device;
     double on_device = 0;
 
     for (size_t i = 0; i < device->profile_count; i++) {
@@ -216,7 +217,7 @@ static void read_profile(struct side *side)
 static df_status profile_steps(struct bench *bench, struct df_error *err)
 {
     for (size_t k = 0; k < bench->sides; k++)
-        df_device_profile(bench->side[k].trainer->model.device, true);
+        df_device_profile(bench->side[k].trainer->student.model.device, true);
     for (int i = 0; i < PROFILED_STEPS; i++)
         for (size_t k = 0; k < bench->sides; k++) {
             struct side *side = &bench->side[k];
@@ -278,12 +279,12 @@ static void print_text(const struct bench *bench)
 
     char machine[256];
 
-    df_device_describe(trainer->model.device, machine, sizeof machine);
+    df_device_describe(trainer->student.model.device, machine, sizeof machine);
     printf("machine      %s on %s, %lld thread%s: %.1f GFLOP/s at the peak (float, measured)\n", trainer->cell->device, machine,
            (long long)trainer->cell->threads, trainer->cell->threads == 1 ? "" : "s", bench->peak);
     printf("student      %zu parameters, batch %lld, %.2f GFLOP a step\n",
-           df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters), (long long)trainer->cell->schedule.batch,
-           bench->side[0].flops / 1e9);
+           df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.own_parameters),
+           (long long)trainer->cell->schedule.batch, bench->side[0].flops / 1e9);
     for (size_t k = 0; k < bench->sides; k++)
         print_side(bench, &bench->side[k]);
     if (bench->sides == 2)
@@ -330,7 +331,7 @@ static void print_json(const struct bench *bench)
     cJSON *root = cJSON_CreateObject();
     char machine[256];
 
-    df_device_describe(bench->side[0].trainer->model.device, machine, sizeof machine);
+    df_device_describe(bench->side[0].trainer->student.model.device, machine, sizeof machine);
     cJSON_AddStringToObject(root, "device", cell->device);
     cJSON_AddStringToObject(root, "isa", df_device_identity(cell->device).isa);
     cJSON_AddStringToObject(root, "machine", machine);
@@ -338,7 +339,8 @@ static void print_json(const struct bench *bench)
     cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
     cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
     cJSON_AddNumberToObject(root, "steps", (double)bench->steps);
-    cJSON_AddNumberToObject(root, "parameters", (double)df_parameters_trainable(trainer->model.parameters, 0, trainer->own_parameters));
+    cJSON_AddNumberToObject(root, "parameters",
+                            (double)df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.own_parameters));
     cJSON_AddNumberToObject(root, "peak_anonymous_bytes", (double)df_anonymous_peak_bytes());
     cJSON_AddItemToObject(root, "plain", side_json(bench, &bench->side[0]));
     if (bench->sides == 2) {
@@ -364,7 +366,7 @@ static df_status bench_spec(struct bench *bench, const struct df_spec *spec, con
     return DF_OK;
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static int run_bench(const void *values, int count, char *const *arguments)
 {
     const struct bench_options *options = values;
     struct bench *bench = df_calloc(1, sizeof *bench);
@@ -395,5 +397,5 @@ const struct df_command df_command_bench = {
     .options = options_table,
     .options_size = sizeof(struct bench_options),
     .arguments_max = 1,
-    .run = run,
+    .run = run_bench,
 };

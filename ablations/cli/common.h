@@ -1,7 +1,7 @@
 /* The options that every command about a spec shares. */
 #ifndef DF_ABLATIONS_CLI_COMMON_H
 #define DF_ABLATIONS_CLI_COMMON_H
-#include "ablations/run/run.h"
+#include "ablations/run/options.h"
 #include "ablations/spec.h"
 
 struct df_common_options {

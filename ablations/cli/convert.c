@@ -4,7 +4,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/run/model.h"
-#include "ablations/run/teacher.h"
+#include "ablations/run/teacher_file.h"
 #include "ablations/spec.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/state_dict.h"

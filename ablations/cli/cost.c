@@ -10,7 +10,6 @@
 #include "ablations/cli/common.h"
 #include "ablations/run/cache.h"
 #include "ablations/run/cost.h"
-#include "ablations/run/model.h"
 #include "core/base/progress.h"
 
 #define H100_FLOAT32   67.0
@@ -64,31 +63,34 @@ struct report {
 
 /* ---- what the counts need to know ---- */
 
-/* How many images and classes; the data are opened only for what the command line does not say. */
-static df_status find_data(const struct cost_options *options, const struct df_cell *cell, size_t *images, size_t *classes, int *width,
-                           int *height, struct df_error *err)
+/* What the counts need of the data. */
+struct facts {
+    size_t images, classes;
+    int width, height; /* of the first image; 0: nobody asks */
+};
+
+/* The data are opened only for what the command line does not say. */
+static df_status find_data(const struct cost_options *options, const struct df_cell *cell, struct facts *out, struct df_error *err)
 {
     struct df_error cause = { 0 };
     struct df_dataset *train;
 
-    *images = (size_t)options->images;
-    *classes = (size_t)options->classes;
-    *width = *height = 0;
+    *out = (struct facts){ .images = (size_t)options->images, .classes = (size_t)options->classes };
     if (options->images && options->classes && (options->canvas[0] || cell->canvas.fixed || cell->canvas.min_side))
         return DF_OK;
     if (df_data_split(cell->data, DF_TRAIN, &train, &cause) != DF_OK)
         return df_fail(err, cause.status, "%.1800s [without the data: --images and --classes, of COCO 2017 118287 and 80]", cause.text);
-    if (!*images)
-        *images = train->size;
-    if (!*classes)
-        *classes = train->categories;
-    *width = train->info[0].width;
-    *height = train->info[0].height;
+    if (!out->images)
+        out->images = train->size;
+    if (!out->classes)
+        out->classes = train->categories;
+    out->width = train->info[0].width;
+    out->height = train->info[0].height;
     return DF_OK;
 }
 
 /* "1344x800"; 32 pixels are the coarsest thing a network of the usual strides sees. */
-static df_status parse_canvas(const char *text, size_t *width, size_t *height, struct df_error *err)
+static df_status parse_canvas(const char *text, struct df_cost_images *out, struct df_error *err)
 {
     const char *cross = strpbrk(text, "xX");
     char first[24];
@@ -97,24 +99,24 @@ static df_status parse_canvas(const char *text, size_t *width, size_t *height, s
     snprintf(first, sizeof first, "%.*s", cross ? (int)(cross - text) : 0, text);
     if (!cross || !df_parse_int(first, &w) || !df_parse_int(cross + 1, &h) || w < 32 || h < 32 || w > 8192 || h > 8192)
         return df_fail(err, DF_ERR_USAGE, "--canvas '%s': expected width x height of 32 to 8192 pixels each, such as 1344x800", text);
-    *width = (size_t)w;
-    *height = (size_t)h;
+    out->width = (size_t)w;
+    out->height = (size_t)h;
     return DF_OK;
 }
 
 static size_t round_up(int64_t n, int64_t divisor) { return (size_t)((n + divisor - 1) / divisor * divisor); }
 
 /* The fixed one; else the largest that a landscape image can get; else that of the data's first image. */
-static void find_canvas(const struct df_canvas_options *canvas, int image_width, int image_height, size_t *width, size_t *height)
+static void find_canvas(const struct df_canvas_options *canvas, const struct facts *data, struct df_cost_images *out)
 {
     const int64_t long_side = canvas->max_side > canvas->min_side ? canvas->max_side : canvas->min_side;
 
-    *width = canvas->fixed      ? (size_t)canvas->canvas_width
-             : canvas->min_side ? round_up(long_side, canvas->divisor)
-                                : round_up(image_width, canvas->divisor);
-    *height = canvas->fixed      ? (size_t)canvas->canvas_height
-              : canvas->min_side ? round_up(canvas->min_side, canvas->divisor)
-                                 : round_up(image_height, canvas->divisor);
+    out->width = canvas->fixed      ? (size_t)canvas->canvas_width
+                 : canvas->min_side ? round_up(long_side, canvas->divisor)
+                                    : round_up(data->width, canvas->divisor);
+    out->height = canvas->fixed      ? (size_t)canvas->canvas_height
+                  : canvas->min_side ? round_up(canvas->min_side, canvas->divisor)
+                                     : round_up(data->height, canvas->divisor);
 }
 
 static size_t copies(const struct line *line) { return line->cell->schedule.flip ? 2 : 1; }
@@ -125,17 +127,19 @@ static df_status count_line(const struct report *report, struct line *line, stru
 {
     const struct cost_options *options = report->options;
     const struct df_schedule *schedule = &line->cell->schedule;
-    size_t classes, width = 0, height = 0;
-    int image_width, image_height;
+    struct df_cost_images images;
+    struct facts data;
 
-    DF_TRY(find_data(options, line->cell, &line->images, &classes, &image_width, &image_height, err));
+    DF_TRY(find_data(options, line->cell, &data, err));
+    line->images = data.images;
+    images.classes = data.classes;
     if (options->canvas[0])
-        DF_TRY(parse_canvas(options->canvas, &width, &height, err));
+        DF_TRY(parse_canvas(options->canvas, &images, err));
     else
-        find_canvas(&line->cell->canvas, image_width, image_height, &width, &height);
+        find_canvas(&line->cell->canvas, &data, &images);
     if (line->images < (size_t)schedule->batch)
         return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %lld", line->images, (long long)schedule->batch);
-    DF_TRY(df_cost_count(line->cell, classes, height, width, false, &line->cost, err));
+    DF_TRY(df_cost_count(line->cell, images, false, &line->cost, err));
     line->steps = floor(schedule->epochs * (double)(line->images / (size_t)schedule->batch) + 0.5);
     line->cached = line->cost.record && line->images <= df_cost_cached_images(&line->cost, copies(line), cache_limit(report));
     return DF_OK;
@@ -301,8 +305,8 @@ static void print_line(const struct report *report, const struct line *line)
         printf(", %.2f M in adaptation layers", (double)cost->adaptation / 1e6);
     if (cost->teacher_parameters)
         printf(", teacher %.2f M", (double)cost->teacher_parameters / 1e6);
-    printf("; canvas %zux%zu, batch %lld, %zu classes, %zu images, %g epochs\n", cost->width, cost->height, (long long)cell->schedule.batch,
-           cost->classes, line->images, cell->schedule.epochs);
+    printf("; canvas %zux%zu, batch %lld, %zu classes, %zu images, %g epochs\n", cost->images.width, cost->images.height,
+           (long long)cell->schedule.batch, cost->images.classes, line->images, cell->schedule.epochs);
     print_parts(report, line);
     print_memory(report, line);
     print_cache(report, line);
@@ -385,9 +389,9 @@ static cJSON *line_json(const struct report *report, const struct line *line)
 
     cJSON_AddStringToObject(object, "label", cell->label);
     cJSON_AddStringToObject(object, "axes", cell->axes);
-    cJSON_AddNumberToObject(object, "width", (double)cost->width);
-    cJSON_AddNumberToObject(object, "height", (double)cost->height);
-    cJSON_AddNumberToObject(object, "classes", (double)cost->classes);
+    cJSON_AddNumberToObject(object, "width", (double)cost->images.width);
+    cJSON_AddNumberToObject(object, "height", (double)cost->images.height);
+    cJSON_AddNumberToObject(object, "classes", (double)cost->images.classes);
     cJSON_AddNumberToObject(object, "images", (double)line->images);
     cJSON_AddNumberToObject(object, "batch", (double)cell->schedule.batch);
     cJSON_AddNumberToObject(object, "runs", (double)line->runs);
@@ -455,7 +459,7 @@ static df_status read_spec(const struct cost_options *options, const char *path,
     return df_spec_read(path, &overrides, out, err);
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static int run_cost(const void *values, int count, char *const *arguments)
 {
     struct report report = { .options = values };
     struct df_error err = { 0 };
@@ -500,5 +504,5 @@ const struct df_command df_command_cost = {
     .options_size = sizeof(struct cost_options),
     .arguments_min = 1,
     .arguments_max = 1,
-    .run = run,
+    .run = run_cost,
 };

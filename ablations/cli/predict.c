@@ -6,7 +6,7 @@
 #include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
 #include "ablations/run/store.h"
-#include "ablations/run/teacher.h"
+#include "ablations/run/teacher_file.h"
 
 struct predict_options {
     struct df_common_options common;
@@ -54,29 +54,35 @@ static df_status choose(const struct df_spec *spec, const struct predict_options
     return DF_OK;
 }
 
+static df_status write_detections(const struct df_evaluator *evaluator, const char *path, const struct df_coco_scores *scores,
+                                  struct df_error *err)
+{
+    size_t count;
+    const struct df_detection *detections = df_evaluator_detections(evaluator, &count);
+
+    DF_TRY(df_coco_results_write(path, detections, count, err));
+    df_running_print_scores(scores->value, false);
+    printf("%zu detections in %s\n", count, path);
+    return DF_OK;
+}
+
 static df_status predict(const struct df_cell *cell, const char *weights, const struct predict_options *options, struct df_error *err)
 {
-    struct df_detection *detections = NULL;
+    struct df_evaluation what = { .cell = cell, .limit = (size_t)options->limit, .label = "predict" };
+    struct df_evaluator *evaluator = NULL;
     struct df_coco_scores scores = { 0 };
-    struct df_dataset *dataset;
     struct df_model model;
-    const size_t limit = (size_t)options->limit;
-    size_t count = 0;
     df_status status;
 
-    DF_TRY(df_data_split(cell->data, (enum df_split)options->split, &dataset, err));
-    DF_TRY(df_model_open(cell, dataset->categories, weights, &model, err));
-    status = df_model_predict(&model, cell, dataset, limit, false, &detections, &count, err);
+    DF_TRY(df_data_split(cell->data, (enum df_split)options->split, &what.dataset, err));
+    DF_TRY(df_model_open(cell, what.dataset->categories, weights, &model, err));
+    status = df_evaluator_new(&what, model.device, &evaluator, err);
     if (status == DF_OK)
-        status = df_coco_results_write(options->output, detections, count, err);
+        status = df_evaluator_run(evaluator, model.detector, &scores, err);
     if (status == DF_OK)
-        status = df_evaluate_detections(dataset, limit, detections, count, &scores, err);
-    if (status == DF_OK) {
-        df_running_print_scores(scores.value, false);
-        printf("%zu detections in %s\n", count, options->output);
-    }
+        status = write_detections(evaluator, options->output, &scores, err);
     df_coco_scores_release(&scores);
-    free(detections);
+    df_evaluator_free(evaluator);
     df_model_release(&model);
     return status;
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "ablations/cli/running.h"
-#include "ablations/run/teacher.h"
+#include "ablations/run/fits.h"
+#include "ablations/run/prepare.h"
+#include "ablations/run/teacher_file.h"
 
 struct prepare_options {
     struct df_common_options common;
@@ -56,8 +58,8 @@ static df_status check_fit(const struct df_spec *spec, size_t begin, size_t end,
     return DF_OK;
 }
 
-static df_status prepare(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
-                         struct df_error *err)
+static df_status prepare_variant(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
+                                 struct df_error *err)
 {
     const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
     struct df_run_options run;
@@ -67,7 +69,7 @@ static df_status prepare(const struct prepare_options *options, const struct df_
     if (options->stage != STAGE_CACHE) {
         DF_TRY(check_fit(spec, begin, end, err));
         if (variant->teacher) {
-            DF_TRY(df_teacher_ensure(variant->teacher, &run, &path, err));
+            DF_TRY(df_prepare_teacher(variant->teacher, &run, &path, err));
             printf("teacher: %s\n", path);
             free(path);
         }
@@ -78,7 +80,7 @@ static df_status prepare(const struct prepare_options *options, const struct df_
     for (size_t i = begin; i < end && options->stage != STAGE_TEACHER; i++) {
         if (!needs_more(spec, begin, i))
             continue;
-        DF_TRY(df_cache_ensure(spec->cell[i], &run, &path, err));
+        DF_TRY(df_prepare_cache(spec->cell[i], &run, &path, err));
         printf("cache: %s\n", path ? path : "not used: the teacher runs live");
         free(path);
     }
@@ -105,11 +107,11 @@ static df_status prepare_all(struct df_spec *spec, const void *values, struct df
         return df_running_same(spec, taught->first, options->id, err);
     for (size_t v = 0; v < spec->variants; v++)
         if (spec->variant[v].first && (!chosen || chosen == &spec->variant[v]))
-            DF_TRY(prepare(options, spec, &spec->variant[v], err));
+            DF_TRY(prepare_variant(options, spec, &spec->variant[v], err));
     return DF_OK;
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static int run_prepare(const void *values, int count, char *const *arguments)
 {
     (void)count;
     return df_running_spec(&((const struct prepare_options *)values)->common, arguments[0], prepare_all, values);
@@ -124,5 +126,5 @@ const struct df_command df_command_prepare = {
     .options_size = sizeof(struct prepare_options),
     .arguments_min = 1,
     .arguments_max = 1,
-    .run = run,
+    .run = run_prepare,
 };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "ablations/cli/running.h"
+#include "ablations/run/prepare.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 
@@ -29,7 +30,7 @@ static df_status run_and_keep(const struct df_cell *cell, const struct df_run_op
 
     df_utc(started);
 
-    df_status status = df_run_cell(cell, run, &result, err);
+    df_status status = df_prepare_and_run(cell, run, &result, err);
 
     if (status == DF_OK)
         status = df_store_put(run->out, cell, &result->row, err);
@@ -68,7 +69,7 @@ static df_status run_chosen(struct df_spec *spec, const void *values, struct df_
     return run_once(cell, options, err);
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static int run_run(const void *values, int count, char *const *arguments)
 {
     (void)count;
     return df_running_spec(&((const struct run_options *)values)->common, arguments[0], run_chosen, values);
@@ -83,5 +84,5 @@ const struct df_command df_command_run = {
     .options_size = sizeof(struct run_options),
     .arguments_min = 1,
     .arguments_max = 1,
-    .run = run,
+    .run = run_run,
 };

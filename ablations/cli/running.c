@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/prepare.h"
+#include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 
@@ -131,7 +133,7 @@ static df_status run_student(struct df_cell *cell, const struct df_run_options *
     struct df_run_result *result;
     df_status status = DF_OK;
 
-    DF_TRY(df_run_cell(cell, run, &result, err));
+    DF_TRY(df_prepare_and_run(cell, run, &result, err));
 
     char *weights = df_store_cell_file(run->out, cell, DF_CELL_WEIGHTS);
 

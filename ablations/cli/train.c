@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "ablations/cli/running.h"
-#include "ablations/run/teacher.h"
+#include "ablations/run/prepare.h"
+#include "ablations/run/teacher_file.h"
 
 enum { TRAIN_TEACHER, TRAIN_STUDENT };
 struct train_options {
@@ -54,7 +55,7 @@ static df_status train_teacher(const struct df_spec *spec, const struct df_spec_
     if (!variant->teacher)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train [--network student trains its student]", spec->path);
     DF_TRY(reseed(variant->teacher, options->seed, err));
-    DF_TRY(df_teacher_ensure(variant->teacher, run, &path, err));
+    DF_TRY(df_prepare_teacher(variant->teacher, run, &path, err));
 
     df_status status = df_teacher_facts_read(path, &facts, err);
 
@@ -78,7 +79,7 @@ static df_status train_student(const struct df_spec *spec, const struct df_spec_
     return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use 'defeat distill']", spec->path);
 }
 
-static df_status train(struct df_spec *spec, const void *values, struct df_error *err)
+static df_status train_chosen(struct df_spec *spec, const void *values, struct df_error *err)
 {
     const struct train_options *options = values;
     const struct df_spec_variant *variant;
@@ -89,10 +90,10 @@ static df_status train(struct df_spec *spec, const void *values, struct df_error
     return (options->network == TRAIN_TEACHER ? train_teacher : train_student)(spec, variant, options, &run_with, err);
 }
 
-static int run(const void *values, int count, char *const *arguments)
+static int run_train(const void *values, int count, char *const *arguments)
 {
     (void)count;
-    return df_running_spec(&((const struct train_options *)values)->common, arguments[0], train, values);
+    return df_running_spec(&((const struct train_options *)values)->common, arguments[0], train_chosen, values);
 }
 
 const struct df_command df_command_train = {
@@ -104,5 +105,5 @@ const struct df_command df_command_train = {
     .options_size = sizeof(struct train_options),
     .arguments_min = 1,
     .arguments_max = 1,
-    .run = run,
+    .run = run_train,
 };

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "ablations/run/cache.h"
-#include "ablations/run/model.h"
-#include "ablations/run/parts.h"
+#include "ablations/run/fits.h"
+#include "ablations/run/student.h"
 
 #define OBJECTS 7 /* as an image of COCO has, about */
 
@@ -24,7 +24,7 @@ const char *const df_cost_part_names[DF_COST_PARTS] = {
     [DF_COST_UPDATE] = "optimiser",
 };
 
-/* ---- a batch that nobody photographed ---- */
+/* ---- a made-up batch ---- */
 
 struct made {
     struct df_batch batch;
@@ -45,8 +45,9 @@ static struct df_box made_box(struct df_rng *rng, size_t height, size_t width)
 }
 
 /* look: whether anybody looks at the pixels. */
-static void made_init(struct made *made, size_t n, size_t height, size_t width, size_t classes, bool look)
+static void made_init(struct made *made, size_t n, struct df_cost_images images, bool look)
 {
+    const size_t height = images.height, width = images.width;
     const size_t pixels = n * height * width * 3;
     df_real *pixel = df_calloc(pixels, sizeof *pixel);
     struct df_rng rng;
@@ -62,7 +63,7 @@ static void made_init(struct made *made, size_t n, size_t height, size_t width, 
     for (size_t i = 0; look && i < pixels; i++)
         pixel[i] = (df_real)df_rng_range(&rng, -2, 2); /* as normalised pixels are */
     for (size_t k = 0; k < OBJECTS; k++)
-        made->label[k] = (int32_t)(k % classes);
+        made->label[k] = (int32_t)(k % images.classes);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < OBJECTS; k++)
             made->box[i * OBJECTS + k] = made_box(&rng, height, width);
@@ -98,9 +99,9 @@ static void made_release(struct made *made)
 }
 
 /* Image i alone. */
-static struct df_batch made_one(const struct made *made, size_t i)
+static struct df_batch made_one(const struct df_batch *batch, size_t i)
 {
-    struct df_batch one = made->batch;
+    struct df_batch one = *batch;
 
     one.n = 1;
     one.pixels += i * one.height * one.width * 3;
@@ -111,90 +112,70 @@ static struct df_batch made_one(const struct made *made, size_t i)
 
 /* ---- the networks ---- */
 
+/* One pass over a batch, and what it took. */
+struct counts {
+    struct df_cost_amount part[DF_COST_PARTS];
+    double tape, teacher_tape, live_record;
+    uint64_t cached_record;
+};
+
+/* Which of a batch's steps is counted: without distillers; with them, the teacher live or in the cache. */
+enum pass { PLAIN, LIVE, CACHED };
+
 struct subject {
-    struct df_trainer trainer; /* without data: what a step needs of it */
-    struct df_model teacher;   /* device NULL: none needed */
+    struct df_cell cell; /* the one that is counted, with a learning rate of 0: made-up gradients make no good weights */
+    struct df_student student;
+    struct df_model teacher; /* device NULL: none needed */
     df_tape *teacher_tape;
     struct df_teacher_plan plan;
     struct df_taught_parts parts;
-    size_t height, width;
-    bool compute;
+    struct df_cost_images images;
+    bool dry;
+    /* while a step is made */
+    enum pass pass;
+    struct counts *counts;
 };
 
-/* As df_model_create, on the device that counts. */
-static df_status create(const struct subject *s, const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
+static df_status open_teacher(struct subject *s, struct df_error *err)
 {
-    struct df_model model = { 0 };
+    const struct df_cell *cell = s->cell.teacher;
 
-    if (s->compute)
-        return df_model_create(cell, classes, out, err);
-    model.device = df_device_dry();
-    model.parameters = df_parameters_new();
-
-    const df_status status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes,
-                                                    model.parameters, &model.detector, err);
-
-    if (status == DF_OK)
-        *out = model;
-    else
-        df_model_release(&model);
-    return status;
-}
-
-/* Weights that nobody looks at are not drawn. */
-static void build(const struct subject *s, const struct df_model *model, uint64_t seed, bool gradients)
-{
-    for (size_t i = 0; !s->compute && i < model->parameters->count; i++)
-        model->parameters->items[i]->init = (struct df_initialiser){ DF_INIT_ZERO, 0 };
-    df_parameters_build(model->parameters, model->device, seed, gradients);
-}
-
-static df_status open_teacher(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
-{
-    DF_TRY(create(s, cell->teacher, classes, &s->teacher, err));
-    build(s, &s->teacher, 0, false);
+    DF_TRY((s->dry ? df_model_create_dry : df_model_create)(cell, s->images.classes, &s->teacher, err));
+    df_model_build(&s->teacher, cell, false);
     s->teacher.detector->class->fold(s->teacher.detector);
     s->teacher_tape = df_tape_new(s->teacher.device, false);
     return DF_OK;
 }
 
 /* The parts of both networks, for the distillers, as if deviations had been measured. */
-static df_status both_parts(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
+static df_status find_parts(struct subject *s, struct df_error *err)
 {
-    const struct df_canvas_size canvas = { s->height, s->width };
+    const struct df_canvas_size canvas = { s->images.height, s->images.width };
 
-    df_teacher_plan_of(cell, &s->plan);
-    DF_TRY(df_cell_parts(cell, classes, canvas, &s->parts.student, err));
-    DF_TRY(df_cell_parts(cell->teacher, classes, canvas, &s->parts.teacher, err));
+    df_teacher_plan_of(&s->cell, &s->plan);
+    DF_TRY(df_cell_parts(&s->cell, s->images.classes, canvas, &s->parts.student, err));
+    DF_TRY(df_cell_parts(s->cell.teacher, s->images.classes, canvas, &s->parts.teacher, err));
     for (size_t i = 0; i < s->parts.teacher.count; i++)
         s->parts.teacher.part[i].std = 1;
     return df_parts_fit(&s->plan.captured, &s->parts.teacher, &s->parts.student, err);
 }
 
-static df_status open_subject(struct subject *s, const struct df_cell *cell, size_t classes, struct df_error *err)
+static df_status open_subject(struct subject *s, struct df_error *err)
 {
-    struct df_trainer *trainer = &s->trainer;
+    const struct df_student_setup setup = {
+        .classes = s->images.classes, .steps = 1, .steps_per_epoch = 1, .parts = &s->parts, .dry = s->dry
+    };
 
-    trainer->cell = cell;
-    trainer->steps = trainer->steps_per_epoch = 1;
-    DF_TRY(create(s, cell, classes, &trainer->model, err));
-    trainer->own_parameters = trainer->model.parameters->count;
-    if (cell->needs.count) {
-        DF_TRY(both_parts(s, cell, classes, err));
-        DF_TRY(open_teacher(s, cell, classes, err));
+    if (s->cell.needs.count) {
+        DF_TRY(find_parts(s, err));
+        DF_TRY(open_teacher(s, err));
     }
-    DF_TRY(df_trainer_add_distillers(trainer, &s->parts, err));
-    build(s, &trainer->model, (uint64_t)cell->seed, true);
-    trainer->tape = df_tape_new(trainer->model.device, true);
-    return DF_OK;
+    return df_student_open(&s->student, &s->cell, &setup, err);
 }
 
 static void close_subject(struct subject *s)
 {
-    df_tape_free(s->trainer.tape);
-    df_model_release(&s->trainer.model);
-    for (size_t i = 0; i < s->trainer.distillers; i++)
-        free(s->trainer.distiller[i].state);
+    df_student_close(&s->student);
     df_tape_free(s->teacher_tape);
     df_model_release(&s->teacher);
 }
@@ -228,167 +209,141 @@ static struct df_cost_amount taken(struct df_device *device)
     return sum;
 }
 
-/* One pass over a batch, and what it took. */
-struct counts {
-    struct df_cost_amount part[DF_COST_PARTS];
-    double tape, teacher_tape, live_record;
-    uint64_t cached_record;
-};
-
-static void count_body(struct subject *s, const struct made *made, struct counts *counts)
+/* Backbone and neck alone. */
+static void count_body(struct subject *s, const struct df_batch *batch, struct counts *counts)
 {
-    const struct df_batch *batch = &made->batch;
     df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
-    df_tape *tape = s->trainer.tape;
+    df_tape *tape = s->student.tape;
 
     df_tape_reset(tape);
     (void)taken(df_tape_device(tape));
     df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
 
-    df_network_forward(s->trainer.model.detector->network, tape, x, true, stage, level);
+    df_network_forward(s->student.model.detector->network, tape, x, true, stage, level);
     counts->part[DF_COST_BODY] = taken(df_tape_device(tape));
 }
 
-/* The plain student: forward, losses. */
-static df_tensor *plain_loss(struct subject *s, const struct made *made, struct df_detection_state *state, struct counts *counts)
+/* What a plain step also does is known from there. */
+static void count_part(void *watcher, enum df_step_part part)
 {
-    struct df_trainer *trainer = &s->trainer;
-    struct df_detector *detector = trainer->model.detector;
+    struct subject *s = watcher;
+    struct counts *counts = s->counts;
+    const struct df_cost_amount amount = taken(s->student.model.device);
 
-    df_tape_reset(trainer->tape);
-    trainer->terms.count = 0;
-    df_detector_forward(detector, trainer->tape, &made->batch, DF_TRAINING | DF_LABELS, state);
-    counts->part[DF_COST_HEADS] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BODY]);
-
-    df_tensor *loss = detector->class->loss(detector, trainer->tape, state, &trainer->terms);
-
-    counts->part[DF_COST_LOSS] = taken(trainer->model.device);
-    return loss;
+    if (part == DF_STEP_TEACH && s->pass == LIVE)
+        counts->part[DF_COST_TEACHER] = plus(amount, 1, taken(s->teacher.device));
+    if (part == DF_STEP_TEACH && s->pass == CACHED) /* nobody makes what is in a cache */
+        counts->part[DF_COST_CACHED] = amount;
+    if (part == DF_STEP_DISTILL)
+        counts->part[DF_COST_DISTILL] = amount;
+    if (part == DF_STEP_BACKWARD && s->pass == LIVE)
+        counts->part[DF_COST_DISTILL_BACKWARD] = plus(amount, -1, counts->part[DF_COST_BACKWARD]);
+    if (s->pass != PLAIN)
+        return;
+    if (part == DF_STEP_FORWARD)
+        counts->part[DF_COST_HEADS] = plus(amount, -1, counts->part[DF_COST_BODY]);
+    if (part == DF_STEP_LOSS)
+        counts->part[DF_COST_LOSS] = amount;
+    if (part == DF_STEP_BACKWARD)
+        counts->part[DF_COST_BACKWARD] = amount;
+    if (part == DF_STEP_CLEAR || part == DF_STEP_UPDATE)
+        counts->part[DF_COST_UPDATE] = plus(counts->part[DF_COST_UPDATE], 1, amount);
 }
 
-static void count_plain(struct subject *s, const struct made *made, struct counts *counts)
+/* The record of one image: made by a live teacher, which leaves it on the device; or as a cache has it, with nothing in it. */
+static void *make_record(struct subject *s, const struct df_batch *one, struct df_record_layout *layout)
 {
-    struct df_detection_state state = { 0 };
-    df_tensor *loss = plain_loss(s, made, &state, counts);
-
-    df_backward(s->trainer.tape, loss);
-    counts->part[DF_COST_BACKWARD] = taken(s->trainer.model.device);
-    counts->tape = (double)df_tape_used(s->trainer.tape);
-}
-
-/* A live teacher's records of all images, image by image; and the layout that a cache would have. */
-static void count_teacher(struct subject *s, const struct made *made, struct df_record_layout *cached, struct df_record_layout *live,
-                          void ***records, struct counts *counts)
-{
-    struct df_detector *detector = s->teacher.detector;
-
-    *records = df_calloc(made->batch.n, sizeof **records);
-    (void)taken(s->teacher.device);
-    for (size_t i = 0; i < made->batch.n; i++) {
-        const struct df_batch one = made_one(made, i);
-        struct df_detection_state state;
-
-        df_tape_reset(s->teacher_tape);
-        df_detector_forward(detector, s->teacher_tape, &one, DF_FIRST_STAGE, &state);
-        df_record_layout_of(&state, &s->plan.recorded, cached);
-        df_record_layout_of(&state, &s->plan.given, live);
-        (*records)[i] = df_device_alloc(s->teacher.device, live->bytes);
-        df_record_take(live, &state, s->teacher.device, DF_RECORD_ON_DEVICE, (*records)[i]); /* all images have one canvas */
-    }
-    counts->part[DF_COST_TEACHER] = taken(s->teacher.device);
-    counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
-    counts->live_record = (double)live->bytes;
-    counts->cached_record = cached->bytes;
-}
-
-/* The teacher's state out of them. */
-static void give(struct subject *s, enum df_record_place place, const struct df_record_layout *layout, const void *const *record,
-                 const struct df_detection_state *student, struct df_detection_state *out)
-{
-    const struct df_record_layout **layouts = df_calloc(student->batch, sizeof *layouts);
-    struct df_error err;
-
-    for (size_t i = 0; i < student->batch; i++)
-        layouts[i] = layout;
-    const df_status status = df_record_state(&(struct df_records){ place, layouts, record }, &s->plan.given, &s->parts.teacher, student,
-                                             s->trainer.tape, out, &err);
-
-    DF_ASSERT(status == DF_OK); /* all images have one canvas */
-    free(layouts);
-}
-
-/* The same records, had they come from the host. */
-static void count_cached(struct subject *s, const struct df_detection_state *student, const struct df_record_layout *layout,
-                         struct counts *counts)
-{
-    struct df_device *device = s->trainer.model.device;
-    const void **records = df_calloc(student->batch, sizeof *records);
-    void *record = df_calloc(1, layout->bytes + 1);
     struct df_detection_state state;
+    void *record;
 
-    for (size_t i = 0; i < student->batch; i++)
-        records[i] = record;
-    (void)taken(device);
-    give(s, DF_RECORD_ON_HOST, layout, records, student, &state);
-    counts->part[DF_COST_CACHED] = taken(device);
-    free(record);
-    free(records);
-}
-
-static void count_distilled(struct subject *s, const struct made *made, struct counts *counts)
-{
-    struct df_trainer *trainer = &s->trainer;
-    const bool needs = trainer->cell->needs.count;
-    struct df_detection_state state, teacher = { 0 };
-    struct df_record_layout cached, live;
-    void **records = NULL;
-
-    if (needs)
-        count_teacher(s, made, &cached, &live, &records, counts);
-
-    df_tensor *loss = plain_loss(s, made, &state, counts);
-
-    if (needs) {
-        give(s, DF_RECORD_ON_DEVICE, &live, (const void *const *)records, &state, &teacher);
-        counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(trainer->model.device));
+    df_tape_reset(s->teacher_tape);
+    df_detector_forward(s->teacher.detector, s->teacher_tape, one, DF_FIRST_STAGE, &state);
+    df_record_layout_of(&state, s->pass == LIVE ? &s->plan.given : &s->plan.recorded, layout);
+    if (s->pass == CACHED) {
+        s->counts->cached_record = layout->bytes;
+        return df_calloc(1, layout->bytes + 1);
     }
-    if (s->plan.head)
-        teacher.detector = s->teacher.detector;
-    loss = df_trainer_distill(trainer, &state, &teacher, loss);
-    counts->part[DF_COST_DISTILL] = taken(trainer->model.device);
-    df_backward(trainer->tape, loss);
-    counts->part[DF_COST_DISTILL_BACKWARD] = plus(taken(trainer->model.device), -1, counts->part[DF_COST_BACKWARD]);
-    counts->tape = (double)df_tape_used(trainer->tape);
-    for (size_t i = 0; records && i < made->batch.n; i++)
-        df_device_free(s->teacher.device, records[i]);
-    free(records);
-    if (needs)
-        count_cached(s, &state, &cached, counts);
+    s->counts->live_record = (double)layout->bytes;
+    s->counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
+    record = df_device_alloc(s->teacher.device, layout->bytes);
+    df_record_take(layout, &state, s->teacher.device, DF_RECORD_ON_DEVICE, record);
+    return record;
 }
 
-static void count_pass(struct subject *s, size_t n, struct counts *counts)
+static void drop_record(struct subject *s, void *record)
+{
+    if (s->pass == LIVE)
+        df_device_free(s->teacher.device, record);
+    else
+        free(record);
+}
+
+/* Made records, one an image, and the teacher's state of them: a struct df_teaching. */
+static df_status teach(void *subject, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
+                       struct df_error *err)
+{
+    struct subject *s = subject;
+    const size_t n = student->batch;
+    void **record = df_calloc(n, sizeof *record);
+    struct df_record_layout layout; /* all images have one canvas */
+    const struct df_record_layout **layouts = df_calloc(n, sizeof *layouts);
+    const struct df_records records = { s->pass == LIVE ? DF_RECORD_ON_DEVICE : DF_RECORD_ON_HOST, layouts, (const void *const *)record,
+                                        &s->plan.given, &s->parts.teacher };
+
+    (void)taken(s->teacher.device);
+    for (size_t i = 0; i < n; i++) {
+        const struct df_batch one = made_one(student->images, i);
+
+        record[i] = make_record(s, &one, &layout);
+        layouts[i] = &layout;
+    }
+
+    const df_status status = df_record_state(&records, student, tape, out, err);
+
+    if (s->plan.head)
+        out->detector = s->teacher.detector;
+    for (size_t i = 0; i < n; i++)
+        drop_record(s, record[i]);
+    free(record);
+    free(layouts);
+    return status;
+}
+
+static df_status count_step(struct subject *s, enum pass pass, const struct df_batch *batch, struct df_error *err)
+{
+    const struct df_teaching teaching = { teach, s };
+
+    s->pass = pass;
+    s->student.distillers = pass == PLAIN ? 0 : s->cell.distillers;
+    DF_TRY(df_student_step(&s->student, batch, pass != PLAIN && s->teacher.device ? &teaching : NULL, err));
+    if (pass != CACHED)
+        s->counts->tape = (double)df_tape_used(s->student.tape);
+    return DF_OK;
+}
+
+static df_status count_batch(struct subject *s, const struct df_batch *batch, struct df_error *err)
+{
+    count_body(s, batch, s->counts);
+    DF_TRY(count_step(s, PLAIN, batch, err));
+    if (s->cell.distillers)
+        DF_TRY(count_step(s, LIVE, batch, err));
+    return s->teacher.device ? count_step(s, CACHED, batch, err) : DF_OK;
+}
+
+static df_status count_images(struct subject *s, size_t n, struct counts *counts, struct df_error *err)
 {
     struct made made;
 
     *counts = (struct counts){ 0 };
-    made_init(&made, n, s->height, s->width, s->trainer.model.detector->classes, s->compute);
-    count_body(s, &made, counts);
-    count_plain(s, &made, counts);
-    if (s->trainer.distillers)
-        count_distilled(s, &made, counts);
+    s->counts = counts;
+    s->student.part_done = count_part;
+    s->student.watcher = s;
+    made_init(&made, n, s->images, !s->dry);
+
+    const df_status status = count_batch(s, &made.batch, err);
+
     made_release(&made);
-}
-
-/* Not scaled by anything; last, for made-up gradients make no good weights. */
-static struct df_cost_amount count_update(struct subject *s)
-{
-    const struct df_schedule *schedule = &s->trainer.cell->schedule;
-    struct df_parameters *parameters = s->trainer.model.parameters;
-
-    (void)taken(s->trainer.model.device);
-    df_parameters_zero_grad(parameters);
-    df_optimiser_step(parameters, schedule, 0, df_gradient_norm(parameters, schedule->clip), 1);
-    return taken(s->trainer.model.device);
+    return status;
 }
 
 static struct df_cost_amount not_negative(struct df_cost_amount a)
@@ -397,7 +352,7 @@ static struct df_cost_amount not_negative(struct df_cost_amount a)
 }
 
 /* step = 2 f(1) - f(2), image = f(1) - step */
-static void tell_apart(const struct counts *one, const struct counts *two, struct df_cost *out)
+static void tell_step_from_image(const struct counts *one, const struct counts *two, struct df_cost *out)
 {
     for (int p = 0; p < DF_COST_PARTS; p++) {
         out->step[p] = not_negative(plus(times(2, one->part[p]), -1, two->part[p]));
@@ -428,10 +383,10 @@ static size_t count_values(const struct df_parameters *parameters, size_t from, 
 
 static void note_sizes(const struct subject *s, struct df_cost *out)
 {
-    const struct df_parameters *own = s->trainer.model.parameters, *teacher = s->teacher.parameters;
+    const struct df_parameters *own = s->student.model.parameters, *teacher = s->teacher.parameters;
 
-    out->parameters = count_values(own, 0, s->trainer.own_parameters);
-    out->adaptation = count_values(own, s->trainer.own_parameters, own->count);
+    out->parameters = count_values(own, 0, s->student.own_parameters);
+    out->adaptation = count_values(own, s->student.own_parameters, own->count);
     out->held = held_bytes(own);
     if (!teacher)
         return;
@@ -439,27 +394,30 @@ static void note_sizes(const struct subject *s, struct df_cost *out)
     out->teacher_held = held_bytes(teacher);
 }
 
-df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, bool compute, struct df_cost *out,
-                        struct df_error *err)
+static df_status count_subject(struct subject *s, struct df_cost *out, struct df_error *err)
 {
-    struct subject *s = df_calloc(1, sizeof *s);
-    struct df_cost cost = { .height = height, .width = width, .classes = classes };
     struct counts one, two;
 
-    s->height = height;
-    s->width = width;
-    s->compute = compute;
+    DF_TRY(open_subject(s, err));
+    DF_TRY(count_images(s, 1, &one, err));
+    DF_TRY(count_images(s, 2, &two, err));
+    *out = (struct df_cost){ .images = s->images };
+    tell_step_from_image(&one, &two, out);
+    note_sizes(s, out);
+    return DF_OK;
+}
 
-    const df_status status = open_subject(s, cell, classes, err);
+df_status df_cost_count(const struct df_cell *cell, struct df_cost_images images, bool compute, struct df_cost *out, struct df_error *err)
+{
+    struct subject *s = df_calloc(1, sizeof *s);
 
-    if (status == DF_OK) {
-        count_pass(s, 1, &one);
-        count_pass(s, 2, &two);
-        tell_apart(&one, &two, &cost);
-        cost.step[DF_COST_UPDATE] = count_update(s);
-        note_sizes(s, &cost);
-        *out = cost;
-    }
+    s->cell = *cell;
+    s->cell.schedule.lr = 0;
+    s->images = images;
+    s->dry = !compute;
+
+    const df_status status = count_subject(s, out, err);
+
     close_subject(s);
     free(s);
     return status;

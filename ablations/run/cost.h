@@ -4,7 +4,7 @@
  * written. */
 #ifndef DF_ABLATIONS_RUN_COST_H
 #define DF_ABLATIONS_RUN_COST_H
-#include "ablations/run/trainer.h"
+#include "ablations/run/cell.h"
 
 enum df_cost_part {
     DF_COST_BODY,             /* student: backbone and neck, forward */
@@ -20,13 +20,17 @@ enum df_cost_part {
 };
 extern const char *const df_cost_part_names[DF_COST_PARTS];
 
+/* The images of a step. */
+struct df_cost_images {
+    size_t height, width, classes;
+};
 struct df_cost_amount {
     double flops;  /* of convolutions and matrix products, 2 per multiply-add */
     double bytes;  /* of the device's memory, every operand of every operation once */
     double copied; /* bytes that cross between host and device */
 };
 struct df_cost {
-    size_t height, width, classes;
+    struct df_cost_images images;
     struct df_cost_amount step[DF_COST_PARTS], image[DF_COST_PARTS];
     double tape_step, tape_image; /* bytes of activations and their gradients that live at the end of the backward pass */
     double teacher_tape;          /* ... of the teacher's activations, which is given one image at a time */
@@ -37,8 +41,7 @@ struct df_cost {
 };
 /* compute: on the cell's own device, which also computes: the same counts, slowly (tests). Fails where the cell's networks and distillers do
  * not fit together. */
-df_status df_cost_count(const struct df_cell *cell, size_t classes, size_t height, size_t width, bool compute, struct df_cost *out,
-                        struct df_error *err);
+df_status df_cost_count(const struct df_cell *cell, struct df_cost_images images, bool compute, struct df_cost *out, struct df_error *err);
 
 struct df_cost_machine {
     double flops, bandwidth; /* a second */

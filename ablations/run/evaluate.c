@@ -1,32 +1,32 @@
-/* Evaluation on a split, image by image. */
 #include "ablations/run/evaluate.h"
 
 #include <stdlib.h>
 
+#include "ablations/run/stop.h"
 #include "core/base/progress.h"
 #include "core/geometry/box.h"
 
 #define KEPT_IMAGES_BYTES ((size_t)64 << 20) /* decoded images of a split that is evaluated several times */
 
 struct df_evaluator {
-    struct df_dataset *dataset;
+    struct df_evaluation what;
     struct df_loader *loader;
     df_tape *tape;
     struct df_detection *detections;
     size_t count, capacity;
 };
 
-df_status df_evaluator_new(const struct df_cell *cell, struct df_dataset *dataset, struct df_device *device, bool keep_images,
-                           struct df_evaluator **out, struct df_error *err)
+df_status df_evaluator_new(const struct df_evaluation *what, struct df_device *device, struct df_evaluator **out, struct df_error *err)
 {
-    struct df_loader_config config = df_cell_loader(cell, dataset, false); /* an unread image would count as one without detections */
+    /* an unread image would count as one without detections */
+    struct df_loader_config config = df_cell_loader(what->cell, what->dataset, false);
     struct df_loader *loader;
 
     *out = NULL;
-    config.memory_limit = keep_images ? KEPT_IMAGES_BYTES : 0;
+    config.memory_limit = what->keep_images ? KEPT_IMAGES_BYTES : 0;
     DF_TRY(df_loader_new(&config, &loader, err));
     *out = df_calloc(1, sizeof **out);
-    (*out)->dataset = dataset;
+    (*out)->what = *what;
     (*out)->loader = loader;
     (*out)->tape = df_tape_new(device, false);
     return DF_OK;
@@ -72,20 +72,16 @@ static df_status predict_image(struct df_evaluator *evaluator, struct df_detecto
         evaluator->detections = df_realloc(evaluator->detections, evaluator->capacity * sizeof *evaluator->detections);
     }
     for (size_t k = 0; k < count; k++)
-        evaluator->detections[evaluator->count++] = df_coco_detection(&found[k], evaluator->dataset, batch, 0);
+        evaluator->detections[evaluator->count++] = df_coco_detection(&found[k], evaluator->what.dataset, batch, 0);
     return DF_OK;
 }
 
-df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, size_t limit, const char *label,
-                           const struct df_detection **detections, size_t *count, struct df_error *err)
+static df_status predict_images(struct df_evaluator *evaluator, struct df_detector *detector, size_t images, struct df_error *err)
 {
-    const size_t images = limit && limit < evaluator->dataset->size ? limit : evaluator->dataset->size;
+    const char *label = evaluator->what.label;
     struct df_progress *progress = label ? df_progress_new(label, "images", (double)images) : NULL;
     df_status status = DF_OK;
 
-    if (detector->classes != evaluator->dataset->categories)
-        status = df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)", detector->classes,
-                         evaluator->dataset->categories);
     evaluator->count = 0;
     for (size_t i = 0; i < images && status == DF_OK; i++) {
         status = df_run_stop ? df_fail(err, DF_ERR_INTERRUPTED, "interrupted while evaluating image %zu of %zu", i, images)
@@ -94,17 +90,41 @@ df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *d
             df_progress_set(progress, (double)(i + 1), NULL);
     }
     df_progress_free(progress);
-    if (status != DF_OK)
-        return status;
-    *detections = evaluator->detections;
-    *count = evaluator->count;
-    return DF_OK;
+    return status;
 }
 
-df_status df_evaluate_detections(const struct df_dataset *dataset, size_t limit, const struct df_detection *detections, size_t count,
-                                 struct df_coco_scores *out, struct df_error *err)
+df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, struct df_coco_scores *out, struct df_error *err)
 {
-    const size_t images = limit && limit < dataset->size ? limit : dataset->size;
+    const struct df_dataset *dataset = evaluator->what.dataset;
+    const size_t limit = evaluator->what.limit, images = limit && limit < dataset->size ? limit : dataset->size;
 
-    return df_coco_evaluate(images, dataset->info, dataset->categories, dataset->category, detections, count, out, err);
+    if (detector->classes != dataset->categories)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)", detector->classes,
+                       dataset->categories);
+    DF_TRY(predict_images(evaluator, detector, images, err));
+    return df_coco_evaluate(images, dataset->info, dataset->categories, dataset->category, evaluator->detections, evaluator->count, out,
+                            err);
+}
+
+const struct df_detection *df_evaluator_detections(const struct df_evaluator *evaluator, size_t *count)
+{
+    *count = evaluator->count;
+    return evaluator->detections;
+}
+
+df_status df_evaluate_map(const struct df_evaluation *what, struct df_detector *detector, struct df_device *device, double *map,
+                          struct df_error *err)
+{
+    struct df_coco_scores scores = { 0 };
+    struct df_evaluator *evaluator;
+
+    DF_TRY(df_evaluator_new(what, device, &evaluator, err));
+
+    const df_status status = df_evaluator_run(evaluator, detector, &scores, err);
+
+    if (status == DF_OK)
+        *map = scores.value[DF_AP];
+    df_coco_scores_release(&scores);
+    df_evaluator_free(evaluator);
+    return status;
 }

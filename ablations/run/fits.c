@@ -1,9 +1,6 @@
-/* Whether a teacher can teach a student: what is needed of it, and whether both networks have that alike. Nothing is trained, read from
- * checkpoints or computed for it. */
-#include <string.h>
+#include "ablations/run/fits.h"
 
-#include "ablations/run/parts.h"
-#include "ablations/run/teacher.h"
+#include <string.h>
 
 void df_teacher_plan_of(const struct df_cell *student, struct df_teacher_plan *out)
 {

@@ -1,31 +1,43 @@
-/* A network with its weights, ready to predict. */
 #include "ablations/run/model.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "ablations/run/evaluate.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/state_dict.h"
+
+/* On the model's device, which it closes if that fails. */
+static df_status create_on_device(struct df_model model, const struct df_cell *cell, size_t classes, struct df_model *out,
+                                  struct df_error *err)
+{
+    df_status status = model.dry ? DF_OK : df_device_threads(model.device, (size_t)cell->threads, err);
+
+    model.parameters = df_parameters_new();
+    if (status == DF_OK)
+        status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes, model.parameters,
+                                        &model.detector, err);
+    if (status == DF_OK)
+        *out = model;
+    else
+        df_model_release(&model);
+    return status;
+}
 
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
 {
     struct df_model model = { 0 };
 
     DF_TRY(df_device_open(cell->device, &model.device, err));
-    model.parameters = df_parameters_new();
+    return create_on_device(model, cell, classes, out, err);
+}
 
-    df_status status = df_device_threads(model.device, (size_t)cell->threads, err);
+df_status df_model_create_dry(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)
+{
+    return create_on_device((struct df_model){ .device = df_device_dry(), .dry = true }, cell, classes, out, err);
+}
 
-    if (status == DF_OK)
-        status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes, model.parameters,
-                                        &model.detector, err);
-    if (status != DF_OK) {
-        df_model_release(&model);
-        return status;
-    }
-    *out = model;
-    return DF_OK;
+void df_model_build(const struct df_model *model, const struct df_cell *cell, bool gradients)
+{
+    for (size_t i = 0; model->dry && i < model->parameters->count; i++)
+        model->parameters->items[i]->init = (struct df_initialiser){ DF_INIT_ZERO, 0 };
+    df_parameters_build(model->parameters, model->device, (uint64_t)cell->seed, gradients);
 }
 
 df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, struct df_text *said, struct df_error *err)
@@ -49,7 +61,7 @@ df_status df_model_open(const struct df_cell *cell, size_t classes, const char *
     struct df_model model;
 
     DF_TRY(df_model_create(cell, classes, &model, err));
-    df_parameters_build(model.parameters, model.device, (uint64_t)cell->seed, false);
+    df_model_build(&model, cell, false);
 
     const df_status status = df_checkpoint_read(checkpoint, model.parameters, false, false, err);
 
@@ -76,24 +88,4 @@ void df_model_release(struct df_model *model)
     df_parameters_free(model->parameters);
     df_device_close(model->device);
     *model = (struct df_model){ 0 };
-}
-
-df_status df_model_predict(struct df_model *model, const struct df_cell *cell, struct df_dataset *dataset, size_t limit, bool quiet,
-                           struct df_detection **out, size_t *count, struct df_error *err)
-{
-    const struct df_detection *detections;
-    struct df_evaluator *evaluator;
-
-    *out = NULL;
-    DF_TRY(df_evaluator_new(cell, dataset, model->device, false, &evaluator, err));
-
-    const df_status status = df_evaluator_run(evaluator, model->detector, limit, quiet ? NULL : "predict", &detections, count, err);
-
-    if (status == DF_OK) {
-        *out = df_malloc((*count ? *count : 1) * sizeof **out);
-        if (*count)
-            memcpy(*out, detections, *count * sizeof **out);
-    }
-    df_evaluator_free(evaluator);
-    return status;
 }

@@ -3,7 +3,9 @@
 
 #include <stdlib.h>
 
-static void look(struct df_detector *detector, struct df_device *device, struct df_canvas_size canvas, struct df_parts *out)
+#include "ablations/run/model.h"
+
+static void look_at_nothing(const struct df_model *model, struct df_canvas_size canvas, struct df_parts *out)
 {
     const struct df_ground_truth nothing = { 0 };
     const struct df_batch image = { .n = 1,
@@ -13,10 +15,10 @@ static void look(struct df_detector *detector, struct df_device *device, struct 
                                     .truth = &nothing,
                                     .valid_h = &canvas.height,
                                     .valid_w = &canvas.width };
-    df_tape *tape = df_tape_new(device, false);
+    df_tape *tape = df_tape_new(model->device, false);
     struct df_detection_state state;
 
-    df_detector_forward(detector, tape, &image, DF_FIRST_STAGE, &state);
+    df_detector_forward(model->detector, tape, &image, DF_FIRST_STAGE, &state);
     *out = state.parts;
     for (size_t i = 0; i < out->count; i++)
         out->part[i].tensor = NULL;
@@ -27,20 +29,11 @@ static void look(struct df_detector *detector, struct df_device *device, struct 
 df_status df_cell_parts(const struct df_cell *cell, size_t classes, struct df_canvas_size canvas, struct df_parts *out,
                         struct df_error *err)
 {
-    struct df_parameters *parameters = df_parameters_new();
-    struct df_device *device = df_device_dry();
-    struct df_detector *detector = NULL;
-    const df_status status =
-        cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes, parameters, &detector, err);
+    struct df_model model;
 
-    if (status == DF_OK) {
-        for (size_t i = 0; i < parameters->count; i++) /* weights that nobody looks at are not drawn */
-            parameters->items[i]->init = (struct df_initialiser){ DF_INIT_ZERO, 0 };
-        df_parameters_build(parameters, device, 0, false);
-        look(detector, device, canvas, out);
-    }
-    df_detector_free(detector);
-    df_parameters_free(parameters);
-    df_device_close(device);
-    return status;
+    DF_TRY(df_model_create_dry(cell, classes, &model, err));
+    df_model_build(&model, cell, false);
+    look_at_nothing(&model, canvas, out);
+    df_model_release(&model);
+    return DF_OK;
 }

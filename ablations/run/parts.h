@@ -7,4 +7,9 @@
 /* The parts of a first stage on a canvas, without tensors. classes: of the data. */
 df_status df_cell_parts(const struct df_cell *cell, size_t classes, struct df_canvas_size canvas, struct df_parts *out,
                         struct df_error *err);
+
+/* Those of a student and of its teacher, on one image. */
+struct df_taught_parts {
+    struct df_parts student, teacher;
+};
 #endif

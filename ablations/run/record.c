@@ -51,7 +51,7 @@ void df_record_take(const struct df_record_layout *layout, const struct df_detec
 }
 
 /* [N,h,w,c] on the tape out of N records. */
-static df_tensor *give(df_tape *tape, const struct df_records *from, size_t n, const struct df_record_part *part)
+static df_tensor *stack_part(df_tape *tape, const struct df_records *from, size_t n, const struct df_record_part *part)
 {
     df_tensor *tensor = df_tensor_new(tape, (df_shape){ n, part->h, part->w, part->c });
     const size_t each = part->h * part->w * part->c;
@@ -62,8 +62,8 @@ static df_tensor *give(df_tape *tape, const struct df_records *from, size_t n, c
     return tensor;
 }
 
-df_status df_record_state(const struct df_records *records, const struct df_needs *needs, const struct df_parts *parts,
-                          const struct df_detection_state *student, df_tape *tape, struct df_detection_state *out, struct df_error *err)
+df_status df_record_state(const struct df_records *records, const struct df_detection_state *student, df_tape *tape,
+                          struct df_detection_state *out, struct df_error *err)
 {
     const struct df_record_layout *layout = records->layout[0];
 
@@ -87,11 +87,11 @@ df_status df_record_state(const struct df_records *records, const struct df_need
         const struct df_record_part *part = &layout->part[i];
         struct df_part *given;
 
-        if (!df_needs_has(needs, part->name))
+        if (!df_needs_has(records->needs, part->name))
             continue;
-        given = df_parts_set(&out->parts, part->name, DF_NO_LEVEL, (size_t)part->stride, give(tape, records, student->batch, part));
+        given = df_parts_set(&out->parts, part->name, DF_NO_LEVEL, (size_t)part->stride, stack_part(tape, records, student->batch, part));
         given->level = (size_t)part->level;
-        given->std = df_parts_find(parts, part->name)->std;
+        given->std = df_parts_find(records->parts, part->name)->std;
         out->levels += strncmp(part->name, "neck/", 5) == 0;
     }
     return DF_OK;

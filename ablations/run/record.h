@@ -26,9 +26,11 @@ struct df_records { /* of a batch, one an image */
     enum df_record_place place;
     const struct df_record_layout *const *layout;
     const void *const *record;
+    const struct df_needs *needs; /* which of their parts */
+    const struct df_parts *parts; /* with these deviations */
 };
-/* The teacher's state for a batch: of the records what `needs` names, with the deviations of `parts`; anchors and images are the student's. No
- * gradients, no labels. Error: the images have canvases of their own. */
-df_status df_record_state(const struct df_records *records, const struct df_needs *needs, const struct df_parts *parts,
-                          const struct df_detection_state *student, df_tape *tape, struct df_detection_state *out, struct df_error *err);
+/* The teacher's state for a batch; anchors and images are the student's. No gradients, no labels. Error: the images have canvases of their
+ * own. */
+df_status df_record_state(const struct df_records *records, const struct df_detection_state *student, df_tape *tape,
+                          struct df_detection_state *out, struct df_error *err);
 #endif

@@ -1,4 +1,4 @@
-/* Setting up a run, and one training step. */
+/* Setting up a training, a step, and the loop: points of the learning curve, positions to resume from. */
 #include "ablations/run/trainer.h"
 
 #include <math.h>
@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ablations/run/model.h"
+#include "ablations/run/stop.h"
+#include "core/base/file.h"
+#include "core/base/progress.h"
 
 #define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
+#define POSITION_SECONDS  600.0               /* between positions where points are further apart */
 
 static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 {
@@ -28,49 +31,15 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     config.flip = cell->schedule.flip;
     config.prefetch = trainer->options->prefetch;
     config.memory_limit = KEPT_IMAGES_BYTES;
-    DF_TRY(df_loader_new(&config, &trainer->loader, err));
-    trainer->steps_per_epoch = df_loader_steps_per_epoch(trainer->loader);
-
-    const double steps = floor(cell->schedule.epochs * (double)trainer->steps_per_epoch + 0.5);
-    const size_t points = (size_t)cell->schedule.evaluations;
-
-    trainer->steps = steps < 1 ? 1 : (size_t)steps;
-    trainer->points = points < trainer->steps ? points : trainer->steps;
-    return DF_OK;
-}
-
-df_status df_trainer_add_distillers(struct df_trainer *trainer, const struct df_taught_parts *parts, struct df_error *err)
-{
-    const struct df_cell *cell = trainer->cell;
-    struct df_distiller_setup setup = {
-        .parameters = trainer->model.parameters, .detector = cell->detector, .student = &parts->student, .teacher = &parts->teacher
-    };
-
-    while (df_parts_at(&parts->student, "neck", setup.levels))
-        setup.levels++;
-    for (size_t i = 0; i < cell->distillers; i++) {
-        struct df_stacked *one = &trainer->distiller[i];
-        char prefix[32];
-
-        one->class = cell->distiller[i].class;
-        one->options = cell->distiller[i].options;
-        one->state = df_calloc(1, one->class->state_size + 1);
-        trainer->distillers = i + 1;
-        snprintf(prefix, sizeof prefix, "distiller.%zu.", i);
-        setup.options = one->options;
-        setup.state = one->state;
-        setup.prefix = prefix;
-        if (one->class->init && one->class->init(&setup, err) != DF_OK)
-            return df_fail_in(err, DF_ERR_USAGE, "distiller '%s' of '%s'", one->class->name, cell->label);
-    }
-    return DF_OK;
+    return df_loader_new(&config, &trainer->loader, err);
 }
 
 /* Where the student starts from; said on stderr. */
-static df_status start(struct df_trainer *trainer, struct df_error *err)
+static df_status start_from_file(struct df_trainer *trainer, struct df_error *err)
 {
+    const struct df_student *student = &trainer->student;
     struct df_text said = DF_TEXT_INIT;
-    const df_status status = df_model_start(trainer->cell, &trainer->model, trainer->own_parameters, &said, err);
+    const df_status status = df_model_start(trainer->cell, &student->model, student->own_parameters, &said, err);
 
     if (said.length && !trainer->options->quiet)
         fprintf(stderr, "%s seed %lld %s\n", trainer->cell->label, (long long)trainer->cell->seed, df_text_get(&said));
@@ -78,25 +47,35 @@ static df_status start(struct df_trainer *trainer, struct df_error *err)
     return status;
 }
 
+static df_status open_student(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_schedule *schedule = &trainer->cell->schedule;
+    const size_t steps_per_epoch = df_loader_steps_per_epoch(trainer->loader), points = (size_t)schedule->evaluations;
+    const double steps = floor(schedule->epochs * (double)steps_per_epoch + 0.5);
+    const struct df_student_setup setup = { .classes = trainer->train->categories,
+                                            .steps = steps < 1 ? 1 : (size_t)steps,
+                                            .steps_per_epoch = steps_per_epoch,
+                                            .parts = trainer->teacher ? df_teacher_parts(trainer->teacher) : NULL,
+                                            .comm = trainer->options->comm };
+
+    trainer->points = points < setup.steps ? points : setup.steps;
+    DF_TRY(df_student_open(&trainer->student, trainer->cell, &setup, err));
+    df_step_log_init(&trainer->log, trainer->student.model.device);
+    return start_from_file(trainer, err);
+}
+
 static df_status set_up(struct df_trainer *trainer, struct df_error *err)
 {
-    const struct df_cell *cell = trainer->cell;
-    const struct df_taught_parts none = { 0 };
-
     DF_TRY(open_data(trainer, err));
-    if (cell->needs.count)
-        DF_TRY(df_teacher_open(cell, trainer->options, trainer->train, &trainer->teacher, err));
-    DF_TRY(df_model_create(cell, trainer->train->categories, &trainer->model, err));
-    trainer->model.device->comm = trainer->options->comm;
-    trainer->own_parameters = trainer->model.parameters->count;
-    DF_TRY(df_trainer_add_distillers(trainer, trainer->teacher ? df_teacher_parts(trainer->teacher) : &none, err));
-    df_parameters_build(trainer->model.parameters, trainer->model.device, (uint64_t)cell->seed, true);
-    DF_TRY(start(trainer, err));
-    trainer->tape = df_tape_new(trainer->model.device, true);
-    df_step_log_init(&trainer->log, trainer->model.device);
+    if (trainer->cell->needs.count)
+        DF_TRY(df_teacher_open(trainer->cell, trainer->options, trainer->train, &trainer->teacher, err));
+    DF_TRY(open_student(trainer, err));
     if (!trainer->tune->size)
         return DF_OK;
-    return df_evaluator_new(cell, trainer->tune, trainer->model.device, true, &trainer->evaluator, err);
+
+    const struct df_evaluation tune = { .cell = trainer->cell, .dataset = trainer->tune, .keep_images = true };
+
+    return df_evaluator_new(&tune, trainer->student.model.device, &trainer->evaluator, err);
 }
 
 df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options *options, struct df_trainer **out, struct df_error *err)
@@ -109,12 +88,11 @@ df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options
 
     const df_status status = set_up(trainer, err);
 
-    if (status != DF_OK) {
+    if (status == DF_OK)
+        *out = trainer;
+    else
         df_trainer_free(trainer);
-        return status;
-    }
-    *out = trainer;
-    return DF_OK;
+    return status;
 }
 
 void df_trainer_free(struct df_trainer *trainer)
@@ -122,100 +100,207 @@ void df_trainer_free(struct df_trainer *trainer)
     if (!trainer)
         return;
     df_evaluator_free(trainer->evaluator);
-    df_tape_free(trainer->tape);
     df_step_log_release(&trainer->log);
-    df_model_release(&trainer->model);
-    for (size_t i = 0; i < trainer->distillers; i++)
-        free(trainer->distiller[i].state);
+    df_student_close(&trainer->student);
     df_teacher_close(trainer->teacher);
     df_loader_free(trainer->loader);
     free(trainer);
 }
 
-/* A distiller's term that is called as one before it in the stack gets the distiller's number: "fg", "fg.2". */
-static void tell_apart(struct df_loss_terms *terms, size_t before, size_t distiller)
+/* ---- a step ---- */
+
+static df_status ask_teacher(void *teacher, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
+                             struct df_error *err)
 {
-    for (size_t i = before; i < terms->count; i++)
-        for (size_t j = 0; j < before; j++)
-            if (strcmp(terms->term[i].name, terms->term[j].name) == 0) {
-                char name[sizeof terms->term->name];
+    const double asked = df_profile_begin(df_tape_device(tape));
 
-                snprintf(name, sizeof name, "%.*s.%zu", (int)sizeof name - 6, terms->term[i].name, distiller + 1);
-                memcpy(terms->term[i].name, name, sizeof name);
-                break;
-            }
-}
-
-df_tensor *df_trainer_distill(struct df_trainer *trainer, const struct df_detection_state *student,
-                              const struct df_detection_state *teacher, df_tensor *loss)
-{
-    const double epochs = trainer->cell->schedule.epochs;
-    struct df_distill_context context = {
-        .tape = trainer->tape,
-        .step = trainer->step,
-        .steps = trainer->steps,
-        .epoch = trainer->step / trainer->steps_per_epoch,
-        .epochs = (size_t)ceil(epochs),
-        .progress = (double)trainer->step / (double)trainer->steps,
-        .seed = (uint64_t)trainer->cell->seed,
-        .terms = &trainer->terms,
-    };
-
-    for (size_t i = 0; i < trainer->distillers; i++) {
-        context.options = trainer->distiller[i].options;
-        context.state = trainer->distiller[i].state;
-
-        const size_t before = trainer->terms.count;
-        df_tensor *one = trainer->distiller[i].class->loss(&context, student, teacher);
-
-        tell_apart(&trainer->terms, before, i);
-
-        if (one)
-            loss = df_add(trainer->tape, loss, one);
-    }
-    return loss;
-}
-
-static void update(struct df_trainer *trainer, const df_tensor *loss)
-{
-    const struct df_schedule *schedule = &trainer->cell->schedule;
-    const struct df_optim_norm *norm = df_gradient_norm(trainer->model.parameters, schedule->clip);
-
-    trainer->lr = df_schedule_lr(schedule, trainer->step, trainer->steps, trainer->steps_per_epoch);
-    df_step_log_add(&trainer->log, trainer->step, loss, &trainer->terms, norm);
-    df_optimiser_step(trainer->model.parameters, schedule, trainer->lr, norm, trainer->step + 1);
-    trainer->step++;
-}
-
-df_status df_trainer_read_log(struct df_trainer *trainer, struct df_error *err)
-{
-    return df_step_log_read(&trainer->log, trainer->steps, err);
+    DF_TRY(df_teacher_state(teacher, tape, student, out, err));
+    df_profile_end(df_tape_device(tape), "host: teacher's records", asked);
+    return DF_OK;
 }
 
 df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 {
-    struct df_detector *detector = trainer->model.detector;
-    struct df_detection_state state = { 0 }, teacher = { 0 };
+    struct df_student *student = &trainer->student;
+    const struct df_teaching teaching = { ask_teacher, trainer->teacher };
+    const double begun = df_profile_begin(student->model.device);
     const struct df_batch *batch;
-    const double begun = df_profile_begin(trainer->model.device);
 
-    DF_TRY(df_loader_get(trainer->loader, trainer->step, &batch, err));
-    df_profile_end(trainer->model.device, "host: batch", begun);
-    df_tape_reset(trainer->tape);
-    df_parameters_zero_grad(trainer->model.parameters);
-    trainer->terms.count = 0;
-    df_detector_forward(detector, trainer->tape, batch, DF_TRAINING | DF_LABELS, &state);
-
-    df_tensor *loss = detector->class->loss(detector, trainer->tape, &state, &trainer->terms);
-
-    if (trainer->teacher) {
-        const double asked = df_profile_begin(trainer->model.device);
-
-        DF_TRY(df_teacher_state(trainer->teacher, trainer->tape, &state, &teacher, err));
-        df_profile_end(trainer->model.device, "host: teacher's records", asked);
-    }
-    loss = df_trainer_distill(trainer, &state, &teacher, loss);
-    df_backward(trainer->tape, loss);
-    update(trainer, loss);
+    DF_TRY(df_loader_get(trainer->loader, student->step, &batch, err));
+    df_profile_end(student->model.device, "host: batch", begun);
+    DF_TRY(df_student_step(student, batch, trainer->teacher ? &teaching : NULL, err));
+    df_step_log_add(&trainer->log, student->step - 1, student->loss, &student->terms, student->norm);
     return df_step_log_full(&trainer->log) ? df_trainer_read_log(trainer, err) : DF_OK;
+}
+
+df_status df_trainer_read_log(struct df_trainer *trainer, struct df_error *err)
+{
+    return df_step_log_read(&trainer->log, trainer->student.steps, err);
+}
+
+/* ---- the loop ---- */
+
+/* NaN without tune images. */
+static df_status tune_map(struct df_trainer *trainer, double *map, struct df_error *err)
+{
+    struct df_coco_scores scores = { 0 };
+
+    *map = NAN;
+    if (!trainer->evaluator)
+        return DF_OK;
+    DF_TRY(df_evaluator_run(trainer->evaluator, trainer->student.model.detector, &scores, err));
+    *map = scores.value[DF_AP];
+    df_coco_scores_release(&scores);
+    return DF_OK;
+}
+
+static df_status add_point(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_student *student = &trainer->student;
+    const struct df_step_log *log = &trainer->log;
+    struct df_learning *learning = &trainer->learning;
+    const double steps = (double)log->mean_steps;
+    struct df_curve_point point = { .step = (int64_t)student->step,
+                                    .epoch = (double)student->step / (double)student->steps_per_epoch,
+                                    .split = "tune",
+                                    .metric = df_coco_metric_names[DF_AP] };
+    char name[sizeof log->mean->name + 5];
+
+    DF_TRY(tune_map(trainer, &point.value, err));
+    if (trainer->evaluator)
+        df_curve_add(&learning->curve, learning->memory, point);
+    point.split = "train";
+    point.metric = "loss";
+    point.value = log->loss_sum / steps;
+    df_curve_add(&learning->curve, learning->memory, point);
+    point.metric = "lr";
+    point.value = student->lr;
+    df_curve_add(&learning->curve, learning->memory, point);
+    point.metric = name;
+    for (size_t i = 0; i < log->means; i++) {
+        snprintf(name, sizeof name, "term.%s", log->mean[i].name);
+        point.value = log->mean[i].sum / steps;
+        df_curve_add(&learning->curve, learning->memory, point);
+    }
+    learning->points++;
+    df_step_log_clear(&trainer->log);
+    (void)df_anonymous_peak_bytes();
+    return DF_OK;
+}
+
+/* The last point is at the last step. */
+static bool point_due(const struct df_trainer *trainer)
+{
+    const size_t points = trainer->learning.points;
+
+    return points < trainer->points && trainer->student.step >= (points + 1) * trainer->student.steps / trainer->points;
+}
+
+/* Reads the log on the training's time: what has been asked of the device is done then. */
+static df_status catch_up(struct df_trainer *trainer, struct df_error *err)
+{
+    const double start = df_now();
+    const df_status status = df_trainer_read_log(trainer, err);
+
+    trainer->learning.seconds += df_now() - start;
+    return status;
+}
+
+/* The log has been read. */
+static df_status write_position(const struct df_trainer *trainer, struct df_error *err)
+{
+    return trainer->position ? df_position_write(trainer->position, &trainer->student, &trainer->log, &trainer->learning, err) : DF_OK;
+}
+
+static df_status interrupted(struct df_trainer *trainer, struct df_error *err)
+{
+    const struct df_student *student = &trainer->student;
+
+    DF_TRY(catch_up(trainer, err));
+    if (student->step)
+        DF_TRY(write_position(trainer, err));
+    return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", student->step, student->steps,
+                   trainer->position && student->step ? " (the same command goes on from there)" : "");
+}
+
+/* The mean loss, as far as it has been read; the last point's where nothing has. */
+static void show_progress(struct df_progress *progress, const struct df_trainer *trainer)
+{
+    const struct df_curve *curve = &trainer->learning.curve;
+    const struct df_step_log *log = &trainer->log;
+    size_t last = curve->count;
+    char note[64] = "";
+
+    if (!progress)
+        return;
+    while (last > 0 && strcmp(curve->point[last - 1].metric, "loss") != 0)
+        last--;
+    if (log->mean_steps || last)
+        snprintf(note, sizeof note, "loss %.4g", log->mean_steps ? log->loss_sum / (double)log->mean_steps : curve->point[last - 1].value);
+    df_progress_set(progress, (double)trainer->student.step, note);
+}
+
+/* The point, and a position after it; a position before it if the user stops the evaluation. */
+static df_status make_point(struct df_trainer *trainer, struct df_error *err)
+{
+    DF_TRY(catch_up(trainer, err));
+
+    const df_status status = add_point(trainer, err);
+
+    if (status == DF_ERR_INTERRUPTED)
+        return interrupted(trainer, err);
+    DF_TRY(status);
+    return trainer->student.step < trainer->student.steps ? write_position(trainer, err) : DF_OK;
+}
+
+static df_status step_on_the_clock(struct df_trainer *trainer, struct df_error *err)
+{
+    const double start = df_now();
+    const df_status status = df_trainer_step(trainer, err);
+
+    trainer->learning.seconds += df_now() - start;
+    return status;
+}
+
+static df_status train_to_the_end(struct df_trainer *trainer, struct df_progress *progress, struct df_error *err)
+{
+    double saved = df_now();
+
+    for (;;) {
+        if (df_run_stop)
+            return interrupted(trainer, err);
+        if (point_due(trainer)) {
+            DF_TRY(make_point(trainer, err));
+            saved = df_now();
+        }
+        if (trainer->student.step == trainer->student.steps)
+            return catch_up(trainer, err);
+        DF_TRY(step_on_the_clock(trainer, err));
+        show_progress(progress, trainer);
+        if (trainer->position && df_now() - saved > POSITION_SECONDS) {
+            DF_TRY(catch_up(trainer, err));
+            DF_TRY(write_position(trainer, err));
+            saved = df_now();
+        }
+    }
+}
+
+df_status df_trainer_run(struct df_trainer *trainer, const char *position, struct df_arena *memory, struct df_error *err)
+{
+    struct df_text label = DF_TEXT_INIT;
+    struct df_progress *progress = NULL;
+
+    trainer->position = position;
+    trainer->learning = (struct df_learning){ .memory = memory };
+    if (position)
+        df_position_read(position, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+    df_text_addf(&label, "%s seed %lld", trainer->cell->label, (long long)trainer->cell->seed);
+    if (!trainer->options->quiet)
+        progress = df_progress_new(label.data, "steps", (double)trainer->student.steps);
+
+    const df_status status = train_to_the_end(trainer, progress, err);
+
+    df_progress_free(progress);
+    df_text_release(&label);
+    return status;
 }

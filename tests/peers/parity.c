@@ -106,20 +106,20 @@ static void watch(struct df_detector *detector, df_tape *tape, const struct df_b
 
 static df_status step(struct df_trainer *trainer, const char *folder, struct df_error *err)
 {
-    const size_t number = trainer->step;
+    const size_t number = trainer->student.step;
     char path[1024], name[64];
 
     df_step_log_clear(&trainer->log);
     DF_TRY(df_trainer_step(trainer, err));
     DF_TRY(df_trainer_read_log(trainer, err));
     add("loss", 1)[0] = (df_real)trainer->log.loss_sum;
-    add("lr", 1)[0] = (df_real)trainer->lr;
-    for (size_t i = 0; i < trainer->terms.count; i++) {
-        snprintf(name, sizeof name, "term.%s", trainer->terms.term[i].name);
-        add(name, 1)[0] = (df_real)df_item(trainer->tape, trainer->terms.term[i].value);
+    add("lr", 1)[0] = (df_real)trainer->student.lr;
+    for (size_t i = 0; i < trainer->student.terms.count; i++) {
+        snprintf(name, sizeof name, "term.%s", trainer->student.terms.term[i].name);
+        add(name, 1)[0] = (df_real)df_item(trainer->student.tape, trainer->student.terms.term[i].value);
     }
     snprintf(path, sizeof path, "%s/step%zu.safetensors", folder, number);
-    return write_vectors(path, trainer->model.device, err);
+    return write_vectors(path, trainer->student.model.device, err);
 }
 
 /* Plain SGD in place of the spec's optimiser: what a wrong gradient does to the losses is not hidden by a normalised step. */
@@ -155,16 +155,16 @@ static df_status run(const char *path, const char *folder, size_t steps, struct 
     status = df_trainer_new(cell, &options, &trainer, err);
     if (status == DF_OK) {
         snprintf(initial, sizeof initial, "%s/initial.safetensors", folder);
-        status = df_state_dict_write(initial, trainer->model.parameters, err);
-        watched_class = trainer->model.detector->class;
+        status = df_state_dict_write(initial, trainer->student.model.parameters, err);
+        watched_class = trainer->student.model.detector->class;
         watched = *watched_class;
         watched.forward = watch;
-        trainer->model.detector->class = &watched;
+        trainer->student.model.detector->class = &watched;
     }
     for (size_t i = 0; i < steps && status == DF_OK; i++)
         status = step(trainer, folder, err);
     if (trainer)
-        trainer->model.detector->class = watched_class;
+        trainer->student.model.detector->class = watched_class;
     df_trainer_free(trainer);
     df_spec_free(spec);
     return status;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "ablations/cli/running.h"
+#include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/data/image_file.h"

@@ -1,7 +1,7 @@
 /* Costs on paper: against formulas, against the same counts on a device that computes, and against a trainer's own step. */
 #include "ablations/run/cache.h"
 #include "ablations/run/cost.h"
-#include "ablations/run/model.h"
+#include "ablations/run/trainer.h"
 #include "tests/ablations/run/tiny.h"
 
 #define DEFEAT "{\"head\":\"decoupled\",\"adapt_init\":\"normal\",\"adapt_std\":0.01,\"normalise_teacher\":true,\"rounding\":\"cover\"}"
@@ -53,7 +53,7 @@ static struct df_cost count(const struct df_cell *cell, size_t classes, size_t h
     struct df_error err = { 0 };
     struct df_cost cost;
 
-    assert_ok(df_cost_count(cell, classes, height, width, compute, &cost, &err));
+    assert_ok(df_cost_count(cell, (struct df_cost_images){ height, width, classes }, compute, &cost, &err));
     return cost;
 }
 
@@ -133,10 +133,11 @@ static void scaled_counts_are_those_of_a_step(void **state)
     (void)state;
     options.cache = DF_CACHE_ON;
     assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
 
-    struct df_device *device = trainer->model.device;
+    struct df_device *device = trainer->student.model.device;
     const double before = device->flops;
 
     df_device_profile(device, true);
@@ -149,9 +150,9 @@ static void scaled_counts_are_those_of_a_step(void **state)
 
     assert_close(sum.flops, device->flops - before, 1e-12, 0);
     assert_close(sum.bytes + sum.copied, step.bytes, 1e-3, 0);
-    assert_close(cost.tape_step + 5 * cost.tape_image, (double)df_tape_used(trainer->tape), 1e-3, 0);
+    assert_close(cost.tape_step + 5 * cost.tape_image, (double)df_tape_used(trainer->student.tape), 1e-3, 0);
     assert_int_equal(cost.parameters + cost.adaptation,
-                     df_parameters_trainable(trainer->model.parameters, 0, trainer->model.parameters->count));
+                     df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.model.parameters->count));
     assert_int_equal(cost.record, record_of(df_teacher_cache(trainer->teacher)));
     df_trainer_free(trainer);
     drop(cell);

@@ -30,26 +30,28 @@ static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], 
     struct df_error err = { 0 };
 
     options.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_int_equal(df_teacher_cache(trainer->teacher) != NULL, cache);
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
 
-    struct df_detector *own = trainer->model.detector;
+    struct df_detector *own = trainer->student.model.detector;
 
-    df_detector_forward(own, trainer->tape, batch, DF_LABELS, &student);
+    df_detector_forward(own, trainer->student.tape, batch, DF_LABELS, &student);
     assert_int_equal(student.rois.count, ROWS);
-    assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &student, &taught, &err));
+    assert_ok(df_teacher_state(trainer->teacher, trainer->student.tape, &student, &taught, &err));
     assert_non_null(taught.detector);
     assert_ptr_not_equal(taught.detector, own);
     for (int k = 0; k < 2; k++) {
-        taught.detector->class->run_head(taught.detector, trainer->tape, &taught, k ? &(struct df_rois){ 0 } : &student.rois, &answer);
+        taught.detector->class->run_head(taught.detector, trainer->student.tape, &taught, k ? &(struct df_rois){ 0 } : &student.rois,
+                                         &answer);
         assert_int_equal(answer.rois.count, ROWS);
 
         const df_tensor *said = df_part_tensor(&answer, "roi/logits");
         const df_real *given = df_part(&answer, "roi/label", DF_NO_LEVEL)->host;
 
         assert_false(said->requires_grad);
-        df_read(trainer->model.device, logits[k], said->data, ROWS * COLUMNS * sizeof(df_real));
+        df_read(trainer->student.model.device, logits[k], said->data, ROWS * COLUMNS * sizeof(df_real));
         memcpy(label[k], given, ROWS * sizeof *given);
         if (k == 0)
             assert_memory_equal(given, df_part(&student, "roi/label", DF_NO_LEVEL)->host, ROWS * sizeof *given);
@@ -104,8 +106,8 @@ static void runs_repeat(void **state)
 
     (void)state;
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &first, &a, &err));
-    assert_ok(df_run_cell(cell, &second, &b, &err));
+    assert_ok(df_prepare_and_run(cell, &first, &a, &err));
+    assert_ok(df_prepare_and_run(cell, &second, &b, &err));
     tiny_assert_same(a, b);
     assert_true(tiny_hash(first.out, cell) == tiny_hash(second.out, cell));
     df_run_result_free(a);
@@ -125,7 +127,7 @@ static struct df_run_result *run_student(const char *options, int cache, const c
     if (options)
         tiny_add(cell, "defeat", options, teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &run, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &run, &result, &err));
     *hash = tiny_hash(out, cell);
     df_cell_free(cell);
     return result;

@@ -2,6 +2,7 @@
  * train and teach too. */
 #include "ablations/run/cache.h"
 #include "ablations/run/model.h"
+#include "ablations/run/teacher_file.h"
 #include "core/base/file.h"
 #include "core/data/image_file.h"
 #include "core/metrics/coco_eval.h"
@@ -117,7 +118,7 @@ static void files_train_and_teach(void **state)
     assert_ok(df_cell_seal(teacher, &err));
     tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     assert_true(!isnan(df_run_row_score(&result->row, "AP", "a;b=c"))); /* no sign is special in a name */
     assert_true(!isnan(df_run_row_score(&result->row, "AP", "even")));
     df_run_result_free(result);
@@ -144,12 +145,12 @@ static void several_canvases_train_and_teach(void **state)
     assert_ok(df_cell_seal(cell, &err));
     for (int live = 0; live < 2; live++) {
         options.cache = live ? DF_CACHE_OFF : DF_CACHE_ON;
-        assert_ok(df_run_cell(cell, &options, &result[live], &err));
+        assert_ok(df_prepare_and_run(cell, &options, &result[live], &err));
     }
     tiny_assert_same(result[0], result[1]);
     assert_non_null(tiny_point(result[0], "term.defeat.pos", 0));
     options.cache = DF_CACHE_ON;
-    assert_ok(df_cache_ensure(cell, &options, &cache, &err));
+    assert_ok(df_prepare_cache(cell, &options, &cache, &err));
     assert_ok(df_cache_describe(cache, true, &text, &err));
     assert_non_null(strstr(df_text_get(&text), "checksums all match"));
     df_text_release(&text);
@@ -159,7 +160,8 @@ static void several_canvases_train_and_teach(void **state)
     /* wide images keep their size, others grow: the first one fits, not all of them */
     teacher->canvas.min_side = 96;
     teacher->canvas.max_side = 160;
-    assert_fails(df_run_cell(cell, &options, &result[0], &err), DF_ERR_UNSUPPORTED, "the teacher's canvas of 96 x 96 has other cells");
+    assert_fails(df_prepare_and_run(cell, &options, &result[0], &err), DF_ERR_UNSUPPORTED,
+                 "the teacher's canvas of 96 x 96 has other cells");
     assert_non_null(strstr(err.text, "'neck/0' of image "));
     df_cell_free(cell);
     df_cell_free(teacher);
@@ -209,7 +211,7 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
     write_validation(folder, "even");
     cell->schedule.epochs = 40;
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     snprintf(path, sizeof path, "%s/tiny/runs/%s/results.json", options.out, cell->id);
     assert_ok(df_coco_results_read(path, &detections, &count, &err));
     snprintf(path, sizeof path, "%s/validation.json", folder);
@@ -226,7 +228,7 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
     write_validation(folder, "odd");
     cell->data = changed;
     assert_ok(df_cell_seal(cell, &err));
-    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, "'odd'");
+    assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, "'odd'");
     df_cell_free(cell);
     df_data_free(changed);
     df_data_free(data);
@@ -286,18 +288,18 @@ static void an_unreadable_image_stops_or_is_counted(void **state)
         assert_ok(df_cell_seal(cell, &err));
         options.skip_bad_images = false;
         snprintf(path, sizeof path, "%d.png", broken);
-        assert_fails(df_run_cell(teacher, &options, &result, &err), DF_ERR_FORMAT, path);
-        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+        assert_fails(df_prepare_and_run(teacher, &options, &result, &err), DF_ERR_FORMAT, path);
+        assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
         options.skip_bad_images = true;
         warned[0] = 0;
         if (broken) {
-            assert_ok(df_run_cell(cell, &options, &result, &err));
+            assert_ok(df_prepare_and_run(cell, &options, &result, &err));
             assert_string_equal(result->row.status, "ok");
             assert_string_equal(warned, "1 training images could not be read and were replaced by empty ones");
             assert_ok(df_teacher_gate(cell, &options, &err));
             df_run_result_free(result);
         } else {
-            assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+            assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
         }
         df_cell_free(cell);
         df_cell_free(teacher);
@@ -337,9 +339,9 @@ static void each_split_is_opened_once(void **state)
     assert_ok(df_cell_seal(teacher, &err));
     tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     assert_ok(df_teacher_gate(cell, &options, &err));
-    assert_ok(df_cache_ensure(cell, &options, &cache, &err));
+    assert_ok(df_prepare_cache(cell, &options, &cache, &err));
     assert_true(tiny_hash(options.out, cell) != 0);
     for (int k = 0; k < DF_SPLITS; k++)
         assert_int_equal(opened[k], 1);

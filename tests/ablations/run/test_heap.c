@@ -19,6 +19,7 @@ static void count_steps(struct df_cell *cell, int cache, const char *out)
     options.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
     cell->schedule.epochs = 30;
     assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     for (size_t step = 1; step < DF_LOG_STEPS + 2; step++) {

@@ -5,6 +5,7 @@
 
 #include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
+#include "ablations/run/stop.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
 #include "tests/ablations/run/tiny.h"
@@ -17,7 +18,7 @@ static struct df_run_result *run(struct df_cell *cell, const char *out, int cach
 
     options.cache = cache == 2 ? DF_CACHE_OFF : DF_CACHE_ON;
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     return result;
 }
 
@@ -115,7 +116,7 @@ static void resumed_is_never_stopped(void **state)
         df_run_stop = 0;
         reads_left = 3 + df_rng_below(&rng, path ? 16 : 90); /* the cache takes 36 in a row */
         if (!path)
-            status = df_cache_ensure(cell, &options, &path, &err);
+            status = df_prepare_cache(cell, &options, &path, &err);
         else
             status = df_run_cell(cell, &options, &result, &err);
         if (status != DF_OK) {
@@ -232,10 +233,8 @@ static void a_position_of_another_run_is_left_alone(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), *other = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 9);
     struct df_run_options options = tiny_run(tiny_out("foreign"));
-    struct df_learning learning = { 0 };
     struct df_trainer *trainer;
     struct df_error err = { 0 };
-    double seconds = 0;
     char path[600];
 
     (void)state;
@@ -245,11 +244,11 @@ static void a_position_of_another_run_is_left_alone(void **state)
     assert_ok(df_trainer_new(other, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     assert_ok(df_trainer_read_log(trainer, &err));
-    assert_ok(df_position_write(path, trainer, &learning, 1, &err));
+    assert_ok(df_position_write(path, &trainer->student, &trainer->log, &trainer->learning, &err));
     df_trainer_free(trainer);
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    df_position_read(path, trainer, &learning, &seconds);
-    assert_int_equal(trainer->step, 0);
+    df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+    assert_int_equal(trainer->student.step, 0);
     df_trainer_free(trainer);
     df_cell_free(other);
     df_cell_free(cell);
@@ -269,11 +268,9 @@ static void a_damaged_position_is_not_taken(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
     struct df_run_options options = tiny_run(tiny_out("damaged"));
-    struct df_learning learning = { 0 };
     struct df_trainer *trainer;
     struct df_error err = { 0 };
     char path[600], *bytes;
-    double seconds = 0;
     uint64_t fresh;
     size_t size;
 
@@ -283,11 +280,11 @@ static void a_damaged_position_is_not_taken(void **state)
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
     assert_ok(df_trainer_read_log(trainer, &err));
-    assert_ok(df_position_write(path, trainer, &learning, 1, &err));
+    assert_ok(df_position_write(path, &trainer->student, &trainer->log, &trainer->learning, &err));
     df_trainer_free(trainer);
     assert_ok(df_file_read(path, 0, &bytes, &size, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    fresh = df_parameters_hash(trainer->model.parameters);
+    fresh = df_parameters_hash(trainer->student.model.parameters);
     for (size_t i = 0; i <= 41; i++) {
         const size_t at = (size - 1) * (i < 41 ? i : 40) / 40;
 
@@ -295,15 +292,15 @@ static void a_damaged_position_is_not_taken(void **state)
         assert_ok(df_file_write(path, bytes, i < 41 ? size : size - 1, &err));
         bytes[at] ^= i < 41 ? 1 : 0;
         warned[0] = 0;
-        df_position_read(path, trainer, &learning, &seconds);
-        if (trainer->step || seconds > 0 || !strstr(warned, "the run starts from the beginning"))
-            fail_msg("damaged at byte %zu of %zu: step %zu, warning '%s'", at, size, trainer->step, warned);
-        assert_true(fresh == df_parameters_hash(trainer->model.parameters));
+        df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+        if (trainer->student.step || trainer->learning.seconds > 0 || !strstr(warned, "the run starts from the beginning"))
+            fail_msg("damaged at byte %zu of %zu: step %zu, warning '%s'", at, size, trainer->student.step, warned);
+        assert_true(fresh == df_parameters_hash(trainer->student.model.parameters));
     }
     assert_ok(df_file_write(path, bytes, size, &err));
-    df_position_read(path, trainer, &learning, &seconds);
-    assert_int_equal(trainer->step, 1);
-    assert_true(fresh != df_parameters_hash(trainer->model.parameters));
+    df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+    assert_int_equal(trainer->student.step, 1);
+    assert_true(fresh != df_parameters_hash(trainer->student.model.parameters));
     free(bytes);
     df_trainer_free(trainer);
     df_cell_free(cell);
@@ -326,7 +323,7 @@ static void clipping_bounds_the_step(void **state)
         assert_ok(df_cell_seal(cell, &err));
         assert_ok(df_trainer_new(cell, &options, &trainer, &err));
 
-        const struct df_parameters *parameters = trainer->model.parameters;
+        const struct df_parameters *parameters = trainer->student.model.parameters;
         df_real *before = df_malloc(parameters->values * sizeof *before);
 
         memcpy(before, parameters->value, parameters->values * sizeof *before);
@@ -335,9 +332,9 @@ static void clipping_bounds_the_step(void **state)
             length += pow((double)parameters->value[i] - (double)before[i], 2);
         assert_ok(df_trainer_read_log(trainer, &err));
         assert_true(trainer->log.gradient_norm > 0.1);
-        assert_close(trainer->lr, df_schedule_lr(&cell->schedule, 0, 9, 3), 0, 0);
+        assert_close(trainer->student.lr, df_schedule_lr(&cell->schedule, 0, 9, 3), 0, 0);
         /* float values near 1 hold a change of 1e-5 to about 1e-2 of it */
-        assert_close(sqrt(length), trainer->lr * (clipped ? 0.01 : trainer->log.gradient_norm), clipped ? 0.2 : 1e-2, 0);
+        assert_close(sqrt(length), trainer->student.lr * (clipped ? 0.01 : trainer->log.gradient_norm), clipped ? 0.2 : 1e-2, 0);
         free(before);
         df_trainer_free(trainer);
     }
@@ -358,7 +355,7 @@ static void steps_count_from_one(void **state)
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
 
-    const struct df_parameters *parameters = trainer->model.parameters;
+    const struct df_parameters *parameters = trainer->student.model.parameters;
     df_real *before = df_malloc(parameters->values * sizeof *before);
 
     memcpy(before, parameters->value, parameters->values * sizeof *before);
@@ -369,7 +366,7 @@ static void steps_count_from_one(void **state)
         if (!(moved <= largest)) /* not fmax: gcc 12 stumbles over it when it compiles for AArch64 */
             largest = moved;
     }
-    assert_close(largest, trainer->lr, 0.01, 0); /* float rounding of the weights */
+    assert_close(largest, trainer->student.lr, 0.01, 0); /* float rounding of the weights */
     free(before);
     df_trainer_free(trainer);
     df_cell_free(cell);
@@ -434,6 +431,7 @@ static void a_distiller_is_told_where_it_stands(void **state)
     df_needs_add(&cell->needs, looker.needs);
     cell->teacher = teacher;
     assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     for (size_t step = 0; step < 7; step++)
         assert_ok(df_trainer_step(trainer, &err));
@@ -444,7 +442,7 @@ static void a_distiller_is_told_where_it_stands(void **state)
     assert_int_equal(seen.last.epochs, 3);
     assert_true(seen.last.progress == 6.0 / 9);
     assert_int_equal(seen.last.seed, 77);
-    assert_int_equal(trainer->own_parameters + 1, trainer->model.parameters->count);
+    assert_int_equal(trainer->student.own_parameters + 1, trainer->student.model.parameters->count);
     df_trainer_free(trainer);
     df_cell_free(cell);
     df_cell_free(teacher);
@@ -492,10 +490,10 @@ static void a_student_starts_from_a_file(void **state)
         assert_string_not_equal(body->id, plain->id);
         assert_ok(df_model_load(plain, weights, &trained, &err));
         assert_ok(df_trainer_new(body, &options, &trainer, &err));
-        item = df_parameters_find(trainer->model.parameters, "backbone.body.conv1.weight");
+        item = df_parameters_find(trainer->student.model.parameters, "backbone.body.conv1.weight");
         assert_memory_equal(item->value, df_parameters_find(trained.parameters, item->name)->value,
                             df_count(item->shape) * sizeof(df_real));
-        item = df_parameters_find(trainer->model.parameters, "backbone.fpn.inner_blocks.0.0.weight");
+        item = df_parameters_find(trainer->student.model.parameters, "backbone.fpn.inner_blocks.0.0.weight");
         assert_int_equal(
             memcmp(item->value, df_parameters_find(trained.parameters, item->name)->value, df_count(item->shape) * sizeof(df_real)) == 0,
             !part);

@@ -2,6 +2,7 @@
  * it is read, and between two readings a training step waits for nothing on its device. */
 #include <stdio.h>
 
+#include "ablations/run/stop.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
 #include "tests/ablations/run/tiny.h"
@@ -204,6 +205,7 @@ static struct df_trainer *trainer_of(struct df_cell *cell, double epochs, unsign
     cell->schedule.batch = BATCH;
     cell->schedule.epochs = epochs;
     assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     trainer->log.every = DF_LOG_STEPS; /* as on a device that runs behind */
     return trainer;
@@ -217,7 +219,7 @@ static size_t waits_of_a_step(struct df_cell *cell, unsigned cache, const char *
     size_t each = 0;
 
     assert_ok(df_trainer_step(trainer, &err));
-    count_waits(trainer->model.device);
+    count_waits(trainer->student.model.device);
     for (size_t step = 1; step < DF_LOG_STEPS + 3; step++) {
         const bool fills = step == DF_LOG_STEPS - 1;
         const size_t before = waits();
@@ -237,7 +239,7 @@ static size_t waits_of_a_step(struct df_cell *cell, unsigned cache, const char *
     assert_true(trainer->log.loss_sum > 0 && trainer->log.gradient_norm > 0);
     assert_ok(df_trainer_read_log(trainer, &err));
     assert_int_equal(waits(), before + 1); /* nothing to read, nothing to wait for */
-    trainer->model.device->ops = tally.own;
+    trainer->student.model.device->ops = tally.own;
     df_trainer_free(trainer);
     df_cell_free(cell);
     return each;
@@ -282,7 +284,7 @@ static void a_two_stage_step_waits_for_proposals(void **state)
 
 static const struct df_parameter *last_weight(const struct df_trainer *trainer)
 {
-    const struct df_parameter *last = trainer->model.parameters->items[trainer->own_parameters - 1];
+    const struct df_parameter *last = trainer->student.model.parameters->items[trainer->student.own_parameters - 1];
 
     assert_true(last->trainable);
     return last;
@@ -290,8 +292,8 @@ static const struct df_parameter *last_weight(const struct df_trainer *trainer)
 
 static void write_weight(const struct df_trainer *trainer, df_real value)
 {
-    df_write(trainer->model.device, last_weight(trainer)->value, &value, sizeof value);
-    df_parameters_touch(trainer->model.parameters);
+    df_write(trainer->student.model.device, last_weight(trainer)->value, &value, sizeof value);
+    df_parameters_touch(trainer->student.model.parameters);
 }
 
 /* A step with a weight that is no number; then the weight is as before. */
@@ -300,7 +302,7 @@ static void bad_step(struct df_trainer *trainer)
     struct df_error err = { 0 };
     df_real kept;
 
-    df_read(trainer->model.device, &kept, last_weight(trainer)->value, sizeof kept);
+    df_read(trainer->student.model.device, &kept, last_weight(trainer)->value, sizeof kept);
     write_weight(trainer, (df_real)NAN);
     assert_ok(df_trainer_step(trainer, &err));
     write_weight(trainer, kept);
@@ -333,9 +335,7 @@ static void no_point_and_no_position_after_a_bad_step(void **state)
         struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, df_test_device(), 1);
         struct df_trainer *trainer = trainer_of(cell, 1, DF_CACHE_ON, tiny_out("worse"));
         struct df_arena memory;
-        struct df_learning learning = { .memory = &memory };
         struct df_error err = { 0 };
-        double seconds = 0;
         char path[600];
 
         snprintf(path, sizeof path, "%s/worse.safetensors", df_test_folder());
@@ -343,10 +343,10 @@ static void no_point_and_no_position_after_a_bad_step(void **state)
         assert_ok(df_trainer_step(trainer, &err));
         bad_step(trainer);
         df_run_stop = stopped;
-        assert_fails(df_train(trainer, path, &learning, &seconds, &err), DF_ERR_CHECK, "is nan at step 1 of 9 (terms: ");
+        assert_fails(df_trainer_run(trainer, path, &memory, &err), DF_ERR_CHECK, "is nan at step 1 of 9 (terms: ");
         df_run_stop = 0;
-        assert_int_equal(trainer->step, stopped ? 2 : 3);
-        assert_int_equal(learning.points, 0);
+        assert_int_equal(trainer->student.step, stopped ? 2 : 3);
+        assert_int_equal(trainer->learning.points, 0);
         assert_false(df_file_exists(path));
         df_arena_release(&memory);
         df_trainer_free(trainer);

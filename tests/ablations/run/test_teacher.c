@@ -37,7 +37,7 @@ static void trained_once_and_written_with_its_facts(void **state)
     char *path, *again;
 
     (void)state;
-    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     assert_true(facts.gated && facts.measured);
     assert_string_equal(facts.id, teacher->id);
@@ -47,7 +47,7 @@ static void trained_once_and_written_with_its_facts(void **state)
         assert_true(facts.neck_std[l] > 0);
     assert_true(facts.map == facts.gate_map); /* the whole split is smaller than the gate's subset */
     assert_int_equal(stat(path, &before), 0);
-    assert_ok(df_teacher_ensure(teacher, &options, &again, &err));
+    assert_ok(df_prepare_teacher(teacher, &options, &again, &err));
     assert_int_equal(stat(again, &after), 0);
     assert_int_equal(before.st_ino, after.st_ino);
     free(path);
@@ -78,6 +78,7 @@ static void neck_std_is_that_of_the_features(void **state)
     (void)state;
     options.cache = DF_CACHE_ON;
     assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_teacher_open(cell, &options, train, &open, &err));
     path = df_teacher_path(cell, &options);
     assert_ok(df_teacher_facts_read(path, &facts, &err));
@@ -154,7 +155,7 @@ static void two_processes_share_one(void **state)
     data[0]->class = data[1]->class = &counting;
     teacher->data = cell->data = data[0];
     alone.cache = options.cache = DF_CACHE_ON;
-    assert_ok(df_cache_ensure(cell, &alone, &path, &err));
+    assert_ok(df_prepare_cache(cell, &alone, &path, &err));
     free(path);
     path = NULL;
     assert_int_equal(counts->trainings, 1);
@@ -167,15 +168,15 @@ static void two_processes_share_one(void **state)
     for (int k = 0; k < 2; k++) {
         child[k] = fork();
         if (child[k] == 0)
-            _exit(df_cache_ensure(cell, &options, &path, &err) != DF_OK || !path);
+            _exit(df_prepare_cache(cell, &options, &path, &err) != DF_OK || !path);
     }
     for (int k = 0; k < 2; k++) {
         assert_int_equal(waitpid(child[k], &status, 0), child[k]);
         assert_int_equal(status, 0);
     }
     assert_int_equal(counts->trainings, 1);
-    assert_int_equal(counts->reads, reads + 1); /* who waits looks at one image, for the shapes */
-    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_int_equal(counts->reads, reads); /* who waits looks at none */
+    assert_ok(df_prepare_cache(cell, &options, &path, &err));
     assert_non_null(path);
     teacher->data = tiny_data();
     for (int k = 0; k < 2; k++)
@@ -196,7 +197,7 @@ static void who_waited_does_not_train_again(void **state)
     size_t bytes;
 
     (void)state;
-    assert_ok(df_teacher_ensure(teacher, &first, &path, &err));
+    assert_ok(df_prepare_teacher(teacher, &first, &path, &err));
     assert_ok(df_file_read(path, 0, &data, &bytes, &err));
     snprintf(lock, sizeof lock, "%s/teachers", second.out);
     assert_ok(df_folder_make(lock, &err));
@@ -207,7 +208,7 @@ static void who_waited_does_not_train_again(void **state)
 
     if (child == 0) {
         close(fd); /* else the child would hold the lock that it waits for */
-        _exit(df_teacher_ensure(teacher, &second, &copy, &err) != DF_OK);
+        _exit(df_prepare_teacher(teacher, &second, &copy, &err) != DF_OK);
     }
     usleep(200 * 1000);
     assert_int_equal(waitpid(child, &status, WNOHANG), 0); /* it waits */
@@ -237,8 +238,8 @@ static void each_teacher_has_its_own_cache(void **state)
     assert_ok(df_cell_seal(other, &err));
     tiny_add(twin, "full_feature", "{}", other);
     assert_ok(df_cell_seal(twin, &err));
-    assert_ok(df_cache_ensure(cell, &options, &first, &err));
-    assert_ok(df_cache_ensure(twin, &options, &second, &err));
+    assert_ok(df_prepare_cache(cell, &options, &first, &err));
+    assert_ok(df_prepare_cache(twin, &options, &second, &err));
     assert_string_not_equal(first, second);
     free(first);
     free(second);
@@ -257,14 +258,46 @@ static void cached_is_live(void **state)
 
     (void)state;
     options.cache = DF_CACHE_ON;
-    assert_ok(df_run_cell(cell, &options, &cached, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &cached, &err));
     hash = tiny_hash(options.out, cell);
     options.cache = DF_CACHE_OFF;
-    assert_ok(df_run_cell(cell, &options, &live, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &live, &err));
     tiny_assert_same(cached, live);
     assert_true(hash == tiny_hash(options.out, cell));
     df_run_result_free(cached);
     df_run_result_free(live);
+    df_cell_free(cell);
+}
+
+/* What a training stands on is there or is named; nothing is trained or built on the way to it. */
+static void a_trainer_trains_no_teacher(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("bare"));
+    struct df_run_result *result = NULL;
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    char *path = NULL, folder[600];
+
+    (void)state;
+    options.cache = DF_CACHE_ON;
+    assert_fails(df_trainer_new(cell, &options, &trainer, &err), DF_ERR_NOT_FOUND, "which is not there ['defeat prepare' trains it]");
+    assert_non_null(strstr(err.text, teacher->id));
+    assert_null(trainer);
+    snprintf(folder, sizeof folder, "%s/teachers", options.out);
+    assert_false(df_file_exists(folder));
+    assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
+    free(path);
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_NOT_FOUND, "which is not there ['defeat prepare' builds it]");
+    assert_null(result);
+    options.cache = DF_CACHE_AUTO; /* to be used where it is there */
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_null(df_teacher_cache(trainer->teacher));
+    df_trainer_free(trainer);
+    assert_ok(df_prepare(cell, &options, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_non_null(df_teacher_cache(trainer->teacher));
+    df_trainer_free(trainer);
     df_cell_free(cell);
 }
 
@@ -283,10 +316,11 @@ static void each_image_has_its_own_teacher(void **state)
 
     (void)state;
     options.cache = DF_CACHE_ON;
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
-    df_detector_forward(trainer->model.detector, trainer->tape, batch, 0, &seen);
-    assert_ok(df_teacher_state(trainer->teacher, trainer->tape, &seen, &taught, &err));
+    df_detector_forward(trainer->student.model.detector, trainer->student.tape, batch, 0, &seen);
+    assert_ok(df_teacher_state(trainer->teacher, trainer->student.tape, &seen, &taught, &err));
 
     const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
     char *path = df_teacher_path(cell, &options);
@@ -332,11 +366,12 @@ static void a_full_stack_logs_every_term(void **state)
     while (cell->distillers < DF_STACK_MAX)
         tiny_add(cell, "defeat", options_text, teacher);
     assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_trainer_step(trainer, &err));
-    assert_true(trainer->terms.count >= 2 + 4 * DF_STACK_MAX);
+    assert_true(trainer->student.terms.count >= 2 + 4 * DF_STACK_MAX);
     assert_ok(df_trainer_read_log(trainer, &err));
-    assert_int_equal(trainer->log.means, trainer->terms.count);
+    assert_int_equal(trainer->log.means, trainer->student.terms.count);
     df_trainer_free(trainer);
     df_cell_free(cell);
 }
@@ -359,11 +394,11 @@ static void auto_turns_a_large_cache_off(void **state)
     (void)state;
     options.cache_limit_bytes = 1000;
     warned[0] = 0;
-    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &options, &path, &err));
     assert_null(path);
     assert_non_null(strstr(warned, "runs live"));
     options.cache_limit_bytes = 1e9;
-    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &options, &path, &err));
     assert_non_null(path);
     free(path);
     df_cell_free(cell);
@@ -442,15 +477,15 @@ static void a_damaged_record_is_found_at_once(void **state)
     struct stat st;
 
     (void)state;
-    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &options, &path, &err));
     assert_int_equal(stat(path, &st), 0);
     damage(path, st.st_size - 3);
-    assert_fails(df_cache_ensure(cell, &options, &none, &err), DF_ERR_FORMAT, "record 35 does not match its checksum [delete the file");
+    assert_fails(df_prepare_cache(cell, &options, &none, &err), DF_ERR_FORMAT, "record 35 does not match its checksum [delete the file");
     assert_non_null(strstr(err.text, path));
     assert_null(none);
     assert_int_equal(unlink(path), 0);
     free(path);
-    assert_ok(df_cache_ensure(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &options, &path, &err));
     free(path);
     df_cell_free(cell);
 }
@@ -499,7 +534,7 @@ static void the_gate_sees_other_weights(void **state)
 
     (void)state;
     assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_NOT_FOUND, teacher->id);
-    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
     assert_ok(df_teacher_gate(cell, &options, &err));
 
     assert_ok(df_checkpoint_metadata(path, &metadata, &err));
@@ -542,7 +577,7 @@ static void a_foreign_file_serves(void **state)
     char *path, file[600];
 
     (void)state;
-    assert_ok(df_run_cell(known, &options, &a, &err));
+    assert_ok(df_prepare_and_run(known, &options, &a, &err));
     path = df_teacher_path(known, &options);
     assert_ok(df_model_load(teacher, path, &model, &err));
     snprintf(file, sizeof file, "%s/foreign.safetensors", df_test_folder());
@@ -555,7 +590,7 @@ static void a_foreign_file_serves(void **state)
     warned[0] = 0;
     assert_ok(df_teacher_gate(cell, &options, &err));
     assert_non_null(strstr(warned, "no recorded mAP"));
-    assert_ok(df_run_cell(cell, &options, &b, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &b, &err));
     tiny_assert_same(a, b);
     df_run_result_free(a);
     df_run_result_free(b);
@@ -599,7 +634,7 @@ static void one_flipped_bit_is_refused(void **state)
     char *path, *weights;
 
     (void)state;
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     path = df_teacher_path(cell, &options);
 
@@ -608,15 +643,15 @@ static void one_flipped_bit_is_refused(void **state)
     tiny_add(named, "full_feature", "{}", given);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         flip(path, places[i].text, places[i].ahead);
-        assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_FORMAT, path);
+        assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
         assert_non_null(strstr(err.text, "is damaged"));
         assert_non_null(strstr(err.text, "[remove the file"));
         assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_FORMAT, "is damaged");
         assert_ok(df_cell_seal(named, &err));
-        assert_fails(df_run_cell(named, &options, &result, &err), DF_ERR_FORMAT, "is damaged");
+        assert_fails(df_prepare_and_run(named, &options, &result, &err), DF_ERR_FORMAT, "is damaged");
         flip(path, i == 2 ? "\"cootents_hash\"" : places[i].text, places[i].ahead);
     }
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     weights = tiny_weights(options.out, cell);
     flip(weights, "}}", 4000);
@@ -640,7 +675,7 @@ static void a_cache_belongs_to_its_file(void **state)
     size_t bytes;
 
     (void)state;
-    assert_ok(df_teacher_ensure(teacher, &options, &path, &err));
+    assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
     assert_ok(df_model_load(teacher, path, &model, &err));
 
     struct df_cell *given = tiny_given("cpu", &teacher->network, "");
@@ -653,7 +688,7 @@ static void a_cache_belongs_to_its_file(void **state)
         assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, &note, 1, &err));
         assert_ok(df_cell_seal(cell, &err));
         memcpy(id[i], cell->id, sizeof id[i]);
-        assert_ok(df_cache_ensure(cell, &options, &cache[i], &err));
+        assert_ok(df_prepare_cache(cell, &options, &cache[i], &err));
     }
     assert_string_not_equal(id[0], id[1]);
     assert_string_not_equal(cache[0], cache[1]);
@@ -682,7 +717,7 @@ static void necks_that_do_not_fit_are_refused(void **state)
               cell->detector_options);
     tiny_add(cell, "full_feature", "{}", teacher);
     assert_ok(df_cell_seal(cell, &err));
-    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "the teacher has 'neck/2', the student has not");
+    assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_UNSUPPORTED, "the teacher has 'neck/2', the student has not");
     df_cell_free(cell);
 }
 
@@ -727,15 +762,15 @@ static void a_batch_is_of_one_canvas(void **state)
 {
     const struct df_record_layout one = { .canvas_h = 64, .canvas_w = 64 }, other = { .canvas_h = 64, .canvas_w = 96 };
     const struct df_record_layout *const layouts[] = { &one, &other };
-    const struct df_records records = { DF_RECORD_ON_HOST, layouts, NULL };
-    const struct df_detection_state student_state = { .batch = 2 };
     const struct df_parts none = { 0 };
     const struct df_needs needs = { 0 };
+    const struct df_records records = { DF_RECORD_ON_HOST, layouts, NULL, &needs, &none };
+    const struct df_detection_state student_state = { .batch = 2 };
     struct df_detection_state out;
     struct df_error err = { 0 };
 
     (void)state;
-    assert_fails(df_record_state(&records, &needs, &none, &student_state, NULL, &out, &err), DF_ERR_UNSUPPORTED,
+    assert_fails(df_record_state(&records, &student_state, NULL, &out, &err), DF_ERR_UNSUPPORTED,
                  "64 x 64 for one image of a batch and 64 x 96 for another");
 }
 
@@ -753,14 +788,14 @@ static void another_detector_teaches(void **state)
     assert_ok(df_cell_seal(two, &err));
     tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", two);
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     head = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1); /* dense rows of one class and of eight */
     head->teacher = two;
     df_needs_add(&head->needs, "logits");
     assert_ok(df_cell_seal(head, &err));
     options.out = tiny_out("hetero-head");
-    assert_fails(df_run_cell(head, &options, &result, &err), DF_ERR_UNSUPPORTED, "'logits': the teacher has");
+    assert_fails(df_prepare_and_run(head, &options, &result, &err), DF_ERR_UNSUPPORTED, "'logits': the teacher has");
     assert_non_null(strstr(err.text, "rows of 1, the student"));
     snprintf(folder, sizeof folder, "%s/teachers", options.out);
     assert_false(df_file_exists(folder)); /* before anybody is trained */
@@ -787,18 +822,19 @@ static void another_canvas_teaches(void **state)
     tiny_add(cell, "full_feature", "{}", large);
     assert_ok(df_cell_seal(cell, &err));
     options.cache = DF_CACHE_ON;
-    assert_ok(df_run_cell(cell, &options, &cached, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &cached, &err));
     options.cache = DF_CACHE_OFF;
-    assert_ok(df_run_cell(cell, &options, &live, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &live, &err));
     tiny_assert_same(cached, live);
     df_run_result_free(cached);
     df_run_result_free(live);
     df_needs_add(&cell->needs, DF_NEEDS_HEAD);
-    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "it has another canvas than the student");
+    assert_fails(df_prepare_and_run(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "it has another canvas than the student");
     cell->needs.count = 0;
     df_needs_add(&cell->needs, "neck/*");
     large->canvas.min_side = 160;
-    assert_fails(df_run_cell(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "'neck/0': the teacher has 24 x 24 cells of stride 8");
+    assert_fails(df_prepare_and_run(cell, &options, &live, &err), DF_ERR_UNSUPPORTED,
+                 "'neck/0': the teacher has 24 x 24 cells of stride 8");
     df_cell_free(cell);
     df_cell_free(large);
 }
@@ -823,21 +859,20 @@ static void a_teacher_of_other_classes(void **state)
     assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, gate, 2, &err));
     tiny_add(cell, "full_feature", "{}", given);
     assert_ok(df_cell_seal(cell, &err));
-    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     warned[0] = 0;
     assert_ok(df_teacher_gate(cell, &options, &err));
     assert_non_null(strstr(warned, "11 classes of its own"));
     assert_ok(df_data_split(cell->data, DF_VALIDATION, &data, &err));
 
-    struct df_detection *found;
-    size_t count;
+    const struct df_evaluation one = { .cell = given, .dataset = data, .limit = 1 };
+    double map;
 
-    assert_fails(df_model_predict(&model, given, data, 1, true, &found, &count, &err), DF_ERR_UNSUPPORTED,
-                 "knows 11 classes, the data have");
+    assert_fails(df_evaluate_map(&one, model.detector, model.device, &map, &err), DF_ERR_UNSUPPORTED, "knows 11 classes, the data have");
     tiny_add(logits, "head_kl", "{}", given);
     assert_ok(df_cell_seal(logits, &err));
-    assert_fails(df_run_cell(logits, &options, &result, &err), DF_ERR_UNSUPPORTED, "rows of 11, the student");
+    assert_fails(df_prepare_and_run(logits, &options, &result, &err), DF_ERR_UNSUPPORTED, "rows of 11, the student");
     df_model_release(&model);
     df_cell_free(logits);
     df_cell_free(cell);
@@ -864,6 +899,7 @@ int main(void)
         cmocka_unit_test(who_waited_does_not_train_again),
         cmocka_unit_test(each_teacher_has_its_own_cache),
         cmocka_unit_test(cached_is_live),
+        cmocka_unit_test(a_trainer_trains_no_teacher),
         cmocka_unit_test(each_image_has_its_own_teacher),
         cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ablations/run/run.h"
+#include "ablations/run/model.h"
+#include "ablations/run/prepare.h"
 #include "ablations/run/store.h"
 #include "tests/support/support.h"
 

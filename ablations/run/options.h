@@ -1,0 +1,20 @@
+/* How a cell is run, besides what it is: nothing here moves a number. */
+#ifndef DF_ABLATIONS_RUN_OPTIONS_H
+#define DF_ABLATIONS_RUN_OPTIONS_H
+#include <stdbool.h>
+
+#include "core/base/comm.h"
+
+#define DF_CACHE_LIMIT_GIB 4 /* what an automatic teacher cache may take, unless told otherwise */
+
+struct df_run_options {
+    const char *out;
+    enum { DF_CACHE_AUTO, DF_CACHE_ON, DF_CACHE_OFF } cache;
+    double cache_limit_bytes; /* for auto */
+    bool skip_bad_images, prefetch;
+    bool quiet;           /* no progress bar */
+    bool export_results;  /* results.json */
+    bool resume;          /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
+    struct df_comm *comm; /* the ranks that train this cell together; NULL: alone */
+};
+#endif

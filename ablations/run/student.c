@@ -1,0 +1,143 @@
+#include "ablations/run/student.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Before the parameters are built: distillers may add theirs. */
+static df_status add_distillers(struct df_student *student, const struct df_taught_parts *parts, struct df_error *err)
+{
+    const struct df_cell *cell = student->cell;
+    struct df_distiller_setup setup = {
+        .parameters = student->model.parameters, .detector = cell->detector, .student = &parts->student, .teacher = &parts->teacher
+    };
+
+    while (df_parts_at(&parts->student, "neck", setup.levels))
+        setup.levels++;
+    for (size_t i = 0; i < cell->distillers; i++) {
+        const struct df_distiller_class *class = cell->distiller[i].class;
+        char prefix[32];
+
+        student->state[i] = df_calloc(1, class->state_size + 1);
+        student->distillers = i + 1;
+        snprintf(prefix, sizeof prefix, "distiller.%zu.", i);
+        setup.options = cell->distiller[i].options;
+        setup.state = student->state[i];
+        setup.prefix = prefix;
+        if (class->init && class->init(&setup, err) != DF_OK)
+            return df_fail_in(err, DF_ERR_USAGE, "distiller '%s' of '%s'", class->name, cell->label);
+    }
+    return DF_OK;
+}
+
+df_status df_student_open(struct df_student *student, const struct df_cell *cell, const struct df_student_setup *setup,
+                          struct df_error *err)
+{
+    const struct df_taught_parts none = { 0 };
+
+    *student = (struct df_student){ .cell = cell, .steps = setup->steps, .steps_per_epoch = setup->steps_per_epoch };
+    DF_TRY((setup->dry ? df_model_create_dry : df_model_create)(cell, setup->classes, &student->model, err));
+    student->model.device->comm = setup->comm;
+    student->own_parameters = student->model.parameters->count;
+    DF_TRY(add_distillers(student, setup->parts ? setup->parts : &none, err));
+    df_model_build(&student->model, cell, true);
+    student->tape = df_tape_new(student->model.device, true);
+    return DF_OK;
+}
+
+void df_student_close(struct df_student *student)
+{
+    df_tape_free(student->tape);
+    df_model_release(&student->model);
+    for (size_t i = 0; i < DF_STACK_MAX; i++)
+        free(student->state[i]);
+}
+
+/* A distiller's term that is called as one before it in the stack gets the distiller's number: "fg", "fg.2". */
+static void rename_repeated_terms(struct df_loss_terms *terms, size_t before, size_t distiller)
+{
+    for (size_t i = before; i < terms->count; i++)
+        for (size_t j = 0; j < before; j++)
+            if (strcmp(terms->term[i].name, terms->term[j].name) == 0) {
+                char name[sizeof terms->term->name];
+
+                snprintf(name, sizeof name, "%.*s.%zu", (int)sizeof name - 6, terms->term[i].name, distiller + 1);
+                memcpy(terms->term[i].name, name, sizeof name);
+                break;
+            }
+}
+
+/* Adds the distillers' losses to the student's. */
+static void distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher)
+{
+    const struct df_cell *cell = student->cell;
+    struct df_distill_context context = {
+        .tape = student->tape,
+        .step = student->step,
+        .steps = student->steps,
+        .epoch = student->step / student->steps_per_epoch,
+        .epochs = (size_t)ceil(cell->schedule.epochs),
+        .progress = (double)student->step / (double)student->steps,
+        .seed = (uint64_t)cell->seed,
+        .terms = &student->terms,
+    };
+
+    for (size_t i = 0; i < student->distillers; i++) {
+        const size_t before = student->terms.count;
+
+        context.options = cell->distiller[i].options;
+        context.state = student->state[i];
+
+        df_tensor *one = cell->distiller[i].class->loss(&context, own, teacher);
+
+        rename_repeated_terms(&student->terms, before, i);
+        if (one)
+            student->loss = df_add(student->tape, student->loss, one);
+    }
+}
+
+static void update_weights(struct df_student *student)
+{
+    const struct df_schedule *schedule = &student->cell->schedule;
+    struct df_parameters *parameters = student->model.parameters;
+
+    student->norm = df_gradient_norm(parameters, schedule->clip);
+    student->lr = df_schedule_lr(schedule, student->step, student->steps, student->steps_per_epoch);
+    df_optimiser_step(parameters, schedule, student->lr, student->norm, ++student->step);
+}
+
+static void part_is_done(const struct df_student *student, enum df_step_part part)
+{
+    if (student->part_done)
+        student->part_done(student->watcher, part);
+}
+
+df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
+                          struct df_error *err)
+{
+    struct df_detector *detector = student->model.detector;
+    struct df_detection_state own = { 0 }, teacher = { 0 };
+
+    df_tape_reset(student->tape);
+    df_parameters_zero_grad(student->model.parameters);
+    student->terms.count = 0;
+    part_is_done(student, DF_STEP_CLEAR);
+    df_detector_forward(detector, student->tape, batch, DF_TRAINING | DF_LABELS, &own);
+    part_is_done(student, DF_STEP_FORWARD);
+    student->loss = detector->class->loss(detector, student->tape, &own, &student->terms);
+    part_is_done(student, DF_STEP_LOSS);
+    if (teaching) {
+        DF_TRY(teaching->state(teaching->teacher, student->tape, &own, &teacher, err));
+        part_is_done(student, DF_STEP_TEACH);
+    }
+    if (student->distillers) {
+        distill(student, &own, &teacher);
+        part_is_done(student, DF_STEP_DISTILL);
+    }
+    df_backward(student->tape, student->loss);
+    part_is_done(student, DF_STEP_BACKWARD);
+    update_weights(student);
+    part_is_done(student, DF_STEP_UPDATE);
+    return DF_OK;
+}

@@ -1,0 +1,62 @@
+/* A network in training: model, distillers, tape, and the ONE step. It has no data: the batch is handed in, and what the teacher says of it is
+ * asked for through a narrow interface. */
+#ifndef DF_ABLATIONS_RUN_STUDENT_H
+#define DF_ABLATIONS_RUN_STUDENT_H
+#include "ablations/run/model.h"
+#include "ablations/run/parts.h"
+#include "core/base/comm.h"
+
+/* Gives the teacher's state of the student's images; its tensors live on the tape. */
+struct df_teaching {
+    df_status (*state)(void *teacher, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
+                       struct df_error *err);
+    void *teacher;
+};
+
+/* A step's parts, in their order. */
+enum df_step_part {
+    DF_STEP_CLEAR, /* gradients zeroed */
+    DF_STEP_FORWARD,
+    DF_STEP_LOSS,
+    DF_STEP_TEACH,   /* only with a teacher */
+    DF_STEP_DISTILL, /* only with distillers */
+    DF_STEP_BACKWARD,
+    DF_STEP_UPDATE,
+};
+
+struct df_student {
+    const struct df_cell *cell;
+    struct df_model model;
+    size_t own_parameters;     /* items before the distillers' */
+    size_t distillers;         /* of the cell's */
+    void *state[DF_STACK_MAX]; /* of each; changes over a run belong into parameters and buffers: this is in no position checkpoint */
+    df_tape *tape;
+    size_t step, steps, steps_per_epoch; /* step: how many were made */
+    /* of the last step */
+    double lr;
+    struct df_loss_terms terms;
+    df_tensor *loss;                  /* with the distillers' */
+    const struct df_optim_norm *norm; /* of the gradient, on the device */
+    /* told as each part of a step is over; NULL: nobody */
+    void (*part_done)(void *watcher, enum df_step_part part);
+    void *watcher;
+};
+
+/* What a student is made with besides its cell. */
+struct df_student_setup {
+    size_t classes; /* of the data */
+    size_t steps, steps_per_epoch;
+    const struct df_taught_parts *parts; /* of both networks, which fit; NULL: there is no teacher */
+    struct df_comm *comm;                /* NULL: alone */
+    bool dry;                            /* on the device that counts and does not compute */
+};
+df_status df_student_open(struct df_student *student, const struct df_cell *cell, const struct df_student_setup *setup,
+                          struct df_error *err);
+/* Also of one that could not be opened. */
+void df_student_close(struct df_student *student);
+/* One step: teaching NULL: there is no teacher. From the second on none of our code takes heap memory, and nothing here waits for the device;
+ * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only the teacher
+ * fails. */
+df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
+                          struct df_error *err);
+#endif

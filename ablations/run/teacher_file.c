@@ -1,0 +1,288 @@
+#include "ablations/run/teacher_file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/evaluate.h"
+#include "ablations/run/store.h"
+#include "core/base/hash.h"
+#include "core/nn/checkpoint.h"
+
+char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
+{
+    const struct df_cell *teacher = student->teacher;
+
+    return teacher->file[0] ? df_strdup(teacher->file) : df_store_teacher(options->out, teacher->id);
+}
+
+/* Of each neck level, over the images so far. */
+struct sums {
+    double sum[DF_LEVELS], squares[DF_LEVELS], count[DF_LEVELS];
+    size_t levels;
+};
+
+static void add_necks(df_tape *tape, const struct df_detection_state *state, struct sums *sums)
+{
+    sums->levels = state->levels;
+    for (size_t l = 0; l < state->levels; l++) {
+        const struct df_part *neck = df_part(state, "neck", l);
+        const df_real *host = df_part_host(tape, neck);
+        const size_t n = df_count(neck->shape);
+
+        for (size_t j = 0; j < n; j++) {
+            sums->sum[l] += (double)host[j];
+            sums->squares[l] += (double)host[j] * (double)host[j];
+        }
+        sums->count[l] += (double)n;
+    }
+}
+
+df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
+                             struct df_error *err)
+{
+    struct df_loader *loader;
+    struct df_dataset *train;
+    struct sums sums = { 0 };
+    df_status status = DF_OK;
+
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
+
+    const struct df_loader_config config = df_cell_loader(cell, train, skip_bad);
+
+    DF_TRY(df_loader_new(&config, &loader, err));
+
+    df_tape *tape = df_tape_new(model->device, false);
+
+    for (size_t i = 0; i < train->size && i < DF_NECK_STD_IMAGES; i++) {
+        struct df_detection_state state = { 0 };
+        const struct df_batch *batch;
+
+        status = df_loader_one(loader, i, false, &batch, err);
+        if (status != DF_OK)
+            break;
+        df_tape_reset(tape);
+        df_detector_forward(model->detector, tape, batch, DF_FIRST_STAGE, &state);
+        add_necks(tape, &state, &sums);
+    }
+    df_tape_free(tape);
+    df_loader_free(loader);
+    DF_TRY(status);
+    facts->levels = sums.levels;
+    for (size_t l = 0; l < sums.levels; l++) {
+        const double mean = sums.sum[l] / sums.count[l];
+
+        facts->neck_std[l] = sqrt(fmax(0, sums.squares[l] / sums.count[l] - mean * mean));
+    }
+    return DF_OK;
+}
+
+/* mAP on the gate's images. */
+static df_status gate_map(const struct df_cell *cell, struct df_model *model, size_t images, double *map, struct df_error *err)
+{
+    struct df_evaluation gate = { .cell = cell, .limit = images };
+
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &gate.dataset, err));
+    return df_evaluate_map(&gate, model->detector, model->device, map, err);
+}
+
+static void add_reals(struct df_text *text, const double *values, size_t n)
+{
+    char number[32];
+
+    for (size_t i = 0; i < n; i++)
+        df_text_addf(text, "%s%s", i ? "," : "", df_format_real(number, values[i]));
+}
+
+static df_status measure_gate(const struct df_cell *cell, struct df_model *model, struct df_teacher_facts *facts, struct df_error *err)
+{
+    struct df_dataset *validation;
+
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
+    facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
+    return gate_map(cell, model, facts->gate_images, &facts->gate_map, err);
+}
+
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+                           struct df_error *err)
+{
+    const struct df_device_identity device = df_device_identity(cell->device);
+    struct df_teacher_facts facts = { 0 };
+    struct df_text neck = DF_TEXT_INIT;
+    char hash[17], map_text[32], gate_text[32], images_text[32];
+
+    DF_TRY(df_teacher_measure(cell, model, skip_bad, &facts, err));
+    DF_TRY(measure_gate(cell, model, &facts, err));
+    add_reals(&neck, facts.neck_std, facts.levels);
+    snprintf(images_text, sizeof images_text, "%zu", facts.gate_images);
+
+    const struct df_metadata metadata[] = {
+        { "format", "defeat teacher" },
+        { "id", cell->id },
+        { "cell", df_text_get(&cell->json) },
+        { "map", df_format_real(map_text, map) },
+        { "gate_map", df_format_real(gate_text, facts.gate_map) },
+        { "gate_images", images_text },
+        { "neck_std", df_text_get(&neck) },
+        { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
+        { "device", device.kind },
+        { "isa", device.isa },
+    };
+    const df_status status = df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
+
+    df_text_release(&neck);
+    return status;
+}
+
+static const char *metadata_text(const cJSON *metadata, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(metadata, key);
+
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static bool metadata_real(const cJSON *metadata, const char *key, double *out)
+{
+    const char *text = metadata_text(metadata, key);
+
+    return text && df_parse_real(text, out);
+}
+
+/* "14.1,8.7,4.2" */
+static size_t parse_reals(const char *text, double *out, size_t most)
+{
+    size_t n = 0;
+
+    while (text && *text && n < most) {
+        char word[40];
+        const size_t length = strcspn(text, ",");
+
+        snprintf(word, sizeof word, "%.*s", (int)(length < sizeof word ? length : sizeof word - 1), text);
+        if (!df_parse_real(word, &out[n]))
+            return 0;
+        n++;
+        text += length + (text[length] == ',');
+    }
+    return n;
+}
+
+/* What the file says, which has been compared; of one from elsewhere the hash of its bytes. */
+static df_status contents_hash(const char *path, const cJSON *metadata, char hash[17], struct df_error *err)
+{
+    const char *recorded = metadata_text(metadata, "contents_hash");
+
+    if (!recorded)
+        return df_file_hash(path, hash, err);
+    snprintf(hash, 17, "%s", recorded);
+    return DF_OK;
+}
+
+static void copy_word(char *to, size_t room, const char *from) { snprintf(to, room, "%s", from ? from : ""); }
+
+df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err)
+{
+    struct df_teacher_facts facts = { 0 };
+    cJSON *metadata;
+    double images = 0;
+
+    DF_TRY(df_checkpoint_metadata(checkpoint, &metadata, err));
+    facts.map = NAN;
+    (void)metadata_real(metadata, "map", &facts.map);
+    facts.gated = metadata_real(metadata, "gate_map", &facts.gate_map) && metadata_real(metadata, "gate_images", &images) && images >= 1;
+    facts.gate_images = facts.gated ? (size_t)images : 0;
+    facts.levels = parse_reals(metadata_text(metadata, "neck_std"), facts.neck_std, DF_LEVELS);
+    facts.measured = facts.levels > 0;
+    copy_word(facts.id, sizeof facts.id, metadata_text(metadata, "id"));
+    copy_word(facts.parameters_hash, sizeof facts.parameters_hash, metadata_text(metadata, "parameters_hash"));
+    copy_word(facts.device, sizeof facts.device, metadata_text(metadata, "device"));
+    copy_word(facts.isa, sizeof facts.isa, metadata_text(metadata, "isa"));
+
+    const df_status status = contents_hash(checkpoint, metadata, facts.contents_hash, err);
+
+    cJSON_Delete(metadata);
+    if (status == DF_OK)
+        *out = facts;
+    return status;
+}
+
+df_status df_teacher_check(const struct df_cell *cell, const char *path, struct df_error *err)
+{
+    struct df_teacher_facts facts;
+
+    DF_TRY(df_teacher_facts_read(path, &facts, err));
+    if (strcmp(facts.id, cell->id) != 0)
+        return df_fail(err, DF_ERR_STALE, "teacher '%s' says that it is '%s' (expected '%s') [delete the file: it will be trained again]",
+                       path, facts.id, cell->id);
+    return DF_OK;
+}
+
+/* The recorded number against the measured one. */
+static df_status compare_gate(const char *path, const struct df_teacher_facts *facts, const char *device, double map, struct df_error *err)
+{
+    const struct df_device_identity here = df_device_identity(device);
+    const bool same_machine = strcmp(facts->device, here.kind) == 0 && strcmp(facts->isa, here.isa) == 0;
+    const double allowed = same_machine ? 0 : 0.005;
+    char found[32], expected[32];
+
+    if (fabs(map - facts->gate_map) <= allowed)
+        return DF_OK;
+    return df_fail(
+        err, DF_ERR_CHECK,
+        "teacher gate: '%s' reaches %s mAP on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
+        "the teacher to train it again]",
+        path, df_format_real(found, map), facts->gate_images, df_format_real(expected, facts->gate_map), allowed,
+        same_machine ? "the same device and instruction set" : "another device or instruction set");
+}
+
+static df_status check_weights(const struct df_model *model, const char *path, const struct df_teacher_facts *facts, struct df_error *err)
+{
+    char hash[17];
+
+    if (!facts->parameters_hash[0] || strcmp(df_hash_text(hash, df_parameters_hash(model->parameters)), facts->parameters_hash) == 0)
+        return DF_OK;
+    return df_fail(err, DF_ERR_CHECK,
+                   "teacher gate: the weights in '%s' have hash %s, but %s is recorded [delete the teacher to train it again]", path, hash,
+                   facts->parameters_hash);
+}
+
+static df_status run_gate(const struct df_cell *cell, const char *path, const struct df_teacher_facts *facts, struct df_error *err)
+{
+    struct df_model model;
+    double map = 0;
+
+    DF_TRY(df_model_load(cell, path, &model, err));
+
+    df_status status = check_weights(&model, path, facts, err);
+
+    if (status == DF_OK)
+        status = gate_map(cell, &model, facts->gate_images, &map, err);
+    df_model_release(&model);
+    DF_TRY(status);
+    return compare_gate(path, facts, cell->device, map, err);
+}
+
+static df_status gate_file(const struct df_cell *cell, const char *path, struct df_error *err)
+{
+    struct df_teacher_facts facts;
+
+    if (!cell->file[0])
+        DF_TRY(df_teacher_check(cell, path, err));
+    DF_TRY(df_teacher_facts_read(path, &facts, err));
+    if (facts.gated && !cell->classes)
+        return run_gate(cell, path, &facts, err);
+    if (!facts.gated)
+        df_warn("teacher '%s' has no recorded mAP: the teacher gate cannot check it", path);
+    else
+        df_warn("teacher '%s' has %zu classes of its own: the teacher gate cannot check it on these data", path, cell->classes);
+    return DF_OK;
+}
+
+df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err)
+{
+    char *path = df_teacher_path(student, options);
+    const df_status status = gate_file(student->teacher, path, err);
+
+    free(path);
+    return status;
+}

@@ -1,0 +1,35 @@
+/* A teacher's file: the weights and what was measured about them; the gate, which measures again before anything is taught. */
+#ifndef DF_ABLATIONS_RUN_TEACHER_FILE_H
+#define DF_ABLATIONS_RUN_TEACHER_FILE_H
+#include "ablations/run/model.h"
+#include "ablations/run/options.h"
+
+#define DF_GATE_IMAGES     100 /* of the validation split */
+#define DF_NECK_STD_IMAGES 256 /* of the training split, unflipped */
+
+/* What the checkpoint's metadata says; a file from elsewhere may say nothing. */
+struct df_teacher_facts {
+    bool measured, gated; /* neck_std is there; the gate's number is there */
+    double map, gate_map;
+    size_t gate_images, levels;
+    double neck_std[DF_LEVELS];
+    char id[17], parameters_hash[17], device[16], isa[16];
+    char contents_hash[17]; /* of the whole file, metadata included */
+};
+df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
+/* Fills in levels and neck_std: the standard deviation over all cells and channels of each neck level, over the first images of the training
+ * split, in double. skip_bad: of these images. */
+df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
+                             struct df_error *err);
+/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. skip_bad: of
+ * the training images; one of the gate's that cannot be read is always an error. */
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+                           struct df_error *err);
+
+char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options); /* free it */
+/* A file under a teacher's name must be that teacher. */
+df_status df_teacher_check(const struct df_cell *teacher, const char *path, struct df_error *err);
+/* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when device and isa are the
+ * recorded ones, else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
+df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err);
+#endif
