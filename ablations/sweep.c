@@ -181,7 +181,7 @@ static void become_worker(const char *program, const char *log, char **words, co
 }
 
 /* Starts the program with the given first words, then --out and what is passed on. */
-static df_status start(struct sweep *s, struct worker *worker, const char *const *first, const char *log, struct df_error *err)
+static df_status start_worker(struct sweep *s, struct worker *worker, const char *const *first, const char *log, struct df_error *err)
 {
     char *words[64];
     size_t n = 0;
@@ -227,7 +227,7 @@ static df_status start_locked(struct sweep *s, struct worker *worker, struct tas
         snprintf(number, sizeof number, "%zu", task->index);
         df_utc(task->utc);
         task->started = df_now();
-        status = start(s, worker, first, log, err);
+        status = start_worker(s, worker, first, log, err);
         if (status == DF_OK) {
             worker->job = -1;
             worker->task = task;
@@ -271,7 +271,7 @@ static df_status start_job(struct sweep *s, struct worker *worker, struct plan *
     char *log = job_log(s, plan, job);
 
     remove(log);
-    const df_status status = start(s, worker, first, log, err);
+    const df_status status = start_worker(s, worker, first, log, err);
 
     free(log);
     if (status == DF_OK) {
@@ -335,7 +335,7 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
             "%s: no cell that needs the teacher was started: %s", job == JOB_TEACHER ? "the teacher" : "the teacher cache", tail);
 }
 
-static void tell(const struct task *task, const struct df_run_row *row, const char *reason)
+static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
 {
     const struct df_cell *cell = task->cell;
 
@@ -364,7 +364,7 @@ static df_status cell_ended(struct sweep *s, struct task *task, int wait_status,
     if (status == DF_OK && task->state == FAILED && !row)
         status = df_store_put_failure(out, task->cell, task->utc, reason, err);
     if (task->state != LEFT)
-        tell(task, row, reason);
+        tell_outcome(task, row, reason);
     s->seconds += df_now() - task->started;
     s->timed++;
     s->ended = true;
@@ -477,7 +477,7 @@ static bool any_running(const struct sweep *s, enum job job)
     return false;
 }
 
-static void show(struct sweep *s)
+static void show_sweep(struct sweep *s)
 {
     const double mean = s->timed ? s->seconds / (double)s->timed : 0;
     double done = (double)(count(s, DONE) + count(s, FAILED) + count(s, ELSEWHERE));
@@ -527,7 +527,7 @@ static df_status loop(struct sweep *s, struct df_error *err)
             stop_workers(s, stops > 1 ? SIGKILL : SIGTERM);
             told = stops > told ? stops : 1;
         }
-        show(s);
+        show_sweep(s);
         make_tables(s);
         nanosleep(&pause, NULL);
         const df_status reaped = reap(s, status == DF_OK ? err : NULL);

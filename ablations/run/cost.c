@@ -279,8 +279,8 @@ static void drop_record(struct subject *s, void *record)
 }
 
 /* Made records, one an image, and the teacher's state of them: a struct df_teaching. */
-static df_status teach(void *subject, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
-                       struct df_error *err)
+static df_status give_made_records(void *subject, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
+                                   struct df_error *err)
 {
     struct subject *s = subject;
     const size_t n = student->batch;
@@ -311,7 +311,7 @@ static df_status teach(void *subject, df_tape *tape, const struct df_detection_s
 
 static df_status count_step(struct subject *s, enum pass pass, const struct df_batch *batch, struct df_error *err)
 {
-    const struct df_teaching teaching = { teach, s };
+    const struct df_teaching teaching = { give_made_records, s };
 
     s->pass = pass;
     s->student.distillers = pass == PLAIN ? 0 : s->cell.distillers;

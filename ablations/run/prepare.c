@@ -47,24 +47,27 @@ static df_status train_teacher(const struct df_cell *teacher, const struct df_ru
 /* Under the lock; another process may have trained it while this one waited. */
 static df_status train_locked(const struct df_cell *teacher, const struct df_run_options *options, const char *path, struct df_error *err)
 {
-    char *folder = df_store_teachers(options->out), *lock = df_store_teacher_lock(options->out, teacher->id);
+    char *lock = df_store_teacher_lock(options->out, teacher->id);
     int fd = -1;
-    df_status status = df_folder_make(folder, err);
+    df_status status = df_lock_wait(lock, &fd, err);
 
-    if (status == DF_OK)
-        status = df_lock_wait(lock, &fd, err);
+    free(lock);
     if (status == DF_OK && !df_file_exists(path))
         status = train_teacher(teacher, options, path, err);
     df_unlock(fd);
-    free(folder);
-    free(lock);
     return status;
 }
 
 static df_status ensure_teacher(const struct df_cell *teacher, const struct df_run_options *options, const char *path, struct df_error *err)
 {
-    if (!df_file_exists(path))
+    if (!df_file_exists(path)) {
+        char *folder = df_store_teachers(options->out);
+        const df_status made = df_folder_make(folder, err);
+
+        free(folder);
+        DF_TRY(made);
         DF_TRY(train_locked(teacher, options, path, err));
+    }
     return df_teacher_check(teacher, path, err);
 }
 
@@ -81,15 +84,29 @@ df_status df_prepare_teacher(const struct df_cell *teacher, const struct df_run_
 
 /* ---- its cache ---- */
 
-/* A cache to be built, or not. */
+/* A cell's cache, which may have to be built. */
 struct plan {
     const struct df_cell *cell;
     const struct df_run_options *options;
     struct df_dataset *train;
     size_t records;
     char key[17];
-    char *path;
+    char *teacher, *folder, *path; /* path: NULL until the key is known */
 };
+
+static struct plan plan_of(const struct df_cell *cell, const struct df_run_options *options)
+{
+    return (struct plan){
+        .cell = cell, .options = options, .teacher = df_teacher_path(cell, options), .folder = df_store_caches(options->out)
+    };
+}
+
+static void plan_release(struct plan *plan)
+{
+    free(plan->teacher);
+    free(plan->folder);
+    free(plan->path);
+}
 
 static void name_cache(struct plan *plan, const struct df_teacher_facts *facts)
 {
@@ -178,70 +195,64 @@ static df_status write_locked(const struct plan *plan, struct df_teacher *teache
     return status;
 }
 
-static df_status build_if_wanted(const struct plan *plan, struct df_teacher *teacher, const char *folder, struct df_error *err)
+/* By a teacher that runs live. */
+static df_status build_cache(struct plan *plan, struct df_teacher *teacher, struct df_error *err)
 {
     uint64_t bytes = 0;
 
-    DF_TRY(df_folder_make(folder, err));
+    name_cache(plan, df_teacher_facts_of(teacher));
+    if (df_file_exists(plan->path))
+        return DF_OK;
+    DF_TRY(df_folder_make(plan->folder, err));
     if (plan->options->cache == DF_CACHE_AUTO) {
         DF_TRY(estimate_bytes(plan, teacher, &bytes, err));
-        if (!has_room(plan->options, folder, bytes))
+        if (!has_room(plan->options, plan->folder, bytes))
             return DF_OK;
     }
     return write_locked(plan, teacher, err);
 }
 
-/* With the teacher, live. */
-static df_status build_cache(struct plan *plan, struct df_error *err)
+/* A teacher whose file says its weights' hash is not opened for a cache that is there. */
+static df_status ensure_cache(struct plan *plan, const struct df_teacher_facts *facts, struct df_error *err)
 {
     struct df_run_options live = *plan->options;
-    char *folder = df_store_caches(plan->options->out);
-    struct df_teacher *teacher = NULL;
-    df_status status;
+    struct df_teacher *teacher;
 
+    plan->records = df_teacher_records(plan->cell, plan->train);
+    name_cache(plan, facts);
+    if (facts->parameters_hash[0] && df_file_exists(plan->path))
+        return DF_OK;
     live.cache = DF_CACHE_OFF;
-    status = df_teacher_open(plan->cell, &live, plan->train, &teacher, err);
-    if (status == DF_OK)
-        name_cache(plan, df_teacher_facts_of(teacher));
-    if (status == DF_OK && !df_file_exists(plan->path))
-        status = build_if_wanted(plan, teacher, folder, err);
+    DF_TRY(df_teacher_open(plan->cell, &live, plan->train, &teacher, err));
+
+    const df_status status = build_cache(plan, teacher, err);
+
     df_teacher_close(teacher);
-    free(folder);
     return status;
 }
 
-/* Fills in the plan. A teacher whose file says its weights' hash is not opened for a cache that is there. */
-static df_status prepare(struct plan *plan, struct df_error *err)
+static df_status ensure_all(struct plan *plan, struct df_error *err)
 {
     const struct df_cell *teacher = plan->cell->teacher;
-    char *path = df_teacher_path(plan->cell, plan->options);
     struct df_teacher_facts facts;
-    df_status status = df_data_split(plan->cell->data, DF_TRAIN, &plan->train, err);
 
-    if (status == DF_OK)
-        status = df_teacher_fits(plan->cell, plan->train, NULL, err);
-    if (status == DF_OK && !teacher->file[0])
-        status = ensure_teacher(teacher, plan->options, path, err);
-    if (status == DF_OK)
-        status = df_teacher_facts_read(path, &facts, err);
-    free(path);
-    if (status != DF_OK || plan->options->cache == DF_CACHE_OFF)
-        return status;
-    plan->records = df_teacher_records(plan->cell, plan->train);
-    name_cache(plan, &facts);
-    return facts.parameters_hash[0] && df_file_exists(plan->path) ? DF_OK : build_cache(plan, err);
+    DF_TRY(df_data_split(plan->cell->data, DF_TRAIN, &plan->train, err));
+    DF_TRY(df_teacher_fits(plan->cell, plan->train, NULL, err));
+    if (!teacher->file[0])
+        DF_TRY(ensure_teacher(teacher, plan->options, plan->teacher, err));
+    DF_TRY(df_teacher_facts_read(plan->teacher, &facts, err));
+    return plan->options->cache == DF_CACHE_OFF ? DF_OK : ensure_cache(plan, &facts, err);
 }
 
 df_status df_prepare(const struct df_cell *cell, const struct df_run_options *options, struct df_error *err)
 {
-    struct plan plan = { .cell = cell, .options = options };
-
     if (!cell->needs.count)
         return DF_OK;
 
-    const df_status status = prepare(&plan, err);
+    struct plan plan = plan_of(cell, options);
+    const df_status status = ensure_all(&plan, err);
 
-    free(plan.path);
+    plan_release(&plan);
     return status;
 }
 
@@ -262,24 +273,26 @@ static df_status verify_cache(const struct plan *plan, struct df_error *err)
     return status;
 }
 
+static df_status ensure_verified(struct plan *plan, char **path, struct df_error *err)
+{
+    DF_TRY(ensure_all(plan, err));
+    if (!df_file_exists(plan->path))
+        return DF_OK;
+    DF_TRY(verify_cache(plan, err));
+    *path = df_strdup(plan->path);
+    return DF_OK;
+}
+
 df_status df_prepare_cache(const struct df_cell *cell, const struct df_run_options *options, char **path, struct df_error *err)
 {
-    struct plan plan = { .cell = cell, .options = options };
-    df_status status;
-
     *path = NULL;
     if (!cell->needs.count || options->cache == DF_CACHE_OFF)
         return DF_OK;
-    status = prepare(&plan, err);
 
-    const bool there = status == DF_OK && df_file_exists(plan.path);
+    struct plan plan = plan_of(cell, options);
+    const df_status status = ensure_verified(&plan, path, err);
 
-    if (there)
-        status = verify_cache(&plan, err);
-    if (there && status == DF_OK)
-        *path = plan.path;
-    else
-        free(plan.path);
+    plan_release(&plan);
     return status;
 }
 

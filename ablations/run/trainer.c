@@ -64,7 +64,7 @@ static df_status open_student(struct df_trainer *trainer, struct df_error *err)
     return start_from_file(trainer, err);
 }
 
-static df_status set_up(struct df_trainer *trainer, struct df_error *err)
+static df_status set_up_trainer(struct df_trainer *trainer, struct df_error *err)
 {
     DF_TRY(open_data(trainer, err));
     if (trainer->cell->needs.count)
@@ -86,7 +86,7 @@ df_status df_trainer_new(const struct df_cell *cell, const struct df_run_options
     trainer->cell = cell;
     trainer->options = options;
 
-    const df_status status = set_up(trainer, err);
+    const df_status status = set_up_trainer(trainer, err);
 
     if (status == DF_OK)
         *out = trainer;

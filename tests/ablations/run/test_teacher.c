@@ -389,6 +389,7 @@ static void auto_turns_a_large_cache_off(void **state)
     struct df_cell *cell = student("full_feature", "{}");
     struct df_run_options options = tiny_run(tiny_out("auto"));
     struct df_error err = { 0 };
+    size_t bytes;
     char *path;
 
     (void)state;
@@ -400,6 +401,14 @@ static void auto_turns_a_large_cache_off(void **state)
     options.cache_limit_bytes = 1e9;
     assert_ok(df_prepare_cache(cell, &options, &path, &err));
     assert_non_null(path);
+    assert_ok(df_file_size(path, &bytes, &err));
+    assert_ok(df_file_remove(path, &err));
+    free(path);
+    for (size_t room = bytes - 1; room <= bytes; room++) { /* images of one size: what it would take is what it takes */
+        options.cache_limit_bytes = (double)room;
+        assert_ok(df_prepare_cache(cell, &options, &path, &err));
+        assert_int_equal(path != NULL, room == bytes);
+    }
     free(path);
     df_cell_free(cell);
 }
