@@ -160,7 +160,7 @@ $(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double
 	$(Q)$(CC) $(DF_CFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
 
 # The GPU device on a double of CUDA, CUB, cuBLAS and cuDNN (tests/hostcuda): the same sources, compiled by g++. Without sanitizers the compiler's
-# access hooks are in, which the double answers itself. device.o stands before the library's, which has no 'cuda'.
+# access hooks are in, which the double answers itself. open.o stands before the library's, which has no 'cuda'.
 double    := $(BUILD)/hostcuda
 HOSTFLAGS := -std=c++20 -O2 -g -ffp-contract=off -Itests/hostcuda -I. -DDF_WITH_CUDA=1 -DDF_CUDA_SLAB=1 -Wall -Wextra \
              -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
@@ -175,13 +175,13 @@ $(double)/%.cu.o: %.cu
 $(double)/%.cc.o: %.cc
 	@mkdir -p $(@D); echo "  CXX   $<"
 	$(Q)$(CXX) $(HOSTFLAGS) $(if $(findstring /test_,$<),$(ACCESS),$(SANFLAGS)) -MMD -MP -c -o $@ $<
-$(double)/device.o: core/device/device.c
+$(double)/open.o: core/device/open.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(DF_CFLAGS) $(PKG_CFLAGS) -DDF_WITH_CUDA=1 -MMD -MP -c -o $@ $<
 $(double)/test_double: $(double)/tests/hostcuda/test_double.cc.o $(double_cc)
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -o $@ $^
-$(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+$(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(double)/open.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
 # the pool with slabs that hold many pieces, as on a GPU, and halves of pinned memory that are soon full
@@ -189,10 +189,10 @@ $(double)/pool/memory.cu.o: core/device/cuda/memory.cu
 	@mkdir -p $(@D); echo "  CXX   $<"
 	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 -DDF_CUDA_HALF=4096 $(ACCESS) -MMD -MP -c -o $@ $<
 $(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
-        $(double)/device.o $(double)/pool/memory.cu.o $(filter-out %/memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
+        $(double)/open.o $(double)/pool/memory.cu.o $(filter-out %/memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
-$(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/device.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
+$(double)/defeat: $(BUILD)/float/ablations/cli/main.o $(double)/open.o $(double_cu) $(double_cc) $(BUILD)/libdefeat.a
 	@echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ $(LIBS)
 ## test-hostcuda: the GPU device without a GPU: conformance tests, planted faults and two short trainings on a double of CUDA
@@ -253,12 +253,14 @@ test: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) $(if $(filter 1,$(SAN)),,all) tests
 	$(Q)JOBS=$(JOBS) sh tests/run.sh $(BUILD)
 
-## lint: format, warnings as errors under gcc and clang, the floors of the house
+## lint: format, warnings as errors under gcc and clang, the floors of the house, no circle among its modules
 lint:
 	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=lint
 	clang-format --dry-run -Werror $$(git ls-files '*.c' '*.h' '*.cu' '*.cc')
 	sh tests/lint/floors.sh .
+	sh tests/lint/cycles.sh .
 	sh tests/lint/test_floors.sh
+	sh tests/lint/test_cycles.sh
 	sh tests/lint/test_libm.sh
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=gcc BUILD=build/lint-gcc compile
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile

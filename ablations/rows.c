@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "results/cells.h"
-#include "results/environment.h"
+#include "results/machines.h"
 
 /* "" where no row answers. The last one counts, as with df_journal_find: a finished one before a failed one. */
 static const char *answering_run(const struct df_journal *journal, const struct df_cell *cell, int64_t semantics)

@@ -9,6 +9,7 @@
 #include "ablations/run/teacher.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/device/open.h"
 
 #define MOST_CELLS    10000
 #define MOST_SEEDS    1000

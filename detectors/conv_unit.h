@@ -1,7 +1,18 @@
-/* The units of a network, kept together: made one by one, folded all at once. Used by the files of this room. */
+/* Convolution units, and those of a network kept together: made one by one, folded all at once. */
 #ifndef DF_DETECTORS_CONV_UNIT_H
 #define DF_DETECTORS_CONV_UNIT_H
-#include "detectors/network.h"
+#include "core/nn/ops.h"
+#include "core/nn/parameters.h"
+
+/* convolution + norm (+ relu), the unit a network is made of. Fixed: batch norm folded into weight and bias, once (for frozen networks). */
+struct df_conv_unit {
+    struct df_parameter *weight, *bias, *gamma, *beta, *mean, *var; /* bias or (gamma, beta, mean, var); all may be NULL but weight */
+    struct df_conv_options options;
+    double eps, momentum;
+    bool relu, frozen_norm;
+    struct df_parameter *folded_weight, *folded_bias; /* NULL: not folded */
+};
+df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training);
 
 struct df_conv_unit_plan {
     const char *conv, *norm;          /* module names; norm NULL: none */

@@ -2,9 +2,7 @@
 #ifndef DF_DETECTORS_FPN_H
 #define DF_DETECTORS_FPN_H
 #include "detectors/conv_unit.h"
-
-enum { DF_EXTRA_NONE, DF_EXTRA_POOL, DF_EXTRA_P6P7 };
-enum { DF_EXTRA_FROM_C5, DF_EXTRA_FROM_P5 };
+#include "detectors/network_options.h"
 
 struct df_fpn {
     size_t inputs;

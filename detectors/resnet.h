@@ -2,10 +2,7 @@
 #ifndef DF_DETECTORS_RESNET_H
 #define DF_DETECTORS_RESNET_H
 #include "detectors/conv_unit.h"
-
-enum { DF_BLOCK_BASIC, DF_BLOCK_BOTTLENECK };
-enum { DF_STEM_STANDARD, DF_STEM_SMALL };
-enum { DF_NETWORK_NORM_BATCH, DF_NETWORK_NORM_FROZEN };
+#include "detectors/network_options.h"
 
 struct df_resnet_plan { /* what depth, block, blocks, base_width and widths come to */
     bool bottleneck, small_stem;

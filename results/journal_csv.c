@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/base/hash.h"
 #include "results/csv_rows.h"
+#include "results/environment.h"
 
 static const char runs_name[] = "runs.csv", scores_name[] = "scores.csv", curves_name[] = "curves.csv";
 static const char scores_head[] = "run,metric,class,value\n", curves_head[] = "run,step,epoch,split,metric,value\n";
@@ -17,11 +17,6 @@ static const char before_metrics[] = "status";
 static const char older_isa[] = "isa", older_classes[] = "class_ap";
 
 char *df_journal_csv_path(const char *folder) { return df_path_join(folder, runs_name); }
-
-char *df_environment_hash(const struct df_run_row *row, char buffer[17])
-{
-    return df_hash_text(buffer, df_hash(row->environment, strlen(row->environment)));
-}
 
 /* ---- writing ---- */
 

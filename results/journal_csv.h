@@ -18,6 +18,4 @@ df_status df_journal_csv_is_older(const char *runs_path, bool *older, struct df_
 df_status df_journal_csv_write(const struct df_journal *journal, const char *folder, struct df_error *err);
 /* The file in the folder that df_journal_csv_read wants: free it. */
 char *df_journal_csv_path(const char *folder);
-/* The hash of a row's environment, 16 hex digits. */
-char *df_environment_hash(const struct df_run_row *row, char buffer[17]);
 #endif

@@ -14,6 +14,7 @@
 #include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
+#include "core/device/open.h"
 
 #define BENCH_BATCHES  8 /* of training images; all of them are seen once before the clock runs */
 #define PROFILED_STEPS 20
@@ -119,7 +120,7 @@ static df_status add_side(struct bench *bench, struct df_cell *cell, struct df_e
     return DF_OK;
 }
 
-static df_status set_up(struct bench *bench, const struct df_spec *spec, int64_t index, struct df_error *err)
+static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, int64_t index, struct df_error *err)
 {
     struct df_cell *plain = NULL, *distilled = NULL;
 
@@ -356,7 +357,7 @@ static void print_json(const struct bench *bench)
 static df_status bench_spec(struct bench *bench, const struct df_spec *spec, const struct bench_options *options, struct df_error *err)
 {
     DF_TRY(scratch_folder(bench, err));
-    DF_TRY(set_up(bench, spec, options->cell, err));
+    DF_TRY(set_up_sides(bench, spec, options->cell, err));
     DF_TRY(time_steps(bench, err));
     DF_TRY(profile_steps(bench, err));
     if (options->json)

@@ -9,6 +9,7 @@
 #include "core/base/file.h"
 #include "core/data/contact_sheet.h"
 #include "core/data/data.h"
+#include "core/data/image_codec.h"
 #include "core/data/image_file.h"
 
 struct data_options {

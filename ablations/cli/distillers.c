@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/device/open.h"
 #include "distillers/check/check.h"
 
 struct distillers_options {

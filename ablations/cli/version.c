@@ -10,6 +10,7 @@
 #include "ablations/cli/command.h"
 #include "ablations/run/environment.h"
 #include "core/device/isa.h"
+#include "core/device/open.h"
 
 #ifndef DF_REVISION
 #define DF_REVISION "unknown"

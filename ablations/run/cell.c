@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/device/open.h"
 
 typedef cJSON *options_writer(const df_option *table, const void *values);
 
@@ -164,7 +165,7 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
         cJSON_AddStringToObject(root, "precision", plus + 1);
 }
 
-static df_status fill(struct df_cell *cell, cJSON *root, struct df_error *err)
+static df_status write_identity(struct df_cell *cell, cJSON *root, struct df_error *err)
 {
     cJSON_AddNumberToObject(root, "semantics", DF_SEMANTICS);
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
@@ -191,7 +192,7 @@ cJSON *df_cell_asked(const struct df_cell *cell)
 df_status df_cell_seal(struct df_cell *cell, struct df_error *err)
 {
     cJSON *root = cJSON_CreateObject();
-    const df_status status = fill(cell, root, err);
+    const df_status status = write_identity(cell, root, err);
 
     if (status == DF_OK) {
         df_text_clear(&cell->json);

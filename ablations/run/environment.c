@@ -1,4 +1,5 @@
 #include "ablations/run/environment.h"
+#include "core/device/open.h"
 
 #include <png.h>
 #include <string.h>

@@ -8,6 +8,8 @@
 
 #include "ablations/run/environment.h"
 #include "core/base/file.h"
+#include "core/device/open.h"
+#include "results/environment.h"
 #include "results/journal_csv.h"
 
 static const char *const cell_files[] = {

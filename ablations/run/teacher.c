@@ -8,6 +8,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/device/open.h"
 
 /* ---- kinds ---- */
 
@@ -154,7 +155,8 @@ static df_status open_live(struct df_teacher *teacher, const struct df_run_optio
     return df_loader_new(&config, &teacher->loader, err);
 }
 
-static df_status set_up(struct df_teacher *teacher, const struct df_run_options *options, struct df_dataset *train, struct df_error *err)
+static df_status set_up_teacher(struct df_teacher *teacher, const struct df_run_options *options, struct df_dataset *train,
+                                struct df_error *err)
 {
     DF_TRY(df_teacher_fits(teacher->student, train, &teacher->parts, err));
     DF_TRY(open_network(teacher, options, train->categories, err));
@@ -185,7 +187,7 @@ df_status df_teacher_open(const struct df_cell *student, const struct df_run_opt
     teacher->record = df_calloc(teacher->batch, sizeof *teacher->record);
     df_teacher_plan_of(student, &teacher->plan);
 
-    const df_status status = set_up(teacher, options, train, err);
+    const df_status status = set_up_teacher(teacher, options, train, err);
 
     if (status == DF_OK)
         *out = teacher;
@@ -218,7 +220,7 @@ const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teac
 /* ---- asking ---- */
 
 /* One image: the loader's batch of one, or one image of a student's batch. */
-static void say(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
+static void teacher_says(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
 {
     df_tape_reset(teacher->tape);
     (teacher->cell->kind ? teacher->cell->kind : df_teacher_kinds[0])->say(&teacher->model, teacher->tape, one, state);
@@ -250,7 +252,7 @@ static df_status make_record(struct df_teacher *teacher, const struct df_batch *
 
     if (teacher->own_canvas)
         DF_TRY(df_loader_one(teacher->loader, batch->index[i], batch->flipped[i], &one, err));
-    say(teacher, one, &state);
+    teacher_says(teacher, one, &state);
     df_record_layout_of(&state, &teacher->plan.given, &live->layout);
     if (live->layout.bytes > live->room) {
         if (live->memory)
@@ -298,7 +300,7 @@ df_status df_teacher_record(struct df_teacher *teacher, size_t i, const struct d
 
     DF_ASSERT(!teacher->cache);
     DF_TRY(df_loader_one(teacher->loader, i / each, i % each == 1, &batch, err));
-    say(teacher, batch, &state);
+    teacher_says(teacher, batch, &state);
     df_record_layout_of(&state, &teacher->plan.recorded, &layout);
     if (layout.bytes > teacher->made_room)
         teacher->made = df_realloc(teacher->made, teacher->made_room = layout.bytes);

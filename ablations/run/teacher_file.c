@@ -8,6 +8,7 @@
 #include "ablations/run/evaluate.h"
 #include "ablations/run/store.h"
 #include "core/base/hash.h"
+#include "core/device/open.h"
 #include "core/nn/checkpoint.h"
 
 char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)

@@ -69,6 +69,7 @@ struct df_progress *df_progress_new(const char *label, const char *unit, double 
 {
     struct df_progress *progress = df_malloc(sizeof *progress);
 
+    df_warn_makes_room(df_progress_clear_line);
     *progress = (struct df_progress){
         .label = df_strdup(label), .unit = df_strdup(unit ? unit : ""), .total = total, .started = screen.clock(), .shown = -1
     };

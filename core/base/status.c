@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/progress_internal.h"
-
 static void format_message(char *out, size_t size, const char *format, va_list arguments)
 {
     const int n = vsnprintf(out, size, format, arguments);
@@ -101,10 +99,15 @@ char *df_strdup(const char *text)
     return memcpy(df_malloc(bytes), text, bytes);
 }
 
+static void (*make_room)(void);
+
+void df_warn_makes_room(void (*fn)(void)) { make_room = fn; }
+
 static void warn_stderr(void *context, const char *text)
 {
     (void)context;
-    df_progress_clear_line();
+    if (make_room)
+        make_room();
     fprintf(stderr, "warning: %s\n", text);
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/data/image_codec.h"
 #include "core/data/image_file.h"
 
 enum { GAP = 6, GLYPH_WIDTH = 5, GLYPH_HEIGHT = 7, LEGEND_ROW = 20, LEGEND_SCALE = 2 };

@@ -1,17 +1,15 @@
-/* Decoding JPEG (TurboJPEG) and PNG (libpng) by their first bytes, never by name, into 8-bit RGB; writing PNG. The same bits on
- * every machine. */
+/* Decoding JPEG (TurboJPEG) and PNG (libpng) by their first bytes, never by name, into 8-bit RGB. The same bits on every
+ * machine. */
 #ifndef DF_CORE_DATA_IMAGE_FILE_H
 #define DF_CORE_DATA_IMAGE_FILE_H
 #include "core/data/dataset.h"
 
-#define DF_IMAGE_MAX_PIXELS (100u * 1000 * 1000) /* larger images are refused before anything is allocated */
 /* The stored pixels: EXIF orientation is not applied (a warning is given when the tag is not 1). */
 df_status df_image_read(const char *path, struct df_image *out, struct df_error *err);
 /* The same for a picture that somebody says is width x height: if the orientation swaps the sides and that is the upright size, not the stored
  * one, the picture is turned upright. Any other size is the caller's business. */
 df_status df_image_read_as(const char *path, int width, int height, struct df_image *out, struct df_error *err);
 df_status df_image_size(const char *path, int *width, int *height, struct df_error *err);
-df_status df_png_write(const char *path, const uint8_t *rgb, int width, int height, struct df_error *err);
 /* Bilinear, half-pixel centres, no antialiasing (PyTorch's interpolate(align_corners=False)), computed in float, rounded to 8 bits. */
 void df_image_resize(const struct df_image *from, uint8_t *to, int to_width, int to_height);
 #endif

@@ -2,7 +2,7 @@
  * only) is fast, and compiled once per instruction set, which all give the same bits: those of `order`, the oracle of bits
  * (core/device/order/order.h is the order of their sums). A kernel that is a formula per element, pixel or row is written once, in kernels*.h, and
  * looped here (launched by a GPU). Data belongs to its device: only the device's kernels touch it, a host copy is made by df_read.
- * Nothing here fails: shapes are asserted; what can be wrong (an unknown device) fails in df_device_open.
+ * Nothing here fails: shapes are asserted; what can be wrong (an unknown device) fails in df_device_open (core/device/open.h).
  * All kernels are bitwise repeatable: same shapes and inputs, same bits. */
 #ifndef DF_CORE_DEVICE_DEVICE_H
 #define DF_CORE_DEVICE_DEVICE_H
@@ -54,22 +54,14 @@ struct df_device {
     double flops;    /* of convolutions and matrix products, since open: always counted */
 };
 
-/* name: "cpu", "order", "ref" (the double build has "ref" only) or "cuda[:N][+tf32]", N the number of the GPU (default 0), tf32: its tensor cores may
- * round the factors of convolutions and matrix products to 10 bits. An unknown one, "cuda" in a build without it or on a machine without a
- * GPU or driver fails and says what to do. `check` says the same without taking anything. */
-df_status df_device_open(const char *name, struct df_device **out, struct df_error *err);
-df_status df_device_check(const char *name, struct df_error *err);
-/* Work is shared by so many threads from now on (1 when it is opened); no bit depends on it. Fails when they cannot be had. */
-df_status df_device_threads(struct df_device *device, size_t threads, struct df_error *err);
 /* kind: the name without the GPU's number. isa: what computes: "v4", "v3", "aarch64", "plain": the instruction set (core/device/isa.h), on
  * which no number of `cpu` depends; "sm_90", ...: of the GPU, on which they do; "none" when it is not there. */
 struct df_device_identity {
     char kind[16], isa[16];
 };
-struct df_device_identity df_device_identity(const char *name);
-const char *df_device_names(void); /* of this build: "cpu, order, ref" */
-/* Counts what it is asked (flops, the profile) and does nothing; what is read from it is zeros. For costs on paper: no name opens it. */
-struct df_device *df_device_dry(void);
+
+/* Work is shared by so many threads from now on (1 when it is opened); no bit depends on it. Fails when they cannot be had. */
+df_status df_device_threads(struct df_device *device, size_t threads, struct df_error *err);
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
@@ -91,8 +83,6 @@ void df_sync(struct df_device *device); /* waits until all that was asked is don
 DF_PRIMITIVES(DF_PRIMITIVE_CALL)
 #undef DF_PRIMITIVE_CALL
 
-const char *df_device_isa(void); /* of the host */
 /* measured: the best float GFLOP/s that this binary reaches here, on one thread of the host or on the whole GPU */
 double df_device_peak_gflops(struct df_device *device);
-void df_device_describe(struct df_device *device, char *text, size_t size); /* "NVIDIA H100 80GB HBM3, sm_90, ..." */
 #endif

@@ -1,9 +1,9 @@
 /* Memory of the host devices. A block is preceded by a 64-byte header that keeps the malloc pointer and the size. */
+#include "core/device/host.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#include "core/device/backend.h"
 
 #define ALIGN     64
 #define HUGE_PAGE ((size_t)2 << 20)

@@ -1,7 +1,7 @@
 /* The memory traffic of a kernel by what its arguments say: every operand once, as a perfect implementation would move it. What is skipped
  * because of the values (rows that a mask leaves out) is counted as if it were not. One line per kernel: BYTES(name, elements, partials)
  * where n is the launch's index count, elements count df_reals and partials doubles. */
-#include "core/device/backend.h"
+#include "core/device/kernel_bytes.h"
 
 #define BYTES(name, elements, partials)                                                                                                    \
     static double bytes_##name(double n, const struct df_##name##_args *a)                                                                 \
@@ -128,4 +128,14 @@ double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
         break;
     }
     return 0;
+}
+
+const char *df_kernel_name(enum df_kernel kernel)
+{
+    static const char *const names[DF_KERNEL_COUNT] = {
+#define NAME(ENUM, name) [DF_K_##ENUM] = #name,
+        DF_KERNELS(NAME)
+    };
+
+    return names[kernel];
 }

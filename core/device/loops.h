@@ -3,7 +3,7 @@
  * the loops vectorise without changing a bit. */
 #ifndef DF_CORE_DEVICE_LOOPS_H
 #define DF_CORE_DEVICE_LOOPS_H
-#include "core/device/backend.h"
+#include "core/device/kernels.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #define DF_INDEPENDENT _Pragma("GCC ivdep")

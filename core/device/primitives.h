@@ -115,6 +115,15 @@ struct df_select_nms_args {
                                 * ones by rising index; then UINT32_MAX */
 };
 
+/* First and one-past-last kernel tap whose input lies inside [0, size) when the window starts at `start` (which may be negative). */
+DF_KERNEL size_t df_tap_first(ptrdiff_t start) { return start < 0 ? (size_t)-start : 0; }
+DF_KERNEL size_t df_tap_end(ptrdiff_t start, size_t kernel, size_t size)
+{
+    const ptrdiff_t room = (ptrdiff_t)size - start;
+
+    return room <= 0 ? 0 : (size_t)room < kernel ? (size_t)room : kernel;
+}
+
 struct df_device;
 #define DF_PRIMITIVE_FN(name) typedef void df_##name##_fn(struct df_device *device, const struct df_##name##_args *args);
 DF_PRIMITIVES(DF_PRIMITIVE_FN)

@@ -1,7 +1,7 @@
 /* Selections of the devices that are the host itself: core/geometry's, segment by segment. */
 #include <string.h>
 
-#include "core/device/backend.h"
+#include "core/device/host.h"
 
 static void *scratch_of(struct df_device *device, size_t bytes)
 {

@@ -10,7 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/rng.h"
 #include "core/base/text.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 
 enum { TRAIN = 12, VALIDATION = 6, LONG = 64, SHORT = 48, QUALITY = 92, TURNED = 4 /* number of the one that EXIF turns */ };
 

@@ -1,5 +1,6 @@
 /* Rows of two machines and of two teachers: what a table takes, what it leaves out, what it says. */
 #include "results/environment.h"
+#include "results/machines.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@
 #include "core/base/real.h"
 #include "core/base/rng.h"
 #include "core/base/status.h"
-#include "core/device/device.h"
+#include "core/device/open.h"
 
 /* |a - b| <= absolute + relative * |b|; NaN fails. */
 #define assert_close(a, b, relative, absolute) df_assert_close((a), (b), (relative), (absolute), #a, __FILE__, __LINE__)

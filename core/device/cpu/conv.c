@@ -1,4 +1,5 @@
 /* Convolutions forward, and their gradient by the data: both gather for every output pixel the taps that hit it. */
+#include "core/device/cpu/cpu.h"
 #include "core/device/cpu/gather.h"
 
 enum { CHUNK_BYTES = 1 << 18 /* of what is read: all lanes pass over a chunk while a cache holds it */ };

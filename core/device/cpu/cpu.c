@@ -1,25 +1,10 @@
-/* `cpu` on one instruction set: its table. */
 #include "core/device/cpu/cpu.h"
 
 #include <stdlib.h>
 
 #include "core/device/cpu/pack.h"
 #include "core/device/cpu/plan.h"
-
-float *CPU(scratch)(struct df_cpu *cpu, int which, size_t bytes)
-{
-    if (bytes > cpu->scratch_bytes[which]) {
-        df_host_free(NULL, cpu->scratch[which]);
-        cpu->scratch[which] = df_host_alloc(NULL, bytes);
-        cpu->scratch_bytes[which] = bytes;
-    }
-    return cpu->scratch[which];
-}
-
-void CPU(share)(struct df_device *device, double flops, df_team_fn *fn, const void *context)
-{
-    df_team_run(flops < device->alone ? NULL : device->team, fn, context);
-}
+#include "core/device/host.h"
 
 static void cpu_open(struct df_device *device)
 {

@@ -2,6 +2,7 @@
 #include "core/device/loops.h"
 
 #include "core/device/cpu/cpu.h"
+#include "core/device/kernel_bytes.h"
 
 enum { LINE = 16 /* indices that may share a cache line */, FEW = 1024 /* below, an index is a row or a tile */ };
 

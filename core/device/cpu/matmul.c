@@ -1,4 +1,5 @@
 /* Products are 1x1 convolutions over m pixels of one image: a b^T their forward pass, a b their data gradient, a^T b their weights' gradient. */
+#include "core/device/cpu/cpu.h"
 #include "core/device/cpu/gather.h"
 
 static struct df_conv product(size_t pixels, size_t channels, size_t filters)

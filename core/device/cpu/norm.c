@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "core/device/cpu/cpu.h"
+#include "core/device/cpu/norm.h"
 #include "core/device/cpu/vector.h"
 
 enum {

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "core/device/host.h"
+
 enum { BUCKETS = 256, STRIP = 16 /* terms that are turned at a time: they stay in the nearest cache */ };
 
 struct entry {

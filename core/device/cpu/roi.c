@@ -5,6 +5,7 @@
 
 #include "core/device/cpu/cpu.h"
 #include "core/device/cpu/vector.h"
+#include "core/device/kernel_bytes.h"
 
 /* The taps of a RoI's cells along one axis, and the range of positions they lie in. */
 struct taps {

@@ -2,7 +2,7 @@
  * vectors of lanes (filters, or channels of the gradient). */
 #ifndef DF_CORE_DEVICE_CPU_TILE_H
 #define DF_CORE_DEVICE_CPU_TILE_H
-#include "core/device/cpu/cpu.h"
+#include "core/device/cpu/shared.h"
 #include "core/device/cpu/vector.h"
 
 enum { TILE_VECTORS = 3, TILE_PIXELS = 12 }; /* at most */

@@ -2,6 +2,8 @@
  * chains wait in memory between the parts, so their order is that of the pixels. */
 #include "core/device/cpu/weights.h"
 
+#include "core/device/cpu/cpu.h"
+#include "core/device/cpu/norm.h"
 #include "core/device/order/order.h"
 
 enum {

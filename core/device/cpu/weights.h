@@ -1,7 +1,7 @@
 /* The weights' gradient: dw[k][tap][c] = sum over output pixels of dy[pixel][k] x[pixel's tap][c], in blocks of DF_BLOCK_PIXELS pixels. */
 #ifndef DF_CORE_DEVICE_CPU_WEIGHTS_H
 #define DF_CORE_DEVICE_CPU_WEIGHTS_H
-#include "core/device/cpu/cpu.h"
+#include "core/device/cpu/shared.h"
 #include "core/device/cpu/vector.h"
 
 /* Output pixels whose terms a chain takes one after the other: where x's values and where dy's row begin. */

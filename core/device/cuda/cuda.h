@@ -21,7 +21,7 @@
 extern "C" {
 #include "core/base/file.h"
 #include "core/base/hash.h"
-#include "core/device/backend.h"
+#include "core/device/cuda/cuda_open.h"
 }
 
 /* These calls can only fail through a bug of ours or a broken machine: say which call and why, and stop. */

@@ -1,11 +1,11 @@
 /* The dry device: whatever it is asked is counted (by device.c, as for every device) and not done. Its memory is addresses that nobody may
  * touch, so networks of any size fit; what is read from it is zeros. */
+#include "core/device/dry/dry.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#include "core/device/backend.h"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* nearly all of them: that is the point */
 

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/device/backend.h"
 #include "core/device/isa.h"
 
 /* A chain in blocks. */

@@ -12,6 +12,10 @@
  * epilogue would come in the order of its tiles. */
 #ifndef DF_CORE_DEVICE_ORDER_ORDER_H
 #define DF_CORE_DEVICE_ORDER_ORDER_H
+#include "core/device/device.h"
 
 enum { DF_CHAIN_TERMS = 4096, DF_BLOCK_PIXELS = 1024 };
+
+/* Fills in the device's table and its state; there are no options. Float only. */
+df_status df_order_open(struct df_device *device, const char *options, struct df_error *err);
 #endif

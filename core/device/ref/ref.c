@@ -2,7 +2,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "core/device/backend.h"
+#include "core/device/host.h"
+#include "core/device/ref/ref.h"
 
 static ptrdiff_t window(size_t out, size_t stride, size_t pad) { return (ptrdiff_t)(out * stride) - (ptrdiff_t)pad; }
 static size_t at(df_shape s, size_t n, size_t h, size_t w) { return ((n * s.h + h) * s.w + w) * s.c; }

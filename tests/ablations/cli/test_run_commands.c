@@ -9,7 +9,7 @@
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 #include "core/nn/checkpoint.h"
 #include "tests/ablations/cli/commands.h"
 

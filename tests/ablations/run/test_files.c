@@ -4,7 +4,7 @@
 #include "ablations/run/model.h"
 #include "ablations/run/teacher_file.h"
 #include "core/base/file.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 #include "core/metrics/coco_eval.h"
 #include "tests/ablations/run/tiny.h"
 

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/data/contact_sheet.h"
 #include "core/data/data.h"
+#include "core/data/image_codec.h"
 #include "core/data/image_file.h"
 
 extern const struct df_dataset_class df_dataset_scenes, df_dataset_coco;

@@ -5,7 +5,7 @@
 
 #include "core/base/file.h"
 #include "core/data/data.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 #include "tests/support/support.h"
 
 /* ---- a class that counts ---- */

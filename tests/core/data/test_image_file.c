@@ -9,6 +9,7 @@
 
 #include "core/base/file.h"
 #include "core/base/json.h"
+#include "core/data/image_codec.h"
 #include "core/data/image_file.h"
 
 static int warnings;

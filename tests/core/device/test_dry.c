@@ -1,5 +1,6 @@
 /* What a profile counts in bytes: kernel by kernel against arguments whose operands were counted by hand, and the dry device, which counts
  * as the others do and touches nothing. */
+#include "core/device/dry/dry.h"
 #include "tests/core/device/devices.h"
 
 static struct df_device *dry;
