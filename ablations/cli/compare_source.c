@@ -8,7 +8,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "results/cells.h"
-#include "results/environment.h"
+#include "results/machines.h"
 
 /* ---- a spec ----------------------------------------------------------------------------------------------------------------------- */
 
