@@ -1,14 +1,15 @@
-/* defeat eval: the 12 COCO numbers of anyone's results file. */
+/* defeat eval: the 12 COCO numbers of anyone's results file, and what kinds of errors cost how much. */
 #include "ablations/cli/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/metrics/coco_eval.h"
+#include "core/metrics/tide.h"
 
 struct eval_options {
     char gt[DF_STRING_MAX], dt[DF_STRING_MAX];
-    bool json, per_class;
+    bool json, per_class, tide;
 };
 
 static const df_option eval_options[] = {
@@ -16,14 +17,29 @@ static const df_option eval_options[] = {
     { "dt", DF_STRING_OPTION(struct eval_options, dt), .help = "detections: COCO results JSON", .text = "" },
     { "json", DF_BOOL_OPTION(struct eval_options, json), .max = 1, .help = "print JSON, numbers with 17 digits" },
     { "per_class", DF_BOOL_OPTION(struct eval_options, per_class), .max = 1, .help = "print AP and AP50 of every class too" },
+    { "tide", DF_BOOL_OPTION(struct eval_options, tide), .max = 1,
+      .help = "print TIDE's kinds of errors too: what AP at IoU 0.5 would gain without each" },
     { 0 },
 };
 
-static void print_json(const struct df_coco_scores *scores, const struct df_coco_truth *truth, bool per_class)
+/* As a member of the object that the text is. */
+static void add_tide(const struct df_tide_scores *tide, struct df_text *text)
+{
+    text->length -= 2; /* "}\n" */
+    df_text_add(text, ", \"TIDE\": ");
+    df_tide_json(tide, text);
+    df_text_add(text, "}\n");
+}
+
+/* tide: NULL if it was not asked for. */
+static void print_json(const struct df_coco_scores *scores, const struct df_tide_scores *tide, const struct df_coco_truth *truth,
+                       bool per_class)
 {
     struct df_text text = DF_TEXT_INIT;
 
     df_coco_json(scores, &text);
+    if (tide)
+        add_tide(tide, &text);
     if (per_class) {
         cJSON *root = cJSON_CreateObject(), *classes;
         struct df_text member = DF_TEXT_INIT;
@@ -59,11 +75,21 @@ static void print_text(const struct df_coco_scores *scores, const struct df_coco
         printf(" %-24s %6.3f %6.3f\n", truth->category[k].name, scores->class_ap[k], scores->class_ap50[k]);
 }
 
+static void print_tide(const struct df_tide_scores *tide)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_tide_summary(tide, &text);
+    printf("\n%s", text.data);
+    df_text_release(&text);
+}
+
 static df_status evaluate(const struct eval_options *options, struct df_error *err)
 {
     struct df_coco_truth *truth = NULL;
     struct df_detection *detections = NULL;
-    struct df_coco_scores scores;
+    struct df_coco_scores scores = { 0 };
+    struct df_tide_scores tide;
     size_t count;
     df_status status = df_coco_truth_read(options->gt, false, &truth, err);
 
@@ -71,13 +97,19 @@ static df_status evaluate(const struct eval_options *options, struct df_error *e
         status = df_coco_results_read(options->dt, &detections, &count, err);
     if (status == DF_OK) {
         status = df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, err);
+        if (status == DF_OK && options->tide)
+            status = df_tide_evaluate(truth->images, truth->image, detections, count, &tide, err);
         if (status != DF_OK)
             df_fail_in(err, status, "'%s'", options->dt);
     }
-    if (status == DF_OK) {
-        (options->json ? print_json : print_text)(&scores, truth, options->per_class);
-        df_coco_scores_release(&scores);
+    if (status == DF_OK && options->json) {
+        print_json(&scores, options->tide ? &tide : NULL, truth, options->per_class);
+    } else if (status == DF_OK) {
+        print_text(&scores, truth, options->per_class);
+        if (options->tide)
+            print_tide(&tide);
     }
+    df_coco_scores_release(&scores);
     free(detections);
     df_coco_truth_free(truth);
     return status;
@@ -101,7 +133,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_eval = {
     .name = "eval",
     .summary = "the 12 COCO numbers of a results file",
-    .usage = "defeat eval --gt GT.json --dt RESULTS.json [--json] [--per-class]",
+    .usage = "defeat eval --gt GT.json --dt RESULTS.json [--json] [--per-class] [--tide]",
     .example = "defeat eval --gt tests/golden/coco_eval/plain.gt.json --dt tests/golden/coco_eval/plain.dt.json",
     .options = eval_options,
     .options_size = sizeof(struct eval_options),

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/metrics/matching.h"
+
 enum { AREAS = 4, THRESHOLDS = 10, LEVELS = 101, MOST = 100 };
 enum { MATCHED = 1, IGNORED = 2 };
 
@@ -38,11 +40,6 @@ struct entry {
     double area;
     size_t place; /* in the file */
     bool crowd, id_is_zero;
-};
-
-struct id_place {
-    int64_t id;
-    size_t place;
 };
 
 /* What one category's detections came to; arrays over the detections that take part, image after image. */
@@ -115,21 +112,6 @@ static double mean_measured(const double *v, size_t n, size_t stride)
     return mean;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    const struct id_place *x = a, *y = b;
-
-    return (x->id > y->id) - (x->id < y->id);
-}
-
-/* Falling, NaN last. */
-static int compare_scores(double a, double b)
-{
-    if (a != a || b != b)
-        return (a != a) - (b != b);
-    return (a < b) - (a > b);
-}
-
 static int compare_entries(const void *a, const void *b)
 {
     const struct entry *x = a, *y = b;
@@ -138,29 +120,13 @@ static int compare_entries(const void *a, const void *b)
         return x->category < y->category ? -1 : 1;
     if (x->image != y->image)
         return x->image < y->image ? -1 : 1;
-    const int by_score = compare_scores(x->score, y->score);
+    const int by_score = df_compare_scores(x->score, y->score);
 
     return by_score ? by_score : (x->place > y->place) - (x->place < y->place);
 }
 
-/* Place of id in the rising order, or `count`. */
-static size_t find_id(const struct id_place *ids, size_t count, int64_t id)
-{
-    size_t low = 0, high = count;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-
-        if (ids[middle].id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < count && ids[low].id == id ? low : count;
-}
-
 struct ids {
-    struct id_place *image, *category; /* by rising id */
+    struct df_id_place *image, *category; /* by rising id */
     size_t images, categories;
 };
 
@@ -178,7 +144,7 @@ static size_t collect_objects(const struct df_image_info *info, const struct ids
 
         for (size_t j = 0; j < image->count; j++, place++) {
             const struct df_object *o = &image->objects[j];
-            const size_t k = find_id(ids->category, ids->categories, o->category_id);
+            const size_t k = df_find_id(ids->category, ids->categories, o->category_id);
 
             if (k < ids->categories)
                 out[n++] = (struct entry){ .category = (uint32_t)k,
@@ -202,8 +168,8 @@ static df_status collect_detections(const struct df_detection *detections, size_
 
     for (size_t i = 0; i < count; i++) {
         const struct df_detection *d = &detections[i];
-        const size_t image = find_id(ids->image, ids->images, d->image_id);
-        const size_t k = find_id(ids->category, ids->categories, d->category_id);
+        const size_t image = df_find_id(ids->image, ids->images, d->image_id);
+        const size_t k = df_find_id(ids->category, ids->categories, d->category_id);
 
         if (image == ids->images)
             return df_fail(err, DF_ERR_FORMAT,
@@ -225,18 +191,6 @@ static df_status collect_detections(const struct df_detection *detections, size_
     qsort(out, n, sizeof *out, compare_entries);
     *used = n;
     return DF_OK;
-}
-
-/* Intersection over union; over the detection's own area for a crowd. */
-static double overlap_of(const double *d, const double *g, bool crowd)
-{
-    const double w = fmin(d[2] + d[0], g[2] + g[0]) - fmax(d[0], g[0]);
-    const double h = fmin(d[3] + d[1], g[3] + g[1]) - fmax(d[1], g[1]);
-
-    if (w <= 0 || h <= 0)
-        return 0;
-    const double both = w * h, area = d[2] * d[3];
-    return both / (crowd ? area : area + g[2] * g[3] - both);
 }
 
 static bool outside(double area, int range) { return area < area_low[range] || area > area_high[range]; }
@@ -284,7 +238,7 @@ static void match_image(struct run det, struct run objects, struct work *work)
         work->rank[work->count + d] = (uint32_t)d;
         work->score[work->count + d] = det.entry[d].score;
         for (size_t g = 0; g < objects.count; g++)
-            work->overlap[d * objects.count + g] = overlap_of(det.entry[d].bbox, object[g].bbox, object[g].crowd);
+            work->overlap[d * objects.count + g] = df_overlap(det.entry[d].bbox, object[g].bbox, object[g].crowd);
     }
     for (int area = 0; area < AREAS; area++) {
         size_t place = 0;
@@ -318,7 +272,7 @@ static void order_by_score(struct work *work, uint32_t *spare)
 
             for (size_t i = low; i < high; i++) {
                 const bool take_right =
-                    right < high && (left == middle || compare_scores(work->score[from[right]], work->score[from[left]]) < 0);
+                    right < high && (left == middle || df_compare_scores(work->score[from[right]], work->score[from[left]]) < 0);
 
                 to[i] = take_right ? from[right++] : from[left++];
             }
@@ -449,7 +403,7 @@ static void evaluate_category(struct run det, struct run objects, uint32_t categ
     work_release(&work);
 }
 
-static void summarise(const struct tables *tables, const struct id_place *category_ids, struct df_coco_scores *out)
+static void summarise(const struct tables *tables, const struct df_id_place *category_ids, struct df_coco_scores *out)
 {
     const size_t k = tables->categories, plane = LEVELS * k, all = THRESHOLDS * plane;
 
@@ -498,12 +452,12 @@ df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size
     struct entry *entries = df_malloc((objects + count + 1) * sizeof *entries), *det = entries + objects;
 
     for (size_t i = 0; i < images; i++)
-        ids.image[i] = (struct id_place){ info[i].id, i };
+        ids.image[i] = (struct df_id_place){ info[i].id, i };
     ids.category = ids.image + images;
     for (size_t k = 0; k < categories; k++)
-        ids.category[k] = (struct id_place){ category[k].id, k };
-    qsort(ids.image, images, sizeof *ids.image, compare_ids);
-    qsort(ids.category, categories, sizeof *ids.category, compare_ids);
+        ids.category[k] = (struct df_id_place){ category[k].id, k };
+    qsort(ids.image, images, sizeof *ids.image, df_compare_ids);
+    qsort(ids.category, categories, sizeof *ids.category, df_compare_ids);
     objects = collect_objects(info, &ids, entries);
     const df_status status = collect_detections(detections, count, &ids, det, &used, err);
 
