@@ -35,13 +35,20 @@ struct typed {
     struct df_text *name, *when; /* [options] */
 };
 
-/* Names are what stands before '=' or "!=" and after '&': "--cache=auto&--dry-run!=1". */
+/* Names are what stands before '=' or "!=" and after '&' or " or ": "--cache=auto&--dry-run!=1 or --jobs=1". */
 static void add_typed(const char *condition, struct df_text *out)
 {
+    static const char either[] = " or ";
     bool name = true;
 
     df_text_add(out, "--");
     for (const char *c = condition; *c; c++) {
+        if (strncmp(c, either, strlen(either)) == 0) {
+            df_text_addf(out, "%s--", either);
+            c += strlen(either) - 1;
+            name = true;
+            continue;
+        }
         name = *c == '&' || (name && *c != '=' && *c != '!');
         df_text_addf(out, "%c%s", name && *c == '_' ? '-' : *c, *c == '&' ? "--" : "");
     }

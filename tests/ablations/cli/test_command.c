@@ -10,7 +10,7 @@
 
 struct options {
     int64_t jobs;
-    bool dry_run, cache;
+    bool dry_run, cache, few;
     double limit, min_gb;
     char only[DF_STRING_MAX];
 };
@@ -21,6 +21,7 @@ static const df_option options_table[] = {
     { "limit", DF_REAL_OPTION(struct options, limit), 4, -10, 100, "GiB", .when = "cache=1" },
     { "min_gb", DF_REAL_OPTION(struct options, min_gb), 0, 0, 9, "GiB", .when = "dry_run=0&limit!=4" },
     { "only", DF_STRING_OPTION(struct options, only), .help = "pattern", .text = "" },
+    { "few", DF_BOOL_OPTION(struct options, few), 0, 0, 1, "less output", .when = "jobs=1&dry_run=0 or dry_run=1&cache=1" },
     { 0 },
 };
 
@@ -100,6 +101,9 @@ static void options_are_parsed_in_every_form(void **state)
     assert_string_equal(o.only, "x=y");
     assert_ok(parse("a --jobs 1 --jobs 3 --cache", &o, arguments, &given, &wants_help, &err));
     assert_int_equal(o.jobs, 3); /* the last one counts */
+    assert_ok(parse("a --dry-run --few", &o, arguments, &given, &wants_help, &err));
+    assert_ok(parse("a --jobs 1 --few", &o, arguments, &given, &wants_help, &err));
+    assert_true(o.few);
     assert_ok(parse("a -- --jobs", &o, arguments, &given, &wants_help, &err));
     assert_string_equal(arguments[1], "--jobs");
     assert_ok(parse("- -5", &o, arguments, &given, &wants_help, &err));
@@ -124,6 +128,8 @@ static void slips_are_usage_errors_that_say_what_to_do(void **state)
         { "a --jobs=", "--jobs: found '', expected an integer" },
         { "a --dry-run=perhaps", "--dry-run: found 'perhaps', expected true or false" },
         { "a --no-cache --limit 1", "sweep: option '--limit' has no effect here: it is read only when --cache=1" },
+        { "a --few",
+          "sweep: option '--few' has no effect here: it is read only when --jobs=1&--dry-run=0 or --dry-run=1&--cache=1 (drop it" },
         { "a --dry-run --limit 5 --min-gb 1",
           "sweep: option '--min-gb' has no effect here: it is read only when --dry-run=0&--limit!=4 (drop it" },
         { "a b c", "sweep: unexpected argument 'c' (usage: defeat sweep SPEC [--jobs N])" },
