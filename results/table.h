@@ -4,7 +4,7 @@
  * not); one that holds 0 is marked as inside the noise ("~"). */
 #ifndef DF_RESULTS_TABLE_H
 #define DF_RESULTS_TABLE_H
-#include "core/base/text.h"
+#include "results/grid.h"
 #include "results/journal.h"
 #include "results/statistics.h"
 
@@ -57,7 +57,6 @@ struct df_table {
 df_status df_table_build(const struct df_journal *journal, const struct df_table_request *request, struct df_table **out,
                          struct df_error *err);
 void df_table_free(struct df_table *table);
-enum df_table_format { DF_TABLE_TEXT, DF_TABLE_MARKDOWN, DF_TABLE_CSV, DF_TABLE_LATEX };
 /* classes: per-class AP columns too. Every format escapes what it must. */
 void df_table_print(const struct df_table *table, enum df_table_format format, bool classes, struct df_text *out);
 /* One CSV row per run with options expanded into columns of their own ("defeat.w_fg"): `defeat table --csv --runs`. */

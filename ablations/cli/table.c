@@ -5,6 +5,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/table_source.h"
+#include "ablations/cli/tide_table.h"
 #include "results/tuning.h"
 
 struct table_options {
@@ -12,7 +13,7 @@ struct table_options {
     struct df_which_rows which;
     int format;
     char baseline[DF_STRING_MAX];
-    bool classes, runs, tune;
+    bool classes, runs, tune, tide;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct table_options, common),
@@ -20,10 +21,14 @@ static const df_option options_table[] = {
     { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), 0, 0, 0, "differences are to this label; none: as the spec says",
       .text = "" },
-    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too", .when = "runs=0" },
+    { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too",
+      .when = "runs=0&tide=0 or runs=0&format!=csv" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
       "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },
+    { "tide", DF_BOOL_OPTION(struct table_options, tide), 0, 0, 1,
+      "a second table: what kinds of errors a method makes fewer of (TIDE), from the runs' results.json; as csv this one alone",
+      .when = "runs=0&tune=0" },
     { 0 }
 };
 
@@ -46,11 +51,16 @@ static int run(const void *values, int count, char *const *arguments)
         df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
         df_table_runs_csv(source.journal, &source.request, &text);
-    else if (df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
+    else if (!(options->tide && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
         df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
     if (options->tune && table && options->format == DF_TABLE_TEXT) {
         df_text_add(&text, "\nbest by the tuning split:\n");
         df_table_best(table, &text);
+    }
+    if (options->tide && err.status == DF_OK) {
+        if (text.length)
+            df_text_add(&text, "\n");
+        df_tide_table(&options->common, &source, (enum df_table_format)options->format, &text, &err);
     }
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
@@ -63,7 +73,8 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_table = {
     .name = "table",
     .summary = "mean, interval and paired difference per method",
-    .usage = "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--semantics N]",
+    .usage =
+        "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--tide] [--semantics N]",
     .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
     .options = options_table,
     .options_size = sizeof(struct table_options),

@@ -1,0 +1,77 @@
+#include "ablations/cli/tide_table.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/run/store.h"
+#include "ablations/tide_rows.h"
+#include "core/base/file.h"
+#include "core/metrics/tide.h"
+#include "results/score_table.h"
+
+static const char notes[] =
+    "dAP in percent points: what the AP at IoU 0.5 would gain without the errors of one kind (TIDE, Bolya et al., ECCV 2020): Cls the "
+    "class, Loc the place, Both, Dupe a second detection, Bkg background, Miss an object not found.\n"
+    "A difference below 0: fewer errors of this kind, or ones that cost less.\n";
+
+/* The command that makes the first results file that is missing: the network predicts again if it is still there, else its run is run again. */
+static void add_remedy(const struct df_common_options *options, const struct df_spec *spec, size_t cell, struct df_text *out)
+{
+    char *results = df_store_cell_file(options->out, spec->cell[cell], DF_CELL_RESULTS);
+    char *weights = df_store_cell_file(options->out, spec->cell[cell], DF_CELL_WEIGHTS);
+
+    if (df_file_exists(weights)) {
+        df_text_addf(out, "defeat predict %s --cell %zu", spec->path, cell);
+        df_common_repeat(options, out);
+        df_text_addf(out, " --output '%s'", results);
+    } else {
+        df_text_addf(out, "defeat run %s --cell %zu --again", spec->path, cell);
+        df_common_repeat(options, out);
+    }
+    free(results);
+    free(weights);
+}
+
+static void add_missing(const struct df_common_options *options, const struct df_spec *spec, const struct df_tide_rows *found,
+                        struct df_text *out)
+{
+    const size_t all = found->added + found->absent + found->other;
+
+    if (found->absent)
+        df_text_addf(out, "%zu of %zu finished runs have no results.json here: their detections are what TIDE counts.\n", found->absent,
+                     all);
+    if (found->other)
+        df_text_addf(out, "%zu of %zu finished runs have a results.json that is not theirs or cannot be read.\n", found->other, all);
+    if (found->absent + found->other == 0)
+        return;
+    df_text_addf(out, "the first of them, cell %zu, gets it by: ", found->first);
+    add_remedy(options, spec, found->first, out);
+    df_text_add(out, "\n");
+}
+
+df_status df_tide_table(const struct df_common_options *options, struct df_table_source *source, enum df_table_format format,
+                        struct df_text *out, struct df_error *err)
+{
+    const char *head[DF_TIDE_ERRORS];
+    const struct df_score_columns columns = {
+        .title = "errors (TIDE)", .count = DF_TIDE_ERRORS, .metric = df_tide_metrics, .head = head, .notes = notes
+    };
+    struct df_text missing = DF_TEXT_INIT;
+    struct df_score_table *table;
+    struct df_tide_rows found;
+
+    if (source->request.semantics != DF_SEMANTICS)
+        return df_fail(err, DF_ERR_USAGE, "--tide reads the results of runs of this version (semantics %d), not of %lld", DF_SEMANTICS,
+                       (long long)source->request.semantics);
+    for (int kind = 0; kind < DF_TIDE_ERRORS; kind++)
+        head[kind] = strchr(df_tide_metrics[kind], '.') + 1;
+    DF_TRY(df_tide_rows_add(source->spec, options->out, source->journal, &found, err));
+    DF_TRY(df_score_table_build(source->journal, &source->request, &columns, &table, err));
+    add_missing(options, source->spec, &found, &missing);
+    if (format == DF_TABLE_CSV && missing.length) /* other forms say so themselves */
+        df_warn("%s", missing.data);
+    df_score_table_print(table, format, df_text_get(&missing), out);
+    df_score_table_free(table);
+    df_text_release(&missing);
+    return DF_OK;
+}
