@@ -153,6 +153,9 @@ void df_score_table_free(struct df_score_table *table)
 
 static bool is_baseline(const struct df_score_table *table, size_t line) { return table->line[line].baseline == line; }
 
+/* Outside the noise: the interval does not hold 0. */
+static bool is_clear(const struct df_interval *interval) { return interval->low > 0 || interval->high < 0; }
+
 static void add_interval(struct df_text *cell, const struct df_interval *interval, bool difference)
 {
     if (interval->n == 0) {
@@ -162,7 +165,7 @@ static void add_interval(struct df_text *cell, const struct df_interval *interva
     df_text_addf(cell, difference ? "%+.2f" : "%.2f", interval->mean);
     if (!isnan(interval->low))
         df_text_addf(cell, " " PLUS_MINUS " %.2f", (interval->high - interval->low) / 2);
-    if (difference && !(interval->low > 0 || interval->high < 0))
+    if (difference && !is_clear(interval))
         df_text_add(cell, " ~");
 }
 
@@ -201,6 +204,36 @@ static struct df_text *add_line(const struct df_score_table *table, size_t l, bo
     for (size_t c = 0; c < table->columns; c++)
         add_interval(cell++, difference ? &line->difference[c] : &line->value[c], difference);
     return cell;
+}
+
+/* What the table says, in a sentence: "Outside the noise: foreground: Loc -0.48, Bkg +0.85; background: Loc -0.46." */
+static void add_verdict(const struct df_score_table *table, struct df_text *out)
+{
+    size_t clear = 0, pairs = 0;
+
+    for (size_t l = 0; l < table->lines; l++) {
+        const struct df_score_line *line = &table->line[l];
+        bool named = false;
+
+        pairs += line->pairs;
+        for (size_t c = 0; c < table->columns; c++) {
+            const struct df_interval *difference = &line->difference[c];
+
+            if (!is_clear(difference))
+                continue;
+            if (named)
+                df_text_add(out, ", ");
+            else
+                df_text_addf(out, "%s%s%s%s: ", clear ? "; " : "Outside the noise: ", line->label, line->axes[0] ? " " : "", line->axes);
+            df_text_addf(out, "%s %+.2f", table->column->head[c], difference->mean);
+            named = true;
+            clear++;
+        }
+    }
+    if (pairs == 0)
+        df_text_add(out, "No pairs, so no differences.");
+    else
+        df_text_add(out, clear ? "." : "Every difference is inside the noise.");
 }
 
 static void add_absent(const struct df_score_line *line, struct df_text *out)
@@ -283,7 +316,7 @@ void df_score_table_print(const struct df_score_table *table, enum df_table_form
     }
     const bool axes = has_axes(table);
     const size_t named = axes ? 3 : 2, columns = named + table->columns, rows = table->lines + 1;
-    struct df_text *cell = df_calloc(rows * columns, sizeof *cell), *next, notes = DF_TEXT_INIT;
+    struct df_text *cell = df_calloc(rows * columns, sizeof *cell), *next, notes = DF_TEXT_INIT, verdict = DF_TEXT_INIT;
     bool *number = df_calloc(columns, sizeof *number);
 
     for (size_t c = named - 1; c < columns; c++)
@@ -292,6 +325,7 @@ void df_score_table_print(const struct df_score_table *table, enum df_table_form
     for (size_t l = 0; l < table->lines; l++)
         next = add_line(table, l, axes, next);
     DF_ASSERT(next == cell + rows * columns);
+    add_verdict(table, &verdict);
     add_notes(table, &notes);
     df_text_add(&notes, more);
     df_grid_print(&(struct df_grid){ .rows = rows,
@@ -299,12 +333,13 @@ void df_score_table_print(const struct df_score_table *table, enum df_table_form
                                      .cell = cell,
                                      .number = number,
                                      .title = table->column->title,
-                                     .subtitle = "",
+                                     .subtitle = verdict.data,
                                      .notes = notes.data },
                   format, out);
     for (size_t i = 0; i < rows * columns; i++)
         df_text_release(&cell[i]);
     free(cell);
     free(number);
+    df_text_release(&verdict);
     df_text_release(&notes);
 }

@@ -128,6 +128,37 @@ static void golden_forms(void **state)
     df_score_table_free(t);
 }
 
+static bool says(const struct sample *s, const char *words)
+{
+    struct df_score_table *t = table_of(s);
+    struct df_text text = DF_TEXT_INIT;
+
+    df_score_table_print(t, DF_TABLE_TEXT, "", &text);
+    const bool said = strstr(text.data, words) != NULL;
+
+    df_text_release(&text);
+    df_score_table_free(t);
+    return said;
+}
+
+static void the_answer_comes_first(void **state)
+{
+    struct sample s;
+
+    (void)state;
+    fill(&s);
+    assert_true(says(&s, "errors\nOutside the noise: DeFeat | 100% & {neck}_1 w_fg=4 w_bg=16: all +2.00, a_b -4.00.\n"));
+    for (size_t i = 0; i < SAMPLE_SEEDS; i++)
+        s.score[2 * SAMPLE_SEEDS + i][AP75].value = s.score[i][AP75].value + .1 + .001 * (double)i;
+    assert_true(says(&s, "a_b -4.00; full feature: a_b +10.10.\n"));
+    for (size_t i = 0; i < SAMPLE_SEEDS; i++)
+        s.score[2 * SAMPLE_SEEDS + i][AP75].value = s.score[SAMPLE_SEEDS + i][AP75].value = s.score[SAMPLE_SEEDS + i][0].value =
+            i ? .3 : .2;
+    assert_true(says(&s, "errors\nEvery difference is inside the noise.\n"));
+    s.journal.runs = 0;
+    assert_true(says(&s, "errors\nNo pairs, so no differences.\n"));
+}
+
 static void csv_is_readable(void **state)
 {
     struct sample s;
@@ -163,7 +194,8 @@ static void csv_is_readable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(numbers_by_hand), cmocka_unit_test(what_makes_a_pair),
-                                        cmocka_unit_test(golden_forms), cmocka_unit_test(csv_is_readable) };
+                                        cmocka_unit_test(golden_forms), cmocka_unit_test(the_answer_comes_first),
+                                        cmocka_unit_test(csv_is_readable) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
