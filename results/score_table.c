@@ -8,6 +8,7 @@
 #include "results/csv_rows.h"
 #include "results/environment.h"
 #include "results/grid.h"
+#include "results/inference.h"
 
 #define PLUS_MINUS "\xc2\xb1"
 static const double confidence = 0.95;
@@ -133,7 +134,7 @@ df_status df_score_table_build(const struct df_journal *journal, const struct df
     table->columns = columns->count;
     table->column = columns;
     table->comparisons = compared * columns->count;
-    table->confidence = table->comparisons ? 1 - (1 - confidence) / (double)table->comparisons : confidence;
+    table->confidence = df_simultaneous(confidence, table->comparisons);
     table->line = df_arena_alloc(table->memory, table->lines * sizeof *table->line);
     fill_lines(journal, request, table);
     *out = table;

@@ -90,7 +90,7 @@ static void finished_rows_get_them(void **state)
     df_journal_free(journal);
 }
 
-static void silent(void *context, const char *text) { snprintf(context, 256, "%.255s", text); }
+static void keep(void *context, const char *text) { snprintf(context, 256, "%.255s", text); }
 
 static void results_of_another_run_do_not_count(void **state)
 {
@@ -104,7 +104,7 @@ static void results_of_another_run_do_not_count(void **state)
     finish(4, 4, true, journal);
     finish(4, 5, true, journal); /* over the file of the third row */
     journal->runs = 3;
-    df_warn_set(silent, warning);
+    df_warn_set(keep, warning);
     assert_ok(df_tide_rows_add(spec, df_test_folder(), journal, &found, &err));
     df_warn_set(NULL, NULL);
     assert_true(found.added == 1 && found.absent == 1 && found.other == 1);
