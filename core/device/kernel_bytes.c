@@ -75,6 +75,13 @@ BYTES(adaptive_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
 BYTES(softmax, 2 * n * (double)a->channels, 0)
 BYTES(softmax_backward, n *(double)a->channels *(2 + once_more(a->add)), 0)
 
+/* ---- cells ---- */
+
+BYTES(cells_log_sum, n / (double)a->chunks * product(a->cells, a->channels), 2 * n * (double)a->channels)
+BYTES(cells_log_sum_final, 0, n *(double)(2 * a->chunks + 1))
+BYTES(cells_softmax, 2 * n * (double)a->channels, n / (double)a->cells * (double)a->channels)
+BYTES(cells_softmax_backward, n *(double)a->channels *(2 + once_more(a->add) + 1 / (double)a->cells), 0)
+
 /* ---- losses: the slopes d are written where the tape asks for them ---- */
 
 BYTES(loss_total, 1, a->count)

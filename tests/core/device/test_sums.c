@@ -110,6 +110,27 @@ static void channels(void **state)
         }
 }
 
+static void cells(void **state)
+{
+    (void)state;
+    for (size_t width = 1; width < 20; width++) {
+        double host[2][120], columns[2][120];
+        struct df_cells_log_sum_args a = { .x = x, .cells = 23, .channels = width, .chunk = 9, .chunks = 3, .cold = 0.4 };
+
+        for (size_t i = 0; i < 6; i++) {
+            a.largest = host[0];
+            a.sum = host[1];
+            df_k_cells_log_sum(i, &a);
+            a.largest = columns[0];
+            a.sum = columns[1];
+            for (size_t c = 0; c < width; c++)
+                df_column_cells_log_sum(i, c, &a);
+        }
+        assert_memory_equal(host[0], columns[0], 6 * width * sizeof **host);
+        assert_memory_equal(host[1], columns[1], 6 * width * sizeof **host);
+    }
+}
+
 static int fill(void **state)
 {
     (void)state;
@@ -120,8 +141,8 @@ static int fill(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(runs), cmocka_unit_test(squares), cmocka_unit_test(masked_pixels),
-                                        cmocka_unit_test(rows), cmocka_unit_test(channels) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(runs), cmocka_unit_test(squares),  cmocka_unit_test(masked_pixels),
+                                        cmocka_unit_test(rows), cmocka_unit_test(channels), cmocka_unit_test(cells) };
 
     return cmocka_run_group_tests(tests, fill, NULL);
 }
