@@ -4,12 +4,14 @@
 #define DF_CORE_DEVICE_KERNELS_CELLS_H
 #include "core/base/portable_math.h"
 #include "core/base/real.h"
+#include "core/device/kernels_loss.h"
 
 #define DF_KERNELS_CELLS(X)                                                                                                                \
     X(CELLS_LOG_SUM, cells_log_sum)                                                                                                        \
     X(CELLS_LOG_SUM_FINAL, cells_log_sum_final)                                                                                            \
     X(CELLS_SOFTMAX, cells_softmax)                                                                                                        \
-    X(CELLS_SOFTMAX_BACKWARD, cells_softmax_backward)
+    X(CELLS_SOFTMAX_BACKWARD, cells_softmax_backward)                                                                                      \
+    X(CELLS_KL, cells_kl)
 
 /* Index i = (image, chunk of its cells), per channel: the largest x, and the sum of exp((x - largest) / T) */
 struct df_cells_log_sum_args {
@@ -118,5 +120,50 @@ DF_KERNEL void df_k_cells_softmax_backward(size_t i, const struct df_cells_softm
 
     DF_LANES(c, a->channels)
         dx[c] = (a->add ? dx[c] : 0) + cold * y[c] * (dy[c] - dot[c]);
+}
+
+/* pixel i: T^2 sum_c q (log q - log p), d = T (p - q);  log p = s / T - its log_sum, log q likewise */
+struct df_cells_kl_args {
+    const df_real *s, *t;
+    const double *s_log_sum, *t_log_sum;
+    size_t cells, channels;
+    double temperature;
+    double *partial;
+    df_real *d;
+};
+DF_KERNEL double df_cells_kl_term(df_real s, df_real t, double s_log_sum, double t_log_sum, double hot, df_real *d)
+{
+    const double cold = 1 / hot, log_p = (double)s * cold - s_log_sum, log_q = (double)t * cold - t_log_sum;
+    const df_real p = df_rexp((df_real)log_p), q = df_rexp((df_real)log_q);
+
+    *d = (df_real)hot * (p - q);
+    return hot * hot * (double)q * (log_q - log_p);
+}
+DF_KERNEL double df_share_cells_kl(size_t i, const struct df_cells_kl_args *a)
+{
+    const size_t at = i * a->channels, image = i / a->cells * a->channels;
+    double sum = 0;
+
+    DF_LANES(c, a->channels)
+        sum +=
+            df_cells_kl_term(a->s[at + c], a->t[at + c], a->s_log_sum[image + c], a->t_log_sum[image + c], a->temperature, &a->d[at + c]);
+    return sum;
+}
+DF_KERNEL void df_store_cells_kl(size_t i, const struct df_cells_kl_args *a, double sum) { a->partial[i] = sum; }
+DF_KERNEL void df_k_cells_kl(size_t i, const struct df_cells_kl_args *a)
+{
+    const size_t n = a->channels, at = i * n, image = i / a->cells * n;
+    const df_real *restrict s = a->s + at, *restrict t = a->t + at;
+    const double *restrict s_log_sum = a->s_log_sum + image, *restrict t_log_sum = a->t_log_sum + image, hot = a->temperature;
+    df_real *restrict d = a->d + at;
+    double lane[DF_LOSS_LANES] = { 0 };
+    size_t c = 0;
+
+    for (; c + DF_LOSS_LANES <= n; c += DF_LOSS_LANES)
+        for (size_t l = 0; l < DF_LOSS_LANES; l++)
+            lane[l] += df_cells_kl_term(s[c + l], t[c + l], s_log_sum[c + l], t_log_sum[c + l], hot, &d[c + l]);
+    for (size_t l = 0; l < n % DF_LOSS_LANES; l++)
+        lane[l] += df_cells_kl_term(s[c + l], t[c + l], s_log_sum[c + l], t_log_sum[c + l], hot, &d[c + l]);
+    df_store_cells_kl(i, a, df_loss_lanes(lane));
 }
 #endif
