@@ -140,11 +140,12 @@ static void test_check_contract(void **state)
 
 static void test_registry(void **state)
 {
-    static const char *const names[] = { "none", "full_feature", "foreground", "background", "head_kl", "defeat" };
+    static const char *const names[] = { "none",  "full_feature", "foreground", "background", "head_kl", "defeat",
+                                         "mimic", "fgfi",         "frs",        "cwd",        "pkd",     "dist" };
     struct df_error err;
 
     (void)state;
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_string_equal(df_distiller_class_find(names[i], &err)->name, names[i]);
     assert_null(df_distiller_class_find("defaet", &err));
     assert_int_equal(err.status, DF_ERR_USAGE);
