@@ -3,7 +3,7 @@
  * s_l, t_l [N,h,w,C]; m_l = 1 in the cells any of whose anchors has an IoU above roi_share times the largest that any anchor has with that
  * object, for any object. Source: the authors' code, which has one level and one image a step; there w = 0.01, roi_share = 0.5, a 3x3
  * convolution drawn as fmod(N(0,1), 2) * 1e-4 with a ReLU after it, and 400 steps without. Deviates: over a pyramid the best anchor is looked
- * for on all levels, cells of all levels are counted together; over a batch, too. */
+ * for on all levels, cells of all levels are counted together; over a batch, too; an IoU counts no pixel twice (theirs adds 1 to sizes). */
 #include "distillers/common.h"
 
 struct fgfi_options {
@@ -77,7 +77,8 @@ const struct df_distiller_class df_distiller_fgfi = {
                "s, t: neck features of student and teacher; a: convolution of each level",
     .deviation =
         "The authors have one level and one image a step: over a pyramid the best anchor is looked for on all levels, and the cells of "
-        "all levels and images are counted together (norm=image: per image). defeat's mask=roi looks on each level.",
+        "all levels and images are counted together (norm=image: per image). Their IoU counts pixels with both ends. defeat's mask=roi "
+        "looks on each level.",
     .published =
         "Weight 0.01, share 0.5, 400 steps without (twangnh/Distilling-Object-Detectors, trainval_net_sup.py). VOC, VGG16 to VGG11: "
         "59.6 to 67.6 mAP (its README.md). COCO, GFL, R101 to R50, 12 epochs: 40.1 to 41.1 AP (HikariTJU/LD, README.md). VOC, Faster "

@@ -387,4 +387,5 @@ static void test_golden(void **state)
     (void)state;
     golden_file("tests/golden/distillers.json");
     golden_file("tests/golden/peers.json");
+    golden_file("tests/golden/originals.json"); /* by the authors' own code: originals.py */
 }
