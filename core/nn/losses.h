@@ -39,7 +39,7 @@ df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double t
  * nothing) */
 df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm);
 /* bounded L2: sum of |x_r - y_r|^2 / norm over the rows with use[r] != 0 and |x_r - y_r|^2 + margin > |t_r - y_r|^2. x, t, y [.,.,R,W] or any
- * shape of as many rows. Source: Chen et al., NIPS 2017, equation 4. */
+ * shape of as many rows. Source: Chen et al., NIPS 2017. */
 df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *y, const uint8_t *use, double margin,
                          double norm);
 /* Pearson's correlation of each row of x [R rows of c] with t's, or (columns) of each column over the rows: sum of 1 - r / norm, over the rows

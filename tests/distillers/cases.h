@@ -162,15 +162,18 @@ static void golden_state(struct df_detection_state *state, df_tensor *const *lea
     state->detector = detector;
 }
 
-/* Rows of four numbers that the boxes of the student's rows are to learn. */
+/* Rows of four numbers that the boxes of the student's rows are to learn. A part keeps the host's array: it lives on the tape. */
 static void golden_targets(struct golden_run *run, const char *key, const char *part, df_shape shape)
 {
     const cJSON *array = cJSON_GetObjectItem(run->golden, key);
-    df_real *values = array ? numbers(array, df_count(shape)) : NULL;
 
-    if (values)
-        df_parts_set_host(&run->student.parts, run->tape, part, shape, values);
+    if (!array)
+        return;
+    df_real *values = numbers(array, df_count(shape)), *kept = df_tape_host(run->tape, df_count(shape) * sizeof *kept);
+
+    memcpy(kept, values, df_count(shape) * sizeof *kept);
     free(values);
+    df_parts_set_host(&run->student.parts, run->tape, part, shape, kept);
 }
 
 static void golden_states(struct golden_run *run, const cJSON *test)
