@@ -285,11 +285,12 @@ test-systems:
 test-aarch64:
 	$(Q)JOBS=$(JOBS) sh tests/systems/aarch64.sh
 
-## bench: images/s, GFLOP/s, share of the machine's peak, where the time goes, of both detectors (SPEC=... for one spec)
+## bench: images/s, GFLOP/s, share of the peak, where the time goes, of both detectors; what each distiller costs (SPEC=... for one spec)
 BENCH_SPECS = $(if $(filter file default,$(origin SPEC)),$(wildcard ablations/specs/reproduce-table.json ablations/specs/reproduce-faster.json),$(SPEC))
 bench: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; ./defeat bench $$spec; done
+	$(if $(filter file default,$(origin SPEC)),./defeat bench ablations/specs/peers.json --methods)
 ## bench-peer: the ratio to the same steps in PyTorch and torchvision on one thread (PYTHON=)
 bench-peer: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all

@@ -16,13 +16,14 @@ double df_weight_factor(const struct df_distill_context *context, enum df_decay 
 df_tensor *df_term_add(const struct df_distill_context *context, df_tensor *total, const char *name, df_tensor *value, double weight);
 
 /* ---- adaptation (features.c) ----
- * a: k x k convolution of the student's feature [N,h,w,Cs] -> [N,h,w,Ct], with or without ReLU. init "authors": weights
- * fmod(N(0,1), 2) * std, bias PyTorch's default U(+-1/sqrt(fan_in)); "normal": N(0, std) and bias 0. */
-enum df_adapt_kind { DF_ADAPT_NONE, DF_ADAPT_1X1, DF_ADAPT_3X3 };
-enum df_adapt_init { DF_ADAPT_AUTHORS, DF_ADAPT_NORMAL };
+ * a: k x k convolution of the student's feature [N,h,w,Cs] -> [N,h,w,Ct], with or without ReLU; "auto": 1x1 where the widths differ, none
+ * where not. init "authors": weights fmod(N(0,1), 2) * std, bias PyTorch's default U(+-1/sqrt(fan_in)); "normal": N(0, std) and bias 0;
+ * "pytorch": both PyTorch's default. */
+enum df_adapt_kind { DF_ADAPT_NONE, DF_ADAPT_1X1, DF_ADAPT_3X3, DF_ADAPT_AUTO };
+enum df_adapt_init { DF_ADAPT_AUTHORS, DF_ADAPT_NORMAL, DF_ADAPT_PYTORCH };
 struct df_adapt_options {
     int kind, init;
-    double std;
+    double std; /* not read by "pytorch" */
     bool relu;
 };
 struct df_adapt_layer {
@@ -32,6 +33,12 @@ struct df_adapt_layer {
 df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
                        const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err);
 df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options, const struct df_adapt_layer *layer, df_tensor *s);
+/* A row "adapt" of a distiller whose adaptation layers start as PyTorch's do. */
+/* clang-format off */
+#define DF_ADAPT_ROW(type_, at_, kind_, when_)                                                                                             \
+    { "adapt", DF_CHOICE_OPTION(type_, at_), kind_, 0, 0,                                                                                  \
+      "convolution from student to teacher features, per level; auto: 1x1 where the widths differ", NULL, "none|1x1|3x3|auto", when_ }
+/* clang-format on */
 
 /* ---- masked imitation of feature maps (features.c) ----
  * With E_li = sum over the cells of image i of m (s_l - k_l t_l)^2, summed over channels, and n_li = 2 C_l sum m:
@@ -45,6 +52,7 @@ enum df_level_reduce { DF_REDUCE_MEAN, DF_REDUCE_CELLS }; /* "mean|cells" */
 struct df_feature_options {
     int norm, level_reduce;
     bool exclude_padding; /* cells outside of their image weigh 0 in every region */
+    bool sum_channels;    /* times C, which all maps share: divided by cells alone */
 };
 struct df_feature_map {
     df_tensor *s;
@@ -55,6 +63,14 @@ struct df_feature_map {
 };
 df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size_t maps, enum df_region region,
                            const struct df_feature_options *options, const struct df_batch *images);
+
+/* Of a mean over `own` > 0 things of this rank, its share of the mean over those of all ranks; 1 for one rank. */
+double df_share_of_ranks(df_tape *tape, double own);
+
+/* ---- dense heads (dense.c) ---- */
+
+/* Of rows [N,1,A,K] those of a level as a map of its cells: [N,h,w,a K], a anchors per cell */
+df_tensor *df_dense_level(df_tape *tape, const struct df_detection_state *student, df_tensor *rows, size_t level);
 
 /* ---- neck (neck.c): the above over the neck's levels, the teacher's features divided by their deviation where normalise_teacher ---- */
 struct df_neck_options {
@@ -93,7 +109,10 @@ struct df_feature_term {
     double weight;
     enum df_region region;
 };
-/* Adds the adaptation layers "adapt.<level>". Errors: adapt=none between different widths, a deviation that is missing. */
+/* Adds the adaptation layers "adapt.<level>" of the finest levels. Error: adapt=none between different widths. */
+df_status df_neck_adapt(struct df_distiller_setup *setup, const struct df_adapt_options *options, size_t levels,
+                        struct df_neck_state *state, struct df_error *err);
+/* ... of all levels. Error: also a deviation that is missing. */
 df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_options *options, struct df_neck_state *state,
                        struct df_error *err);
 /* Weighted sum of the terms; each is logged. */

@@ -54,6 +54,11 @@ struct df_distiller_class {
     /* Raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on. What several distillers share (common.h)
      * raises all of theirs. */
     int revision;
+    /* For `defeat distillers NAME` and the page of all of them. NULL: not told; a distiller that is built in tells all three. */
+    const char
+        *formula; /* the loss, as plain text, line by line ('\n'), its letters explained: printed as it stands, at most 120 columns */
+    const char *deviation; /* what differs from the paper or its authors' code, in sentences; "" nothing */
+    const char *published; /* weights and gains as others print them, each with its source, in sentences; "" none */
 };
 
 extern const struct df_distiller_class *const df_distiller_classes[];

@@ -13,15 +13,17 @@ df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_o
                        const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err)
 {
     const size_t k = kernel_of(options), in = student->shape.c, out = teacher->shape.c;
-    const bool authors = options->init == DF_ADAPT_AUTHORS;
-    const struct df_initialiser weight = { authors ? DF_INIT_WRAPPED_NORMAL : DF_INIT_NORMAL, options->std };
-    const struct df_initialiser bias = { authors ? DF_INIT_UNIFORM : DF_INIT_ZERO, authors ? 1 / sqrt((double)(k * k * in)) : 0 };
+    const bool none = options->kind == DF_ADAPT_NONE || (options->kind == DF_ADAPT_AUTO && in == out);
+    const struct df_initialiser pytorch = { DF_INIT_UNIFORM, 1 / sqrt((double)(k * k * in)) }, zero = { DF_INIT_ZERO, 0 };
+    const struct df_initialiser normal = { options->init == DF_ADAPT_AUTHORS ? DF_INIT_WRAPPED_NORMAL : DF_INIT_NORMAL, options->std };
+    const struct df_initialiser weight = options->init == DF_ADAPT_PYTORCH ? pytorch : normal;
+    const struct df_initialiser bias = options->init == DF_ADAPT_NORMAL ? zero : pytorch;
     char full[64];
 
-    if (options->kind == DF_ADAPT_NONE && in != out)
+    if (none && in != out)
         return df_fail(err, DF_ERR_USAGE, "%s none: '%s' has %zu channels in the student, %zu in the teacher [set %s to 1x1 or 3x3]",
                        option, student->name, in, out, option);
-    if (options->kind == DF_ADAPT_NONE)
+    if (none)
         return DF_OK;
     snprintf(full, sizeof full, "%s.weight", name);
     layer->weight = df_distiller_parameter(setup, full, DF_CONV_WEIGHT, (df_shape){ out, k, k, in }, weight);
@@ -140,6 +142,15 @@ static df_tensor *pooled_per_image(df_tape *tape, const struct df_feature_map *m
     return df_scale(tape, sum, 1 / df_loss_norm(tape, images));
 }
 
+static df_tensor *reduced(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps,
+                          const struct df_feature_options *options)
+{
+    if (options->level_reduce == DF_REDUCE_MEAN)
+        return mean_of_levels(tape, map, masked, maps, options->norm);
+    return options->norm == DF_NORM_BATCH ? pooled(tape, map, masked, maps, df_tape_device(tape)->comm)
+                                          : pooled_per_image(tape, map, masked, maps);
+}
+
 df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size_t maps, enum df_region region,
                            const struct df_feature_options *options, const struct df_batch *images)
 {
@@ -152,9 +163,17 @@ df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size
         masked[l].cells = df_tape_host(tape, own->s->shape.n * sizeof(double));
         masked[l].mask = df_mask_region(tape, own->s->shape, own->objects, region, options->exclude_padding ? images : NULL, own->stride,
                                         masked[l].cells);
+        DF_ASSERT(!options->sum_channels || own->s->shape.c == map->s->shape.c);
     }
-    if (options->level_reduce == DF_REDUCE_MEAN)
-        return mean_of_levels(tape, map, masked, maps, options->norm);
-    return options->norm == DF_NORM_BATCH ? pooled(tape, map, masked, maps, df_tape_device(tape)->comm)
-                                          : pooled_per_image(tape, map, masked, maps);
+    df_tensor *loss = reduced(tape, map, masked, maps, options);
+
+    return options->sum_channels ? df_scale(tape, loss, (double)map->s->shape.c) : loss;
+}
+
+double df_share_of_ranks(df_tape *tape, double own)
+{
+    double all = own;
+
+    df_comm_sum(df_tape_device(tape)->comm, &all, 1);
+    return own / all;
 }

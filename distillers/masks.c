@@ -89,18 +89,31 @@ void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, doub
     }
 }
 
-void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou)
+/* The largest IoU of the anchors with box; all of them in iou. */
+static double best_anchor(const struct df_box *anchor, size_t count, struct df_box box, float *iou)
 {
     double most = 0;
 
-    for (size_t a = 0; a < cells * per_cell; a++) {
+    for (size_t a = 0; a < count; a++) {
         iou[a] = df_box_iou(anchor[a], box);
         most = (double)iou[a] > most ? (double)iou[a] : most;
     }
-    for (size_t a = 0; a < cells * per_cell; a++) {
-        if ((double)iou[a] > share * most)
+    return most;
+}
+
+static void mark_above(df_real *mask, const float *iou, size_t count, size_t per_cell, double border)
+{
+    for (size_t a = 0; a < count; a++) {
+        if ((double)iou[a] > border)
             mask[a / per_cell] = 1;
     }
+}
+
+void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou)
+{
+    const double most = best_anchor(anchor, cells * per_cell, box, iou);
+
+    mark_above(mask, iou, cells * per_cell, per_cell, share * most);
 }
 
 double df_finest_scale(const struct df_batch *images, size_t n)
@@ -190,6 +203,30 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
         }
     }
     return mask;
+}
+
+void df_mask_anchors(df_tape *tape, const struct df_detection_state *student, double share, df_real *mask[DF_LEVELS])
+{
+    float *iou = df_tape_host(tape, student->anchors * sizeof *iou);
+
+    for (size_t l = 0; l < student->levels; l++)
+        mask[l] = zeros(tape, df_pixels(df_part(student, "neck", l)->shape));
+    for (size_t n = 0; n < student->batch; n++) {
+        const struct df_ground_truth *truth = &student->images->truth[n];
+
+        for (size_t i = 0; i < truth->count; i++) {
+            const double border = share * best_anchor(student->anchor, student->anchors, truth->boxes[i], iou);
+            const float *own = iou;
+
+            for (size_t l = 0; l < student->levels; l++) {
+                const df_shape map = df_part(student, "neck", l)->shape;
+                const size_t cells = map.h * map.w;
+
+                mark_above(mask[l] + n * cells, own, student->level_anchors[l], student->level_anchors[l] / cells, border);
+                own += student->level_anchors[l];
+            }
+        }
+    }
 }
 
 df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding)

@@ -25,6 +25,9 @@ void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, doub
 /* Sets to 1 the cells [cells] any of whose anchors overlaps box by more than share * the largest IoU of anchor [cells * per_cell] with box
  * (Wang et al., CVPR 2019: share 0.5). iou: room for every anchor. */
 void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou);
+/* The same over a pyramid, [N,h,w] for each level on the host until the tape's reset: an object's largest IoU is looked for on all levels, and
+ * every level's cells are marked. */
+void df_mask_anchors(df_tape *tape, const struct df_detection_state *student, double share, df_real *mask[DF_LEVELS]);
 /* Of image n: 56 px at 800 px images, in proportion: 56 * min(valid_h, valid_w) / 800. The canvas has no say: an object's level must not hang
  * on padding. */
 double df_finest_scale(const struct df_batch *images, size_t n);

@@ -3,22 +3,32 @@
 
 #include "distillers/common.h"
 
+df_status df_neck_adapt(struct df_distiller_setup *setup, const struct df_adapt_options *options, size_t levels,
+                        struct df_neck_state *state, struct df_error *err)
+{
+    for (size_t l = 0; l < levels; l++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "adapt.%zu", l);
+        DF_TRY(df_adapt_add(setup, options, "adapt", name, df_parts_at(setup->student, "neck", l), df_parts_at(setup->teacher, "neck", l),
+                            &state->layer[l], err));
+    }
+    return DF_OK;
+}
+
 df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_options *options, struct df_neck_state *state,
                        struct df_error *err)
 {
     for (size_t l = 0; l < setup->levels; l++) {
-        const struct df_part *s = df_parts_at(setup->student, "neck", l), *t = df_parts_at(setup->teacher, "neck", l);
-        char name[32];
+        const struct df_part *t = df_parts_at(setup->teacher, "neck", l);
 
         if (options->normalise_teacher && !(t->std > 0))
             return df_fail(err, DF_ERR_USAGE,
                            "normalise_teacher: the standard deviation of the teacher's '%s' is %g (expected more than 0) "
                            "[train the teacher again, or set normalise_teacher to false]",
                            t->name, t->std);
-        snprintf(name, sizeof name, "adapt.%zu", l);
-        DF_TRY(df_adapt_add(setup, &options->adapt, "adapt", name, s, t, &state->layer[l], err));
     }
-    return DF_OK;
+    return df_neck_adapt(setup, &options->adapt, setup->levels, state, err);
 }
 
 df_tensor *df_neck_loss(const struct df_distill_context *context, const struct df_neck_options *options, const struct df_neck_state *state,

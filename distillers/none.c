@@ -21,4 +21,7 @@ const struct df_distiller_class df_distiller_none = {
     .options = none_options,
     .options_size = 1,
     .loss = none_loss,
+    .formula = "L = 0",
+    .deviation = "",
+    .published = "",
 };

@@ -7,7 +7,13 @@
     X(foreground)                                                                                                                          \
     X(background)                                                                                                                          \
     X(head_kl)                                                                                                                             \
-    X(defeat)
+    X(defeat)                                                                                                                              \
+    X(mimic)                                                                                                                               \
+    X(fgfi)                                                                                                                                \
+    X(frs)                                                                                                                                 \
+    X(cwd)                                                                                                                                 \
+    X(pkd)                                                                                                                                 \
+    X(dist)
 
 #define DECLARE(name) extern const struct df_distiller_class df_distiller_##name;
 #define LIST(name)    &df_distiller_##name,

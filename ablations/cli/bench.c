@@ -22,13 +22,15 @@
 struct bench_options {
     char device[DF_STRING_MAX];
     int64_t cell, steps;
-    bool json;
+    bool json, methods;
 };
 static const df_option options_table[] = {
-    { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last" },
+    { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last",
+      .when = "methods=0" },
     { "steps", DF_INT_OPTION(struct bench_options, steps), 30, 3, 1e5, "timed steps of each kind" },
     { "device", DF_STRING_OPTION(struct bench_options, device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },
-    { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON" },
+    { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON", .when = "methods=0" },
+    { "methods", DF_BOOL_OPTION(struct bench_options, methods), 0, 0, 1, "a line for each distilled method of the spec instead" },
     { 0 },
 };
 
@@ -289,9 +291,10 @@ static void print_text(const struct bench *bench)
     for (size_t k = 0; k < bench->sides; k++)
         print_side(bench, &bench->side[k]);
     if (bench->sides == 2)
-        printf("distilling   %.2f ms more; outside convolutions and matrix products %.2f ms more, %.1f %% of a plain step\n",
-               1e3 * (bench->side[1].median - bench->side[0].median), 1e3 * distilling_rest(bench),
-               100 * distilling_rest(bench) / bench->side[0].median);
+        printf("distilling   %.2f ms more, %.2f times a plain step; outside convolutions and matrix products %.2f ms more, %.1f %% of a "
+               "plain step\n",
+               1e3 * (bench->side[1].median - bench->side[0].median), bench->side[1].median / bench->side[0].median,
+               1e3 * distilling_rest(bench), 100 * distilling_rest(bench) / bench->side[0].median);
     printf("memory       %.0f MB anonymous at the peak, both students together\n", (double)df_anonymous_peak_bytes() / 1e6);
     for (size_t k = 0; k < bench->sides; k++)
         print_profile(&bench->side[k]);
@@ -354,31 +357,40 @@ static void print_json(const struct bench *bench)
     cJSON_Delete(root);
 }
 
-static df_status bench_spec(struct bench *bench, const struct df_spec *spec, const struct bench_options *options, struct df_error *err)
+/* The medians' quotient is what a method costs; that of the fastest steps tells how much of it was another program's. */
+static void print_row(const struct bench *bench)
+{
+    const struct side *plain = &bench->side[0], *distilled = &bench->side[1];
+
+    printf("%-20s %8.2f ms a step, plain %8.2f ms: %5.2f times (fastest steps: %.2f)\n", distilled->label, 1e3 * distilled->median,
+           1e3 * plain->median, distilled->median / plain->median, distilled->fastest / plain->fastest);
+    fflush(stdout);
+}
+
+typedef void print_fn(const struct bench *bench);
+
+static df_status measure(struct bench *bench, const struct df_spec *spec, int64_t cell, print_fn *print, struct df_error *err)
 {
     DF_TRY(scratch_folder(bench, err));
-    DF_TRY(set_up_sides(bench, spec, options->cell, err));
+    DF_TRY(set_up_sides(bench, spec, cell, err));
     DF_TRY(time_steps(bench, err));
-    DF_TRY(profile_steps(bench, err));
-    if (options->json)
-        print_json(bench);
-    else
-        print_text(bench);
+    if (print != print_row)
+        DF_TRY(profile_steps(bench, err));
+    print(bench);
     return DF_OK;
 }
 
-static int run_bench(const void *values, int count, char *const *arguments)
+/* The spec is read anew: its cells are changed. */
+static df_status bench_cell(const char *path, const struct bench_options *options, int64_t cell, print_fn *print, struct df_error *err)
 {
-    const struct bench_options *options = values;
-    struct bench *bench = df_calloc(1, sizeof *bench);
-    struct df_error err = { 0 };
-    struct df_spec *spec = NULL;
     const struct df_spec_overrides overrides = { .device = df_common_device(options->device) };
-    df_status status = df_spec_read(count ? arguments[0] : "ablations/specs/reproduce-table.json", &overrides, &spec, &err);
+    struct bench *bench = df_calloc(1, sizeof *bench);
+    struct df_spec *spec = NULL;
+    df_status status = df_spec_read(path, &overrides, &spec, err);
 
     bench->steps = (size_t)options->steps;
     if (status == DF_OK)
-        status = bench_spec(bench, spec, options, &err);
+        status = measure(bench, spec, cell, print, err);
     for (size_t k = 0; k < 2; k++) {
         df_trainer_free(bench->side[k].trainer);
         free(bench->side[k].seconds);
@@ -387,13 +399,49 @@ static int run_bench(const void *values, int count, char *const *arguments)
         nftw(bench->folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     df_spec_free(spec);
     free(bench);
+    return status;
+}
+
+static bool is_first_of_its_label(const struct df_spec *spec, size_t i)
+{
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(spec->cell[j]->label, spec->cell[i]->label) == 0)
+            return false;
+    return true;
+}
+
+static df_status bench_methods(const char *path, const struct bench_options *options, struct df_error *err)
+{
+    struct df_spec *spec = NULL;
+    size_t methods = 0;
+    df_status status = df_spec_read(path, NULL, &spec, err);
+
+    for (size_t i = 0; status == DF_OK && i < spec->count; i++)
+        if (spec->cell[i]->needs.count && is_first_of_its_label(spec, i)) {
+            status = bench_cell(path, options, (int64_t)i, print_row, err);
+            methods++;
+        }
+    if (status == DF_OK && !methods)
+        status = df_fail(err, DF_ERR_USAGE, "'%s' has no method that distils [choose a spec that has some, or leave --methods out]", path);
+    df_spec_free(spec);
+    return status;
+}
+
+static int run_bench(const void *values, int count, char *const *arguments)
+{
+    const struct bench_options *options = values;
+    const char *path = count ? arguments[0] : "ablations/specs/reproduce-table.json";
+    struct df_error err = { 0 };
+    const df_status status = options->methods ? bench_methods(path, options, &err)
+                                              : bench_cell(path, options, options->cell, options->json ? print_json : print_text, &err);
+
     return status == DF_OK ? 0 : df_command_fail(&err);
 }
 
 const struct df_command df_command_bench = {
     .name = "bench",
     .summary = "images/s, GFLOP/s, share of the machine's peak, the cost of distilling, where the time goes",
-    .usage = "defeat bench [SPEC] [--cell K] [--steps N] [--device D] [--json]",
+    .usage = "defeat bench [SPEC] [--cell K | --methods] [--steps N] [--device D] [--json]",
     .example = "defeat bench ablations/specs/reproduce-table.json --steps 100",
     .options = options_table,
     .options_size = sizeof(struct bench_options),

@@ -1,6 +1,7 @@
-/* defeat distillers: what there is, what each one's options are, and whether one keeps its contract. */
+/* defeat distillers: what there is, what each one computes, who published what with it, its options, and whether it keeps its contract. */
 #include "ablations/cli/command.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,24 +26,50 @@ static void add_list_line(const struct df_distiller_class *class, struct df_text
     df_text_addf(text, "  %-16s %s\n", class->name, class->summary);
 }
 
+/* The formula as it stands: a block of its own. */
+static void add_formula(const char *formula, bool markdown, struct df_text *text)
+{
+    if (!formula || !formula[0])
+        return;
+    df_text_add(text, markdown ? "```\n" : "loss:\n");
+    while (*formula) {
+        const size_t line = strcspn(formula, "\n");
+
+        df_text_addf(text, "%s%.*s\n", markdown ? "" : "  ", (int)line, formula);
+        formula += line + (formula[line] == '\n');
+    }
+    if (markdown)
+        df_text_add(text, "```\n\n");
+}
+
+/* A line "source: ..." or a paragraph "Source: ...", if there is something to tell. */
+static void add_line(const char *title, const char *value, bool markdown, struct df_text *text)
+{
+    if (value && value[0])
+        df_text_addf(text, markdown ? "%c%s: %s\n\n" : "%c%s: %s\n", markdown ? toupper((unsigned char)title[0]) : title[0], title + 1,
+                     value);
+}
+
 static void add_page(const struct df_distiller_class *class, bool markdown, struct df_text *text)
 {
-    df_text_addf(text, markdown ? "### `%s`\n\n%s.\n\n" : "%s: %s\n", class->name, class->summary);
-    if (class->cite[0])
-        df_text_addf(text, markdown ? "Source: %s.\n" : "source: %s\n", class->cite);
-    df_text_add(text, markdown ? "Needs of the teacher: " : "needs of the teacher: ");
-    df_text_addf(text, "%s%s", class->needs[0] ? class->needs : "nothing", markdown ? ".\n" : "\n");
+    df_text_addf(text, markdown ? "## `%s`\n\n%s.\n\n" : "%s: %s\n", class->name, class->summary);
+    add_formula(class->formula, markdown, text);
+    add_line("source", class->cite, markdown, text);
+    add_line("deviates", class->deviation, markdown, text);
+    add_line("published", class->published, markdown, text);
+    add_line("needs of the teacher", class->needs[0] ? class->needs : "nothing", markdown, text);
     if (class->options->name) {
-        df_text_add(text, markdown ? "\n| option | default | range | meaning |\n|---|---|---|---|\n" : "options:\n");
+        df_text_add(text, markdown ? "| option | default | range | meaning |\n|---|---|---|---|\n" : "options:\n");
         (markdown ? df_options_markdown : df_options_help)(class->options, text);
+        df_text_add(text, "\n");
     }
-    df_text_add(text, "\n");
 }
 
 static void list(const struct distillers_options *options, const struct df_distiller_class *plugin, struct df_text *text)
 {
-    if (!options->markdown)
-        df_text_add(text, "distillers ('defeat distillers NAME' shows the options of one):\n");
+    df_text_add(text, options->markdown
+                          ? "# Distillers\n\nPrinted by `defeat distillers --markdown` from the tables that the program reads.\n\n"
+                          : "distillers ('defeat distillers NAME' shows formula, source and options of one):\n");
     for (size_t i = 0; df_distiller_classes[i]; i++) {
         if (options->markdown)
             add_page(df_distiller_classes[i], true, text);

@@ -75,6 +75,13 @@ BYTES(adaptive_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
 BYTES(softmax, 2 * n * (double)a->channels, 0)
 BYTES(softmax_backward, n *(double)a->channels *(2 + once_more(a->add)), 0)
 
+/* ---- cells ---- */
+
+BYTES(cells_log_sum, n / (double)a->chunks * product(a->cells, a->channels), 2 * n * (double)a->channels)
+BYTES(cells_log_sum_final, 0, n *(double)(2 * a->chunks + 1))
+BYTES(cells_softmax, 2 * n * (double)a->channels, n / (double)a->cells * (double)a->channels)
+BYTES(cells_softmax_backward, n *(double)a->channels *(2 + once_more(a->add) + 1 / (double)a->cells), 0)
+
 /* ---- losses: the slopes d are written where the tape asks for them ---- */
 
 BYTES(loss_total, 1, a->count)
@@ -84,6 +91,13 @@ BYTES(bce_logits, (double)a->count *(2 + present(a->w) + present(a->d)), n)
 BYTES(sigmoid_kl, (double)a->count *(2 + present(a->d)) + bytes_as_reals((double)a->count / (double)a->classes), n)
 BYTES(cross_entropy, n *(double)a->classes *(1 + present(a->d)) + n, n)
 BYTES(softmax_kl, n *(double)a->classes *(2 + present(a->d)) + bytes_as_reals(n), n)
+BYTES(soft_cross_entropy, n *(double)a->classes *(2 + present(a->d)), n)
+BYTES(bounded_l2, n *(double)a->width *(3 + present(a->d)) + bytes_as_reals(n), n)
+BYTES(pearson_rows, 3 * n * (double)a->width + bytes_as_reals(n), n)
+BYTES(pearson_sums, 2 * product(a->rows, a->width) + bytes_as_reals((double)a->rows), n *(2 + present(a->means)) * (double)a->width)
+BYTES(pearson_columns, 0, 6 * n)
+BYTES(pearson_columns_slope, 3 * n * (double)a->width + bytes_as_reals(n), 4 * a->width)
+BYTES(cells_kl, 3 * n * (double)a->channels, n + 2 * n / (double)a->cells * (double)a->channels)
 BYTES(smooth_l1, n *(double)a->width *(2 + present(a->d)) + bytes_as_reals(n), n)
 BYTES(masked_mse, n *(double)(2 * a->channels + 1), n)
 BYTES(masked_mse_group, n *(double)a->pixels, n *(double)(a->pixels + 2))

@@ -16,6 +16,12 @@
     X(SIGMOID_KL, sigmoid_kl)                                                                                                              \
     X(CROSS_ENTROPY, cross_entropy)                                                                                                        \
     X(SOFTMAX_KL, softmax_kl)                                                                                                              \
+    X(SOFT_CROSS_ENTROPY, soft_cross_entropy)                                                                                              \
+    X(BOUNDED_L2, bounded_l2)                                                                                                              \
+    X(PEARSON_ROWS, pearson_rows)                                                                                                          \
+    X(PEARSON_SUMS, pearson_sums)                                                                                                          \
+    X(PEARSON_COLUMNS, pearson_columns)                                                                                                    \
+    X(PEARSON_COLUMNS_SLOPE, pearson_columns_slope)                                                                                        \
     X(SMOOTH_L1, smooth_l1)                                                                                                                \
     X(MASKED_MSE, masked_mse)                                                                                                              \
     X(MASKED_MSE_GROUP, masked_mse_group)                                                                                                  \
@@ -372,6 +378,207 @@ DF_KERNEL void df_k_softmax_kl(size_t i, const struct df_softmax_kl_args *a)
     a->partial[i] = hot * hot * sum;
 }
 
+/* row i: -sum_k q_k log softmax(z)_k, q >= 0 as they come; d = softmax(z) sum q - q */
+struct df_soft_cross_entropy_args {
+    const df_real *z, *q;
+    size_t classes;
+    double *partial;
+    df_real *d;
+};
+DF_KERNEL void df_k_soft_cross_entropy(size_t i, const struct df_soft_cross_entropy_args *a)
+{
+    const df_real *z = a->z + i * a->classes, *q = a->q + i * a->classes;
+    const double largest = df_loss_row_max(z, a->classes), log_sum = df_loss_row_log_sum(z, a->classes, largest, 1);
+    df_real *d = a->d ? a->d + i * a->classes : NULL;
+    double sum = 0, all = 0;
+
+    for (size_t k = 0; k < a->classes; k++) {
+        sum += (double)q[k] * (log_sum - ((double)z[k] - largest));
+        all += (double)q[k];
+    }
+    a->partial[i] = sum;
+    for (size_t k = 0; d && k < a->classes; k++)
+        d[k] = (df_real)(all * df_exp((double)z[k] - largest - log_sum) - (double)q[k]);
+}
+
+/* row i of [rows, width]: |x - y|^2 if use and |x - y|^2 + margin > |t - y|^2, else 0 */
+struct df_bounded_l2_args {
+    const df_real *x, *t, *y;
+    const uint8_t *use;
+    size_t width;
+    double margin;
+    double *partial;
+    df_real *d;
+};
+DF_KERNEL void df_k_bounded_l2(size_t i, const struct df_bounded_l2_args *a)
+{
+    const size_t begin = i * a->width, end = begin + a->width;
+    double own = 0, theirs = 0;
+
+    for (size_t j = begin; a->use[i] && j < end; j++) {
+        const double x = (double)a->x[j] - (double)a->y[j], t = (double)a->t[j] - (double)a->y[j];
+
+        own += x * x;
+        theirs += t * t;
+    }
+    const bool counts = a->use[i] && own + a->margin > theirs;
+
+    a->partial[i] = counts ? own : 0;
+    for (size_t j = begin; a->d && j < end; j++)
+        a->d[j] = counts ? (df_real)(2 * ((double)a->x[j] - (double)a->y[j])) : 0;
+}
+
+/* ---- Pearson's correlation of x and t: r = <x', t'> / (|x'| |t'| + eps), x' and t' without their means ----
+ * dr/dx = (t' - r' x') / (|x'| |t'| + eps),  r' = <x', t'> |t'| / (|x'| (|x'| |t'| + eps)), 0 where x is constant */
+struct df_pearson {
+    double scale, r, slope; /* 1 / (|x'| |t'| + eps), r, r' */
+};
+DF_KERNEL struct df_pearson df_pearson_of(double xx, double tt, double xt, double eps)
+{
+    const double x = sqrt(xx), t = sqrt(tt), scale = 1 / (x * t + eps);
+    const struct df_pearson pearson = { scale, xt * scale, x > 0 ? xt * t / x * scale : 0 };
+
+    return pearson;
+}
+
+/* row i of [rows, width]: 1 - r, 0 where use = 0 */
+struct df_pearson_rows_args {
+    const df_real *x, *t;
+    const uint8_t *use;
+    size_t width;
+    double eps;
+    double *partial;
+    df_real *d;
+};
+DF_KERNEL void df_k_pearson_rows(size_t i, const struct df_pearson_rows_args *a)
+{
+    const size_t n = a->width;
+    const df_real *restrict x = a->x + i * n, *restrict t = a->t + i * n;
+    df_real *restrict d = a->d + i * n;
+    double mean_x = 0, mean_t = 0, xx = 0, tt = 0, xt = 0;
+
+    a->partial[i] = 0;
+    if (!a->use[i]) {
+        for (size_t j = 0; j < n; j++)
+            d[j] = 0;
+        return;
+    }
+    for (size_t j = 0; j < n; j++) {
+        mean_x += (double)x[j];
+        mean_t += (double)t[j];
+    }
+    mean_x /= (double)n;
+    mean_t /= (double)n;
+    for (size_t j = 0; j < n; j++) {
+        const double u = (double)x[j] - mean_x, v = (double)t[j] - mean_t;
+
+        xx += u * u;
+        tt += v * v;
+        xt += u * v;
+    }
+    const struct df_pearson pearson = df_pearson_of(xx, tt, xt, a->eps);
+
+    a->partial[i] = 1 - pearson.r;
+    for (size_t j = 0; j < n; j++)
+        d[j] = (df_real)(-pearson.scale * ((double)t[j] - mean_t - pearson.slope * ((double)x[j] - mean_x)));
+}
+
+/* Chunk i of the rows with use != 0, per column. means NULL: sums of x and of t. Else of x' x', t' t', x' t', with means [2][width]. Sums of
+ * column c: partial[(k chunks + i) width + c], k = 0 .. 1 or 2 */
+struct df_pearson_sums_args {
+    const df_real *x, *t;
+    const uint8_t *use;
+    const double *means;
+    double *partial;
+    size_t rows, width, chunk, chunks;
+};
+DF_KERNEL void df_column_pearson_sums(size_t i, size_t c, const struct df_pearson_sums_args *a)
+{
+    const size_t end = (i + 1) * a->chunk < a->rows ? (i + 1) * a->chunk : a->rows;
+    const double mean_x = a->means ? a->means[c] : 0, mean_t = a->means ? a->means[a->width + c] : 0;
+    double sum[3] = { 0, 0, 0 };
+
+    for (size_t r = i * a->chunk; r < end; r++) {
+        const double u = (double)a->x[r * a->width + c] - mean_x, v = (double)a->t[r * a->width + c] - mean_t;
+
+        if (!a->use[r])
+            continue;
+        sum[0] += a->means ? u * u : u;
+        sum[1] += a->means ? v * v : v;
+        sum[2] += u * v;
+    }
+    for (size_t k = 0; k < (a->means ? 3 : 2); k++)
+        a->partial[(k * a->chunks + i) * a->width + c] = sum[k];
+}
+/* All columns of a row while it is at hand. */
+DF_KERNEL void df_k_pearson_sums(size_t i, const struct df_pearson_sums_args *a)
+{
+    const size_t end = (i + 1) * a->chunk < a->rows ? (i + 1) * a->chunk : a->rows, n = a->width, step = a->chunks * n;
+    double *restrict first = a->partial + i * n, *restrict second = first + step, *restrict third = second + step;
+
+    for (size_t c = 0; c < n; c++) {
+        first[c] = second[c] = 0;
+        if (a->means)
+            third[c] = 0;
+    }
+    for (size_t r = i * a->chunk; r < end; r++) {
+        const df_real *restrict x = a->x + r * n, *restrict t = a->t + r * n;
+
+        if (!a->use[r])
+            continue;
+        for (size_t c = 0; c < n && !a->means; c++) {
+            first[c] += (double)x[c];
+            second[c] += (double)t[c];
+        }
+        for (size_t c = 0; c < n && a->means; c++) {
+            const double u = (double)x[c] - a->means[c], v = (double)t[c] - a->means[n + c];
+
+            first[c] += u * u;
+            second[c] += v * v;
+            third[c] += u * v;
+        }
+    }
+}
+
+/* column i: 1 - r; slope [2][width]: what t' and x' are multiplied with in its derivative. sums [3][width] */
+struct df_pearson_columns_args {
+    const double *sums;
+    double *partial, *slope;
+    size_t width;
+    double eps;
+};
+DF_KERNEL void df_k_pearson_columns(size_t i, const struct df_pearson_columns_args *a)
+{
+    const struct df_pearson pearson = df_pearson_of(a->sums[i], a->sums[a->width + i], a->sums[2 * a->width + i], a->eps);
+
+    a->partial[i] = 1 - pearson.r;
+    a->slope[i] = -pearson.scale;
+    a->slope[a->width + i] = pearson.scale * pearson.slope;
+}
+
+/* row i: d = slope_0 t' + slope_1 x', 0 where use = 0 */
+struct df_pearson_columns_slope_args {
+    const df_real *x, *t;
+    const uint8_t *use;
+    const double *means, *slope;
+    df_real *d;
+    size_t width;
+};
+DF_KERNEL void df_k_pearson_columns_slope(size_t i, const struct df_pearson_columns_slope_args *a)
+{
+    const size_t n = a->width;
+    const df_real *restrict x = a->x + i * n, *restrict t = a->t + i * n;
+    df_real *restrict d = a->d + i * n;
+
+    if (a->use[i]) {
+        DF_LANES(c, n)
+            d[c] = (df_real)(a->slope[c] * ((double)t[c] - a->means[n + c]) + a->slope[n + c] * ((double)x[c] - a->means[c]));
+    } else {
+        DF_LANES(c, n)
+            d[c] = 0;
+    }
+}
+
 /* row i of [rows, width] */
 struct df_smooth_l1_args {
     const df_real *x, *target;
@@ -446,11 +653,12 @@ DF_KERNEL void df_k_masked_mse(size_t i, const struct df_masked_mse_args *a)
     df_store_masked_mse(i, a, df_loss_lanes(lane));
 }
 
-/* group i, a run of `pixels` pixels: norm = max(1, 2 C sum m), value = sum of partials / norm */
+/* group i, a run of `pixels` pixels: norm = max(least, per_cell sum m), value = sum of partials / norm, 0 where norm is 0 */
 struct df_masked_mse_group_args {
     const double *partial;
     const df_real *m;
-    size_t pixels, channels;
+    size_t pixels;
+    double per_cell, least;
     double *norm, *value;
 };
 struct df_masked_mse_sums {
@@ -468,10 +676,10 @@ DF_KERNEL struct df_masked_mse_sums df_share_masked_mse_group(size_t i, const st
 }
 DF_KERNEL void df_store_masked_mse_group(size_t i, const struct df_masked_mse_group_args *a, struct df_masked_mse_sums sum)
 {
-    const double norm = 2 * (double)a->channels * sum.cells;
+    const double norm = a->per_cell * sum.cells;
 
-    a->norm[i] = norm > 1 ? norm : 1;
-    a->value[i] = sum.partials / a->norm[i];
+    a->norm[i] = norm > a->least ? norm : a->least;
+    a->value[i] = a->norm[i] > 0 ? sum.partials / a->norm[i] : 0;
 }
 DF_SUM_KERNEL(masked_mse_group)
 

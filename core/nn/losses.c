@@ -2,6 +2,7 @@
  * row or pixel, adds them in order, and keeps d value / d input when the tape will come back for it, so that every backward but that of
  * masked_mse is one scaled addition. */
 #include "core/nn/losses.h"
+#include "core/nn/ops_shared.h"
 
 static const df_shape scalar = { 1, 1, 1, 1 };
 
@@ -135,15 +136,17 @@ static void masked_mse_backward(df_tape *tape, struct df_node *node)
         df_launch(df_tape_device(tape), DF_K_MASKED_MSE_BACKWARD, df_pixels(s->shape), &args);
 }
 
-df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image)
+/* group: pixels, per_cell and least are given */
+static df_tensor *masked(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale,
+                         struct df_masked_mse_group_args group)
 {
-    const size_t pixels = df_pixels(s->shape), groups = per_image ? s->shape.n : 1;
+    const size_t pixels = df_pixels(s->shape), groups = pixels / group.pixels;
     struct df_masked_mse_args args = { .s = s->data, .t = t->data, .m = m->data, .channels = s->shape.c, .teacher_scale = teacher_scale };
-    struct df_masked_mse_group_args group = { .m = m->data, .pixels = pixels / groups, .channels = s->shape.c };
     struct masked_mse saved = { .t = t->data, .m = m->data, .pixels = group.pixels, .groups = groups, .teacher_scale = teacher_scale };
     df_tensor *y = df_tensor_new(tape, scalar);
 
     DF_ASSERT(df_same_shape(s->shape, t->shape) && m->shape.c == 1 && df_pixels(m->shape) == pixels && m->shape.n == s->shape.n);
+    group.m = m->data;
     group.partial = args.partial = partials(tape, pixels);
     group.norm = partials(tape, groups);
     group.value = partials(tape, groups);
@@ -153,6 +156,19 @@ df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const 
     const struct df_loss_total_args sum = { .partial = group.value, .count = groups, .norm = (double)groups, .out = y->data };
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &sum);
     return df_record(tape, masked_mse_backward, y, &s, 1, &saved, sizeof saved);
+}
+
+df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image)
+{
+    const size_t pixels = per_image ? s->shape.h * s->shape.w : df_pixels(s->shape);
+    const struct df_masked_mse_group_args group = { .pixels = pixels, .per_cell = 2 * (double)s->shape.c, .least = 1 };
+
+    return masked(tape, s, t, m, teacher_scale, group);
+}
+
+df_tensor *df_masked_squares(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m)
+{
+    return masked(tape, s, t, m, 1, (struct df_masked_mse_group_args){ .pixels = df_pixels(s->shape), .per_cell = 1, .least = 0 });
 }
 
 df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
@@ -179,4 +195,103 @@ df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const 
     args.d = slope(tape, s);
     df_launch(df_tape_device(tape), DF_K_SIGMOID_KL, tiles, &args);
     return total(tape, s, args.partial, tiles, norm, args.d);
+}
+
+df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double temperature, double norm)
+{
+    const size_t pixels = df_pixels(s->shape);
+    struct df_cells_kl_args args = { .s = s->data,
+                                     .t = t->data,
+                                     .s_log_sum = df_cells_log_sums(tape, s, temperature),
+                                     .t_log_sum = df_cells_log_sums(tape, t, temperature),
+                                     .cells = s->shape.h * s->shape.w,
+                                     .channels = s->shape.c,
+                                     .temperature = temperature };
+
+    DF_ASSERT(df_same_shape(s->shape, t->shape));
+    args.partial = partials(tape, pixels);
+    args.d = df_tape_device_memory(tape, df_count(s->shape) * sizeof *args.d);
+    df_launch(df_tape_device(tape), DF_K_CELLS_KL, pixels, &args);
+    return total(tape, s, args.partial, pixels, norm, args.d);
+}
+
+df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm)
+{
+    const size_t rows = df_pixels(z->shape);
+    struct df_soft_cross_entropy_args args = { .z = z->data, .q = q->data, .classes = z->shape.c };
+
+    DF_ASSERT(df_same_shape(z->shape, q->shape));
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, z);
+    df_launch(df_tape_device(tape), DF_K_SOFT_CROSS_ENTROPY, rows, &args);
+    return total(tape, z, args.partial, rows, norm, args.d);
+}
+
+df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *y, const uint8_t *use, double margin,
+                         double norm)
+{
+    const size_t rows = df_pixels(x->shape);
+    struct df_bounded_l2_args args = { .x = x->data, .t = t->data, .y = y->data, .width = x->shape.c, .margin = margin };
+
+    DF_ASSERT(df_count(t->shape) == df_count(x->shape) && df_count(y->shape) == df_count(x->shape));
+    args.use = to_device(tape, use, rows);
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, x);
+    df_launch(df_tape_device(tape), DF_K_BOUNDED_L2, rows, &args);
+    return total(tape, x, args.partial, rows, norm, args.d);
+}
+
+static const double pearson_eps = 1e-8;
+
+df_tensor *df_pearson_rows(df_tape *tape, df_tensor *x, const df_tensor *t, const uint8_t *use, double norm)
+{
+    const size_t rows = df_pixels(x->shape);
+    struct df_pearson_rows_args args = { .x = x->data, .t = t->data, .width = x->shape.c, .eps = pearson_eps };
+
+    DF_ASSERT(df_same_shape(x->shape, t->shape));
+    args.use = to_device(tape, use, rows);
+    args.partial = partials(tape, rows);
+    args.d = df_tape_device_memory(tape, df_count(x->shape) * sizeof *args.d);
+    df_launch(df_tape_device(tape), DF_K_PEARSON_ROWS, rows, &args);
+    return total(tape, x, args.partial, rows, norm, args.d);
+}
+
+/* sums [count][width] of the columns, each divided, on the device */
+static double *pearson_sums(df_tape *tape, struct df_pearson_sums_args args, size_t count, double divisor)
+{
+    double *out = partials(tape, count * args.width);
+    struct df_standardise_stats_args stats = { .chunks = args.chunks, .channels = args.width, .divisor = divisor };
+
+    args.partial = partials(tape, count * args.chunks * args.width);
+    df_launch(df_tape_device(tape), DF_K_PEARSON_SUMS, args.chunks, &args);
+    for (size_t k = 0; k < count; k++) {
+        stats.partial = args.partial + k * args.chunks * args.width;
+        stats.out = out + k * args.width;
+        df_launch(df_tape_device(tape), DF_K_STANDARDISE_STATS, args.width, &stats);
+    }
+    return out;
+}
+
+df_tensor *df_pearson_columns(df_tape *tape, df_tensor *x, const df_tensor *t, const uint8_t *use, double norm)
+{
+    const size_t rows = df_pixels(x->shape), width = x->shape.c;
+    struct df_pearson_sums_args sums = {
+        .x = x->data, .t = t->data, .rows = rows, .width = width, .chunk = DF_ROW_CHUNK, .chunks = df_chunks_of(rows, DF_ROW_CHUNK)
+    };
+    struct df_pearson_columns_args args = { .width = width, .eps = pearson_eps };
+    struct df_pearson_columns_slope_args slopes = { .x = x->data, .t = t->data, .width = width };
+    size_t used = 0;
+
+    DF_ASSERT(df_same_shape(x->shape, t->shape));
+    for (size_t r = 0; r < rows; r++)
+        used += use[r] != 0;
+    slopes.use = sums.use = to_device(tape, use, rows);
+    slopes.means = sums.means = pearson_sums(tape, sums, 2, used ? (double)used : 1);
+    args.sums = pearson_sums(tape, sums, 3, 1);
+    args.partial = partials(tape, width);
+    slopes.slope = args.slope = partials(tape, 2 * width);
+    slopes.d = df_tape_device_memory(tape, df_count(x->shape) * sizeof *slopes.d);
+    df_launch(df_tape_device(tape), DF_K_PEARSON_COLUMNS, width, &args);
+    df_launch(df_tape_device(tape), DF_K_PEARSON_COLUMNS_SLOPE, rows, &slopes);
+    return total(tape, x, args.partial, width, norm, slopes.d);
 }

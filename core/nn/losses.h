@@ -24,10 +24,27 @@ df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, c
  * per_image: norm is taken per image and the result is the mean over images.
  * Source: the normaliser of the DeFeat authors' code (mask repeated over channels, times 2). */
 df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image);
+/* masked_squares: y = sum_p m_p sum_c (s_pc - t_pc)^2 / sum_p m_p: channels are summed, a mask of 0 everywhere gives 0. Shapes as above, m >= 0. */
+df_tensor *df_masked_squares(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m);
 /* Softmax KL with temperature: T^2 sum over rows with use[r] != 0 of sum_k q (log q - log p) / norm, p = softmax(s/T), q = softmax(t/T) over c.
  * No row used: 0. */
 df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);
 /* Sigmoid (Bernoulli) KL per class: T^2 sum over rows with use[r] != 0, classes, of q log(q/p) + (1-q) log((1-q)/(1-p)) / norm,
  * p = sigmoid(s/T), q = sigmoid(t/T), in a form that is finite for any logit. */
 df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);
+/* KL over the cells of a map: T^2 sum over images, channels, cells of q (log q - log p) / norm, p = softmax over h and w of s/T, q = of t/T.
+ * Source: Shu et al., ICCV 2021. */
+df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double temperature, double norm);
+/* soft cross-entropy over c: sum over rows r, k of -q_rk log softmax(z_r)_k / norm; q [shape of z] >= 0, of any sum (a row of zeros counts
+ * nothing) */
+df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm);
+/* bounded L2: sum of |x_r - y_r|^2 / norm over the rows with use[r] != 0 and |x_r - y_r|^2 + margin > |t_r - y_r|^2. x, t, y [.,.,R,W] or any
+ * shape of as many rows. Source: Chen et al., NIPS 2017. */
+df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *y, const uint8_t *use, double margin,
+                         double norm);
+/* Pearson's correlation of each row of x [R rows of c] with t's, or (columns) of each column over the rows: sum of 1 - r / norm, over the rows
+ * with use[r] != 0, columns over those rows. r = <x', t'> / (|x'| |t'| + 1e-8), x' = x - its mean; of something constant r is 0. No row used:
+ * rows give 0, columns C / norm. Source: Huang et al., NeurIPS 2022 (DIST), their code's eps. */
+df_tensor *df_pearson_rows(df_tape *tape, df_tensor *x, const df_tensor *t, const uint8_t *use, double norm);
+df_tensor *df_pearson_columns(df_tape *tape, df_tensor *x, const df_tensor *t, const uint8_t *use, double norm);
 #endif

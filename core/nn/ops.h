@@ -49,7 +49,8 @@ df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine);  
 df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w);  /* half-pixel centres (align_corners = False) */
 df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride, size_t pad);
 df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w);
-df_tensor *df_softmax(df_tape *tape, df_tensor *x); /* over c */
+df_tensor *df_softmax(df_tape *tape, df_tensor *x);                           /* over c */
+df_tensor *df_softmax_cells(df_tape *tape, df_tensor *x, double temperature); /* of x / T over h and w, per image and channel */
 
 struct df_rois { /* host arrays [count], of a whole batch */
     size_t count;

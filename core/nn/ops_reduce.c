@@ -1,9 +1,8 @@
-/* Sums, means and maxima over chosen axes, and standardisation per channel. Sums: one partial per piece in double, then the partials in
- * index order. */
+/* Sums, means and maxima over chosen axes. Sums: one partial per piece in double, then the partials in index order. */
 #include "core/nn/ops.h"
 #include "core/nn/ops_shared.h"
 
-enum { RUN_CHUNK = 4096, ROW_CHUNK = 64 };
+enum { RUN_CHUNK = 4096, ROW_CHUNK = DF_ROW_CHUNK };
 
 struct axes {
     size_t count, size[4], step[4]; /* innermost first, neighbours of one kind merged; unused: size 1 */
@@ -32,8 +31,6 @@ static struct axes merge_axes(df_shape xs, df_shape ys)
     return axes;
 }
 
-static size_t chunks_of(size_t n, size_t chunk) { return (n + chunk - 1) / chunk; }
-
 void df_reduce_into(df_tape *tape, struct df_operand x, struct df_result y)
 {
     struct df_device *device = df_tape_device(tape);
@@ -54,7 +51,7 @@ void df_reduce_into(df_tape *tape, struct df_operand x, struct df_result y)
                                             .run = size[0],
                                             .chunk = RUN_CHUNK };
 
-        args.chunks = chunks_of(size[0], RUN_CHUNK);
+        args.chunks = df_chunks_of(size[0], RUN_CHUNK);
         last.count = size[2] * args.chunks;
         last.width = 1;
         last.partial = args.partial = df_tape_device_memory(tape, df_count(y.shape) * last.count * sizeof(double));
@@ -67,7 +64,7 @@ void df_reduce_into(df_tape *tape, struct df_operand x, struct df_result y)
                                             .width = size[0],
                                             .chunk = ROW_CHUNK };
 
-        args.chunks = last.count = chunks_of(size[1] * size[3], ROW_CHUNK);
+        args.chunks = last.count = df_chunks_of(size[1] * size[3], ROW_CHUNK);
         last.width = size[0];
         last.partial = args.partial = df_tape_device_memory(tape, df_count(y.shape) * last.count * sizeof(double));
         df_launch(device, DF_K_REDUCE_ROWS, size[2] * args.chunks, &args);
@@ -123,69 +120,4 @@ df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned axes)
     DF_ASSERT(df_count(x->shape) <= UINT32_MAX);
     df_launch(df_tape_device(tape), DF_K_MAX, df_count(y->shape), &args);
     return df_record(tape, max_backward, y, &x, 1, &index, sizeof index);
-}
-
-struct standardise {
-    double *std, eps;
-};
-
-/* Per channel: the sum over chunks of a partial, divided, in device memory. */
-static double *channel_stats(df_tape *tape, const double *partial, size_t chunks, size_t channels, double divisor, bool root)
-{
-    double *out = df_tape_device_memory(tape, channels * sizeof *out);
-    const struct df_standardise_stats_args args = {
-        .partial = partial, .out = out, .chunks = chunks, .channels = channels, .divisor = divisor, .root = root
-    };
-
-    df_launch(df_tape_device(tape), DF_K_STANDARDISE_STATS, channels, &args);
-    return out;
-}
-
-static void standardise_backward(df_tape *tape, struct df_node *node)
-{
-    struct df_device *device = df_tape_device(tape);
-    const struct standardise *standardise = node->args;
-    const df_tensor *y = node->out;
-    const size_t rows = df_pixels(y->shape), channels = y->shape.c, chunks = chunks_of(rows, ROW_CHUNK);
-    const size_t bytes = chunks * channels * sizeof(double);
-    const struct df_channel_sums_args sums = { .u = y->grad,
-                                               .v = y->data,
-                                               .sum_u = df_tape_device_memory(tape, bytes),
-                                               .sum_uv = df_tape_device_memory(tape, bytes),
-                                               .rows = rows,
-                                               .channels = channels,
-                                               .chunk = ROW_CHUNK };
-    struct df_standardise_backward_args args = {
-        .y = y->data, .dy = y->grad, .std = standardise->std, .channels = channels, .eps = standardise->eps
-    };
-    bool fresh;
-
-    df_launch(device, DF_K_CHANNEL_SUMS, chunks, &sums);
-    args.mean_dy = channel_stats(tape, sums.sum_u, chunks, channels, (double)rows, false);
-    args.dot = channel_stats(tape, sums.sum_uv, chunks, channels, (double)(rows - 1), false);
-    args.dx = df_grad_fresh(tape, node->in[0], &fresh);
-    args.add = !fresh;
-    df_launch(device, DF_K_STANDARDISE_BACKWARD, rows, &args);
-}
-
-df_tensor *df_standardise(df_tape *tape, df_tensor *x, double eps)
-{
-    struct df_device *device = df_tape_device(tape);
-    df_tensor *y = df_tensor_new(tape, x->shape);
-    const size_t rows = df_pixels(x->shape), channels = x->shape.c, chunks = chunks_of(rows, ROW_CHUNK);
-    double *partial = df_tape_device_memory(tape, chunks * channels * sizeof *partial);
-    struct df_channel_sums_args sums = { .u = x->data, .sum_u = partial, .rows = rows, .channels = channels, .chunk = ROW_CHUNK };
-    struct df_standardise_args args = { .x = x->data, .y = y->data, .channels = channels, .eps = eps };
-
-    DF_ASSERT(rows >= 2);
-    df_launch(device, DF_K_CHANNEL_SUMS, chunks, &sums);
-    args.mean = sums.mean = channel_stats(tape, partial, chunks, channels, (double)rows, false);
-    sums.square = true;
-    df_launch(device, DF_K_CHANNEL_SUMS, chunks, &sums);
-
-    const struct standardise kept = { .std = channel_stats(tape, partial, chunks, channels, (double)(rows - 1), true), .eps = eps };
-
-    args.std = kept.std;
-    df_launch(device, DF_K_STANDARDISE, rows, &args);
-    return df_record(tape, standardise_backward, y, &x, 1, &kept, sizeof kept);
 }

@@ -8,7 +8,7 @@
 #include "core/nn/ops.h"
 
 enum { BATCH = DF_BENCH_BATCH, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6 };
-enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS };
+enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS, BOX_WEIGHTS };
 
 static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
 static const int32_t box_labels[] = { 2, 0, 1 };
@@ -66,6 +66,7 @@ static void network_init(struct df_bench_network *network, size_t anchors, size_
     add_rows(network, "roi/deltas", (df_shape){ PROPOSALS, 1, 1, 4 * (CLASSES + 1) }, seed, 0.5);
     add_rows(network, NULL, (df_shape){ CLASSES + 1, 1, 1, width }, seed, 1);
     add_rows(network, NULL, (df_shape){ PER_CELL * CLASSES, 1, 1, width }, seed, 1);
+    add_rows(network, NULL, (df_shape){ 4 * (CLASSES + 1), 1, 1, width }, seed, 0.5);
 }
 
 /* What init is told of it. */
@@ -84,10 +85,10 @@ static void describe(const struct df_bench_network *network, struct df_parts *ou
     }
 }
 
-/* The class of the object that a box overlaps by at least 0.4, -1 background, -2 padding. */
+/* The class of the object that a box overlaps by at least 0.4, -1 background, -2 padding; boxes to learn, some of them far off. */
 static void label_rows(df_tape *tape, struct df_detection_state *state)
 {
-    df_real *label = df_tape_host(tape, PROPOSALS * sizeof *label);
+    df_real *label = df_tape_host(tape, PROPOSALS * sizeof *label), *target = df_tape_host(tape, PROPOSALS * 4 * sizeof *target);
 
     for (size_t r = 0; r < PROPOSALS; r++) {
         const struct df_ground_truth *truth = &state->images->truth[proposal_image[r]];
@@ -98,7 +99,10 @@ static void label_rows(df_tape *tape, struct df_detection_state *state)
                 label[r] = (df_real)truth->labels[g];
         }
     }
+    for (size_t i = 0; i < PROPOSALS * 4; i++)
+        target[i] = (df_real)(0.25 * (double)(i % 7) - 0.5);
     df_parts_set_host(&state->parts, tape, "roi/label", (df_shape){ PROPOSALS, 1, 1, 1 }, label);
+    df_parts_set_host(&state->parts, tape, "roi/target", (df_shape){ PROPOSALS, 1, 1, 4 }, target);
 }
 
 static df_tensor *weights_of(const struct df_bench_network *network, df_tape *tape, size_t i)
@@ -143,6 +147,7 @@ static void run_head(struct df_detector *base, df_tape *tape, const struct df_de
     label_rows(tape, out);
     finest = df_roi_align(tape, &finest, &scale, 1, &(struct df_rois){ PROPOSALS, out->rois.box, proposal_image, level }, options);
     df_parts_set(&out->parts, "roi/logits", DF_NO_LEVEL, 0, df_linear(tape, finest, weights_of(network, tape, ROI_WEIGHTS), NULL));
+    df_parts_set(&out->parts, "roi/deltas", DF_NO_LEVEL, 0, df_linear(tape, finest, weights_of(network, tape, BOX_WEIGHTS), NULL));
 }
 
 const struct df_detector_class df_bench_one_stage = { .abi = DF_DETECTOR_ABI,
@@ -346,8 +351,8 @@ double df_bench_evaluate(struct df_bench *bench, bool backward)
     const struct df_distill_context context = { .tape = bench->tape,
                                                 .options = bench->options,
                                                 .state = bench->state,
-                                                .step = 3,
-                                                .steps = 10,
+                                                .step = 600, /* beyond warm-ups */
+                                                .steps = 2000,
                                                 .epoch = 1,
                                                 .epochs = 4,
                                                 .progress = 0.3,

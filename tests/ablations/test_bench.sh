@@ -27,6 +27,11 @@ for name in select_top_k dense_candidates select_nms; do
 done
 [ "$(grep -o '"name":"host: teacher' "$work/json" | wc -l)" = 1 ] || fail "only the distilled step reads the teacher's records"
 
+TMPDIR=$work/scratch "$defeat" bench ablations/specs/tiny.json --steps 3 --methods >"$work/methods"
+grep -q '^DeFeat .* ms a step, plain .* times (fastest steps: [0-9.]*)$' "$work/methods" || fail "$(cat "$work/methods")"
+[ "$(wc -l <"$work/methods")" = "$(cut -c 1-20 "$work/methods" | sort -u | wc -l)" ] || fail "a method stands twice: $(cat "$work/methods")"
+[ -z "$(ls "$work/scratch")" ] || fail "left behind: $(ls "$work/scratch")"
+
 TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 >"$work/text"
 [ "$(grep -c 'on the host in all .* of the step' "$work/text")" = 2 ] || fail "$(cat "$work/text")"
 grep -q '^distilling .* outside convolutions and matrix products .* of a plain step$' "$work/text" || fail "$(cat "$work/text")"

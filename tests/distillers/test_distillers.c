@@ -140,15 +140,36 @@ static void test_check_contract(void **state)
 
 static void test_registry(void **state)
 {
-    static const char *const names[] = { "none", "full_feature", "foreground", "background", "head_kl", "defeat" };
+    static const char *const names[] = { "none",  "full_feature", "foreground", "background", "head_kl", "defeat",
+                                         "mimic", "fgfi",         "frs",        "cwd",        "pkd",     "dist" };
     struct df_error err;
 
     (void)state;
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         assert_string_equal(df_distiller_class_find(names[i], &err)->name, names[i]);
     assert_null(df_distiller_class_find("defaet", &err));
     assert_int_equal(err.status, DF_ERR_USAGE);
     assert_non_null(strstr(err.text, "unknown distiller 'defaet' (did you mean 'defeat'?"));
+}
+
+/* What `defeat distillers NAME` tells of those that are built in: a formula whose lines fit a terminal, and texts of whole sentences. */
+static void test_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; df_distiller_classes[i]; i++) {
+        const struct df_distiller_class *class = df_distiller_classes[i];
+        const char *const texts[] = { class->deviation, class->published };
+
+        assert_non_null(class->formula);
+        assert_true(strncmp(class->formula, "L = ", 4) == 0);
+        for (const char *line = class->formula; *line; line += strcspn(line, "\n"), line += *line == '\n')
+            assert_in_range(strcspn(line, "\n"), 1, 120);
+        for (size_t k = 0; k < 2; k++) {
+            assert_non_null(texts[k]);
+            assert_true(!texts[k][0] || texts[k][strlen(texts[k]) - 1] == '.');
+            assert_null(strchr(texts[k], '\n'));
+        }
+    }
 }
 
 static df_status read_options(const char *name, const char *json, void *options, struct df_error *err)
@@ -636,6 +657,7 @@ int main(void)
         cmocka_unit_test(test_vector_neck),   cmocka_unit_test(test_vector_head),
         cmocka_unit_test(test_init),          cmocka_unit_test(test_plugin),
         cmocka_unit_test(test_plugin_errors), cmocka_unit_test(test_plugin_control_word),
+        cmocka_unit_test(test_texts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -290,12 +290,20 @@ def case(distiller, options, roi=False, labels=0, context=(3, 1, 4)):
     else:
         region = {"foreground": "fg", "background": "bg", "full_feature": "all"}[distiller]
         terms = [("neck", neck_terms(resolved(options), v)[region], options["w"])]
+    return case_of(distiller, options, v, terms, roi, labels, context)
+
+
+def case_of(distiller, options, v, terms, roi, labels, context):
+    """terms: (name, value, weight) over the leaves v"""
     loss = sum(weight * x for _, x, weight in terms)
     loss.backward()
-    gradients = {n: [float(f"{g:.10g}") for g in x.grad.flatten().tolist()] for n, x in v.items() if x.grad is not None and x.grad.any()}
+    there = {n: x.grad for n, x in v.items() if x.grad is not None and x.grad.any()}
+    rounding = [n for n, g in there.items() if g.abs().max() < 1e-12]  # what the loss does not depend on
+    gradients = {n: [float(f"{x:.10g}") for x in g.flatten().tolist()] for n, g in there.items() if n not in rounding}
     return {
         "distiller": distiller, "options": options, "two_stage": roi, "labels": labels, "context": context, "loss": loss.item(),
         "terms": {f"{distiller}.{n}": [x.item(), weight] for n, x, weight in terms}, "gradients": gradients,
+        **({"rounding": rounding} if rounding else {}),
     }  # fmt: skip
 
 
@@ -332,25 +340,36 @@ NO_BACKGROUND = [{**DECOUPLED, "authors_background": True}, {**DECOUPLED}, {**DE
                  {"head": "decoupled", "authors": True}]  # fmt: skip
 SCHEDULES = [({"decay": "linear"}, (3, 1, 4)), ({"decay": "cosine", "warmup_steps": 10}, (3, 3, 12)), ({"decay": "up_down"}, (9, 2, 3)),
              ({"decay": "up_down", "warmup_steps": 4}, (3, 7, 12))]  # fmt: skip
-cases = [case("defeat", o) for o in NECK + [head(**o) for o in BACKBONE]]
-cases += [case("defeat", head(**o)) for o in DENSE]
-cases += [case("defeat", head(**o), roi=True) for o in ROI]
-cases += [case("defeat", head(**o), roi=True, labels=1) for o in NO_BACKGROUND]
-cases += [case("defeat", head(**DECOUPLED, **o), roi=True, context=c) for o, c in SCHEDULES]
-cases += [case("defeat", {**DECOUPLED, "bb_stages": [4], "decay": "linear"}, roi=roi, context=(3, 3, 4)) for roi in (False, True)]
-cases += [case("head_kl", {**{"mode" if k == "head" else k: x for k, x in m.items()}}, roi=roi) for m in MODES[2:5] for roi in (False, True)]
-cases += [case("head_kl", {"norm": "group", **T}), case("head_kl", {"rois": "both"}, roi=True)]
-for name in ("foreground", "background"):
-    cases += [case(name, {"w": 2, **o}) for o in ({}, {"level_rule": "matched", "norm": "image"}, {"rounding": "cover", "normalise_teacher": True})]
-cases += [case("full_feature", {"w": 2, **o}) for o in ({}, {"norm": "image", "adapt": "1x1"})]
 
-out = {
-    "torch": torch.__version__,
-    "student": {n: x.flatten().tolist() for n, x in leaves.items()},
-    "teacher": {n: x.flatten().tolist() for n, x in teacher.items()},
-    "std": STD, "valid": VALID, "anchors": [a for level in ANCHORS for cell in level for a in cell], "label": LABEL, "matched": MATCHED,
-    "roi_labels": ROI_LABELS, "cases": cases,
-}  # fmt: skip
-path = pathlib.Path(__file__).with_name("distillers.json")
-path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
-print(f"{len(cases)} cases, {path.stat().st_size} bytes")
+
+def all_cases():
+    cases = [case("defeat", o) for o in NECK + [head(**o) for o in BACKBONE]]
+    cases += [case("defeat", head(**o)) for o in DENSE]
+    cases += [case("defeat", head(**o), roi=True) for o in ROI]
+    cases += [case("defeat", head(**o), roi=True, labels=1) for o in NO_BACKGROUND]
+    cases += [case("defeat", head(**DECOUPLED, **o), roi=True, context=c) for o, c in SCHEDULES]
+    cases += [case("defeat", {**DECOUPLED, "bb_stages": [4], "decay": "linear"}, roi=roi, context=(3, 3, 4)) for roi in (False, True)]
+    cases += [case("head_kl", {**{"mode" if k == "head" else k: x for k, x in m.items()}}, roi=roi) for m in MODES[2:5] for roi in (False, True)]
+    cases += [case("head_kl", {"norm": "group", **T}), case("head_kl", {"rois": "both"}, roi=True)]
+    for name in ("foreground", "background"):
+        cases += [case(name, {"w": 2, **o}) for o in ({}, {"level_rule": "matched", "norm": "image"}, {"rounding": "cover", "normalise_teacher": True})]
+    cases += [case("full_feature", {"w": 2, **o}) for o in ({}, {"norm": "image", "adapt": "1x1"})]
+    return cases
+
+
+def write(name, cases, **more):
+    """The inputs and the cases, as tests/distillers/cases.h reads them"""
+    out = {
+        "torch": torch.__version__,
+        "student": {n: x.flatten().tolist() for n, x in leaves.items()},
+        "teacher": {n: x.flatten().tolist() for n, x in teacher.items()},
+        "std": STD, "valid": VALID, "anchors": [a for level in ANCHORS for cell in level for a in cell], "label": LABEL, "matched": MATCHED,
+        "roi_labels": ROI_LABELS, **more, "cases": cases,
+    }  # fmt: skip
+    path = pathlib.Path(__file__).with_name(name)
+    path.write_text(json.dumps(out, separators=(",", ":")) + "\n")
+    print(f"{len(cases)} cases, {path.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    write("distillers.json", all_cases())

@@ -53,6 +53,7 @@ for name, training in (("norm_train", True), ("norm_eval", False)):
     case(name, lambda x, w, b: F.batch_norm(x, mean, var, w, b, training, 0.1, 1e-5), x=torch.randn(2, 3, 4, 5) + 0.5, w=torch.randn(3), b=torch.randn(3))
     emit(f"{name}.mean_after", mean)
     emit(f"{name}.var_after", var)
+case("softmax_cells", lambda x: (x / 2.5).flatten(2).softmax(-1).view_as(x), x=torch.randn(2, 3, 9, 8) * 4)
 
 with open("tests/golden/ops.txt", "w") as file:
     file.write("\n".join(lines) + "\n")

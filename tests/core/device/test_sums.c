@@ -110,6 +110,76 @@ static void channels(void **state)
         }
 }
 
+static void cells(void **state)
+{
+    (void)state;
+    for (size_t width = 1; width < 20; width++) {
+        double host[2][120], columns[2][120];
+        struct df_cells_log_sum_args a = { .x = x, .cells = 23, .channels = width, .chunk = 9, .chunks = 3, .cold = 0.4 };
+
+        for (size_t i = 0; i < 6; i++) {
+            a.largest = host[0];
+            a.sum = host[1];
+            df_k_cells_log_sum(i, &a);
+            a.largest = columns[0];
+            a.sum = columns[1];
+            for (size_t c = 0; c < width; c++)
+                df_column_cells_log_sum(i, c, &a);
+        }
+        assert_memory_equal(host[0], columns[0], 6 * width * sizeof **host);
+        assert_memory_equal(host[1], columns[1], 6 * width * sizeof **host);
+    }
+}
+
+static void cells_kl(void **state)
+{
+    static double log_sum[40];
+    static df_real d[2][3 * 40];
+
+    (void)state;
+    for (size_t c = 0; c < 40; c++)
+        log_sum[c] = 2 + (double)c / 20;
+    for (size_t width = 1; width < 20; width++)
+        for (size_t i = 0; i < 3; i++) {
+            double host[3], lanes[3];
+            struct df_cells_kl_args a = { .s = x, .t = other, .cells = 2, .channels = width, .temperature = 1.5, .partial = host };
+
+            a.s_log_sum = log_sum;
+            a.t_log_sum = log_sum + 1;
+            a.d = d[0];
+            df_k_cells_kl(i, &a);
+            a.partial = lanes;
+            a.d = d[1];
+            df_store_cells_kl(i, &a, df_share_cells_kl(i, &a));
+            assert_same_sum(host[i], lanes[i], (double)width);
+            assert_memory_equal(d[0] + i * width, d[1] + i * width, width * sizeof **d);
+        }
+}
+
+static void correlations(void **state)
+{
+    static const double means[40] = { 0.5, -0.25, 0.125 };
+    static const uint8_t use[29] = { 1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 1 };
+
+    (void)state;
+    for (int centred = 0; centred < 2; centred++)
+        for (size_t width = 1; width < 20; width++) {
+            double host[3 * 4 * 20] = { 0 }, columns[3 * 4 * 20] = { 0 };
+            struct df_pearson_sums_args a = { .x = x, .t = other, .use = use, .rows = 29, .chunk = 9, .chunks = 4, .width = width };
+
+            a.means = centred ? means : NULL;
+            for (size_t i = 0; i < 4; i++) {
+                a.partial = host;
+                df_k_pearson_sums(i, &a);
+                a.partial = columns;
+                for (size_t c = 0; c < width; c++)
+                    df_column_pearson_sums(i, c, &a);
+            }
+            assert_true(host[0] != 0);
+            assert_memory_equal(host, columns, sizeof host);
+        }
+}
+
 static int fill(void **state)
 {
     (void)state;
@@ -120,8 +190,9 @@ static int fill(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(runs), cmocka_unit_test(squares), cmocka_unit_test(masked_pixels),
-                                        cmocka_unit_test(rows), cmocka_unit_test(channels) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(runs),     cmocka_unit_test(squares),     cmocka_unit_test(masked_pixels),
+                                        cmocka_unit_test(rows),     cmocka_unit_test(channels),    cmocka_unit_test(cells),
+                                        cmocka_unit_test(cells_kl), cmocka_unit_test(correlations) };
 
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -337,12 +337,198 @@ static void test_masked_mse_vector(void **state)
     assert_close(df_item(f.tape, background), 1, 0, 1e-15);
 }
 
+static df_tensor *squares(df_tape *tape, df_tensor *x)
+{
+    return df_masked_squares(tape, x, df_tensor_from(tape, map, teachers), df_tensor_from(tape, (df_shape){ 3, 2, 5, 1 }, mask));
+}
+
+/* A mask whose sum is far below 1 still divides. */
+static void test_masked_squares(void **state)
+{
+    double sum = 0, cells = 0;
+
+    (void)state;
+    df_test_fill(features, 330, 4, 1.5);
+    df_test_fill(teachers, 330, 5, 1.5);
+    for (size_t p = 0; p < 30; p++) {
+        mask[p] = p % 3 == 1 ? 0 : 0.001 * (double)(1 + p);
+        cells += mask[p];
+        for (size_t c = 0; c < 11; c++)
+            sum += mask[p] * pow(features[p * 11 + c] - teachers[p * 11 + c], 2);
+    }
+    assert_true(cells < 0.5);
+    assert_close(value_of(squares, map, features), sum / cells, 1e-13, 0);
+    check_gradient(squares, map, features, 1e-7);
+    memset(mask, 0, sizeof mask);
+    assert_close(value_of(squares, map, features), 0, 0, 0);
+}
+
+static df_tensor *cells_kl(df_tape *tape, df_tensor *x)
+{
+    return df_cells_kl(tape, x, df_tensor_from(tape, map, teachers), kl_temperature, 33);
+}
+
+static void test_cells_kl(void **state)
+{
+    (void)state;
+    df_test_fill(features, 330, 4, 4);
+    df_test_fill(teachers, 330, 5, 4);
+    for (kl_temperature = 1; kl_temperature < 5; kl_temperature += 1.5) {
+        double sum = 0;
+
+        for (size_t n = 0; n < 3; n++)
+            for (size_t c = 0; c < 11; c++) {
+                double p = 0, q = 0;
+
+                for (size_t i = 0; i < 10; i++) {
+                    p += exp(features[(n * 10 + i) * 11 + c] / kl_temperature);
+                    q += exp(teachers[(n * 10 + i) * 11 + c] / kl_temperature);
+                }
+                for (size_t i = 0; i < 10; i++) {
+                    const double s = features[(n * 10 + i) * 11 + c] / kl_temperature, t = teachers[(n * 10 + i) * 11 + c] / kl_temperature;
+
+                    sum += exp(t) / q * (t - log(q) - s + log(p));
+                }
+            }
+        assert_close(value_of(cells_kl, map, features), kl_temperature * kl_temperature * sum / 33, 1e-12, 0);
+        check_gradient(cells_kl, map, features, 1e-7);
+    }
+}
+
+static df_tensor *soft(df_tape *tape, df_tensor *x)
+{
+    df_real q[ROWS * CLASSES];
+
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        q[i] = f.use[i / CLASSES] ? fabs(f.w[i]) : 0; /* rows of any sum, and of zeros */
+    return df_soft_cross_entropy(tape, x, df_tensor_from(tape, shape, q), 3);
+}
+
+static void test_soft_cross_entropy(void **state)
+{
+    double expected = 0;
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++) {
+        double sum = 0;
+
+        for (size_t k = 0; k < CLASSES; k++)
+            sum += exp(f.x[r * CLASSES + k]);
+        for (size_t k = 0; k < CLASSES && f.use[r]; k++)
+            expected -= fabs(f.w[r * CLASSES + k]) * log(exp(f.x[r * CLASSES + k]) / sum);
+    }
+    assert_close(value_of(soft, shape, f.x), expected / 3, 1e-12, 0);
+    check_gradient(soft, shape, f.x, 1e-7);
+}
+
+static double margin;
+static df_tensor *bounded(df_tape *tape, df_tensor *x)
+{
+    return df_bounded_l2(tape, x, df_tensor_from(tape, x->shape, f.t), df_tensor_from(tape, x->shape, f.w), f.use, margin, 7);
+}
+
+/* Some of the used rows are better than the teacher's by the margin: they count nothing, more of them the smaller it is. */
+static void test_bounded_l2(void **state)
+{
+    size_t without[2] = { 0 };
+
+    (void)state;
+    for (int wide = 0; wide < 2; wide++) {
+        double expected = 0;
+
+        margin = wide ? 8 : 0;
+        for (size_t r = 0; r < ROWS; r++) {
+            double own = 0, theirs = 0;
+
+            for (size_t j = r * CLASSES; j < (r + 1) * CLASSES; j++) {
+                own += pow(f.x[j] - f.w[j], 2);
+                theirs += pow(f.t[j] - f.w[j], 2);
+            }
+            without[wide] += own + margin <= theirs;
+            expected += f.use[r] && own + margin > theirs ? own : 0;
+        }
+        assert_close(value_of(bounded, shape, f.x), expected / 7, 1e-13, 0);
+        check_gradient(bounded, shape, f.x, 1e-7);
+    }
+    assert_true(without[0] > without[1] && without[1] > 5);
+}
+
+static df_tensor *pearson_rows(df_tape *tape, df_tensor *x) { return df_pearson_rows(tape, x, df_tensor_from(tape, shape, f.t), f.use, 5); }
+static df_tensor *pearson_columns(df_tape *tape, df_tensor *x)
+{
+    return df_pearson_columns(tape, x, df_tensor_from(tape, shape, f.t), f.use, 5);
+}
+
+/* 1 - r of n values in steps, of rows that are used */
+static double pearson_naive(const df_real *x, const df_real *t, size_t n, size_t step, bool masked)
+{
+    double count = 0, mean_x = 0, mean_t = 0, xx = 0, tt = 0, xt = 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (!masked || f.use[i]) {
+            count++;
+            mean_x += x[i * step];
+            mean_t += t[i * step];
+        }
+    for (size_t i = 0; i < n; i++)
+        if (!masked || f.use[i]) {
+            xx += pow(x[i * step] - mean_x / count, 2);
+            tt += pow(t[i * step] - mean_t / count, 2);
+            xt += (x[i * step] - mean_x / count) * (t[i * step] - mean_t / count);
+        }
+    return 1 - xt / sqrt(xx * tt);
+}
+
+static void test_pearson(void **state)
+{
+    df_real flat[ROWS * CLASSES];
+    double rows = 0, columns = 0;
+
+    (void)state;
+    for (size_t r = 0; r < ROWS; r++)
+        rows += f.use[r] ? pearson_naive(f.x + r * CLASSES, f.t + r * CLASSES, CLASSES, 1, false) : 0;
+    for (size_t c = 0; c < CLASSES; c++)
+        columns += pearson_naive(f.x + c, f.t + c, ROWS, CLASSES, true);
+    assert_close(value_of(pearson_rows, shape, f.x), rows / 5, 1e-8, 0); /* the 1e-8 in the divisor */
+    assert_close(value_of(pearson_columns, shape, f.x), columns / 5, 1e-8, 0);
+    check_gradient(pearson_rows, shape, f.x, 1e-7);
+    check_gradient(pearson_columns, shape, f.x, 1e-7);
+    /* constant logits: nothing correlates, and what would is finite */
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        flat[i] = 0.25;
+    df_tape_reset(f.tape);
+    df_tensor *x = df_leaf(f.tape, shape, flat), *y = pearson_columns(f.tape, x);
+    df_backward(f.tape, y);
+    assert_close(df_item(f.tape, y), CLASSES / 5.0, 1e-15, 0);
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        assert_true(isfinite(x->grad[i]));
+}
+
+/* No row used: rows give nothing, columns a constant, and neither a gradient. */
+static void test_pearson_unused(void **state)
+{
+    const uint8_t none[ROWS] = { 0 };
+
+    (void)state;
+    df_tape_reset(f.tape);
+    df_tensor *x = df_leaf(f.tape, shape, f.x), *t = df_tensor_from(f.tape, shape, f.t);
+    df_tensor *rows = df_pearson_rows(f.tape, x, t, none, 2), *columns = df_pearson_columns(f.tape, x, t, none, 2);
+
+    df_backward(f.tape, df_add(f.tape, rows, columns));
+    assert_close(df_item(f.tape, rows), 0, 0, 0);
+    assert_close(df_item(f.tape, columns), CLASSES / 2.0, 0, 0);
+    for (size_t i = 0; i < ROWS * CLASSES; i++)
+        assert_close(x->grad[i], 0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_focal),         cmocka_unit_test(test_focal_by_hand), cmocka_unit_test(test_bce),
-        cmocka_unit_test(test_cross_entropy), cmocka_unit_test(test_smooth_l1),     cmocka_unit_test(test_kl),
-        cmocka_unit_test(test_kl_vectors),    cmocka_unit_test(test_masked_mse),    cmocka_unit_test(test_masked_mse_vector),
+        cmocka_unit_test(test_focal),          cmocka_unit_test(test_focal_by_hand), cmocka_unit_test(test_bce),
+        cmocka_unit_test(test_cross_entropy),  cmocka_unit_test(test_smooth_l1),     cmocka_unit_test(test_kl),
+        cmocka_unit_test(test_kl_vectors),     cmocka_unit_test(test_masked_mse),    cmocka_unit_test(test_masked_mse_vector),
+        cmocka_unit_test(test_masked_squares), cmocka_unit_test(test_cells_kl),      cmocka_unit_test(test_soft_cross_entropy),
+        cmocka_unit_test(test_bounded_l2),     cmocka_unit_test(test_pearson),       cmocka_unit_test(test_pearson_unused),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

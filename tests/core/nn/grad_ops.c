@@ -272,6 +272,7 @@ static void test_pytorch(void **state)
     } while (0)
     GOLDEN_UNARY("sigmoid", df_sigmoid(tape, x));
     GOLDEN_UNARY("softmax", df_softmax(tape, x));
+    GOLDEN_UNARY("softmax_cells", df_softmax_cells(tape, x, 2.5));
     GOLDEN_UNARY("standardise", df_standardise(tape, x, 1e-6));
     GOLDEN_UNARY("nearest", df_upsample_nearest(tape, x, 5, 7));
     GOLDEN_UNARY("bilinear_up", df_resize_bilinear(tape, x, 7, 9));

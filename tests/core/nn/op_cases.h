@@ -113,6 +113,11 @@ static df_tensor *case_standardise(df_tape *tape, df_tensor **in, const struct o
     return df_standardise(tape, in[0], 0.1);
 }
 
+static df_tensor *case_softmax_cells(df_tape *tape, df_tensor **in, const struct op_case *op)
+{
+    return df_softmax_cells(tape, in[0], op->option / 10.0);
+}
+
 static df_tensor *case_max_pool(df_tape *tape, df_tensor **in, const struct op_case *op)
 {
     return df_max_pool(tape, in[0], (size_t)op->option / 100, (size_t)op->option / 10 % 10, (size_t)op->option % 10);
@@ -163,6 +168,8 @@ static const struct op_case op_cases[] = {
     { "reshape", case_reshape, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "standardise", case_standardise, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "standardise many rows", case_standardise, 1, { { 2, 5, 8, 3 } }, .option = 0 },
+    { "softmax_cells", case_softmax_cells, 1, { { 2, 3, 4, 5 } }, .option = 10 },
+    { "softmax_cells many cells", case_softmax_cells, 1, { { 2, 11, 13, 3 } }, .option = 25 },
     { "upsample_nearest x2", case_upsample_nearest, 1, { { 2, 3, 4, 5 } }, .option = 6 * 16 + 8 },
     { "upsample_nearest odd", case_upsample_nearest, 1, { { 2, 3, 4, 5 } }, .option = 5 * 16 + 7 },
     { "upsample_nearest down", case_upsample_nearest, 1, { { 2, 5, 7, 3 } }, .option = 3 * 16 + 2 },

@@ -42,6 +42,11 @@ enum loss {
     BCE,
     CROSS_ENTROPY,
     SOFTMAX_KL,
+    SOFT_CROSS_ENTROPY,
+    PEARSON_ROWS,
+    PEARSON_COLUMNS,
+    BOUNDED_L2,
+    CELLS_KL,
     SIGMOID_KL,
     LOSSES,
     SMOOTH_L1 = LOSSES,
@@ -65,6 +70,16 @@ static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const flo
         return df_cross_entropy(tape, z, labels_of(tape, label, ROWS), 1);
     case SOFTMAX_KL:
         return df_softmax_kl(tape, z, q, use, 2, 1);
+    case SOFT_CROSS_ENTROPY:
+        return df_soft_cross_entropy(tape, z, df_softmax(tape, df_tensor_from(tape, shape, teacher)), 1);
+    case PEARSON_ROWS:
+        return df_pearson_rows(tape, z, q, use, 1);
+    case PEARSON_COLUMNS:
+        return df_pearson_columns(tape, z, q, use, 1);
+    case BOUNDED_L2:
+        return df_bounded_l2(tape, z, q, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), use, 0.5, 1);
+    case CELLS_KL:
+        return df_cells_kl(tape, z, q, 2, 1);
     default:
         return df_sigmoid_kl(tape, z, q, use, 2, 1);
     }
@@ -104,7 +119,7 @@ static void check_device(const char *name)
     for (enum loss loss = FOCAL; loss < LOSSES; loss++) {
         double sum = 0, slope;
 
-        if (loss == CROSS_ENTROPY || loss == SOFTMAX_KL)
+        if (loss > BCE && loss != SIGMOID_KL)
             continue; /* computed in double by the kernel itself: checked in the double build */
         df_tape_reset(tape);
         df_tensor *z = df_leaf(tape, shape, x), *y = loss_of(loss, tape, z, t);

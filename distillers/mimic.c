@@ -1,0 +1,207 @@
+/* Chen et al.: a hint in the features, soft classes with a weight for background, and boxes that only have to be better than the teacher's
+ * (NIPS 2017), of the dense head and, for two-stage detectors, of the RoI head too.
+ *   L = w_hint 1/L sum_l mse(a_l(s_l), t_l) + sum over heads of { w_cls CE + w_box B }
+ *   CE = 1/n sum over rows, classes of -b_k q_k log p_k:  RoIs: p, q softmax over classes and background, b = background_weight for
+ *        background, else 1; anchors: every class is a pair of it (b = 1) and the rest (b = background_weight), p, q sigmoids
+ *   B  = 1/n sum over rows on objects with |u - y|^2 + margin > |v - y|^2 of |u - y|^2;  u, v: deltas of student and teacher, y: the target
+ * s_l, t_l [N,h,w,C]; mse: common.h, all cells; n: norm. RoIs are the student's proposals through both heads; rows that are padding or ignored
+ * take no part. Source: the paper's losses; its code is not public, and its weights (0.5 each, background 1.5, temperature 1) are quoted from
+ * memory. Deviates: mse divides by cells and channels (theirs sums); every anchor with a label counts, not 256 of them; the terms stand
+ * beside the detector's whole loss (theirs gives half of its class loss away). */
+#include "core/nn/losses.h"
+#include "distillers/common.h"
+
+enum { NORM_AUTO, NORM_POSITIVES, NORM_ROWS };
+struct mimic_options {
+    double w_hint, w_cls, w_box, background_weight, margin;
+    int adapt, norm;
+};
+#define O struct mimic_options
+static const df_option mimic_options[] = {
+    { "w_hint", DF_REAL_OPTION(O, w_hint), 0.5, 0, 1e4, "weight of the neck", NULL, NULL, NULL },
+    { "w_cls", DF_REAL_OPTION(O, w_cls), 0.5, 0, 1e4, "weight of soft classes", NULL, NULL, NULL },
+    { "w_box", DF_REAL_OPTION(O, w_box), 0.5, 0, 1e4, "weight of bounded boxes", NULL, NULL, NULL },
+    { "background_weight", DF_REAL_OPTION(O, background_weight), 1.5, 0.01, 100, "weight of background among the classes", NULL, NULL,
+      NULL },
+    { "margin", DF_REAL_OPTION(O, margin), 0, 0, 1e4, "a box counts until its squared error is by this better than the teacher's", NULL,
+      NULL, NULL },
+    { "norm", DF_CHOICE_OPTION(O, norm), NORM_AUTO, 0, 0,
+      "a head's terms are divided by its positives or by its rows; auto: positives (one-stage), rows (two-stage)", NULL,
+      "auto|positives|rows", NULL },
+    DF_ADAPT_ROW(O, adapt, DF_ADAPT_1X1, NULL),
+    { 0 },
+};
+#undef O
+
+static struct df_neck_options neck_of(const struct mimic_options *options)
+{
+    return (struct df_neck_options){ .adapt = { .kind = options->adapt, .init = DF_ADAPT_PYTORCH } };
+}
+
+static df_status mimic_init(struct df_distiller_setup *setup, struct df_error *err)
+{
+    const struct df_neck_options neck = neck_of(setup->options);
+
+    return df_neck_init(setup, &neck, setup->state, err);
+}
+
+/* ---- a head ---- */
+
+struct head {
+    df_tensor *logits, *deltas; /* [.,.,R,K], rows of R boxes [.,.,B,4] */
+    df_tensor *their_logits, *their_deltas;
+    df_tensor *target;    /* like deltas */
+    const df_real *label; /* [R] class, -1 background, -2 takes no part */
+    uint8_t *box;         /* [B] those that learn */
+    bool roi;
+    double norm;
+};
+
+static double norm_of(df_tape *tape, const struct mimic_options *options, const struct head *head, bool two_stage)
+{
+    const bool by_rows = options->norm == NORM_ROWS || (options->norm == NORM_AUTO && two_stage);
+    size_t count = 0;
+
+    for (size_t r = 0; r < df_pixels(head->logits->shape); r++)
+        count += head->label[r] >= (by_rows ? -1 : 0);
+    return df_loss_norm(tape, count);
+}
+
+static df_tensor *constant(df_tape *tape, double value)
+{
+    const df_real scalar = (df_real)value;
+
+    return df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, &scalar);
+}
+
+/* 1 for each row that takes part: [.,.,R,1] */
+static df_tensor *rows_of(df_tape *tape, const struct head *head)
+{
+    df_shape shape = head->logits->shape;
+    df_real *use = df_tape_host(tape, df_pixels(shape) * sizeof *use);
+
+    shape.c = 1;
+    for (size_t r = 0; r < df_pixels(shape); r++)
+        use[r] = head->label[r] >= -1;
+    return df_tensor_from(tape, shape, use);
+}
+
+/* -q log p - b (1 - q) log(1 - p) = e BCE(p, q / e),  e = q + b (1 - q) */
+static df_tensor *sigmoid_classes(df_tape *tape, const struct head *head, double b)
+{
+    df_tensor *q = df_sigmoid(tape, head->their_logits), *e = df_add(tape, df_scale(tape, q, 1 - b), constant(tape, b));
+
+    return df_bce_logits(tape, head->logits, df_div(tape, q, e), df_mul(tape, e, rows_of(tape, head)), head->norm);
+}
+
+static df_tensor *softmax_classes(df_tape *tape, const struct head *head, double b)
+{
+    const size_t columns = head->logits->shape.c;
+    df_real *weight = df_tape_host(tape, columns * sizeof *weight);
+
+    for (size_t k = 0; k < columns; k++)
+        weight[k] = k ? 1 : (df_real)b; /* column 0 is background */
+    df_tensor *q = df_mul(tape, df_softmax(tape, head->their_logits), df_tensor_from(tape, (df_shape){ 1, 1, 1, columns }, weight));
+
+    return df_soft_cross_entropy(tape, head->logits, df_mul(tape, q, rows_of(tape, head)), head->norm);
+}
+
+static df_tensor *head_loss(const struct df_distill_context *context, const struct head *head, df_tensor *total)
+{
+    const struct mimic_options *options = context->options;
+    df_tape *tape = context->tape;
+    df_tensor *classes = (head->roi ? softmax_classes : sigmoid_classes)(tape, head, options->background_weight);
+    df_tensor *box = df_bounded_l2(tape, head->deltas, head->their_deltas, head->target, head->box, options->margin, head->norm);
+
+    total = df_term_add(context, total, head->roi ? "mimic.roi_cls" : "mimic.cls", classes, options->w_cls);
+    return df_term_add(context, total, head->roi ? "mimic.roi_box" : "mimic.box", box, options->w_box);
+}
+
+static struct head dense_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
+{
+    struct head head = { .logits = df_part_tensor(student, "logits"),
+                         .deltas = df_part_tensor(student, "deltas"),
+                         .their_logits = df_detach(tape, df_part_tensor(teacher, "logits")),
+                         .their_deltas = df_part_tensor(teacher, "deltas"),
+                         .target = df_part_tensor(student, "target"),
+                         .label = df_part_host(tape, df_part(student, "label", DF_NO_LEVEL)) };
+    const size_t rows = df_pixels(head.logits->shape);
+
+    head.box = df_tape_host(tape, rows);
+    for (size_t r = 0; r < rows; r++)
+        head.box[r] = head.label[r] >= 0;
+    return head;
+}
+
+/* Boxes are those of every class, of which the row's own learns. */
+static struct head roi_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
+{
+    const size_t rows = student->rois.count, columns = student->classes + 1;
+    const df_shape deltas = { rows, 1, columns, 4 };
+    const df_real *encoded = df_part_host(tape, df_part(student, "roi/target", DF_NO_LEVEL));
+    df_real *target = df_tape_host(tape, df_count(deltas) * sizeof *target);
+    struct df_detection_state taught;
+
+    teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
+    struct head head = { .logits = df_part_tensor(student, "roi/logits"),
+                         .deltas = df_reshape(tape, df_part_tensor(student, "roi/deltas"), deltas),
+                         .their_logits = df_detach(tape, df_part_tensor(&taught, "roi/logits")),
+                         .their_deltas = df_part_tensor(&taught, "roi/deltas"),
+                         .label = df_part_host(tape, df_part(student, "roi/label", DF_NO_LEVEL)),
+                         .box = df_tape_host(tape, rows * columns),
+                         .roi = true };
+
+    for (size_t i = 0; i < rows * columns; i++) {
+        const size_t r = i / columns, k = i % columns;
+
+        head.box[i] = head.label[r] >= 0 && (size_t)head.label[r] + 1 == k;
+        for (size_t j = 0; j < 4; j++)
+            target[4 * i + j] = encoded[4 * r + j];
+    }
+    head.target = df_tensor_from(tape, deltas, target);
+    return head;
+}
+
+static df_tensor *mimic_loss(const struct df_distill_context *context, const struct df_detection_state *student,
+                             const struct df_detection_state *teacher)
+{
+    const struct mimic_options *options = context->options;
+    const struct df_neck_options neck = neck_of(options);
+    const struct df_feature_term hint = { "mimic.hint", options->w_hint, DF_REGION_ALL };
+    const bool two_stage = df_parts_find(&student->parts, "roi/logits") != NULL;
+    df_tensor *loss = df_neck_loss(context, &neck, context->state, student, teacher, &hint, 1);
+    struct head head = dense_head(context->tape, student, teacher);
+
+    head.norm = norm_of(context->tape, options, &head, two_stage);
+    loss = head_loss(context, &head, loss);
+    if (!two_stage)
+        return loss;
+    head = roi_head(context->tape, student, teacher);
+    head.norm = norm_of(context->tape, options, &head, two_stage);
+    return head_loss(context, &head, loss);
+}
+
+const struct df_distiller_class df_distiller_mimic = {
+    .abi = DF_DISTILLER_ABI,
+    .name = "mimic",
+    .summary = "a hint in the neck, soft classes with a weight for background, boxes bounded by the teacher's",
+    .cite = "Chen et al., NIPS 2017 (Learning Efficient Object Detection Models with Knowledge Distillation)",
+    .needs = "neck/* logits deltas " DF_NEEDS_CLASS_LOGITS,
+    .options = mimic_options,
+    .options_size = sizeof(struct mimic_options),
+    .state_size = sizeof(struct df_neck_state),
+    .init = mimic_init,
+    .loss = mimic_loss,
+    .formula = "L = w_hint/L sum_l mean (a_l(s_l) - t_l)^2 / 2 + sum over heads of [ w_cls CE + w_box B ]\n"
+               "CE = 1/n sum -b_k q_k log p_k; RoIs: softmax, b = background_weight for background, else 1;\n"
+               "     anchors: sigmoids, of each class b = 1, of the rest b = background_weight\n"
+               "B = 1/n sum |u - y|^2 over rows on objects with |u - y|^2 + margin > |v - y|^2\n"
+               "s, t: neck features, p, q: class scores, u, v: box deltas, of student and teacher; y: target; a: 1x1 convolution\n"
+               "heads: of anchors and, two-stage, of RoIs (the student's proposals); n: positives, or rows",
+    .deviation =
+        "The hint is a mean over cells and channels (theirs: a sum). Every anchor with a label counts, not 256 of them. The terms stand "
+        "beside the detector's whole loss (theirs halves its class loss).",
+    .published =
+        "Weights 0.5 each, background 1.5, no temperature: quoted from memory, not read again; the code is not public. Results are on VOC, "
+        "KITTI and COCO 2014 with AlexNet and VGG students; none for ResNet-101 to ResNet-50.",
+};
