@@ -20,6 +20,8 @@ static double present(const void *memory) { return memory ? 1 : 0; } /* an opera
 static double bytes_as_reals(double bytes) { return bytes / (double)sizeof(df_real); }
 static double indices(double rows) { return bytes_as_reals(rows * (double)sizeof(int32_t)); }
 
+static double box_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_box)); }
+
 /* ---- per element ---- */
 
 BYTES(fill, n, 0)
@@ -30,11 +32,13 @@ BYTES(sigmoid, 2 * n, 0)
 BYTES(exp, 2 * n, 0)
 BYTES(log, 2 * n, 0)
 BYTES(sqrt, 2 * n, 0)
+BYTES(abs, 2 * n, 0)
 BYTES(relu_backward, n *(2 + once_more(a->add)), 0)
 BYTES(sigmoid_backward, n *(2 + once_more(a->add)), 0)
 BYTES(exp_backward, n *(2 + once_more(a->add)), 0)
 BYTES(log_backward, n *(2 + once_more(a->add)), 0)
 BYTES(sqrt_backward, n *(2 + once_more(a->add)), 0)
+BYTES(abs_backward, n *(2 + once_more(a->add)), 0)
 BYTES(add_relu, 3 * n, 0)
 BYTES(add_relu_backward, n *(2 + once_more(a->add_a) + once_more(a->add_b)), 0)
 
@@ -102,6 +106,16 @@ BYTES(smooth_l1, n *(double)a->width *(2 + present(a->d)) + bytes_as_reals(n), n
 BYTES(masked_mse, n *(double)(2 * a->channels + 1), n)
 BYTES(masked_mse_group, n *(double)a->pixels, n *(double)(a->pixels + 2))
 BYTES(masked_mse_backward, n *((double)a->channels *(2 + once_more(!a->fresh)) + 1), 0)
+/* The weights of a map: one a pixel, one a channel of an image. */
+static double map_weights(double pixels, size_t image, size_t channels, const void *cell, const void *channel)
+{
+    return pixels * present(cell) + pixels / (double)image * (double)channels * present(channel);
+}
+BYTES(squared_error, 2 * n * (double)a->channels + map_weights(n, a->image, a->channels, a->cell, a->channel), n)
+BYTES(squared_error_backward,
+      n *(double)a->channels *(2 + once_more(!a->fresh)) + map_weights(n, a->image, a->channels, a->cell, a->channel), 0)
+BYTES(quality_focal, (double)a->count *(2 + present(a->d)) + bytes_as_reals((double)a->count / (double)a->classes), n)
+BYTES(giou, n *(4 * (2 + present(a->d)) + 1) + box_reals((double)a->anchors), n)
 
 /* ---- optimisers ---- */
 
@@ -125,7 +139,6 @@ BYTES(roi_align_backward, n *(double)(a->width * a->channels) * once_more(a->add
 
 /* ---- boxes: what every candidate reads and writes; a slot that stays empty is counted as if it did not ---- */
 
-static double box_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_box)); }
 static double scored_reals(double boxes) { return bytes_as_reals(boxes * (double)sizeof(struct df_scored_box)); }
 BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n), 0)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)

@@ -2,11 +2,12 @@
  * written into a local array first, so that the arithmetic is branch-free loops of constant length that vectorise for any number of
  * classes; where a compiler would make a branch of two selects on one condition, they stand in two loops. A forward kernel writes one
  * double per tile, row or pixel and, where the tape asks for it (d != NULL), d value / d input; loss_total adds the partials in index
- * order and loss_spread is the backward of all of them but masked_mse. Formulas: core/nn/losses.h. */
+ * order and loss_spread is the backward of all of them but masked_mse and squared_error. Formulas: core/nn/losses.h. */
 #ifndef DF_CORE_DEVICE_KERNELS_LOSS_H
 #define DF_CORE_DEVICE_KERNELS_LOSS_H
 #include "core/base/portable_math.h"
 #include "core/base/real.h"
+#include "core/geometry/box.h"
 
 #define DF_KERNELS_LOSS(X)                                                                                                                 \
     X(LOSS_TOTAL, loss_total)                                                                                                              \
@@ -25,7 +26,11 @@
     X(SMOOTH_L1, smooth_l1)                                                                                                                \
     X(MASKED_MSE, masked_mse)                                                                                                              \
     X(MASKED_MSE_GROUP, masked_mse_group)                                                                                                  \
-    X(MASKED_MSE_BACKWARD, masked_mse_backward)
+    X(MASKED_MSE_BACKWARD, masked_mse_backward)                                                                                            \
+    X(SQUARED_ERROR, squared_error)                                                                                                        \
+    X(SQUARED_ERROR_BACKWARD, squared_error_backward)                                                                                      \
+    X(QUALITY_FOCAL, quality_focal)                                                                                                        \
+    X(GIOU, giou)
 
 #define DF_LOSS_TILE  256
 #define DF_LOSS_LANES 8
@@ -708,6 +713,188 @@ DF_KERNEL void df_k_masked_mse_backward(size_t i, const struct df_masked_mse_bac
     } else {
         DF_LANES(c, n)
             ds[c] += g * (s[c] - k * t[c]);
+    }
+}
+
+/* pixel i of images of `image` pixels: cell_i sum_c channel_nc (s_ic - t_ic)^2; weights NULL: 1 */
+struct df_squared_error_args {
+    const df_real *s, *t, *cell, *channel;
+    size_t channels, image;
+    double *partial;
+};
+DF_KERNEL double df_squared_error_term(df_real s, df_real t, const df_real *weight)
+{
+    const double d = (double)(s - t);
+
+    return weight ? (double)*weight * d * d : d * d;
+}
+DF_KERNEL double df_share_squared_error(size_t i, const struct df_squared_error_args *a)
+{
+    const df_real *s = a->s + i * a->channels, *t = a->t + i * a->channels;
+    const df_real *w = a->channel ? a->channel + i / a->image * a->channels : NULL;
+    double sum = 0;
+
+    DF_LANES(c, a->channels)
+        sum += df_squared_error_term(s[c], t[c], w ? w + c : NULL);
+    return sum;
+}
+DF_KERNEL void df_store_squared_error(size_t i, const struct df_squared_error_args *a, double sum)
+{
+    a->partial[i] = a->cell ? (double)a->cell[i] * sum : sum;
+}
+DF_KERNEL void df_k_squared_error(size_t i, const struct df_squared_error_args *a)
+{
+    const size_t n = a->channels;
+    const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n, *w = a->channel ? a->channel + i / a->image * n : NULL;
+    double lane[DF_LOSS_LANES] = { 0 };
+    size_t c = 0;
+
+    for (; c + DF_LOSS_LANES <= n; c += DF_LOSS_LANES) {
+        for (size_t l = 0; l < DF_LOSS_LANES; l++)
+            lane[l] += df_squared_error_term(s[c + l], t[c + l], w ? w + c + l : NULL);
+    }
+    for (size_t l = 0; l < n % DF_LOSS_LANES; l++)
+        lane[l] += df_squared_error_term(s[c + l], t[c + l], w ? w + c + l : NULL);
+    df_store_squared_error(i, a, df_loss_lanes(lane));
+}
+
+/* pixel i: ds_i += 2 dy cell_i channel_n / norm (s_i - t_i) (fresh: ds_i = ) */
+struct df_squared_error_backward_args {
+    const df_real *s, *t, *cell, *channel, *dy;
+    df_real *ds;
+    size_t channels, image;
+    double norm;
+    bool fresh;
+};
+DF_KERNEL void df_k_squared_error_backward(size_t i, const struct df_squared_error_backward_args *a)
+{
+    const size_t n = a->channels;
+    const df_real *restrict s = a->s + i * n, *restrict t = a->t + i * n;
+    const df_real g = (df_real)(2 * (double)*a->dy * (a->cell ? (double)a->cell[i] : 1) / a->norm);
+    df_real *restrict ds = a->ds + i * n;
+
+    if (a->channel) {
+        const df_real *restrict w = a->channel + i / a->image * n;
+
+        DF_LANES(c, n)
+            ds[c] = (a->fresh ? 0 : ds[c]) + g * w[c] * (s[c] - t[c]);
+    } else {
+        DF_LANES(c, n)
+            ds[c] = (a->fresh ? 0 : ds[c]) + g * (s[c] - t[c]);
+    }
+}
+
+/* tile i of [rows, classes]: rows with use = 0 give 0 */
+struct df_quality_focal_args {
+    const df_real *z, *t; /* logits */
+    const uint8_t *use;
+    size_t count, classes;
+    double beta;
+    double *partial;
+    df_real *d;
+};
+/* With p = sigmoid(z), q = sigmoid(t), e = p - q:  value |e|^beta BCE(z, q), and as dBCE/dz = e
+ *   d/dz = sign(e) |e|^(beta - 1) (e^2 + beta BCE p (1 - p)) */
+DF_KERNEL double df_quality_focal_tile(size_t begin, size_t n, const struct df_quality_focal_args *a)
+{
+    const df_real beta = (df_real)a->beta;
+    df_loss_tile z = { 0 }, t = { 0 }, w, v;
+    double sum = 0;
+
+    if (df_loss_use_tile(begin, n, a->classes, a->use, w)) {
+        for (size_t j = 0; j < n; j++) {
+            z[j] = a->z[begin + j];
+            t[j] = a->t[begin + j];
+        }
+        for (size_t j = 0; j < DF_LOSS_WIDTH; j++) {
+            const df_real ramp = z[j] < 0 ? 0 : z[j], ez = df_rexp(z[j] - 2 * ramp), et = df_rexp(t[j] < 0 ? t[j] : -t[j]);
+            const df_real p = (z[j] < 0 ? ez : 1) / (1 + ez), q = (t[j] < 0 ? et : 1) / (1 + et), e = p - q, size = e < 0 ? -e : e;
+            const df_real bce = ramp - z[j] * q + df_loss_log1p(ez);
+            const df_real power = beta == 1 ? 1 : size > 0 ? df_rexp((beta - 1) * df_rlog(size)) : 0; /* |e|^(beta - 1) */
+
+            v[j] = w[j] * power * size * bce;
+            w[j] *= power * (e < 0 ? -1 : e > 0 ? 1 : 0) * (e * e + beta * bce * ez / ((1 + ez) * (1 + ez)));
+        }
+        sum = df_loss_tile_sum(v);
+    }
+    if (a->d) {
+        for (size_t j = 0; j < n; j++)
+            a->d[begin + j] = w[j];
+    }
+    return sum;
+}
+DF_TILE_KERNEL(quality_focal)
+
+/* row i: w_i (1 - GIoU) of two boxes given as deltas of one anchor */
+struct df_giou_args {
+    const df_real *x, *t, *w;
+    const struct df_box *anchor; /* row i has anchor i % anchors */
+    size_t anchors;
+    double weights[4]; /* factors of the deltas */
+    double *partial;
+    df_real *d;
+};
+struct df_loss_box {
+    double low[2], high[2]; /* corners */
+    double half[2];
+    bool clamped[2];
+};
+/* df_box_decode in double, which tells where it cut a size. */
+DF_KERNEL struct df_loss_box df_loss_decode(struct df_box anchor, const df_real *delta, const double *weights)
+{
+    const double begin[2] = { (double)anchor.x0, (double)anchor.y0 }, end[2] = { (double)anchor.x1, (double)anchor.y1 };
+    const double most = 4.135166556742356; /* log(1000 / 16) */
+    struct df_loss_box box;
+
+    for (int k = 0; k < 2; k++) {
+        const double side = end[k] - begin[k], size = (double)delta[2 + k] / weights[2 + k];
+        const double centre = (double)delta[k] / weights[k] * side + begin[k] + 0.5 * side;
+
+        box.clamped[k] = size > most;
+        box.half[k] = 0.5 * df_exp(box.clamped[k] ? most : size) * side;
+        box.low[k] = centre - box.half[k];
+        box.high[k] = centre + box.half[k];
+    }
+    return box;
+}
+/* 1 - GIoU = 2 - I/U - U/E with the areas of intersection, union and enclosure; slope: by low x, low y, high x, high y of s. Boxes without a
+ * union give 0. */
+DF_KERNEL double df_loss_giou(const struct df_loss_box *s, const struct df_loss_box *t, double slope[4])
+{
+    double own[2], other[2], both[2], hull[2];
+
+    for (int k = 0; k < 2; k++) {
+        const double low = s->low[k] > t->low[k] ? s->low[k] : t->low[k], high = s->high[k] < t->high[k] ? s->high[k] : t->high[k];
+
+        own[k] = s->high[k] - s->low[k];
+        other[k] = t->high[k] - t->low[k];
+        both[k] = high > low ? high - low : 0;
+        hull[k] = (s->high[k] > t->high[k] ? s->high[k] : t->high[k]) - (s->low[k] < t->low[k] ? s->low[k] : t->low[k]);
+    }
+    const double common = both[0] * both[1], area = own[0] * own[1] + other[0] * other[1] - common, whole = hull[0] * hull[1];
+
+    for (int c = 0; c < 4; c++) {
+        const int k = c % 2, along = 1 - k;
+        const bool inner = c < 2 ? s->low[k] > t->low[k] : s->high[k] < t->high[k]; /* this side bounds the intersection */
+        const bool outer = c < 2 ? s->low[k] < t->low[k] : s->high[k] > t->high[k];
+        const double sign = c < 2 ? -1 : 1, d_common = inner && both[k] > 0 ? sign * both[along] : 0;
+        const double d_area = sign * own[along] - d_common, d_whole = outer ? sign * hull[along] : 0;
+
+        slope[c] = area > 0 ? (common * d_area - d_common * area) / (area * area) + (area * d_whole - d_area * whole) / (whole * whole) : 0;
+    }
+    return area > 0 ? 2 - common / area - area / whole : 0;
+}
+DF_KERNEL void df_k_giou(size_t i, const struct df_giou_args *a)
+{
+    const struct df_box anchor = a->anchor[i % a->anchors];
+    const struct df_loss_box s = df_loss_decode(anchor, a->x + 4 * i, a->weights), t = df_loss_decode(anchor, a->t + 4 * i, a->weights);
+    const double w = (double)a->w[i], side[2] = { (double)anchor.x1 - (double)anchor.x0, (double)anchor.y1 - (double)anchor.y0 };
+    double slope[4];
+
+    a->partial[i] = w * df_loss_giou(&s, &t, slope);
+    for (int k = 0; a->d && k < 2; k++) {
+        a->d[4 * i + (size_t)k] = (df_real)(w * (slope[k] + slope[2 + k]) * side[k] / a->weights[k]);
+        a->d[4 * i + 2 + (size_t)k] = (df_real)(s.clamped[k] ? 0 : w * (slope[2 + k] - slope[k]) * s.half[k] / a->weights[2 + k]);
     }
 }
 #endif

@@ -11,8 +11,9 @@
 /* clang-format off */
 #define DF_KERNELS_OP(X)                                                                                                        \
     X(FILL, fill) X(SCALE, scale) X(SCALE_BY, scale_by)                                                                         \
-    X(RELU, relu) X(SIGMOID, sigmoid) X(EXP, exp) X(LOG, log) X(SQRT, sqrt)                                                     \
+    X(RELU, relu) X(SIGMOID, sigmoid) X(EXP, exp) X(LOG, log) X(SQRT, sqrt) X(ABS, abs)                                         \
     X(RELU_BACKWARD, relu_backward) X(SIGMOID_BACKWARD, sigmoid_backward) X(EXP_BACKWARD, exp_backward)                         \
+    X(ABS_BACKWARD, abs_backward)                                                                                               \
     X(LOG_BACKWARD, log_backward) X(SQRT_BACKWARD, sqrt_backward)                                                               \
     X(ADD_RELU, add_relu) X(ADD_RELU_BACKWARD, add_relu_backward) X(BINARY, binary)                                             \
     X(COPY_ROWS, copy_rows) X(ADD_ROWS, add_rows)                                                                               \
@@ -67,7 +68,8 @@ struct df_unary_args {
 #define df_exp_args     df_unary_args
 #define df_log_args     df_unary_args
 #define df_sqrt_args    df_unary_args
-/* v: the value the derivative is written in: x for log, y for the others */
+#define df_abs_args     df_unary_args
+/* v: the value the derivative is written in: x for log and abs, y for the others */
 struct df_unary_backward_args {
     const df_real *v, *dy;
     df_real *dx;
@@ -78,6 +80,7 @@ struct df_unary_backward_args {
 #define df_exp_backward_args     df_unary_backward_args
 #define df_log_backward_args     df_unary_backward_args
 #define df_sqrt_backward_args    df_unary_backward_args
+#define df_abs_backward_args     df_unary_backward_args
 
 #define DF_UNARY_KERNEL(name, value)                                                                                                       \
     DF_KERNEL void df_k_##name(size_t i, const struct df_unary_args *a)                                                                    \
@@ -96,11 +99,13 @@ DF_UNARY_KERNEL(sigmoid, 1 / (1 + df_rexp(-x)))
 DF_UNARY_KERNEL(exp, df_rexp(x))
 DF_UNARY_KERNEL(log, df_rlog(x))
 DF_UNARY_KERNEL(sqrt, df_square_root(x))
+DF_UNARY_KERNEL(abs, x < 0 ? -x : x)
 DF_UNARY_BACKWARD_KERNEL(relu_backward, v > 0 ? dy : 0)
 DF_UNARY_BACKWARD_KERNEL(sigmoid_backward, dy *v *(1 - v))
 DF_UNARY_BACKWARD_KERNEL(exp_backward, dy *v)
 DF_UNARY_BACKWARD_KERNEL(log_backward, dy / v)
 DF_UNARY_BACKWARD_KERNEL(sqrt_backward, dy / (2 * v))
+DF_UNARY_BACKWARD_KERNEL(abs_backward, v > 0 ? dy : v < 0 ? -dy : 0)
 #undef DF_UNARY_KERNEL
 #undef DF_UNARY_BACKWARD_KERNEL
 

@@ -1,6 +1,6 @@
 /* Losses: the formulas stand at their declarations, the arithmetic in core/device/kernels_loss.h. A forward pass leaves one double per tile,
- * row or pixel, adds them in order, and keeps d value / d input when the tape will come back for it, so that every backward but that of
- * masked_mse is one scaled addition. */
+ * row or pixel, adds them in order, and keeps d value / d input when the tape will come back for it, so that every backward but those of
+ * masked_mse and squared_error is one scaled addition. */
 #include "core/nn/losses.h"
 #include "core/nn/ops_shared.h"
 
@@ -294,4 +294,77 @@ df_tensor *df_pearson_columns(df_tape *tape, df_tensor *x, const df_tensor *t, c
     df_launch(df_tape_device(tape), DF_K_PEARSON_COLUMNS, width, &args);
     df_launch(df_tape_device(tape), DF_K_PEARSON_COLUMNS_SLOPE, rows, &slopes);
     return total(tape, x, args.partial, width, norm, slopes.d);
+}
+
+struct squared_error {
+    const df_real *t, *cell, *channel;
+    double norm;
+};
+
+static void squared_error_backward(df_tape *tape, struct df_node *node)
+{
+    const struct squared_error *saved = node->args;
+    const df_tensor *s = node->in[0];
+    struct df_squared_error_backward_args args = { .s = s->data,
+                                                   .t = saved->t,
+                                                   .cell = saved->cell,
+                                                   .channel = saved->channel,
+                                                   .dy = node->out->grad,
+                                                   .channels = s->shape.c,
+                                                   .image = s->shape.h * s->shape.w,
+                                                   .norm = saved->norm };
+
+    args.ds = df_grad_fresh(tape, node->in[0], &args.fresh);
+    if (args.ds)
+        df_launch(df_tape_device(tape), DF_K_SQUARED_ERROR_BACKWARD, df_pixels(s->shape), &args);
+}
+
+df_tensor *df_squared_error(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, const df_tensor *k, double norm)
+{
+    const size_t pixels = df_pixels(s->shape);
+    const struct squared_error saved = { t->data, m ? m->data : NULL, k ? k->data : NULL, norm };
+    const struct df_squared_error_args args = { .s = s->data,
+                                                .t = t->data,
+                                                .cell = saved.cell,
+                                                .channel = saved.channel,
+                                                .channels = s->shape.c,
+                                                .image = s->shape.h * s->shape.w,
+                                                .partial = partials(tape, pixels) };
+    df_tensor *y = df_tensor_new(tape, scalar);
+    const struct df_loss_total_args sum = { .partial = args.partial, .count = pixels, .norm = norm, .out = y->data };
+
+    DF_ASSERT(df_same_shape(s->shape, t->shape) && norm > 0 && (!m || df_count(m->shape) == pixels));
+    DF_ASSERT(!k || (k->shape.n == s->shape.n && df_pixels(k->shape) == s->shape.n && k->shape.c == s->shape.c));
+    df_launch(df_tape_device(tape), DF_K_SQUARED_ERROR, pixels, &args);
+    df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &sum);
+    return df_record(tape, squared_error_backward, y, &s, 1, &saved, sizeof saved);
+}
+
+df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, double norm)
+{
+    const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
+    struct df_quality_focal_args args = { .z = z->data, .t = t->data, .count = count, .classes = z->shape.c, .beta = beta };
+
+    DF_ASSERT(df_same_shape(z->shape, t->shape) && beta >= 1);
+    args.use = to_device(tape, use, df_pixels(z->shape));
+    args.partial = partials(tape, tiles);
+    args.d = slope(tape, z);
+    df_launch(df_tape_device(tape), DF_K_QUALITY_FOCAL, tiles, &args);
+    return total(tape, z, args.partial, tiles, norm, args.d);
+}
+
+df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, const struct df_box *anchor, const float weights[4],
+                   double norm)
+{
+    const size_t rows = df_pixels(x->shape);
+    struct df_giou_args args = { .x = x->data, .t = t->data, .w = w->data, .anchors = rows / x->shape.n };
+
+    DF_ASSERT(df_same_shape(x->shape, t->shape) && x->shape.c == 4 && df_count(w->shape) == rows);
+    for (size_t k = 0; k < 4; k++)
+        args.weights[k] = (double)weights[k];
+    args.anchor = to_device(tape, anchor, args.anchors * sizeof *anchor);
+    args.partial = partials(tape, rows);
+    args.d = slope(tape, x);
+    df_launch(df_tape_device(tape), DF_K_GIOU, rows, &args);
+    return total(tape, x, args.partial, rows, norm, args.d);
 }

@@ -26,6 +26,19 @@ df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, c
 df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image);
 /* masked_squares: y = sum_p m_p sum_c (s_pc - t_pc)^2 / sum_p m_p: channels are summed, a mask of 0 everywhere gives 0. Shapes as above, m >= 0. */
 df_tensor *df_masked_squares(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m);
+/* squared_error: sum_p m_p sum_c k_nc (s_pc - t_pc)^2 / norm,  n the image of pixel p
+ *   s, t [N,H,W,C]; m [N,H,W,1] of the cells, k [N,1,1,C] of an image's channels, both constant; NULL: 1 */
+df_tensor *df_squared_error(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, const df_tensor *k, double norm);
+/* quality_focal: sum over rows with use[r] != 0, classes, of |p - q|^beta BCE(z, q) / norm,  p = sigmoid(z), q = sigmoid(t); beta >= 1
+ *   z, t [N,1,A,K] logits. The slope goes through |p - q| too.
+ * Source: Li et al., NeurIPS 2020, with a soft target for every class; CrossKD's class loss. */
+df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, double norm);
+/* giou: sum over rows r of w_r (1 - GIoU(decode(x_r), decode(t_r))) / norm
+ *   x, t [N,1,A,4] deltas of anchor [A] (the same for every image), weights: their factors (df_box_decode); w [N,1,A,1]. A size that decoding cuts
+ *   gets no slope, nor a side that lies on the other box's; boxes without area give 0.
+ * Source: Rezatofighi et al., CVPR 2019. */
+df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, const struct df_box *anchor, const float weights[4],
+                   double norm);
 /* Softmax KL with temperature: T^2 sum over rows with use[r] != 0 of sum_k q (log q - log p) / norm, p = softmax(s/T), q = softmax(t/T) over c.
  * No row used: 0. */
 df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);

@@ -26,6 +26,7 @@ df_tensor *df_sigmoid(df_tape *tape, df_tensor *x);
 df_tensor *df_exp_op(df_tape *tape, df_tensor *x);
 df_tensor *df_log_op(df_tape *tape, df_tensor *x);            /* x > 0 */
 df_tensor *df_sqrt_op(df_tape *tape, df_tensor *x);           /* x > 0 */
+df_tensor *df_abs_op(df_tape *tape, df_tensor *x);            /* slope 0 at 0 */
 df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b); /* the four: broadcasting */
 df_tensor *df_sub(df_tape *tape, df_tensor *a, df_tensor *b);
 df_tensor *df_mul(df_tape *tape, df_tensor *a, df_tensor *b);

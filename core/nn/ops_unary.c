@@ -48,6 +48,10 @@ static void sqrt_backward(df_tape *tape, struct df_node *node) { unary_backward(
 
 df_tensor *df_sqrt_op(df_tape *tape, df_tensor *x) { return unary(tape, DF_K_SQRT, sqrt_backward, x); }
 
+static void abs_backward(df_tape *tape, struct df_node *node) { unary_backward(tape, node, DF_K_ABS_BACKWARD, node->in[0]->data); }
+
+df_tensor *df_abs_op(df_tape *tape, df_tensor *x) { return unary(tape, DF_K_ABS, abs_backward, x); }
+
 static void scale_backward(df_tape *tape, struct df_node *node)
 {
     bool fresh;

@@ -106,6 +106,8 @@ static void losses_and_optimisers(void **state)
     MOVES(MASKED_MSE, masked_mse, 20, 20 * (2 * 4 + 1), 20 * 8, .channels = 4);
     MOVES(MASKED_MSE_BACKWARD, masked_mse_backward, 20, 20 * (3 * 4 + 1), 0, .channels = 4, .fresh = true);
     MOVES(MASKED_MSE_BACKWARD, masked_mse_backward, 20, 20 * (4 * 4 + 1), 0, .channels = 4);
+    MOVES(SQUARED_ERROR, squared_error, 20, 20 * 2 * 4, 20 * 8, .channels = 4, .image = 10);
+    MOVES(SQUARED_ERROR_BACKWARD, squared_error_backward, 20, 20 * 3 * 4, 0, .channels = 4, .image = 10, .fresh = true);
     MOVES(LOSS_SPREAD, loss_spread, 3, 3 * 600, 0, .count = 600);
     MOVES(LOSS_SPREAD, loss_spread, 3, 2 * 600, 0, .count = 600, .fresh = true);
     MOVES(OPTIM_SQUARES, optim_squares, 2, 1500, 2 * 8, .count = 1500);

@@ -65,6 +65,26 @@ static void masked_pixels(void **state)
         }
 }
 
+static void weighted_pixels(void **state)
+{
+    static const df_real cell[] = { 1, 0.5F, 0.25F };
+
+    (void)state;
+    for (size_t channels = 1; channels < 40; channels++)
+        for (size_t i = 0; i < 3; i++) {
+            double host[3], lanes[3];
+            struct df_squared_error_args a = { .s = x, .t = other, .cell = i ? cell : NULL, .channels = channels, .image = 2 };
+
+            a.channel = channels % 2 ? other : NULL;
+            a.partial = host;
+            df_k_squared_error(i, &a);
+            a.partial = lanes;
+            df_store_squared_error(i, &a, df_share_squared_error(i, &a));
+            assert_true(host[i] != 0);
+            assert_same_sum(host[i], lanes[i], fabs(lanes[i]) + 20);
+        }
+}
+
 static void rows(void **state)
 {
     (void)state;
@@ -190,9 +210,11 @@ static int fill(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(runs),     cmocka_unit_test(squares),     cmocka_unit_test(masked_pixels),
-                                        cmocka_unit_test(rows),     cmocka_unit_test(channels),    cmocka_unit_test(cells),
-                                        cmocka_unit_test(cells_kl), cmocka_unit_test(correlations) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(runs),          cmocka_unit_test(squares),
+                                        cmocka_unit_test(masked_pixels), cmocka_unit_test(weighted_pixels),
+                                        cmocka_unit_test(rows),          cmocka_unit_test(channels),
+                                        cmocka_unit_test(cells),         cmocka_unit_test(cells_kl),
+                                        cmocka_unit_test(correlations) };
 
     return cmocka_run_group_tests(tests, fill, NULL);
 }

@@ -521,6 +521,125 @@ static void test_pearson_unused(void **state)
         assert_close(x->grad[i], 0, 0, 0);
 }
 
+/* ... with weights of cells and of an image's channels, either, or none */
+static df_real channel_weight[33];
+static bool with_cells, with_channels;
+static df_tensor *squared(df_tape *tape, df_tensor *x)
+{
+    return df_squared_error(tape, x, df_tensor_from(tape, map, teachers),
+                            with_cells ? df_tensor_from(tape, (df_shape){ 3, 2, 5, 1 }, mask) : NULL,
+                            with_channels ? df_tensor_from(tape, (df_shape){ 3, 1, 1, 11 }, channel_weight) : NULL, 5);
+}
+
+static void test_squared_error(void **state)
+{
+    (void)state;
+    df_test_fill(features, 330, 4, 1.5);
+    df_test_fill(teachers, 330, 5, 1.5);
+    df_test_fill(channel_weight, 33, 6, 2);
+    for (size_t p = 0; p < 30; p++)
+        mask[p] = (df_real)(p % 4);
+    for (int k = 0; k < 4; k++) {
+        double expected = 0;
+
+        with_cells = k & 1;
+        with_channels = k & 2;
+        for (size_t i = 0; i < 330; i++)
+            expected += (with_cells ? mask[i / 11] : 1) * (with_channels ? channel_weight[i / 110 * 11 + i % 11] : 1) *
+                        pow(features[i] - teachers[i], 2);
+        assert_close(value_of(squared, map, features), expected / 5, 1e-13, 1e-13);
+        check_gradient(squared, map, features, 1e-7);
+    }
+}
+
+static double focal_beta;
+static df_tensor *quality(df_tape *tape, df_tensor *x)
+{
+    return df_quality_focal(tape, x, df_tensor_from(tape, shape, f.t), f.use, focal_beta, 13);
+}
+
+static void test_quality_focal(void **state)
+{
+    (void)state;
+    for (focal_beta = 1; focal_beta < 4; focal_beta += 1.25) {
+        double expected = 0;
+
+        for (size_t i = 0; i < ROWS * CLASSES; i++) {
+            const double p = sigmoid(f.x[i]), q = sigmoid(f.t[i]);
+
+            expected += f.use[i / CLASSES] ? pow(fabs(p - q), focal_beta) * -(q * log(p) + (1 - q) * log(1 - p)) : 0;
+        }
+        assert_close(value_of(quality, shape, f.x), expected / 13, 1e-12, 0);
+        check_gradient(quality, shape, f.x, 1e-7);
+        df_tape_reset(f.tape); /* the same logits: 0, and no slope */
+        df_tensor *z = df_leaf(f.tape, shape, f.t), *y = quality(f.tape, z);
+        df_backward(f.tape, y);
+        assert_close(df_item(f.tape, y), 0, 0, 0);
+        for (size_t i = 0; i < ROWS * CLASSES; i++)
+            assert_close(z->grad[i], 0, 0, 0);
+    }
+}
+
+/* [3,1,7,4] deltas of seven anchors: boxes that overlap, that lie apart, one in the other, one without area */
+static const df_shape boxes = { 3, 1, 7, 4 };
+static const struct df_box anchors[7] = { { 0, 0, 10, 8 },   { 5, 3, 9, 15 },  { -4, 2, 20, 6 }, { 30, 30, 37, 33 },
+                                          { 12, 1, 13, 19 }, { 0, 5, 16, 25 }, { 4, 4, 4, 9 } };
+static const float box_factors[4] = { 10, 8, 5, 0.5F };
+static df_real own_deltas[84], other_deltas[84], box_weight[21];
+static df_tensor *giou(df_tape *tape, df_tensor *x)
+{
+    return df_giou(tape, x, df_tensor_from(tape, boxes, other_deltas), df_tensor_from(tape, (df_shape){ 3, 1, 7, 1 }, box_weight), anchors,
+                   box_factors, 3);
+}
+
+static void decode_naive(size_t row, const df_real *delta, double out[4])
+{
+    const struct df_box a = anchors[row % 7];
+    const double w = (double)a.x1 - (double)a.x0, h = (double)a.y1 - (double)a.y0;
+    const double x = (double)a.x0 + w / 2 + delta[0] / 10 * w, y = (double)a.y0 + h / 2 + delta[1] / 8 * h;
+    const double half_w = w / 2 * exp(fmin(delta[2] / 5, log(62.5))), half_h = h / 2 * exp(fmin(delta[3] / 0.5, log(62.5)));
+
+    out[0] = x - half_w, out[1] = y - half_h, out[2] = x + half_w, out[3] = y + half_h;
+}
+
+static double giou_naive(const double a[4], const double b[4])
+{
+    const double w = fmax(0, fmin(a[2], b[2]) - fmax(a[0], b[0])), h = fmax(0, fmin(a[3], b[3]) - fmax(a[1], b[1])), both = w * h;
+    const double together = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both;
+    const double whole = (fmax(a[2], b[2]) - fmin(a[0], b[0])) * (fmax(a[3], b[3]) - fmin(a[1], b[1]));
+
+    return both / together - (whole - together) / whole;
+}
+
+static void test_giou(void **state)
+{
+    double expected = 0;
+    size_t apart = 0;
+
+    (void)state;
+    df_test_fill(own_deltas, 84, 7, 4);
+    df_test_fill(other_deltas, 84, 8, 4);
+    df_test_fill(box_weight, 21, 9, 1);
+    own_deltas[3 * 4 + 2] = 30; /* cut: a width of 437 */
+    for (size_t r = 0; r < 21; r++) {
+        double a[4], b[4];
+
+        decode_naive(r, own_deltas + 4 * r, a);
+        decode_naive(r, other_deltas + 4 * r, b);
+        expected += r % 7 == 6 ? 0 : box_weight[r] * (1 - giou_naive(a, b));
+        apart += r % 7 != 6 && giou_naive(a, b) < 0;
+    }
+    assert_in_range(apart, 3, 15);
+    assert_close(value_of(giou, boxes, own_deltas), expected / 3, 1e-6, 0); /* log(1000 / 16) has 16 digits, the factors are floats */
+    check_gradient(giou, boxes, own_deltas, 1e-7);
+    df_tape_reset(f.tape); /* the same boxes: 0, and no slope */
+    df_tensor *x = df_leaf(f.tape, boxes, other_deltas), *y = giou(f.tape, x);
+    df_backward(f.tape, y);
+    assert_close(df_item(f.tape, y), 0, 0, 1e-14);
+    for (size_t i = 0; i < 84; i++)
+        assert_close(x->grad[i], 0, 0, 1e-14);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_kl_vectors),     cmocka_unit_test(test_masked_mse),    cmocka_unit_test(test_masked_mse_vector),
         cmocka_unit_test(test_masked_squares), cmocka_unit_test(test_cells_kl),      cmocka_unit_test(test_soft_cross_entropy),
         cmocka_unit_test(test_bounded_l2),     cmocka_unit_test(test_pearson),       cmocka_unit_test(test_pearson_unused),
+        cmocka_unit_test(test_squared_error),  cmocka_unit_test(test_quality_focal), cmocka_unit_test(test_giou),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -45,6 +45,7 @@ CASE_UNARY(sigmoid)
 CASE_UNARY(exp_op)
 CASE_UNARY(log_op)
 CASE_UNARY(sqrt_op)
+CASE_UNARY(abs_op)
 CASE_UNARY(softmax)
 #define CASE_BINARY(name)                                                                                                                  \
     static df_tensor *case_##name(df_tape *tape, df_tensor **in, const struct op_case *op)                                                 \
@@ -143,6 +144,7 @@ static const struct op_case op_cases[] = {
     { "exp", case_exp_op, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "log", case_log_op, 1, { { 2, 3, 4, 5 } }, .positive = true },
     { "sqrt", case_sqrt_op, 1, { { 2, 3, 4, 5 } }, .positive = true },
+    { "abs", case_abs_op, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "softmax", case_softmax, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "scale", case_scale, 1, { { 2, 3, 4, 5 } }, .option = 0 },
     { "scale_by", case_scale_by, 2, { { 2, 3, 4, 5 }, { 1, 1, 1, 1 } }, .constant = { false, true } },

@@ -48,11 +48,14 @@ enum loss {
     BOUNDED_L2,
     CELLS_KL,
     SIGMOID_KL,
+    QUALITY_FOCAL,
     LOSSES,
     SMOOTH_L1 = LOSSES,
     L1,
+    GIOU,
     MASKED_MSE,
     MASKED_MSE_PER_IMAGE,
+    SQUARED_ERROR,
     ALL_LOSSES
 };
 static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const float *teacher)
@@ -80,6 +83,8 @@ static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const flo
         return df_bounded_l2(tape, z, q, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), use, 0.5, 1);
     case CELLS_KL:
         return df_cells_kl(tape, z, q, 2, 1);
+    case QUALITY_FOCAL:
+        return df_quality_focal(tape, z, q, use, 1.5, 1);
     default:
         return df_sigmoid_kl(tape, z, q, use, 2, 1);
     }
@@ -98,6 +103,12 @@ static double element(enum loss loss, size_t i, double *slope)
     if (loss == BCE) {
         *slope = s - q1;
         return softplus(z) - z * q1;
+    }
+    if (loss == QUALITY_FOCAL) {
+        const double e = s - q1, bce = softplus(z) - z * q1, power = use[i / CLASSES] ? copysign(sqrt(fabs(e)), e) : 0;
+
+        *slope = power * (e * e + 1.5 * bce * s * (1 - s));
+        return power * e * bce;
     }
     if (loss == SIGMOID_KL) {
         *slope = use[i / CLASSES] ? 2 * (p - q) : 0;
@@ -184,19 +195,29 @@ static double loss_on(const char *name, size_t threads, enum loss loss, float *g
 {
     struct df_device *device = df_test_open(name, threads);
     df_tape *tape = df_tape_new(device, true);
-    const bool boxes = loss == SMOOTH_L1 || loss == L1, masked = loss == MASKED_MSE || loss == MASKED_MSE_PER_IMAGE;
-    const df_shape box_shape = { 1, 1, 512, 4 }, map_shape = { 3, 10, 7, 10 }; /* 2048 and 2100 of 2103 values */
+    const bool boxes = loss == SMOOTH_L1 || loss == L1 || loss == GIOU, masked = loss >= MASKED_MSE;
+    const df_shape box_shape = { 2, 1, 256, 4 }, map_shape = { 3, 10, 7, 10 }; /* 2048 and 2100 of 2103 values */
     df_tensor *leaf = df_leaf(tape, boxes ? box_shape : masked ? map_shape : shape, x), *y;
 
-    if (boxes) {
+    if (loss == GIOU) {
+        static const float weights[4] = { 10, 10, 5, 5 };
+        struct df_box anchor[256];
+
+        for (size_t a = 0; a < 256; a++)
+            anchor[a] = (struct df_box){ (float)(a % 16), (float)(a / 16), (float)(a % 16 + 3 + a % 5), (float)(a / 16 + 7) };
+        y = df_giou(tape, leaf, df_tensor_from(tape, leaf->shape, t), df_tensor_from(tape, (df_shape){ 2, 1, 256, 1 }, t + 5), anchor,
+                    weights, 7);
+    } else if (boxes) {
         y = df_smooth_l1(tape, leaf, df_tensor_from(tape, leaf->shape, t), use, loss == L1 ? 0 : 0.5, 7);
     } else if (masked) {
         float mask[3 * 10 * 7];
 
         for (size_t i = 0; i < 3 * 10 * 7; i++)
             mask[i] = i < 70 || i % 3 == 0 ? 0 : (float)(i % 5) / 4; /* the first image's is empty */
-        y = df_masked_mse(tape, leaf, df_tensor_from(tape, map_shape, t), df_tensor_from(tape, (df_shape){ 3, 10, 7, 1 }, mask), 0.75,
-                          loss == MASKED_MSE_PER_IMAGE);
+        const df_tensor *taught = df_tensor_from(tape, map_shape, t), *cells = df_tensor_from(tape, (df_shape){ 3, 10, 7, 1 }, mask);
+
+        y = loss == SQUARED_ERROR ? df_squared_error(tape, leaf, taught, cells, df_tensor_from(tape, (df_shape){ 3, 1, 1, 10 }, t + 30), 7)
+                                  : df_masked_mse(tape, leaf, taught, cells, 0.75, loss == MASKED_MSE_PER_IMAGE);
     } else {
         y = loss_of(loss, tape, leaf, t);
     }
