@@ -71,6 +71,11 @@ void df_detector_forward(struct df_detector *detector, df_tape *tape, const stru
     detector->class->forward(detector, tape, images, pixels, what, state);
 }
 
+void df_detector_show(struct df_detector *detector, const struct df_needs *needs)
+{
+    detector->towers = df_needs_has(needs, "class_tower/*") || df_needs_has(needs, "box_tower/*");
+}
+
 void df_detector_free(struct df_detector *detector)
 {
     if (detector)

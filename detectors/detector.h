@@ -13,6 +13,8 @@
  * The detectors here name their parts:
  *   backbone/2 .. /5    [N,h,w,C] the stages C2 .. C5 that there are
  *   neck/0 ..           [N,h,w,C] finest first
+ *   class_tower, box_tower /0 ..  [N,h,w,C] what the last but one convolution of each branch of the dense head says of a level, before its
+ *                       ReLU; where df_detector_show asked for them, and the branches have two or more
  *   logits, deltas      [N,1,A,K], [N,1,A,4] of the dense head, a row for every anchor: over all levels, row by row, then per cell; a proposal
  *                       network's K is 1
  *   roi/logits, deltas  [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order)
@@ -95,6 +97,10 @@ struct df_detector_class {
      * features->images. All arrays live on the tape. */
     void (*run_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
                      struct df_detection_state *out);
+    /* The rest of the dense head, from the towers of `features` on, which may be another network's; else as run_head with on NULL. NULL: it has
+     * no towers. */
+    void (*finish_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features,
+                        struct df_detection_state *out);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
     int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
 };
@@ -104,10 +110,15 @@ struct df_detector { /* first member of a concrete detector */
     struct df_network *network;
     struct df_parameters *parameters;
     size_t classes;
+    float delta_weights[4]; /* factors of the dense head's deltas (df_box_decode) */
+    bool towers;            /* they are shown */
 };
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);
 void df_detector_free(struct df_detector *detector);
+/* From now on passes leave the parts among `needs` that they else would not, because they cost something: the towers. No bit of the others
+ * depends on it. */
+void df_detector_show(struct df_detector *detector, const struct df_needs *needs);
 /* The begin of every forward pass: *state with the parts of backbone and neck. */
 void df_detector_body(struct df_detector *detector, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
                       struct df_detection_state *state);

@@ -169,6 +169,7 @@ static df_status faster_create(const void *options, const struct df_network_opti
                                                  .width = (size_t)(network->head_width ? network->head_width : net->options.head.fc_width),
                                                  .classes = classes });
     net->base = (struct df_detector){ .class = &df_detector_faster_rcnn, .network = body, .parameters = parameters, .classes = classes };
+    memcpy(net->base.delta_weights, net->rpn.box_weights, sizeof net->rpn.box_weights);
     *out = &net->base;
     return DF_OK;
 }

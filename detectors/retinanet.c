@@ -72,6 +72,7 @@ static const df_option retinanet_options[] = {
 
 #define HEAD_CONVS 8
 struct branch {
+    const char *tower;                                /* the part's name */
     struct df_conv_unit *conv[HEAD_CONVS][DF_LEVELS]; /* one weight for all levels, a norm for each */
     struct df_conv_unit *out;
     size_t columns; /* of a row */
@@ -84,7 +85,6 @@ struct retinanet {
     struct df_conv_units units;
     struct branch classification, regression;
     struct df_anchor_set anchors;
-    float box_weights[4];
 };
 
 struct branch_plan {
@@ -164,13 +164,15 @@ static df_status retinanet_create(const void *options, const struct df_network_o
     net->levels = df_network_levels(body);
     net->head_convs = (size_t)network->head_convs;
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
-    for (size_t k = 0; k < 4; k++)
-        net->box_weights[k] = (float)net->options.box_weights.value[k];
     init_branch(
         net, &net->classification, network,
         (struct branch_plan){ "classification_head", "cls_logits", classes, -df_log((1 - net->options.prior) / net->options.prior) });
     init_branch(net, &net->regression, network, (struct branch_plan){ "regression_head", "bbox_reg", 4, 0 });
+    net->classification.tower = "class_tower";
+    net->regression.tower = "box_tower";
     net->base = (struct df_detector){ .class = &df_detector_retinanet, .network = body, .parameters = parameters, .classes = classes };
+    for (size_t k = 0; k < 4; k++)
+        net->base.delta_weights[k] = (float)net->options.box_weights.value[k];
     *out = &net->base;
     return DF_OK;
 }
@@ -185,19 +187,49 @@ static void retinanet_destroy(struct df_detector *base)
     free(net);
 }
 
-/* The branch on every level: [N,1,A_l,columns] */
-static void branch_forward(const struct retinanet *net, const struct branch *branch, df_tape *tape, const struct df_detection_state *state,
+/* The last convolution of a branch: [N,1,A_l,columns] */
+static df_tensor *branch_rows(const struct branch *branch, df_tape *tape, df_tensor *y)
+{
+    y = df_conv_unit_forward(tape, branch->out, y, false);
+    return df_reshape(tape, y, (df_shape){ y->shape.n, 1, y->shape.h * y->shape.w * y->shape.c / branch->columns, branch->columns });
+}
+
+/* ... and what stands between a tower and it. */
+static df_tensor *from_tower(const struct retinanet *net, const struct branch *branch, df_tape *tape, df_tensor *tower, size_t level,
+                             bool training)
+{
+    df_tensor *y = df_conv_unit_forward(tape, branch->conv[net->head_convs - 1][level], df_relu(tape, tower), training);
+
+    return branch_rows(branch, tape, y);
+}
+
+static df_tensor *before_relu(df_tape *tape, const struct df_conv_unit *unit, df_tensor *x, bool training)
+{
+    struct df_conv_unit linear = *unit;
+
+    linear.relu = linear.options.relu = false;
+    return df_conv_unit_forward(tape, &linear, x, training);
+}
+
+/* The branch on every level: [N,1,A_l,columns]; its towers are added to the state where they are shown. */
+static void branch_forward(const struct retinanet *net, const struct branch *branch, df_tape *tape, struct df_detection_state *state,
                            bool training, df_tensor *part[DF_LEVELS])
 {
-    const size_t columns = branch->columns;
+    const bool towers = net->base.towers && net->head_convs >= 2;
+    const size_t convs = towers ? net->head_convs - 2 : net->head_convs;
 
     for (size_t l = 0; l < net->levels; l++) {
-        df_tensor *y = df_part(state, "neck", l)->tensor;
+        const struct df_part *neck = df_part(state, "neck", l);
+        const size_t stride = neck->stride;
+        df_tensor *y = neck->tensor;
 
-        for (size_t i = 0; i < net->head_convs; i++)
+        for (size_t i = 0; i < convs; i++)
             y = df_conv_unit_forward(tape, branch->conv[i][l], y, training);
-        y = df_conv_unit_forward(tape, branch->out, y, training);
-        part[l] = df_reshape(tape, y, (df_shape){ y->shape.n, 1, y->shape.h * y->shape.w * y->shape.c / columns, columns });
+        if (towers) {
+            y = before_relu(tape, branch->conv[convs][l], y, training);
+            df_parts_set(&state->parts, branch->tower, l, stride, y);
+        }
+        part[l] = towers ? from_tower(net, branch, tape, y, l, training) : branch_rows(branch, tape, y);
     }
 }
 
@@ -215,7 +247,7 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
                               struct df_detection_state *state)
 {
     struct retinanet *net = (struct retinanet *)base;
-    const struct df_assignment how = { &net->options.matcher, net->box_weights, true };
+    const struct df_assignment how = { &net->options.matcher, net->base.delta_weights, true };
 
     df_detector_body(base, tape, images, pixels, what, state);
     head_forward(net, tape, what & DF_TRAINING, state);
@@ -230,6 +262,25 @@ static void retinanet_run_head(struct df_detector *base, df_tape *tape, const st
     *out = *features;
     out->classes = base->classes;
     head_forward((struct retinanet *)base, tape, false, out);
+}
+
+static void retinanet_finish_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features,
+                                  struct df_detection_state *out)
+{
+    struct retinanet *net = (struct retinanet *)base;
+    df_tensor *logits[DF_LEVELS], *deltas[DF_LEVELS];
+
+    DF_ASSERT(net->head_convs >= 2);
+    *out = *features;
+    out->classes = base->classes;
+    df_conv_units_refresh(&net->units);
+    for (size_t l = 0; l < net->levels; l++) {
+        df_tensor *class = df_part(features, "class_tower", l)->tensor, *box = df_part(features, "box_tower", l)->tensor;
+
+        logits[l] = from_tower(net, &net->classification, tape, class, l, false);
+        deltas[l] = from_tower(net, &net->regression, tape, box, l, false);
+    }
+    df_dense_rows(&net->anchors, &net->options.anchor, tape, logits, deltas, out);
 }
 
 /* Rows first .. first + rows of a part that gets no gradient */
@@ -298,7 +349,7 @@ static const struct df_found *retinanet_predict(struct df_detector *base, df_tap
     size_t most = (size_t)options->post.detections;
     struct df_dense_choice choice = { .candidates = (size_t)options->candidates, .rule = { .threshold = options->post.score_threshold } };
 
-    memcpy(choice.rule.weights, net->box_weights, sizeof net->box_weights);
+    memcpy(choice.rule.weights, base->delta_weights, sizeof base->delta_weights);
 
     const struct df_candidate_set set = df_dense_candidates(tape, state, image, 1, &choice);
 
@@ -319,7 +370,7 @@ const struct df_detector_class df_detector_retinanet = {
     .abi = DF_DETECTOR_ABI,
     .name = "retinanet",
     .summary = "one-stage detector: focal loss over dense anchors on a feature pyramid (Lin et al., ICCV 2017)",
-    .offers = "backbone/* neck/* logits deltas",
+    .offers = "backbone/* neck/* class_tower/* box_tower/* logits deltas",
     .on_request = "",
     .class_logits = "logits",
     .options = retinanet_options,
@@ -331,5 +382,6 @@ const struct df_detector_class df_detector_retinanet = {
     .predict = retinanet_predict,
     .fold = retinanet_fold,
     .run_head = retinanet_run_head,
+    .finish_head = retinanet_finish_head,
     .class_rows = retinanet_class_rows,
 };

@@ -47,10 +47,18 @@ df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options,
  *   norm=batch, level_reduce=cells   sum_l sum_i E_li / max(1, sum_l sum_i n_li)
  *   norm=image, level_reduce=cells   1/N sum_i [ sum_l E_li / max(1, sum_l n_li) ]
  * s [N,h,w,C] adapted student, t like it, m by region from objects [N,h,w]. */
+/* ... and with reduction=hcl, where norm and level_reduce have no say:
+ *   1/L sum_l HCL(m s_l, m k_l t_l)
+ * HCL, of maps [N,h,w,C]: (MSE + 1/2 MSE_4 + 1/4 MSE_2 + 1/8 MSE_1) / (1 + 1/2 + 1/4 + 1/8); MSE: mean over images, cells and channels; MSE_k: of
+ * their averages over k x k parts (adaptive average pooling). A k that is not below h is left out; the next one has its weight.
+ * Source: Chen et al., CVPR 2021 (ReviewKD), the authors' code. */
+df_tensor *df_hcl(df_tape *tape, df_tensor *s, df_tensor *t);
+
 enum df_feature_norm { DF_NORM_BATCH, DF_NORM_IMAGE };    /* "batch|image" */
 enum df_level_reduce { DF_REDUCE_MEAN, DF_REDUCE_CELLS }; /* "mean|cells" */
+enum df_reduction { DF_REDUCTION_MSE, DF_REDUCTION_HCL }; /* "mse|hcl" */
 struct df_feature_options {
-    int norm, level_reduce;
+    int norm, level_reduce, reduction;
     bool exclude_padding; /* cells outside of their image weigh 0 in every region */
     bool sum_channels;    /* times C, which all maps share: divided by cells alone */
 };
@@ -82,7 +90,7 @@ struct df_neck_options {
 
 /* when_: for those that always have an effect; adapt_when_: for those of the adaptation layers */
 /* clang-format off */
-#define DF_NECK_ROWS(type_, at_, when_, adapt_when_)                                                                                       \
+#define DF_NECK_ROWS(type_, at_, when_, adapt_when_, norm_when_)                                                                           \
     { "adapt", DF_CHOICE_OPTION(type_, at_.adapt.kind), DF_ADAPT_3X3, 0, 0, "convolution from student to teacher features, per level",    \
       NULL, "none|1x1|3x3", when_ },                                                                                                       \
     { "adapt_init", DF_CHOICE_OPTION(type_, at_.adapt.init), DF_ADAPT_AUTHORS, 0, 0,                                                       \
@@ -92,7 +100,10 @@ struct df_neck_options {
     { "normalise_teacher", DF_BOOL_OPTION(type_, at_.normalise_teacher), 0, 0, 1,                                                          \
       "divide the teacher's neck features by their standard deviation, per level", NULL, NULL, when_ },                                    \
     { "norm", DF_CHOICE_OPTION(type_, at_.feature.norm), DF_NORM_BATCH, 0, 0, "cells are counted over the batch or per image", NULL,       \
-      "batch|image", when_ }
+      "batch|image", norm_when_ },                                                                                                         \
+    { "reduction", DF_CHOICE_OPTION(type_, at_.feature.reduction), DF_REDUCTION_MSE, 0, 0,                                                 \
+      "squared error of the cells alone, or also of averages over 4x4, 2x2 and 1x1 parts of the map (ReviewKD's HCL)", NULL, "mse|hcl",    \
+      when_, "mse" }
 #define DF_MASK_ROWS(type_, at_, level_when_, rounding_when_)                                                                              \
     { "level_rule", DF_CHOICE_OPTION(type_, at_.mask.level_rule), DF_LEVEL_FPN, 0, 0,                                                       \
       "an object marks the level of its size (56 px in an image 800 px short, doubling), those whose anchors learn it, or all", NULL,        \

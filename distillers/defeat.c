@@ -33,13 +33,13 @@ static const df_option defeat_options[] = {
       "object regions: boxes, cells with well-fitting anchors (FGFI), a bell in each box, every cell", NULL, "gt|roi|gaussian|one", NULL },
     { "roi_share", DF_REAL_OPTION(O, neck.mask.roi_share), 0.5, 0, 1,
       "a cell is an object's if an anchor's IoU is above this share of the object's best", NULL, NULL, "mask=roi&" OURS },
-    DF_NECK_ROWS(O, neck, OURS, ADAPT),
+    DF_NECK_ROWS(O, neck, OURS, ADAPT, OURS "&reduction=mse"),
     { "adapt_relu", DF_BOOL_OPTION(O, neck.adapt.relu), 0, 0, 1, "a ReLU after the neck's adaptation", NULL, NULL, "adapt!=none" },
     DF_MASK_ROWS(O, neck, "mask!=one&" OURS, "mask=gt|gaussian&" OURS " or bb_stages!=&" OURS),
     { "exclude_padding", DF_BOOL_OPTION(O, neck.feature.exclude_padding), 0, 0, 1, "cells outside of their image weigh nothing", NULL, NULL,
       OURS },
     { "level_reduce", DF_CHOICE_OPTION(O, neck.feature.level_reduce), DF_REDUCE_MEAN, 0, 0,
-      "levels (stages) weigh the same, or each of their cells does", NULL, "mean|cells", OURS },
+      "levels (stages) weigh the same, or each of their cells does", NULL, "mean|cells", OURS "&reduction=mse" },
     { "bb_stages", DF_INT_LIST_OPTION(O, backbone.stages), 0, 2, 5, "backbone stages that are imitated too", "", NULL, NULL },
     { "w_bb_fg", DF_REAL_OPTION(O, w_bb_fg), 4, 0, 1e4, "backbone: weight of object regions", NULL, NULL, "bb_stages!=" },
     { "w_bb_bg", DF_REAL_OPTION(O, w_bb_bg), 16, 0, 1e4, "backbone: weight of background regions", NULL, NULL, "bb_stages!=" },
@@ -75,7 +75,7 @@ static struct defeat_options resolved(const void *values)
 
     if (options.authors) {
         neck->adapt = (struct df_adapt_options){ DF_ADAPT_3X3, DF_ADAPT_AUTHORS, 1e-4, false };
-        neck->feature = (struct df_feature_options){ DF_NORM_BATCH, DF_REDUCE_MEAN, false };
+        neck->feature = (struct df_feature_options){ DF_NORM_BATCH, DF_REDUCE_MEAN, DF_REDUCTION_MSE, false };
         neck->mask = (struct df_mask_options){ neck->mask.kind, DF_LEVEL_FPN, DF_ROUND_AUTHORS, 0.5 };
         neck->normalise_teacher = false;
         options.backbone.adapt.kind = DF_ADAPT_3X3;

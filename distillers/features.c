@@ -142,9 +142,28 @@ static df_tensor *pooled_per_image(df_tape *tape, const struct df_feature_map *m
     return df_scale(tape, sum, 1 / df_loss_norm(tape, images));
 }
 
+/* The mean over levels of their hierarchical context losses, each over its masked features. */
+static df_tensor *context_loss(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps)
+{
+    df_tensor *sum = NULL;
+
+    for (size_t l = 0; l < maps; l++) {
+        df_tensor *taught = df_tensor_view(tape, map[l].t->shape, map[l].t->data);
+
+        taught = df_mul(tape, df_scale(tape, taught, map[l].teacher_scale), masked[l].mask);
+
+        df_tensor *term = df_hcl(tape, df_mul(tape, map[l].s, masked[l].mask), taught);
+
+        sum = sum ? df_add(tape, sum, term) : term;
+    }
+    return df_scale(tape, sum, 1 / (double)maps);
+}
+
 static df_tensor *reduced(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps,
                           const struct df_feature_options *options)
 {
+    if (options->reduction == DF_REDUCTION_HCL)
+        return context_loss(tape, map, masked, maps);
     if (options->level_reduce == DF_REDUCE_MEAN)
         return mean_of_levels(tape, map, masked, maps, options->norm);
     return options->norm == DF_NORM_BATCH ? pooled(tape, map, masked, maps, df_tape_device(tape)->comm)

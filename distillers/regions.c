@@ -13,12 +13,14 @@ struct region_options {
     {                                                                                                                                      \
         "w", DF_REAL_OPTION(O, w), w_, 0, 1e4, "weight of " of, NULL, NULL, NULL                                                           \
     }
-static const df_option full_feature_options[] = { W(3, "the neck term"), DF_NECK_ROWS(O, neck, NULL, "adapt!=none"), { 0 } };
+static const df_option full_feature_options[] = { W(3, "the neck term"),
+                                                  DF_NECK_ROWS(O, neck, NULL, "adapt!=none", "reduction=mse"),
+                                                  { 0 } };
 static const df_option foreground_options[] = {
-    W(4, "object regions"), DF_NECK_ROWS(O, neck, NULL, "adapt!=none"), DF_MASK_ROWS(O, neck, NULL, NULL), { 0 }
+    W(4, "object regions"), DF_NECK_ROWS(O, neck, NULL, "adapt!=none", "reduction=mse"), DF_MASK_ROWS(O, neck, NULL, NULL), { 0 }
 };
 static const df_option background_options[] = {
-    W(16, "background regions"), DF_NECK_ROWS(O, neck, NULL, "adapt!=none"), DF_MASK_ROWS(O, neck, NULL, NULL), { 0 }
+    W(16, "background regions"), DF_NECK_ROWS(O, neck, NULL, "adapt!=none", "reduction=mse"), DF_MASK_ROWS(O, neck, NULL, NULL), { 0 }
 };
 #undef O
 #undef W

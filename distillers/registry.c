@@ -13,7 +13,11 @@
     X(frs)                                                                                                                                 \
     X(cwd)                                                                                                                                 \
     X(pkd)                                                                                                                                 \
-    X(dist)
+    X(dist)                                                                                                                                \
+    X(fgd)                                                                                                                                 \
+    X(mgd)                                                                                                                                 \
+    X(reviewkd)                                                                                                                            \
+    X(crosskd)
 
 #define DECLARE(name) extern const struct df_distiller_class df_distiller_##name;
 #define LIST(name)    &df_distiller_##name,

@@ -142,6 +142,7 @@ static df_status open_teacher(struct subject *s, struct df_error *err)
 
     DF_TRY((s->dry ? df_model_create_dry : df_model_create)(cell, s->images.classes, &s->teacher, err));
     df_model_build(&s->teacher, cell, false);
+    df_detector_show(s->teacher.detector, &s->plan.recorded);
     s->teacher.detector->class->fold(s->teacher.detector);
     s->teacher_tape = df_tape_new(s->teacher.device, false);
     return DF_OK;

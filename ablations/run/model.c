@@ -15,11 +15,13 @@ static df_status create_on_device(struct df_model model, const struct df_cell *c
     if (status == DF_OK)
         status = cell->detector->create(cell->detector_options, &cell->network, cell->classes ? cell->classes : classes, model.parameters,
                                         &model.detector, err);
-    if (status == DF_OK)
-        *out = model;
-    else
+    if (status != DF_OK) {
         df_model_release(&model);
-    return status;
+        return status;
+    }
+    df_detector_show(model.detector, &cell->needs);
+    *out = model;
+    return DF_OK;
 }
 
 df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err)

@@ -17,7 +17,10 @@ static void look_at_nothing(const struct df_model *model, struct df_canvas_size 
                                     .valid_w = &canvas.width };
     df_tape *tape = df_tape_new(model->device, false);
     struct df_detection_state state;
+    struct df_needs all = { 0 };
 
+    df_needs_add(&all, model->detector->class->offers);
+    df_detector_show(model->detector, &all);
     df_detector_forward(model->detector, tape, &image, DF_FIRST_STAGE, &state);
     *out = state.parts;
     for (size_t i = 0; i < out->count; i++)

@@ -111,6 +111,7 @@ static df_status open_network(struct df_teacher *teacher, const struct df_run_op
         return df_fail(err, DF_ERR_STALE, "the weights in teacher '%s' have hash %s, but %s is recorded [delete the file]", teacher->path,
                        hash, facts->parameters_hash);
     memcpy(facts->parameters_hash, hash, sizeof hash);
+    df_detector_show(teacher->model.detector, &teacher->plan.recorded);
     teacher->tape = df_tape_new(teacher->model.device, false);
     return facts->measured ? DF_OK : df_teacher_measure(teacher->cell, &teacher->model, options->skip_bad_images, facts, err);
 }

@@ -8,7 +8,7 @@
 #include "core/nn/ops.h"
 
 enum { BATCH = DF_BENCH_BATCH, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6 };
-enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS, BOX_WEIGHTS };
+enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS, BOX_WEIGHTS, TOWERS, TOWER_BOX_WEIGHTS = TOWERS + 2 * LEVELS };
 
 static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
 static const int32_t box_labels[] = { 2, 0, 1 };
@@ -19,7 +19,8 @@ static const struct df_box teacher_proposals[PROPOSALS] = { { 19, 5, 30, 14 }, {
                                                             { 1, 2, 19, 21 },  { 3, 9, 50, 40 },  { 20, 8, 62, 47 } };
 static const uint32_t proposal_image[PROPOSALS] = { 0, 0, 0, 1, 1, 1 };
 static const size_t student_stages[DF_STAGES] = { 3, 5, 6, 7 }, teacher_stages[DF_STAGES] = { 4, 6, 7, 9 };
-static const size_t student_width = 5, teacher_width = 4;
+static const size_t student_width = 5, teacher_width = 4, tower_width = 4; /* equal: no layer adapts towers */
+static const float delta_weights[4] = { 2, 1.5F, 1, 0.75F };
 static const double teacher_std[LEVELS] = { 1.5, 0.75, 1.25 };
 
 static size_t neck_stride(size_t level) { return (size_t)8 << level; }
@@ -67,6 +68,11 @@ static void network_init(struct df_bench_network *network, size_t anchors, size_
     add_rows(network, NULL, (df_shape){ CLASSES + 1, 1, 1, width }, seed, 1);
     add_rows(network, NULL, (df_shape){ PER_CELL * CLASSES, 1, 1, width }, seed, 1);
     add_rows(network, NULL, (df_shape){ 4 * (CLASSES + 1), 1, 1, width }, seed, 0.5);
+    for (size_t l = 0; l < LEVELS; l++)
+        add_map(network, "class_tower", l, neck_stride(l), tower_width, seed);
+    for (size_t l = 0; l < LEVELS; l++)
+        add_map(network, "box_tower", l, neck_stride(l), tower_width, seed);
+    add_rows(network, NULL, (df_shape){ PER_CELL * 4, 1, 1, tower_width }, seed, 0.3);
 }
 
 /* What init is told of it. */
@@ -112,18 +118,29 @@ static df_tensor *weights_of(const struct df_bench_network *network, df_tape *ta
     return network->frozen ? df_detach(tape, leaf) : leaf;
 }
 
-/* One matrix over every cell of the neck. */
-static void dense_head(const struct df_bench_network *network, df_tape *tape, struct df_detection_state *out)
+/* One matrix over every cell of all maps of a kind: [N,1,A,columns] */
+static df_tensor *dense_rows(const struct df_bench_network *network, df_tape *tape, const struct df_detection_state *state,
+                             const char *kind, size_t weights, size_t columns)
 {
     const struct df_conv_options conv = { .stride_h = 1, .stride_w = 1 };
     df_tensor *level[LEVELS];
 
     for (size_t l = 0; l < LEVELS; l++) {
-        df_tensor *y = df_conv2d(tape, df_part(out, "neck", l)->tensor, weights_of(network, tape, HEAD_WEIGHTS), NULL, conv);
+        df_tensor *y = df_conv2d(tape, df_part(state, kind, l)->tensor, weights_of(network, tape, weights), NULL, conv);
 
-        level[l] = df_reshape(tape, y, (df_shape){ BATCH, 1, y->shape.h * y->shape.w * PER_CELL, CLASSES });
+        level[l] = df_reshape(tape, y, (df_shape){ BATCH, 1, y->shape.h * y->shape.w * PER_CELL, columns });
     }
-    df_parts_set(&out->parts, "logits", DF_NO_LEVEL, 0, df_concat(tape, level, LEVELS, 2));
+    return df_concat(tape, level, LEVELS, 2);
+}
+
+/* From the towers on: a matrix of each branch. That of the classes is as wide as the teacher's neck, whose head alone is finished. */
+static void finish_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, struct df_detection_state *out)
+{
+    const struct df_bench_network *network = (const struct df_bench_network *)base;
+
+    *out = *features;
+    df_parts_set(&out->parts, "logits", DF_NO_LEVEL, 0, dense_rows(network, tape, features, "class_tower", HEAD_WEIGHTS, CLASSES));
+    df_parts_set(&out->parts, "deltas", DF_NO_LEVEL, 0, dense_rows(network, tape, features, "box_tower", TOWER_BOX_WEIGHTS, 4));
 }
 
 /* One matrix over what is pooled from the finest level. */
@@ -139,7 +156,7 @@ static void run_head(struct df_detector *base, df_tape *tape, const struct df_de
 
     *out = *features;
     if (!on) {
-        dense_head(network, tape, out);
+        df_parts_set(&out->parts, "logits", DF_NO_LEVEL, 0, dense_rows(network, tape, out, "neck", HEAD_WEIGHTS, CLASSES));
         return;
     }
     DF_ASSERT(!on->count || (on->count == PROPOSALS && memcmp(on->image, proposal_image, sizeof proposal_image) == 0));
@@ -152,10 +169,11 @@ static void run_head(struct df_detector *base, df_tape *tape, const struct df_de
 
 const struct df_detector_class df_bench_one_stage = { .abi = DF_DETECTOR_ABI,
                                                       .name = "one-stage",
-                                                      .offers = "backbone/* neck/* logits deltas",
+                                                      .offers = "backbone/* neck/* logits deltas class_tower/* box_tower/*",
                                                       .on_request = "",
                                                       .class_logits = "logits",
-                                                      .run_head = run_head };
+                                                      .run_head = run_head,
+                                                      .finish_head = finish_head };
 const struct df_detector_class df_bench_two_stage = { .abi = DF_DETECTOR_ABI,
                                                       .name = "two-stage",
                                                       .offers = "backbone/* neck/* logits deltas",
@@ -327,6 +345,8 @@ df_status df_bench_init(struct df_bench *bench, const struct df_distiller_class 
 
     *bench = (struct df_bench){ .class = class, .detector = detector, .device = device, .options = options };
     bench->student.base = bench->teacher.base = (struct df_detector){ .class = detector, .classes = CLASSES };
+    memcpy(bench->student.base.delta_weights, delta_weights, sizeof delta_weights);
+    memcpy(bench->teacher.base.delta_weights, delta_weights, sizeof delta_weights);
     bench->teacher.frozen = true;
     DF_TRY(df_distiller_needs(class, options, detector, detector, &bench->needs, err));
     bench->state = df_calloc(1, class->state_size + 1);

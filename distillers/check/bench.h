@@ -4,7 +4,7 @@
 #define DF_DISTILLERS_CHECK_BENCH_H
 #include "distillers/distiller.h"
 
-enum { DF_BENCH_BATCH = 2, DF_BENCH_INPUTS = 16 };
+enum { DF_BENCH_BATCH = 2, DF_BENCH_INPUTS = 24 };
 
 struct df_bench_input {
     const char *kind; /* of the part; NULL: weights of the head */

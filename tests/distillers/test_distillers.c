@@ -325,7 +325,7 @@ static void test_needs(void **state)
             assert_same_needs(&needs, cases[i].one_stage);
         } else {
             assert_fails(df_distiller_needs(class, options, one, one, &needs, &err), DF_ERR_UNSUPPORTED, cases[i].option);
-            assert_non_null(strstr(err.text, "detector 'retinanet' does not have (it has backbone/* neck/* logits deltas)"));
+            assert_non_null(strstr(err.text, "detector 'retinanet' does not have (it has backbone/* neck/* class_tower/* box_tower/* logits deltas)"));
         }
         assert_ok(df_distiller_needs(class, options, two, two, &needs, &err));
         assert_same_needs(&needs, cases[i].two_stage);
