@@ -29,7 +29,7 @@
 #define SANITIZED false
 #endif
 
-static const char *const specs[] = { "retinanet", "faster_rcnn", "files", "canvases" }; /* the last distils nothing */
+static const char *const specs[] = { "retinanet", "faster_rcnn", "files", "imitation", "canvases" }; /* the last distils nothing */
 enum { SPECS = sizeof specs / sizeof *specs, SPECS_RUN = SANITIZED ? SPECS - 1 : SPECS, CELLS_MAX = 64 };
 
 /* A row of the file: spec,label,axes | run, weights, 12 numbers, cell. Cells of one spec have one seed. */
