@@ -510,6 +510,8 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
         snprintf(cell->axes, sizeof cell->axes, "%s", axes);
         DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
         DF_TRY(add_distillers(r, chosen, where, cell, err));
+        if (cell->init_student && !cell->needs.count)
+            return df_fail(err, DF_ERR_USAGE, "%s/init_student: has no effect without a distiller that needs a teacher [remove it]", where);
         DF_TRY(df_cell_seal(cell, err));
         if (cell->needs.count && !r->variant->first)
             r->variant->first = cell;
@@ -528,9 +530,20 @@ static bool next_axes(struct axis *axes, size_t count)
     return false;
 }
 
+/* Whether the student starts with the teacher's neck and head. */
+static df_status read_init_student(const cJSON *method, const char *where, bool *out, struct df_error *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(method, "init_student");
+
+    if (item && !cJSON_IsBool(item))
+        return df_fail(err, DF_ERR_USAGE, "%s/init_student: expected true or false", where);
+    *out = cJSON_IsTrue(item);
+    return DF_OK;
+}
+
 static df_status read_method(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
 {
-    static const char *const keys[] = { "label", "distillers", NULL };
+    static const char *const keys[] = { "label", "distillers", "init_student", NULL };
     struct axis axes[MOST_AXES];
     const cJSON *distillers = NULL;
     const char *label;
@@ -541,6 +554,7 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
     DF_TRY(df_json_only(method, keys, where, err));
     DF_TRY(df_json_string(method, "label", true, where, &label, err));
     DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
+    DF_TRY(read_init_student(method, where, &r->common.init_student, err));
     for (size_t i = r->variant->line * r->seeds; i < r->spec->count; i++)
         if (strcmp(r->spec->cell[i]->label, label) == 0)
             return df_fail(err, DF_ERR_USAGE, "%s/label: '%s' stands twice (labels name the lines of the table)", where, label);

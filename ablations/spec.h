@@ -17,7 +17,9 @@
  *                                              "canvas": {...}, "classes": 80 }; classes: only where they are not the data's
  *   "schedule": {...},                         common to both
  *   "methods": [ { "label": "DeFeat neck", "distillers": [ { "name": "defeat", "w_fg": [2, 4], "w_bg": 16 } ] }, ... ],
- *                                              a list makes an axis (for list-typed options: a list of lists); axes multiply
+ *                                              a list makes an axis (for list-typed options: a list of lists); axes multiply;
+ *                                              "init_student": true: the student starts with the teacher's neck and head, every tensor that
+ *                                              both have in one shape (after its file, if it has one)
  *   "variants": [ { "label": "context=0", "data": { "context": 0 } }, ... ],
  *                                              optional: the whole spec once per variant, with its members put over data, canvas, detector,
  *                                              student, teacher and schedule, object by object; its label stands before the axes; every

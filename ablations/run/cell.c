@@ -148,6 +148,8 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
 
     if (cell->needs.count && cell->teacher && cell->teacher->file[0])
         add_given_teacher(cell->teacher, write, root);
+    if (cell->init_student)
+        cJSON_AddTrueToObject(root, "init_student");
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
 

@@ -10,6 +10,7 @@
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
  *    "teacher_network":{...}, "teacher_detector":{...}, "teacher_canvas":{...}, "teacher_classes":80
  *                          (of a file; the last three only where they are not the student's, the data's),
+ *    "init_student":true   (only where the student starts with the teacher's neck and head),
  *    "distillers":[{"name":"defeat",...all options...}],   (a plugin's: "plugin":"<16 hex of its file>" after the name)
  *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float's)}
  * A data set, detector or distiller of revision 2 or more has "revision" after its name: a change of one makes only its own rows stale.
@@ -48,6 +49,7 @@ struct df_cell {
     char file[DF_STRING_MAX];           /* "", or a checkpoint: of a teacher, given instead of trained; a student starts from it, */
     char file_hash[17];                 /* of its bytes, where they are known; "": the file is read when the cell is sealed */
     char take[96];                      /* with the tensors whose names begin so; "": all of them */
+    bool init_student;                  /* it has the teacher's neck and head at the start, where shapes allow */
     size_t classes;                     /* of a given teacher that has others than the data; 0: the data's */
     int64_t seed;
     char device[16];

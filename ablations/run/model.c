@@ -44,12 +44,10 @@ void df_model_build(const struct df_model *model, const struct df_cell *cell, bo
     df_parameters_build(model->parameters, model->device, (uint64_t)cell->seed, gradients);
 }
 
-df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, struct df_text *said, struct df_error *err)
+static df_status take_file(const struct df_cell *cell, const struct df_model *model, size_t own, struct df_text *said, struct df_error *err)
 {
     struct df_taken taken;
 
-    if (!cell->file[0])
-        return DF_OK;
     if (df_state_dict_take(cell->file, model->parameters, own, cell->take, &taken, err) != DF_OK)
         return df_fail_in(err, err ? err->status : DF_ERR_FORMAT, "the student of '%s' starts from a file", cell->label);
     df_text_addf(said, "starts from '%s': %zu tensors taken", cell->file, taken.tensors);
@@ -58,6 +56,57 @@ df_status df_model_start(const struct df_cell *cell, const struct df_model *mode
     if (taken.left)
         df_text_addf(said, "; %zu of the file are left (the first is '%s')", taken.left, taken.first_left);
     return DF_OK;
+}
+
+static void copy_parameter(const struct df_parameter *from, const struct df_parameter *to)
+{
+    const size_t bytes = df_count(to->shape) * sizeof(df_real);
+    df_real *values = df_malloc(bytes);
+
+    df_read(from->owner->device, values, from->value, bytes);
+    df_write(to->owner->device, to->value, values, bytes);
+    free(values);
+}
+
+/* Everything but the body, where the teacher has it in the same shape. */
+static df_status take_teacher(const struct df_cell *cell, const struct df_model *model, size_t own, const char *path, struct df_text *said,
+                              struct df_error *err)
+{
+    static const char body[] = "backbone.body.";
+    struct df_model teacher = { 0 };
+    size_t taken = 0, kept = 0;
+
+    DF_TRY(df_model_open(cell->teacher, model->detector->classes, path, &teacher, err));
+    for (size_t i = 0; i < own; i++) {
+        const struct df_parameter *item = model->parameters->items[i], *theirs = df_parameters_find(teacher.parameters, item->name);
+        const bool fits = theirs && item->kind == theirs->kind && df_same_shape(item->shape, theirs->shape);
+
+        if (strncmp(item->name, body, sizeof body - 1) == 0)
+            continue;
+        if (fits)
+            copy_parameter(theirs, item);
+        taken += fits;
+        kept += !fits;
+    }
+    df_parameters_touch(model->parameters);
+    df_model_release(&teacher);
+    if (!taken)
+        return df_fail(
+            err, DF_ERR_UNSUPPORTED,
+            "init_student: no tensor of the teacher's neck and head has the name and shape of one of the student's of '%s' [give "
+            "both networks one fpn_channels, or remove init_student]",
+            cell->label);
+    df_text_addf(said, "%sstarts with %zu tensors of the teacher's neck and head; %zu stay as they were", said->length ? "; then " : "",
+                 taken, kept);
+    return DF_OK;
+}
+
+df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, const char *teacher, struct df_text *said,
+                         struct df_error *err)
+{
+    if (cell->file[0])
+        DF_TRY(take_file(cell, model, own, said, err));
+    return cell->init_student ? take_teacher(cell, model, own, teacher, said, err) : DF_OK;
 }
 
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err)

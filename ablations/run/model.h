@@ -16,8 +16,10 @@ df_status df_model_create(const struct df_cell *cell, size_t classes, struct df_
 df_status df_model_create_dry(const struct df_cell *cell, size_t classes, struct df_model *out, struct df_error *err);
 /* Draws the weights from the cell's seed. */
 void df_model_build(const struct df_model *model, const struct df_cell *cell, bool gradients);
-/* The first `own` parameters from the file that the student starts from, if it does; said: which, and what was left. */
-df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, struct df_text *said, struct df_error *err);
+/* The first `own` parameters from the file that the student starts from, if it does, then, with init_student, neck and head from the teacher's
+ * (NULL: it has none); said: which, and what was left. */
+df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, const char *teacher, struct df_text *said,
+                         struct df_error *err);
 /* Ready to predict: weights read, frozen, folded. */
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err);
 /* df_model_open with as many classes as the cell's data have. */

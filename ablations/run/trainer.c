@@ -39,11 +39,13 @@ static df_status start_from_file(struct df_trainer *trainer, struct df_error *er
 {
     const struct df_student *student = &trainer->student;
     struct df_text said = DF_TEXT_INIT;
-    const df_status status = df_model_start(trainer->cell, &student->model, student->own_parameters, &said, err);
+    char *teacher = trainer->cell->init_student ? df_teacher_path(trainer->cell, trainer->options) : NULL;
+    const df_status status = df_model_start(trainer->cell, &student->model, student->own_parameters, teacher, &said, err);
 
     if (said.length && !trainer->options->quiet)
         fprintf(stderr, "%s seed %lld %s\n", trainer->cell->label, (long long)trainer->cell->seed, df_text_get(&said));
     df_text_release(&said);
+    free(teacher);
     return status;
 }
 

@@ -224,6 +224,8 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"teacher\":{", "\"teacher\":{\"classes\":80,", "classes" }, /* of a file only */
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"classes\":0,", "/teacher/classes: 0 (expected 1..100000)" },
         { "\"student\":{", "\"student\":{\"take\":\"backbone\",", "/student/take: has no effect" },
+        { "\"label\":\"DeFeat\",", "\"label\":\"DeFeat\",\"init_student\":1,", "/methods/1/init_student: expected true or false" },
+        { "\"label\":\"none\",", "\"label\":\"none\",\"init_student\":true,", "/methods/0/init_student: has no effect" },
         { "\"student\":{", "\"student\":{\"file\":\"none.safetensors\",", "none.safetensors" },
         { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
     };

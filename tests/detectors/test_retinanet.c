@@ -208,6 +208,55 @@ static void test_frozen_norm(void **state)
     norm_case("norm=batch", false);
 }
 
+/* Towers move no bit of the head's outputs; the head that goes on from its own towers says the same. With one convolution a branch there are none. */
+static void tower_case(const char *convs, const char *norm, bool expected)
+{
+    const char *const network[] = { "depth=18", "base_width=8", "fpn_channels=8", convs, norm, NULL };
+    struct test_model model = test_model_new("ref", network, NULL, 3, true);
+    struct test_batch *t = test_batch_new(2, 64, 96, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_needs towers = { 0 };
+    struct df_detection_state plain, shown, finished;
+
+    df_needs_add(&towers, "class_tower/* box_tower/*");
+    df_detector_forward(model.detector, tape, &t->batch, 0, &plain);
+    assert_null(df_parts_find(&plain.parts, "class_tower/0"));
+    df_detector_show(model.detector, &towers);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &shown);
+    assert_int_equal(df_parts_find(&shown.parts, "class_tower/0") != NULL, expected);
+    for (int k = 0; k < 2; k++) {
+        const df_tensor *a = df_part_tensor(&plain, k ? "deltas" : "logits"), *b = df_part_tensor(&shown, k ? "deltas" : "logits");
+
+        assert_memory_equal(a->data, b->data, df_count(a->shape) * sizeof(df_real));
+    }
+    if (expected) {
+        model.detector->class->finish_head(model.detector, tape, &shown, &finished);
+        for (int k = 0; k < 2; k++) {
+            const df_tensor *a = df_part_tensor(&shown, k ? "deltas" : "logits"), *b = df_part_tensor(&finished, k ? "deltas" : "logits");
+
+            assert_ptr_not_equal(a, b);
+            assert_memory_equal(a->data, b->data, df_count(a->shape) * sizeof(df_real));
+        }
+        const df_tensor *box = df_part(&shown, "box_tower", 0)->tensor, *class = df_part(&shown, "class_tower", 0)->tensor;
+        size_t negative = 0;
+
+        for (size_t i = 0; i < df_count(box->shape); i++)
+            negative += box->data[i] < 0;
+        assert_true(negative > 0 && memcmp(box->data, class->data, df_count(box->shape) * sizeof(df_real)) != 0); /* before the ReLU */
+    }
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
+static void test_towers(void **state)
+{
+    (void)state;
+    tower_case("head_convs=3", "head_norm=batch", true);
+    tower_case("head_convs=2", "head_norm=none", true);
+    tower_case("head_convs=1", "head_norm=batch", false);
+}
+
 static double step(struct test_model *model, df_tape *tape, const struct df_batch *batch)
 {
     struct df_detection_state s;
@@ -275,7 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_score_threshold), cmocka_unit_test(test_batch_is_images), cmocka_unit_test(test_loss_norms),
         cmocka_unit_test(test_box_losses),      cmocka_unit_test(test_frozen_norm),     cmocka_unit_test(test_repeatable_without_heap),
-        cmocka_unit_test(test_prior),
+        cmocka_unit_test(test_prior),           cmocka_unit_test(test_towers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

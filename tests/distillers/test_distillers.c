@@ -306,6 +306,7 @@ static void test_needs(void **state)
         { "defeat", "{\"authors\":true}", "neck/*", "neck/*", NULL },
         { "defeat", "{\"bb_stages\":[4,2]}", "backbone/2 backbone/4 neck/*", "backbone/2 backbone/4 neck/*", NULL },
         { "head_kl", "{}", "logits", "roi/logits", NULL },
+        { "fgd", "{}", "neck/*", "neck/*", NULL },
         { "head_kl", "{\"rois\":\"both\"}", NULL, "roi/logits", "option 'rois'" },
         { "full_feature", "{}", "neck/*", "neck/*", NULL },
     };
@@ -325,7 +326,8 @@ static void test_needs(void **state)
             assert_same_needs(&needs, cases[i].one_stage);
         } else {
             assert_fails(df_distiller_needs(class, options, one, one, &needs, &err), DF_ERR_UNSUPPORTED, cases[i].option);
-            assert_non_null(strstr(err.text, "detector 'retinanet' does not have (it has backbone/* neck/* class_tower/* box_tower/* logits deltas)"));
+            assert_non_null(
+                strstr(err.text, "detector 'retinanet' does not have (it has backbone/* neck/* class_tower/* box_tower/* logits deltas)"));
         }
         assert_ok(df_distiller_needs(class, options, two, two, &needs, &err));
         assert_same_needs(&needs, cases[i].two_stage);
@@ -388,6 +390,45 @@ static void test_conflicts(void **state)
     df_parameters_free(setup.parameters);
     free(options);
     free(memory);
+}
+
+/* What those with layers of their own refuse: a teacher's neck of one channel, towers that differ or are missing. */
+static void test_refused_layers(void **state)
+{
+    static const char *const cases[][3] = {
+        { "fgd", "{\"fg\":false,\"bg\":false,\"attention\":false,\"global\":false}", "fgd: fg, bg, attention and global are all off" },
+        { "fgd", "{}", "global: the teacher's 'neck/0' has 1 channel" },
+        { "fgd", "{\"levels\":2}", "levels: 2 of a neck that has 1" },
+        { "mgd", "{\"levels\":3}", "levels: 3 of a neck that has 1" },
+        { "reviewkd", "{\"levels\":2}", "levels: 2 of a neck that has 1" },
+        { "crosskd", "{}", "crosskd: 'class_tower/0' has 6 channels in the student, 7 in the teacher" },
+        { "crosskd", "{}", "crosskd: the teacher's head has no 'box_tower/0' (expected two or more convolutions a branch)" },
+    };
+    struct df_parts student = { 0 }, teacher = { 0 };
+    struct df_distiller_setup setup = { .prefix = "", .levels = 1, .student = &student, .teacher = &teacher };
+    struct df_error err;
+
+    (void)state;
+    describe(&student, "neck", 0, 6, 0);
+    describe(&teacher, "neck", 0, 1, 0);
+    describe(&student, "class_tower", 0, 6, 0);
+    describe(&teacher, "class_tower", 0, 7, 0);
+    describe(&student, "box_tower", 0, 6, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct df_distiller_class *class = df_distiller_class_find(cases[i][0], NULL);
+        char *options = df_calloc(1, class->options_size), *memory = df_calloc(1, class->state_size + 1);
+
+        if (i == 6)
+            describe(&teacher, "class_tower", 0, 6, 0);
+        setup.options = options;
+        setup.state = memory;
+        setup.parameters = df_parameters_new();
+        assert_ok(read_options(cases[i][0], cases[i][1], options, &err));
+        assert_fails(class->init(&setup, &err), DF_ERR_USAGE, cases[i][2]);
+        df_parameters_free(setup.parameters);
+        free(options);
+        free(memory);
+    }
 }
 
 /* ---- the reference's vectors ---- */
@@ -649,14 +690,23 @@ static void test_plugin_errors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conformance),   cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_check_catches), cmocka_unit_test(test_check_contract),
-        cmocka_unit_test(test_registry),      cmocka_unit_test(test_options),
-        cmocka_unit_test(test_ineffective),   cmocka_unit_test(test_needs),
-        cmocka_unit_test(test_conflicts),     cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_vector_neck),   cmocka_unit_test(test_vector_head),
-        cmocka_unit_test(test_init),          cmocka_unit_test(test_plugin),
-        cmocka_unit_test(test_plugin_errors), cmocka_unit_test(test_plugin_control_word),
+        cmocka_unit_test(test_conformance),
+        cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_check_catches),
+        cmocka_unit_test(test_check_contract),
+        cmocka_unit_test(test_registry),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_ineffective),
+        cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_refused_layers),
+        cmocka_unit_test(test_schedule),
+        cmocka_unit_test(test_vector_neck),
+        cmocka_unit_test(test_vector_head),
+        cmocka_unit_test(test_init),
+        cmocka_unit_test(test_plugin),
+        cmocka_unit_test(test_plugin_errors),
+        cmocka_unit_test(test_plugin_control_word),
         cmocka_unit_test(test_texts),
     };
 

@@ -73,6 +73,28 @@ static void all_options_take_nothing(void **state)
     }
 }
 
+/* Those with layers of their own, random masks, statistics, the teacher's dense head. */
+static void imitating_steps_take_nothing(void **state)
+{
+#define TWO_CONVS                                                                                                                          \
+    "{\"depth\":0,\"blocks\":[1,1,1],\"base_width\":8,\"widths\":[8,8,16],\"stem\":\"small\",\"fpn_stages\":[2,3,4],"                      \
+    "\"fpn_channels\":8,\"extra\":\"none\",\"head_convs\":2,\"head_norm\":\"batch\"}"
+    static const char *const names[] = { "fgd", "mgd", "reviewkd", "crosskd" };
+    struct df_cell *equal = tiny_cell(TWO_CONVS, TINY_SCHEDULE, "cpu", 1000);
+    struct df_error err = { 0 };
+
+    (void)state;
+    equal->teacher_role = true;
+    assert_ok(df_cell_seal(equal, &err));
+    for (size_t i = 0; i < 2 * (sizeof names / sizeof *names); i++) {
+        struct df_cell *cell = tiny_cell(TWO_CONVS, TINY_SCHEDULE, "cpu", 1);
+
+        tiny_add(cell, names[i / 2], "{}", equal);
+        count_steps(cell, i % 2, tiny_out("imitating"));
+    }
+    df_cell_free(equal);
+}
+
 /* The teacher's RoI head on both networks' proposals. */
 static void two_stage_steps_take_nothing(void **state)
 {
@@ -94,9 +116,8 @@ static void two_stage_steps_take_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_steps_take_nothing),
-        cmocka_unit_test(distilled_steps_take_nothing),
-        cmocka_unit_test(all_options_take_nothing),
+        cmocka_unit_test(plain_steps_take_nothing),     cmocka_unit_test(distilled_steps_take_nothing),
+        cmocka_unit_test(all_options_take_nothing),     cmocka_unit_test(imitating_steps_take_nothing),
         cmocka_unit_test(two_stage_steps_take_nothing),
     };
     int failed;

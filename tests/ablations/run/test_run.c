@@ -506,7 +506,7 @@ static void a_student_starts_from_a_file(void **state)
 
     assert_ok(df_model_create(body, 8, &model, &err));
     df_parameters_build(model.parameters, model.device, 1, false);
-    assert_ok(df_model_start(body, &model, model.parameters->count, &said, &err));
+    assert_ok(df_model_start(body, &model, model.parameters->count, NULL, &said, &err));
     assert_non_null(strstr(df_text_get(&said), weights));
     assert_non_null(strstr(df_text_get(&said), "those of 'backbone.body'"));
     assert_non_null(strstr(df_text_get(&said), "of the file are left (the first is 'backbone.fpn.inner_blocks.0.0.weight')"));
@@ -519,6 +519,59 @@ static void a_student_starts_from_a_file(void **state)
     df_cell_free(wide);
     df_cell_free(body);
     df_cell_free(plain);
+}
+
+static bool same_values(const struct df_parameters *a, const struct df_parameters *b, const char *name)
+{
+    const struct df_parameter *one = df_parameters_find(a, name), *other = df_parameters_find(b, name);
+
+    return df_same_shape(one->shape, other->shape) && memcmp(one->value, other->value, df_count(one->shape) * sizeof(df_real)) == 0;
+}
+
+/* init_student: neck and head are the teacher's where shapes allow, the body is drawn; the cell says so, others' cells do not. */
+static void a_student_starts_with_the_teachers_head(void **state)
+{
+    static const char *const networks[] = { TINY_TEACHER, TINY_STUDENT };
+    struct df_cell *teacher = tiny_teacher("cpu");
+    struct df_run_options options = tiny_run(tiny_out("init"));
+    struct df_error err = { 0 };
+
+    (void)state;
+    for (int narrow = 0; narrow < 2; narrow++) {
+        struct df_cell *plain = tiny_cell(networks[narrow], TINY_SCHEDULE, "cpu", 1),
+                       *cell = tiny_cell(networks[narrow], TINY_SCHEDULE, "cpu", 1);
+        struct df_trainer *drawn, *trainer;
+        struct df_model taught;
+        char *path;
+
+        tiny_add(plain, "full_feature", "{}", teacher);
+        tiny_add(cell, "full_feature", "{}", teacher);
+        cell->init_student = true;
+        assert_ok(df_cell_seal(plain, &err));
+        assert_ok(df_cell_seal(cell, &err));
+        assert_null(strstr(df_text_get(&plain->json), "init_student"));
+        assert_non_null(strstr(df_text_get(&cell->json), "\"init_student\":true"));
+        assert_ok(df_trainer_new(plain, &options, &drawn, &err));
+        assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+        path = df_teacher_path(cell, &options);
+        assert_ok(df_model_open(teacher, 8, path, &taught, &err));
+
+        const struct df_parameters *own = trainer->model.parameters, *theirs = taught.parameters, *before = drawn->model.parameters;
+
+        assert_true(same_values(own, before, "backbone.body.conv1.weight"));
+        assert_true(same_values(own, before, "distiller.0.adapt.0.weight"));
+        assert_true(same_values(own, theirs, "head.classification_head.cls_logits.bias"));
+        assert_false(same_values(own, before, "head.classification_head.cls_logits.bias"));
+        assert_true(same_values(own, narrow ? before : theirs, "backbone.fpn.inner_blocks.0.0.weight"));
+        assert_true(same_values(own, narrow ? before : theirs, "head.regression_head.norm.0.1.running_var"));
+        free(path);
+        df_model_release(&taught);
+        df_trainer_free(trainer);
+        df_trainer_free(drawn);
+        df_cell_free(cell);
+        df_cell_free(plain);
+    }
+    df_cell_free(teacher);
 }
 
 int main(void)
@@ -536,6 +589,7 @@ int main(void)
         cmocka_unit_test(steps_count_from_one),
         cmocka_unit_test(a_distiller_is_told_where_it_stands),
         cmocka_unit_test(a_student_starts_from_a_file),
+        cmocka_unit_test(a_student_starts_with_the_teachers_head),
         cmocka_unit_test(a_batch_larger_than_the_split_is_an_error),
     };
 
