@@ -145,6 +145,7 @@ static df_tensor *pooled_per_image(df_tape *tape, const struct df_feature_map *m
 /* The mean over levels of their hierarchical context losses, each over its masked features. */
 static df_tensor *context_loss(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps)
 {
+    const double share = 1 / (double)maps;
     df_tensor *sum = NULL;
 
     for (size_t l = 0; l < maps; l++) {
@@ -156,7 +157,7 @@ static df_tensor *context_loss(df_tape *tape, const struct df_feature_map *map, 
 
         sum = sum ? df_add(tape, sum, term) : term;
     }
-    return df_scale(tape, sum, 1 / (double)maps);
+    return df_scale(tape, sum, share);
 }
 
 static df_tensor *reduced(df_tape *tape, const struct df_feature_map *map, const struct masked *masked, size_t maps,
