@@ -1,5 +1,7 @@
 #include "ablations/run/model.h"
 
+#include <stdlib.h>
+
 #include "core/device/dry/dry.h"
 #include "core/device/open.h"
 #include "core/nn/checkpoint.h"

@@ -551,12 +551,14 @@ static void a_student_starts_with_the_teachers_head(void **state)
         assert_ok(df_cell_seal(cell, &err));
         assert_null(strstr(df_text_get(&plain->json), "init_student"));
         assert_non_null(strstr(df_text_get(&cell->json), "\"init_student\":true"));
+        assert_ok(df_prepare(cell, &options, &err));
         assert_ok(df_trainer_new(plain, &options, &drawn, &err));
         assert_ok(df_trainer_new(cell, &options, &trainer, &err));
         path = df_teacher_path(cell, &options);
         assert_ok(df_model_open(teacher, 8, path, &taught, &err));
 
-        const struct df_parameters *own = trainer->model.parameters, *theirs = taught.parameters, *before = drawn->model.parameters;
+        const struct df_parameters *own = trainer->student.model.parameters, *theirs = taught.parameters,
+                                   *before = drawn->student.model.parameters;
 
         assert_true(same_values(own, before, "backbone.body.conv1.weight"));
         assert_true(same_values(own, before, "distiller.0.adapt.0.weight"));
