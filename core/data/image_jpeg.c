@@ -9,8 +9,16 @@
 
 #define STRAY_MAX 16 /* more bytes left over than this: the scan itself is damaged */
 
+/* Of libjpeg's and TurboJPEG's errors those that say nothing of the file. */
+static void heed_memory(const char *text)
+{
+    if (strstr(text, "Insufficient memory") || strstr(text, "Memory allocation failure"))
+        df_out_of_memory(0);
+}
+
 static df_status jpeg_fail(const struct df_codec_input *in, tjhandle handle)
 {
+    heed_memory(tjGetErrorStr2(handle));
     return df_fail(in->err, DF_ERR_FORMAT, "%s: damaged or unsupported JPEG: %s", in->name, tjGetErrorStr2(handle));
 }
 
@@ -21,7 +29,7 @@ df_status df_jpeg_size(const struct df_codec_input *in, int *width, int *height)
     df_status status = DF_OK;
 
     if (!handle)
-        return df_fail(in->err, DF_ERR_IO, "%s: TurboJPEG cannot start: %s", in->name, tjGetErrorStr2(NULL));
+        df_out_of_memory(0);
     if (tjDecompressHeader3(handle, in->data, in->bytes, &w, &h, &sampling, &space) != 0)
         status = jpeg_fail(in, handle);
     else if (space == TJCS_CMYK || space == TJCS_YCCK)
@@ -58,11 +66,13 @@ df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height,
     df_status status = DF_OK;
 
     if (!handle)
-        return df_fail(in->err, DF_ERR_IO, "%s: TurboJPEG cannot start: %s", in->name, tjGetErrorStr2(NULL));
+        df_out_of_memory(0);
     in->data[in->bytes] = 0xff; /* one end marker more: then only missing data makes the decoder complain */
     in->data[in->bytes + 1] = 0xd9;
     if (decode(handle, in, bytes, width, height, rgb, TJFLAG_STOPONWARNING) != 0) {
         const char *text = tjGetErrorStr2(handle);
+
+        heed_memory(text);
         const bool stray = strstr(text, "extraneous bytes") && strtoul(text + strcspn(text, "0123456789"), NULL, 10) <= STRAY_MAX;
 
         if (stray)

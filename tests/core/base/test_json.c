@@ -45,6 +45,9 @@ static void what_is_not_json_is_refused_at_its_place(void **state)
         { "[\"\\u0000\"]", "t.json:1:3: the character \\u0000" },
         { "[1111111111111111111111111111111111111111111111111111111111111]", "number of more than 60 characters" },
         { "// no\n{}", "t.json:1:1: expected a value" },
+        { "[9007199254740993]", "t.json:1:2: integer beyond 2^53 that double cannot hold exactly" },
+        { "[-9223372036854775807]", "t.json:1:2: integer beyond 2^53" },
+        { "\xff\xfe{", "t.json: found UTF-16, expected UTF-8 [iconv -f UTF-16 -t UTF-8 " },
     };
 
     (void)state;
