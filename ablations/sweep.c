@@ -21,6 +21,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/metrics/coco_eval.h"
 
 #define TABLES_SECONDS 30.0 /* between two makings of the CSV tables */
 
@@ -107,6 +108,8 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
     *out = pcre2_compile((PCRE2_SPTR)only, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
     if (*out)
         return DF_OK;
+    if (code == PCRE2_ERROR_HEAP_FAILED)
+        df_out_of_memory(0);
 
     PCRE2_UCHAR text[256];
 
@@ -115,13 +118,22 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
                    at);
 }
 
-static bool matches(const pcre2_code *code, const char *text)
+/* That the search gave up says nothing of the text: an error. */
+static df_status matches(const pcre2_code *code, const char *only, const char *text, bool *yes, struct df_error *err)
 {
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
-    const bool yes = pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) >= 0;
+    const int result = data ? pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) : PCRE2_ERROR_NOMEMORY;
+    PCRE2_UCHAR reason[256] = "";
 
     pcre2_match_data_free(data);
-    return yes;
+    if (result == PCRE2_ERROR_NOMEMORY)
+        df_out_of_memory(0);
+    *yes = result >= 0;
+    if (*yes || result == PCRE2_ERROR_NOMATCH)
+        return DF_OK;
+    pcre2_get_error_message(result, reason, sizeof reason);
+    return df_fail(err, DF_ERR_USAGE, "--only '%s': cannot say whether it matches '%s': %s [a simpler expression]", only, text,
+                   (const char *)reason);
 }
 
 /* By names alone: a finished cell is one whose row is there. */
@@ -133,8 +145,10 @@ static df_status select_cell(struct sweep *s, size_t index, const pcre2_code *on
 
     if (only) {
         selection_text(cell, &text);
-        selected = matches(only, df_text_get(&text));
+        const df_status status = matches(only, s->options->only, df_text_get(&text), &selected, err);
+
         df_text_release(&text);
+        DF_TRY(status);
     }
     if (!selected)
         return DF_OK;
@@ -338,14 +352,16 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
 {
     const struct df_cell *cell = task->cell;
+    char percent[32];
 
     if (isatty(2))
         return;
-    fprintf(stderr, "%s %s%sseed %lld: ", cell->label, cell->axes, cell->axes[0] ? " " : "", (long long)cell->seed);
+    fprintf(stderr, "%s %s%sseed %lld: ", df_shown(cell->label).text, df_shown(cell->axes).text, cell->axes[0] ? " " : "",
+            (long long)cell->seed);
     if (df_run_row_ok(row))
-        fprintf(stderr, "%.2f mAP, %.0f s\n", 100 * df_run_row_score(row, "AP", ""), df_now() - task->started);
+        fprintf(stderr, "%s, %.0f s\n", df_coco_percent(df_run_row_score(row, "AP", ""), percent), df_now() - task->started);
     else
-        fprintf(stderr, "%s%s\n", row ? "" : "failed: ", row ? row->status : reason);
+        fprintf(stderr, "%s%s\n", row ? "" : "failed: ", df_shown(row ? row->status : reason).text);
 }
 
 /* A worker that can still write a row does so itself; for one that died without, it is written here. */

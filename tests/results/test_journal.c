@@ -328,6 +328,10 @@ static void damage_is_named(void **state)
     tables_fail(folder, "line 2, column 'peak_anonymous_bytes': found 'x048576', expected an integer");
     damage(folder, "runs.csv", runs, ",0.25,", ",0.x,");
     tables_fail(folder, "column 'AP': found '0.x', expected a number or nothing");
+    damage(folder, "runs.csv", runs, ",0.25,", ",25,"); /* in percent, by hand? */
+    tables_fail(folder, "line 2, column 'AP': found '25', expected a number or nothing (of COCO's 0 to 1, or -1)");
+    damage(folder, "runs.csv", runs, ",0.25,", ",-0.5,");
+    tables_fail(folder, "line 2, column 'AP': found '-0.5'");
     damage(folder, "runs.csv", runs, "\n3,", "\n4,");
     tables_fail(folder, "column 'schema': found '4', expected a schema from 1 to 3");
     replace(folder, "runs.csv", "hello\n");
@@ -339,11 +343,17 @@ static void damage_is_named(void **state)
     tables_fail(folder, "scores.csv': line 2: found 5 cells, expected 4");
     damage(folder, "scores.csv", scores, ",0.125\n", ",y\n");
     tables_fail(folder, "line 4, column 'value': found 'y'");
+    damage(folder, "scores.csv", scores, ",0.125\n", ",1.125\n");
+    tables_fail(folder, "line 4, column 'value': found '1.125'");
     replace(folder, "scores.csv", "run,class\n");
     tables_fail(folder, "expected the columns run,metric,class,value");
     replace(folder, "scores.csv", scores);
     damage(folder, "curves.csv", curves, ",100,", ",1.5,");
     tables_fail(folder, "line 2, column 'step': found '1.5', expected an integer");
+    damage(folder, "curves.csv", curves, ",100,", ",9223372036854775806,");
+    tables_fail(folder, "line 2, column 'step': found '9223372036854775806', expected an integer from 0 to 2^53");
+    damage(folder, "curves.csv", curves, ",100,", ",-100,");
+    tables_fail(folder, "line 2, column 'step': found '-100'");
     free(runs);
     free(scores);
     free(curves);
