@@ -626,8 +626,9 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
     status = select_cells(&s, out, err);
     if (status == DF_OK && !options->list)
         status = df_folder_make(s.folder, err);
-    if (status == DF_OK && s.tasks && !options->list) {
-        status = run_all(&s, err);
+    if (status == DF_OK && !options->list) { /* the tables too where nothing is left to run: they may have been lost */
+        if (s.tasks)
+            status = run_all(&s, err);
         made = df_store_make_tables(s.folder, false, status == DF_OK ? err : NULL);
     }
     if (status == DF_OK && options->list)

@@ -75,12 +75,25 @@ static void add_run(struct df_text *out, const struct df_run_row *row, const cha
     df_text_add(out, "\n");
 }
 
+/* runs.csv is written last: where it is, the others were. */
+static void tell_loss(const char *folder, const char *path, df_status status, const char *data, size_t bytes)
+{
+    char *runs = df_journal_csv_path(folder);
+
+    if (status == DF_ERR_NOT_FOUND && df_file_exists(runs))
+        df_warn("'%s' was lost: made again from the rows", path);
+    else if (status == DF_OK && (bytes == 0 || data[bytes - 1] != '\n'))
+        df_warn("'%s' was torn: made again from the rows", path);
+    free(runs);
+}
+
 static df_status write_changed(const char *folder, const char *name, const struct df_text *text, struct df_error *err)
 {
     char *path = df_path_join(folder, name), *data = NULL;
     size_t bytes = 0;
     df_status status = df_file_read(path, 0, &data, &bytes, NULL); /* what cannot be read is replaced */
 
+    tell_loss(folder, path, status, data, bytes);
     if (status != DF_OK || bytes != text->length || memcmp(data, text->data, bytes) != 0)
         status = df_file_write(path, text->data, text->length, err);
     free(data);

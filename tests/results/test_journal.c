@@ -361,6 +361,41 @@ static void damage_is_named(void **state)
     df_journal_free(journal);
 }
 
+/* Tables are made of rows: what was lost of them is there again, and told. */
+static void lost_tables_are_made_again(void **state)
+{
+    struct df_journal *journal = df_journal_new();
+    char *folder = fresh_folder("lost"), *curves, *again;
+    int warnings = 0;
+
+    (void)state;
+    df_warn_set(count_warning, &warnings);
+    add(journal, 1, "ok");
+    assert_ok(df_journal_csv_write(journal, folder, &err)); /* the first time nothing was lost */
+    add(journal, 2, "ok");
+    assert_ok(df_journal_csv_write(journal, folder, &err)); /* nor where rows came */
+    assert_int_equal(warnings, 0);
+    curves = file_of(folder, "curves.csv");
+    for (int how = 0; how < 3; how++) {
+        char *path = df_path_join(folder, "curves.csv");
+
+        if (how == 0)
+            assert_ok(df_file_remove(path, &err));
+        else
+            assert_ok(df_file_write(path, curves, how == 1 ? 0 : strlen(curves) - 3, &err));
+        assert_ok(df_journal_csv_write(journal, folder, &err));
+        assert_int_equal(warnings, how + 1);
+        again = file_of(folder, "curves.csv");
+        assert_string_equal(again, curves);
+        free(again);
+        free(path);
+    }
+    df_warn_set(NULL, NULL);
+    free(curves);
+    free(folder);
+    df_journal_free(journal);
+}
+
 /* Older tables were appended to: a crash may have torn the last line, which is left out with a warning. A stray quote joins everything behind it
  * into one row without an end: nothing is left out then. */
 static void torn_lines_and_stray_quotes(void **state)
@@ -392,9 +427,9 @@ static void torn_lines_and_stray_quotes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_row_that_counts),         cmocka_unit_test(environments_on_cuda),   cmocka_unit_test(written_is_read),
-        cmocka_unit_test(a_part_of_the_tables),        cmocka_unit_test(older_schemas_are_read), cmocka_unit_test(damage_is_named),
-        cmocka_unit_test(torn_lines_and_stray_quotes),
+        cmocka_unit_test(the_row_that_counts),         cmocka_unit_test(environments_on_cuda),       cmocka_unit_test(written_is_read),
+        cmocka_unit_test(a_part_of_the_tables),        cmocka_unit_test(older_schemas_are_read),     cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(torn_lines_and_stray_quotes), cmocka_unit_test(lost_tables_are_made_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
