@@ -612,8 +612,8 @@ static df_status run_all(struct sweep *s, struct df_error *err)
 static void list_cells(const struct sweep *s, struct df_text *out)
 {
     for (size_t t = 0; t < s->tasks; t++)
-        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, s->task[t].cell->label,
-                     s->task[t].cell->axes, (long long)s->task[t].cell->seed);
+        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, df_shown(s->task[t].cell->label).text,
+                     df_shown(s->task[t].cell->axes).text, (long long)s->task[t].cell->seed);
 }
 
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)

@@ -42,7 +42,7 @@ void df_record_layout_of(const struct df_detection_state *state, const struct df
         *to = (struct df_record_part){
             .level = part->level, .stride = part->stride, .h = part->shape.h, .w = part->shape.w, .c = part->shape.c
         };
-        memcpy(to->name, part->name, sizeof to->name);
+        memcpy(to->name, part->name, strlen(part->name)); /* what is behind a name is nothing, in every record the same */
         out->parts++;
     }
     out->bytes = whole(head_bytes(out));

@@ -447,12 +447,15 @@ df_status df_json_array(const cJSON *object, const char *key, bool required, con
 
 static void quote(const char *s, struct df_text *out)
 {
+    uint32_t code;
+
     df_text_add(out, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
+    for (size_t n; *s; s += n ? n : 1) {
+        n = df_hidden(s, &code);
+        if (n)
+            df_text_addf(out, "\\u%04x", (unsigned)code);
+        else if (*s == '"' || *s == '\\')
             df_text_addf(out, "\\%c", *s);
-        else if ((unsigned char)*s < ' ')
-            df_text_addf(out, "\\u%04x", (unsigned)*s);
         else
             df_text_add_bytes(out, s, 1);
     }

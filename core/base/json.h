@@ -22,6 +22,7 @@ df_status df_json_int(const cJSON *object, const char *key, bool required, const
 df_status df_json_real(const cJSON *object, const char *key, bool required, const char *where, double *out, struct df_error *err);
 df_status df_json_object(const cJSON *object, const char *key, bool required, const char *where, const cJSON **out, struct df_error *err);
 df_status df_json_array(const cJSON *object, const char *key, bool required, const char *where, const cJSON **out, struct df_error *err);
-/* Canonical form: keys in the order given by the tree, no white space, numbers as df_format_real prints them. */
+/* Canonical form: keys in the order given by the tree, no white space, numbers as df_format_real prints them, what a terminal
+ * would obey or hide as \u escapes: the text may go to one. */
 void df_json_canonical(const cJSON *node, struct df_text *out);
 #endif

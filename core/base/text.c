@@ -113,6 +113,13 @@ static bool is_hidden(uint32_t code)
            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
 }
 
+size_t df_hidden(const char *text, uint32_t *code)
+{
+    const size_t bytes = character(text, code);
+
+    return *text && (*code || bytes > 1) && is_hidden(*code) ? bytes : 0;
+}
+
 size_t df_show(const char *text, char *out, size_t room)
 {
     size_t needed = 0, length = 0;

@@ -29,7 +29,9 @@ struct df_shown {
     char text[DF_SHOWN_MAX]; /* cut with "..." */
     int columns;             /* of the terminal, a character each */
 };
-struct df_shown df_shown(const char *name);                     /* printf("%s", df_shown(name).text) */
+struct df_shown df_shown(const char *name); /* printf("%s", df_shown(name).text) */
+/* Bytes of the character that text begins with, if df_shown would not let it pass; 0: it would, or it is no UTF-8. */
+size_t df_hidden(const char *text, uint32_t *code);
 void df_text_add_shown(struct df_text *text, const char *name); /* whole, however long */
 /* Into room > 3 bytes, cut before the first character that does not fit. Returns the bytes that all of it needs. */
 size_t df_show(const char *text, char *out, size_t room);

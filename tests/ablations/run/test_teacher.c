@@ -476,6 +476,39 @@ static void torn_and_stale_files_are_refused(void **state)
     }
 }
 
+/* What a record says of itself is not followed out of it, however right its checksum is. */
+static void records_stay_inside(void **state)
+{
+    const struct df_record_part good = { .name = "neck/0", .h = 2, .w = 3, .c = 4, .offset = 960 };
+    static unsigned char bytes[4096];
+    struct df_record_layout record = { .bytes = 1088, .parts = 1, .part = { good } };
+
+    (void)state;
+    memcpy(bytes, &record, sizeof record < sizeof bytes ? sizeof record : sizeof bytes);
+    assert_true(df_record_legal(bytes, 1088));
+    assert_false(df_record_legal(bytes, 1024)); /* another size than it says */
+    assert_false(df_record_legal(bytes, 24));
+    for (int k = 0; k < 8; k++) {
+        struct df_record_layout bad = record;
+        struct df_record_part *part = &bad.part[0];
+
+        *(k == 0   ? &part->h
+          : k == 1 ? &part->w
+          : k == 2 ? &part->c
+          : k == 3 ? &part->offset
+          : k == 4 ? &bad.parts
+          : k == 5 ? &bad.bytes
+          : k == 6 ? &part->offset
+                   : &part->h) = k == 3   ? 1024
+                                 : k == 6 ? 961
+                                 : k == 7 ? UINT64_MAX / 2
+                                          : 100;
+        assert_false(df_record_legal(&bad, 1088));
+    }
+    memset(record.part[0].name, 'x', sizeof record.part[0].name);
+    assert_false(df_record_legal(&record, 1088));
+}
+
 /* One flipped bit in the last record of a real cache: found before any cell runs. */
 static void a_damaged_record_is_found_at_once(void **state)
 {
@@ -913,6 +946,7 @@ int main(void)
         cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),
+        cmocka_unit_test(records_stay_inside),
         cmocka_unit_test(a_damaged_record_is_found_at_once),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
