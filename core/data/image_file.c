@@ -103,6 +103,20 @@ static df_status compare_sizes(const struct df_codec_input *in, int stored_width
         in->name, stored_width, stored_height, width, height);
 }
 
+static bool has_end(const struct df_codec_input *in, enum format format)
+{
+    return format == FORMAT_JPEG ? df_jpeg_has_end(in->data, in->bytes) : memmem(in->data, in->bytes, "IEND", 4) != NULL;
+}
+
+static df_status decodes(const char *path, struct df_error *err)
+{
+    struct df_image image = { 0 };
+    const df_status status = df_image_read(path, &image, err);
+
+    df_image_release(&image);
+    return status;
+}
+
 df_status df_image_check(const char *path, const void *data, size_t bytes, int *width, int *height, struct df_error *err)
 {
     const struct df_codec_input in = {
@@ -116,6 +130,8 @@ df_status df_image_check(const char *path, const void *data, size_t bytes, int *
     const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(data, bytes) : 1;
 
     DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, *width, *height, &turned));
+    if (!has_end(&in, format))
+        DF_TRY(decodes(path, err));
     if (!*width || !*height) {
         *width = stored_width;
         *height = stored_height;

@@ -44,10 +44,10 @@ df_status df_jpeg_size(const struct df_codec_input *in, int *width, int *height)
     return status;
 }
 
-static bool has_end(const uint8_t *data, size_t bytes)
+bool df_jpeg_has_end(const uint8_t *data, size_t bytes)
 {
-    for (size_t i = bytes - 1; i > 1; i--)
-        if (data[i] == 0xd9 && data[i - 1] == 0xff)
+    for (size_t i = bytes; i > 2; i--)
+        if (data[i - 1] == 0xd9 && data[i - 2] == 0xff)
             return true;
     return false;
 }
@@ -61,7 +61,7 @@ static int decode(tjhandle handle, const struct df_codec_input *in, size_t bytes
 df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height, uint8_t *rgb)
 {
     tjhandle handle = tjInitDecompress();
-    const bool ended = has_end(in->data, in->bytes);
+    const bool ended = df_jpeg_has_end(in->data, in->bytes);
     const size_t bytes = in->bytes + 2;
     df_status status = DF_OK;
 

@@ -16,7 +16,7 @@ int LLVMFuzzerInitialize(int *count, char ***words)
         return -1;
     parameters = df_parameters_new();
     df_parameters_add(parameters, "a", DF_CONV_WEIGHT, (df_shape){ 2, 1, 1, 3 }, (struct df_initialiser){ 0 }, DF_RNG_INIT);
-    df_parameters_add_buffer(parameters, "bn.running_var", (df_shape){ 1, 1, 1, 2 }, 1);
+    df_parameters_add_buffer(parameters, "bn.running_var", 2, 1);
     df_parameters_build(parameters, device, 1, false);
     return 0;
 }

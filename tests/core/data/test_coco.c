@@ -166,6 +166,7 @@ static void test_sizes(void **state)
 static void test_unreadable(void **state)
 {
     static const char *const words[] = { "train", "gt.json", "validation", "gt.json", NULL };
+    static const uint8_t picture[9 * 5 * 3];
     struct df_dataset *dataset;
     struct df_error err;
     char path[512];
@@ -179,6 +180,9 @@ static void test_unreadable(void **state)
     assert_non_null(strstr(warned, "1 of 9 training images cannot be read, the first is "));
     assert_non_null(strstr(warned, "image 3.png: not an image"));
     df_dataset_close(dataset);
+    assert_ok(df_png_write(path, picture, 9, 5, &err));
+    assert_int_equal(truncate(path, 45), 0); /* the header is whole */
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_FORMAT, "image 3.png: damaged PNG");
     assert_int_equal(unlink(path), 0);
     in_folder(path, "IMAGE 3.png");
     assert_ok(df_file_write(path, "elsewhere", 9, &err));
