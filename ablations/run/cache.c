@@ -199,8 +199,8 @@ static df_status check_whole(struct df_cache *cache, const char *path, struct df
         return torn(path, err, "its index does not match its hash");
     end = df_cache_bytes(0, header->count);
     for (size_t i = 0; i < header->count; i++)
-        if (index[i].offset < end || index[i].offset % sizeof(uint64_t) || index[i].bytes < sizeof(uint64_t) ||
-            index[i].bytes > cache->bytes - index[i].offset)
+        if (index[i].offset < end || index[i].offset > cache->bytes || index[i].offset % sizeof(uint64_t) ||
+            index[i].bytes < sizeof(uint64_t) || index[i].bytes > cache->bytes - index[i].offset)
             return torn(path, err, "a record lies outside of it");
     cache->header = header;
     cache->index = index;

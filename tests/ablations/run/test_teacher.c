@@ -424,6 +424,25 @@ static void damage(const char *path, off_t at)
     close(fd);
 }
 
+/* The first entry of a cache's index points elsewhere, and every hash is right. */
+static void entry_elsewhere(const char *path, uint64_t offset)
+{
+    enum { INDEX = 4096, INDEX_HASH = 56, HEADER_HASH = 64 };
+    struct df_error err;
+    size_t bytes;
+    uint64_t hash;
+    char *file;
+
+    assert_ok(df_file_read(path, 0, &file, &bytes, &err));
+    memcpy(file + INDEX, &offset, sizeof offset);
+    hash = df_hash(file + INDEX, 3 * 24);
+    memcpy(file + INDEX_HASH, &hash, sizeof hash);
+    hash = df_hash(file, HEADER_HASH);
+    memcpy(file + HEADER_HASH, &hash, sizeof hash);
+    assert_ok(df_file_write(path, file, bytes, &err));
+    free(file);
+}
+
 /* One flipped bit in the header, in the table, in a record; a file cut short; another teacher's. */
 static void torn_and_stale_files_are_refused(void **state)
 {
@@ -470,6 +489,8 @@ static void torn_and_stale_files_are_refused(void **state)
     assert_ok(df_cache_record(cache, 0, &record, &err));
     assert_fails(df_cache_record(cache, 1, &record, &err), DF_ERR_FORMAT, "record 1");
     df_cache_close(cache);
+    entry_elsewhere(path, (uint64_t)1 << 40);
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "a record lies outside of it");
     for (off_t size = 8192 + 4096 + 8192 + 64 - 1; size > 0; size -= 3000) {
         assert_int_equal(truncate(path, size), 0);
         assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
