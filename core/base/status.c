@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/text.h"
+#include "core/base/show.h"
 
 /* out: size bytes, at most MESSAGE_MAX. What an argument brings along that would move the cursor is shown instead. */
 enum { MESSAGE_MAX = sizeof((struct df_error *)0)->text };
