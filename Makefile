@@ -65,6 +65,7 @@ need_cmocka    := cmocka:libcmocka-dev
 # What only one target needs, by DEPS_FOR=: beside the above, or alone.
 need_lint      := clang:clang clang-format:clang-format
 need_hostcuda  := $(CXX):g++
+need_fuzz      := clang:clang
 need_systems   := debootstrap:debootstrap
 
 PKGS    := $(foreach n,$(need_libraries),$(firstword $(subst :, ,$n)))
@@ -154,6 +155,21 @@ $(BUILD)/$(1:%.c=%): $(BUILD)/double/$(1:%.c=%.o) $(support:%.c=$(BUILD)/double/
 endef
 $(foreach t,$(filter %.c,$(foreach x,$(tests),$(if $(findstring /grad_,$(x)),$(x)))),$(eval $(call grad_rule,$(t))))
 
+# The readers under libFuzzer, with sanitizers: clang, a build of its own.
+fuzz := $(wildcard tests/fuzz/fuzz_*.c)
+$(BUILD)/fuzz/%: $(BUILD)/float/tests/fuzz/%.o $(BUILD)/libdefeat.a
+	@mkdir -p $(@D); echo "  LINK  $@"
+	$(Q)$(CC) $(DF_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+.PHONY: fuzz fuzzers
+fuzzers: $(fuzz:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+## fuzz: every reader under libFuzzer, FUZZ_SECONDS each (60), from the fixtures and what was found before (FUZZ="coco row": these; needs clang)
+FUZZ_SECONDS ?= 60
+fuzz:
+	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=fuzz
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang SAN=1 CFLAGS='-O1 -fsanitize=fuzzer-no-link' fuzzers
+	sh tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
 # <test>_double: the same program over the double build.
 $(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double/%.o) $(BUILD)/libdefeat_double.a
 	@mkdir -p $(@D); echo "  LINK  $@"
@@ -230,12 +246,14 @@ define missing
 	for need in $(if $(alone),,$(need_headers)); do \
 	    printf '#include <%s.h>\nint main(void) { return 0; }\n' "$${need%%:*}" | \
 	        $(CC) -x c - -o /dev/null "-l$${need%%:*}" 2>/dev/null || echo "$${need#*:}$(foreign)"; \
-	done
+	done; \
+	[ "$(DEPS_FOR)" != fuzz ] || printf 'int LLVMFuzzerTestOneInput(const char *p, long n) { return !p && n; }\n' | \
+	    clang -fsanitize=fuzzer,address,undefined -x c - -o /dev/null 2>/dev/null || echo libclang-rt-dev
 endef
 
 ## deps: check what is needed; what is missing is printed, then installed from the configured apt sources (elsewhere: print it and stop)
 deps:
-	@$(if $(filter build lint hostcuda systems,$(DEPS_FOR)),,$(error DEPS_FOR='$(DEPS_FOR)': expected build, lint, hostcuda or systems)) \
+	@$(if $(filter build lint hostcuda systems fuzz,$(DEPS_FOR)),,$(error DEPS_FOR='$(DEPS_FOR)': expected build, lint, hostcuda, systems or fuzz)) \
 	missing=$$($(missing)); [ -n "$$missing" ] || exit 0; \
 	missing=$$(echo $$missing); sudo=; may=; \
 	if [ "$$(id -u)" = 0 ]; then may=1; elif command -v sudo >/dev/null; then may=1 sudo='sudo '; fi; \
@@ -266,7 +284,7 @@ lint:
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) WERROR=1 CC=clang BUILD=build/lint-clang compile
 	sh tests/lint/libm.sh . build/lint-gcc
 compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring /grad_,$(t)),double,float)/$(t:%.c=%.o)) $(peers:%.c=$(BUILD)/float/%.o) \
-         $(BUILD)/double/tests/peers/golden_full.o
+         $(fuzz:%.c=$(BUILD)/float/%.o) $(BUILD)/double/tests/peers/golden_full.o
 
 
 ## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far

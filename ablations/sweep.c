@@ -21,6 +21,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/metrics/coco_eval.h"
 
 #define TABLES_SECONDS 30.0 /* between two makings of the CSV tables */
 
@@ -107,6 +108,8 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
     *out = pcre2_compile((PCRE2_SPTR)only, PCRE2_ZERO_TERMINATED, PCRE2_UTF, &code, &at, NULL);
     if (*out)
         return DF_OK;
+    if (code == PCRE2_ERROR_HEAP_FAILED)
+        df_out_of_memory(0);
 
     PCRE2_UCHAR text[256];
 
@@ -115,13 +118,22 @@ static df_status compile_only(const char *only, pcre2_code **out, struct df_erro
                    at);
 }
 
-static bool matches(const pcre2_code *code, const char *text)
+/* That the search gave up says nothing of the text: an error. */
+static df_status matches(const pcre2_code *code, const char *only, const char *text, bool *yes, struct df_error *err)
 {
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
-    const bool yes = pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) >= 0;
+    const int result = data ? pcre2_match(code, (PCRE2_SPTR)text, PCRE2_ZERO_TERMINATED, 0, 0, data, NULL) : PCRE2_ERROR_NOMEMORY;
+    PCRE2_UCHAR reason[256] = "";
 
     pcre2_match_data_free(data);
-    return yes;
+    if (result == PCRE2_ERROR_NOMEMORY)
+        df_out_of_memory(0);
+    *yes = result >= 0;
+    if (*yes || result == PCRE2_ERROR_NOMATCH)
+        return DF_OK;
+    pcre2_get_error_message(result, reason, sizeof reason);
+    return df_fail(err, DF_ERR_USAGE, "--only '%s': cannot say whether it matches '%s': %s [a simpler expression]", only, text,
+                   (const char *)reason);
 }
 
 /* By names alone: a finished cell is one whose row is there. */
@@ -133,8 +145,10 @@ static df_status select_cell(struct sweep *s, size_t index, const pcre2_code *on
 
     if (only) {
         selection_text(cell, &text);
-        selected = matches(only, df_text_get(&text));
+        const df_status status = matches(only, s->options->only, df_text_get(&text), &selected, err);
+
         df_text_release(&text);
+        DF_TRY(status);
     }
     if (!selected)
         return DF_OK;
@@ -338,14 +352,16 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
 {
     const struct df_cell *cell = task->cell;
+    char percent[32];
 
     if (isatty(2))
         return;
-    fprintf(stderr, "%s %s%sseed %lld: ", cell->label, cell->axes, cell->axes[0] ? " " : "", (long long)cell->seed);
+    fprintf(stderr, "%s %s%sseed %lld: ", df_shown(cell->label).text, df_shown(cell->axes).text, cell->axes[0] ? " " : "",
+            (long long)cell->seed);
     if (df_run_row_ok(row))
-        fprintf(stderr, "%.2f mAP, %.0f s\n", 100 * df_run_row_score(row, "AP", ""), df_now() - task->started);
+        fprintf(stderr, "%s, %.0f s\n", df_coco_percent(df_run_row_score(row, "AP", ""), percent), df_now() - task->started);
     else
-        fprintf(stderr, "%s%s\n", row ? "" : "failed: ", row ? row->status : reason);
+        fprintf(stderr, "%s%s\n", row ? "" : "failed: ", df_shown(row ? row->status : reason).text);
 }
 
 /* A worker that can still write a row does so itself; for one that died without, it is written here. */
@@ -596,8 +612,8 @@ static df_status run_all(struct sweep *s, struct df_error *err)
 static void list_cells(const struct sweep *s, struct df_text *out)
 {
     for (size_t t = 0; t < s->tasks; t++)
-        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, s->task[t].cell->label,
-                     s->task[t].cell->axes, (long long)s->task[t].cell->seed);
+        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, df_shown(s->task[t].cell->label).text,
+                     df_shown(s->task[t].cell->axes).text, (long long)s->task[t].cell->seed);
 }
 
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)
@@ -610,8 +626,9 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
     status = select_cells(&s, out, err);
     if (status == DF_OK && !options->list)
         status = df_folder_make(s.folder, err);
-    if (status == DF_OK && s.tasks && !options->list) {
-        status = run_all(&s, err);
+    if (status == DF_OK && !options->list) { /* the tables too where nothing is left to run: they may have been lost */
+        if (s.tasks)
+            status = run_all(&s, err);
         made = df_store_make_tables(s.folder, false, status == DF_OK ? err : NULL);
     }
     if (status == DF_OK && options->list)

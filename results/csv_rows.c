@@ -58,6 +58,8 @@ size_t df_csv_row_bytes(const char *text, size_t bytes, size_t *lines)
     return 0;
 }
 
+static void *get_memory(void *old, size_t bytes) { return df_realloc(old, bytes); }
+
 static void add_cell(void *cell, size_t bytes, void *context)
 {
     struct df_csv_row *row = context;
@@ -79,7 +81,9 @@ df_status df_csv_row_parse(struct df_csv_row *row, const char *text, size_t byte
     row->count = 0;
     df_text_clear(&row->text);
     if (csv_init(&parser, CSV_STRICT) != 0)
-        return df_fail(err, DF_ERR_IO, "%s: cannot start the CSV parser", where);
+        df_out_of_memory(0);
+    csv_set_realloc_func(&parser, get_memory);
+    csv_set_free_func(&parser, free);
     const size_t parsed = csv_parse(&parser, text, bytes, add_cell, NULL, row);
     const int error = csv_error(&parser);
 

@@ -75,12 +75,25 @@ static void add_run(struct df_text *out, const struct df_run_row *row, const cha
     df_text_add(out, "\n");
 }
 
+/* runs.csv is written last: where it is, the others were. */
+static void tell_loss(const char *folder, const char *path, df_status status, const char *data, size_t bytes)
+{
+    char *runs = df_journal_csv_path(folder);
+
+    if (status == DF_ERR_NOT_FOUND && df_file_exists(runs))
+        df_warn("'%s' was lost: made again from the rows", path);
+    else if (status == DF_OK && (bytes == 0 || data[bytes - 1] != '\n'))
+        df_warn("'%s' was torn: made again from the rows", path);
+    free(runs);
+}
+
 static df_status write_changed(const char *folder, const char *name, const struct df_text *text, struct df_error *err)
 {
     char *path = df_path_join(folder, name), *data = NULL;
     size_t bytes = 0;
     df_status status = df_file_read(path, 0, &data, &bytes, NULL); /* what cannot be read is replaced */
 
+    tell_loss(folder, path, status, data, bytes);
     if (status != DF_OK || bytes != text->length || memcmp(data, text->data, bytes) != 0)
         status = df_file_write(path, text->data, text->length, err);
     free(data);
@@ -122,6 +135,8 @@ df_status df_journal_csv_write(const struct df_journal *journal, const char *fol
 }
 
 /* ---- reading ---- */
+
+static const char possible[] = "a number or nothing (of COCO's 0 to 1, or -1)";
 
 /* Rows being read, and what each is called in the other tables. */
 struct reader {
@@ -214,14 +229,17 @@ static bool next_pair(const char **text, struct df_text *name, double *value)
     return true;
 }
 
-static void read_classes(const char *text, struct df_arena *memory, struct df_run_row *row)
+/* False: one of them is no AP. */
+static bool read_classes(const char *text, struct df_arena *memory, struct df_run_row *row)
 {
     struct df_text name = DF_TEXT_INIT;
+    bool good = true;
     double value;
 
-    while (next_pair(&text, &name, &value))
+    for (; next_pair(&text, &name, &value); good &= df_score_possible("AP", value))
         df_scores_add(&row->scores, memory, (struct df_score){ "AP", df_text_get(&name), value });
     df_text_release(&name);
+    return good;
 }
 
 /* What schema 1 says of the machine is an environment that says no more. */
@@ -266,12 +284,11 @@ static bool read_cell(const struct header *header, size_t i, const char *text, s
         read_isa(text, header->cell[i].column, memory, row);
         return true;
     case CLASSES:
-        read_classes(text, memory, row);
-        return true;
+        return read_classes(text, memory, row);
     case METRIC:
         if (!*text)
             return true;
-        if (!df_parse_real(text, &value))
+        if (!df_parse_real(text, &value) || !df_score_possible(header->cell[i].name, value))
             return false;
         df_scores_add(&row->scores, memory, (struct df_score){ header->cell[i].name, "", value });
         return true;
@@ -301,6 +318,7 @@ static df_status read_row(const struct df_csv_file *file, const struct header *h
             return bad_cell(file, header->cell[i].name, file->row.cell[i],
                             header->cell[i].kind == SCHEMA ? "a schema from 1 to 3 (of a newer version?)"
                             : header->cell[i].column && header->cell[i].column->kind == DF_COLUMN_INT ? "an integer"
+                            : header->cell[i].kind == METRIC || header->cell[i].kind == CLASSES       ? possible
                                                                                                       : "a number or nothing",
                             err);
     return DF_OK;
@@ -349,10 +367,21 @@ static df_status read_score(const struct df_csv_file *file, struct reader *reade
     struct df_run_row *row = named_row(reader, cell[ROW]);
     double value = NAN;
 
-    if (*cell[SCORE] && !df_parse_real(cell[SCORE], &value))
-        return bad_cell(file, "value", cell[SCORE], "a number or nothing", err);
+    if (*cell[SCORE] && (!df_parse_real(cell[SCORE], &value) || !df_score_possible(cell[METRIC_NAME], value)))
+        return bad_cell(file, "value", cell[SCORE], possible, err);
     if (row && *cell[CLASS])
         df_scores_add(&row->scores, reader->journal->memory, (struct df_score){ cell[METRIC_NAME], cell[CLASS], value });
+    return DF_OK;
+}
+
+/* Where on a curve. */
+static df_status read_place(const struct df_csv_file *file, const char *step, const char *epoch, struct df_curve_point *point,
+                            struct df_error *err)
+{
+    if (!df_parse_int(step, &point->step) || point->step < 0 || point->step > (int64_t)1 << 53)
+        return bad_cell(file, "step", step, "an integer from 0 to 2^53", err);
+    if (*epoch && (!df_parse_real(epoch, &point->epoch) || point->epoch < 0))
+        return bad_cell(file, "epoch", epoch, "a number from 0, or nothing", err);
     return DF_OK;
 }
 
@@ -363,10 +392,9 @@ static df_status read_point(const struct df_csv_file *file, struct reader *reade
     struct df_run_row *row = named_row(reader, cell[ROW]);
     struct df_curve_point point = { .epoch = NAN, .split = cell[SPLIT], .metric = cell[METRIC_NAME], .value = NAN };
 
-    if (!df_parse_int(cell[STEP], &point.step))
-        return bad_cell(file, "step", cell[STEP], "an integer", err);
-    if ((*cell[EPOCH] && !df_parse_real(cell[EPOCH], &point.epoch)) || (*cell[POINT] && !df_parse_real(cell[POINT], &point.value)))
-        return bad_cell(file, "epoch, value", cell[POINT], "numbers or nothing", err);
+    DF_TRY(read_place(file, cell[STEP], cell[EPOCH], &point, err));
+    if (*cell[POINT] && (!df_parse_real(cell[POINT], &point.value) || !df_score_possible(point.metric, point.value)))
+        return bad_cell(file, "value", cell[POINT], possible, err);
     if (row)
         df_curve_add(&row->curve, reader->journal->memory, point);
     return DF_OK;
@@ -386,13 +414,12 @@ static df_status read_older_point(const struct df_csv_file *file, struct reader 
         const char *split, *metric;
     } values[] = { { MAP, cell[SPLIT], "AP" }, { LOSS, "train", "loss" }, { LR, "train", "lr" } };
 
-    if (!df_parse_int(cell[STEP], &point.step) || (*cell[EPOCH] && !df_parse_real(cell[EPOCH], &point.epoch)))
-        return bad_cell(file, "step, epoch", cell[STEP], "an integer and a number", err);
+    DF_TRY(read_place(file, cell[STEP], cell[EPOCH], &point, err));
     for (size_t i = 0; i < sizeof values / sizeof *values && row; i++) {
         const char *text = cell[values[i].at];
 
-        if (*text && !df_parse_real(text, &point.value))
-            return bad_cell(file, values[i].metric, text, "a number or nothing", err);
+        if (*text && (!df_parse_real(text, &point.value) || !df_score_possible(values[i].metric, point.value)))
+            return bad_cell(file, values[i].metric, text, possible, err);
         point.split = values[i].split;
         point.metric = values[i].metric;
         if (*text)

@@ -14,7 +14,8 @@
 df_status df_journal_csv_read(const char *runs_path, struct df_journal *journal, struct df_error *err);
 /* Whether there is a runs.csv of an older schema: no table made of rows, but all that there is of them. */
 df_status df_journal_csv_is_older(const char *runs_path, bool *older, struct df_error *err);
-/* Replaces the three files in the folder, runs.csv last, so that every run in it has its scores and curve; what would not change is left alone. */
+/* Replaces the three files in the folder, runs.csv last, so that every run in it has its scores and curve; what would not change is left alone,
+ * what was lost or torn is told. */
 df_status df_journal_csv_write(const struct df_journal *journal, const char *folder, struct df_error *err);
 /* The file in the folder that df_journal_csv_read wants: free it. */
 char *df_journal_csv_path(const char *folder);

@@ -6,6 +6,8 @@
 
 #include "results/csv_rows.h"
 
+#define MOST_STEPS 9007199254740992.0 /* JSON's numbers are doubles */
+
 /* X(name, kind, deterministic): a column is called as the field that it is in */
 /* clang-format off */
 #define COLUMNS(X)                        \
@@ -61,6 +63,13 @@ void df_run_row_init(struct df_run_row *row)
             *(double *)field(row, column) = NAN;
         else if (column->kind != DF_COLUMN_INT)
             *(const char **)field(row, column) = "";
+}
+
+bool df_score_possible(const char *metric, double value)
+{
+    const bool share = strncmp(metric, "AP", 2) == 0 || strncmp(metric, "AR", 2) == 0;
+
+    return !share || isnan(value) || value == -1 || (value >= 0 && value <= 1);
 }
 
 bool df_run_row_ok(const struct df_run_row *row) { return row && strcmp(row->status, "ok") == 0; }
@@ -335,6 +344,9 @@ df_status df_curve_read(const cJSON *list, const char *where, struct df_arena *m
             return bad_item(one, where, "curve", curve.count, "[step, epoch, \"split\", \"metric\", value]", err);
         const cJSON *split = one->child->next->next, *metric = split->next;
 
+        if (!(number_of(one->child) >= 0 && number_of(one->child) <= MOST_STEPS) || number_of(one->child->next) < 0 ||
+            !df_score_possible(metric->valuestring, number_of(metric->next)))
+            return bad_item(one, where, "curve", curve.count, "a step and an epoch from 0, and a value that its metric can have", err);
         df_curve_add(&curve, memory,
                      (struct df_curve_point){ .step = (int64_t)number_of(one->child),
                                               .epoch = number_of(one->child->next),
@@ -353,6 +365,8 @@ static df_status read_scores(const cJSON *list, const char *where, struct df_are
             return bad_item(one, where, "scores", out->count, "[\"metric\", \"class\", value]", err);
         const cJSON *metric = one->child, *class = metric->next;
 
+        if (!df_score_possible(metric->valuestring, number_of(class->next)))
+            return bad_item(one, where, "scores", out->count, "0 to 1, or -1 where there is nothing to find", err);
         df_scores_add(out, memory, (struct df_score){ metric->valuestring, class->valuestring, number_of(class->next) });
     }
     return DF_OK;

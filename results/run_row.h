@@ -14,6 +14,8 @@ struct df_score {
     const char *metric, *class; /* "AP"; "disk", or "": of all classes */
     double value;               /* COCO's: 0..1, -1 where there is nothing to measure */
 };
+/* NaN (nothing was measured), or what this metric can be: of COCO's, "AP..." and "AR...", 0 to 1 or -1; of others anything. */
+bool df_score_possible(const char *metric, double value);
 struct df_scores {
     size_t count;
     struct df_score *score;

@@ -81,13 +81,13 @@ static void add_heads(struct grid *grid, const struct df_table *table, bool axes
     for (size_t i = 0; i < SHOWN; i++)
         df_text_add(next_cell(grid), df_table_metrics[SHOWN_FIRST + i]);
     for (size_t k = 0; classes && k < table->line[0].classes; k++)
-        df_text_add(next_cell(grid), table->line[0].class_name[k]);
+        df_text_add_shown(next_cell(grid), table->line[0].class_name[k]);
     df_text_add(next_cell(grid), "s/run");
 }
 
 static void add_line(struct grid *grid, const struct df_table_line *line, bool is_baseline, bool axes, bool classes)
 {
-    df_text_add(next_cell(grid), line->label);
+    df_text_add_shown(next_cell(grid), line->label);
     if (axes)
         df_text_add(next_cell(grid), line->axes);
     if (line->points == line->expected)

@@ -249,15 +249,16 @@ static void print_side(const struct bench *bench, const struct side *side)
 {
     const double gflops = side->flops / side->median / 1e9;
 
-    printf("%-12s %7.2f ms a step (median of %zu; fastest %.2f): %.1f images/s, %.1f GFLOP/s, %.1f %% of the peak\n", side->label,
-           1e3 * side->median, bench->steps, 1e3 * side->fastest, images_per_second(side), gflops, 100 * gflops / bench->peak);
+    printf("%-12s %7.2f ms a step (median of %zu; fastest %.2f): %.1f images/s, %.1f GFLOP/s, %.1f %% of the peak\n",
+           df_shown(side->label).text, 1e3 * side->median, bench->steps, 1e3 * side->fastest, images_per_second(side), gflops,
+           100 * gflops / bench->peak);
 }
 
 static void print_profile(const struct side *side)
 {
     double inside = 0;
 
-    printf("\nwhere a step of '%s' spends its time (profiled: %.2f ms)\n", side->label, 1e3 * side->profiled);
+    printf("\nwhere a step of '%s' spends its time (profiled: %.2f ms)\n", df_shown(side->label).text, 1e3 * side->profiled);
     for (size_t i = 0; i < side->entries; i++) {
         const struct df_profile_entry *e = &side->profile[i];
 

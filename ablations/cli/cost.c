@@ -300,7 +300,7 @@ static void print_line(const struct report *report, const struct line *line)
     const struct df_cost *cost = &line->cost;
     const struct df_cell *cell = line->cell;
 
-    printf("\n%s%s%s: %.2f M parameters", cell->label, cell->axes[0] ? " " : "", cell->axes, (double)cost->parameters / 1e6);
+    printf("\n%s%s%s: %.2f M parameters", df_shown(cell->label).text, cell->axes[0] ? " " : "", cell->axes, (double)cost->parameters / 1e6);
     if (cost->adaptation)
         printf(", %.2f M in adaptation layers", (double)cost->adaptation / 1e6);
     if (cost->teacher_parameters)

@@ -210,13 +210,17 @@ static void print_text(const struct df_dataset *dataset, const char *name, const
     printf("  sqrt(area) %.1f / %.1f / %.1f pixels (10 / 50 / 90 %%)\n", n->size[0], n->size[1], n->size[2]);
     printf("  mean %.3f %.3f %.3f, deviation %.3f %.3f %.3f (%zu images)\n", n->mean[0], n->mean[1], n->mean[2], n->deviation[0],
            n->deviation[1], n->deviation[2], n->read);
-    for (size_t c = 0; c < dataset->categories; c++)
-        printf("  %-16s id %-6lld %8zu boxes\n", dataset->category[c].name, (long long)dataset->category[c].id, n->per_class[c]);
+    for (size_t c = 0; c < dataset->categories; c++) {
+        const struct df_shown class = df_shown(dataset->category[c].name);
+
+        printf("  %s%*s id %-6lld %8zu boxes\n", class.text, class.columns < 16 ? 16 - class.columns : 0, "",
+               (long long)dataset->category[c].id, n->per_class[c]);
+    }
 }
 
 static void print_json(const struct df_dataset *dataset, const char *name, const struct numbers *n)
 {
-    cJSON *root = cJSON_CreateObject(), *classes = cJSON_CreateObject();
+    cJSON *root = cJSON_CreateObject(), *classes = cJSON_CreateArray(); /* a list: names are no keys */
     struct df_text text = DF_TEXT_INIT;
     char hash[24];
 
@@ -230,8 +234,14 @@ static void print_json(const struct df_dataset *dataset, const char *name, const
     cJSON_AddItemToObject(root, "size_quantiles", cJSON_CreateDoubleArray(n->size, 3));
     cJSON_AddItemToObject(root, "mean", cJSON_CreateDoubleArray(n->mean, 3));
     cJSON_AddItemToObject(root, "deviation", cJSON_CreateDoubleArray(n->deviation, 3));
-    for (size_t c = 0; c < dataset->categories; c++)
-        cJSON_AddNumberToObject(classes, dataset->category[c].name, (double)n->per_class[c]);
+    for (size_t c = 0; c < dataset->categories; c++) {
+        cJSON *class = cJSON_CreateObject();
+
+        cJSON_AddNumberToObject(class, "id", (double)dataset->category[c].id);
+        cJSON_AddStringToObject(class, "name", dataset->category[c].name);
+        cJSON_AddNumberToObject(class, "boxes", (double)n->per_class[c]);
+        cJSON_AddItemToArray(classes, class);
+    }
     cJSON_AddItemToObject(root, "classes", classes);
     df_json_canonical(root, &text);
     puts(df_text_get(&text));

@@ -40,14 +40,17 @@ static void print_json(const struct df_coco_scores *scores, const struct df_tide
     df_coco_json(scores, &text);
     if (tide)
         add_tide(tide, &text);
-    if (per_class) {
+    if (per_class) { /* a list: names are no keys */
         cJSON *root = cJSON_CreateObject(), *classes;
         struct df_text member = DF_TEXT_INIT;
 
-        classes = cJSON_AddObjectToObject(root, "classes");
+        classes = cJSON_AddArrayToObject(root, "classes");
         for (size_t k = 0; k < truth->categories; k++) {
-            cJSON *class = cJSON_AddObjectToObject(classes, truth->category[k].name);
+            cJSON *class = cJSON_CreateObject();
 
+            cJSON_AddItemToArray(classes, class);
+            cJSON_AddNumberToObject(class, "id", (double)truth->category[k].id);
+            cJSON_AddStringToObject(class, "name", truth->category[k].name);
             cJSON_AddNumberToObject(class, "AP", scores->class_ap[k]);
             cJSON_AddNumberToObject(class, "AP50", scores->class_ap50[k]);
         }
@@ -71,8 +74,16 @@ static void print_text(const struct df_coco_scores *scores, const struct df_coco
     if (!per_class)
         return;
     printf("\n %-24s %6s %6s\n", "class", "AP", "AP50");
-    for (size_t k = 0; k < truth->categories; k++)
-        printf(" %-24s %6.3f %6.3f\n", truth->category[k].name, scores->class_ap[k], scores->class_ap50[k]);
+    for (size_t k = 0; k < truth->categories; k++) {
+        struct df_text label = DF_TEXT_INIT;
+
+        df_category_label(truth->category, truth->categories, k, &label);
+        const struct df_shown name = df_shown(df_text_get(&label));
+
+        printf(" %s%*s %6.3f %6.3f\n", name.text, name.columns < 24 ? 24 - name.columns : 0, "", scores->class_ap[k],
+               scores->class_ap50[k]);
+        df_text_release(&label);
+    }
 }
 
 static void print_tide(const struct df_tide_scores *tide)

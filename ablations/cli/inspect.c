@@ -31,7 +31,14 @@ static void print_text(const char *path, const cJSON *metadata, const cJSON *ind
     double total = 0;
 
     printf("checkpoint %s\n", path);
-    cJSON_ArrayForEach(item, metadata) printf("  %-16s %s\n", item->string, cJSON_IsString(item) ? item->valuestring : "");
+    cJSON_ArrayForEach(item, metadata)
+    {
+        struct df_text value = DF_TEXT_INIT;
+
+        df_text_add_shown(&value, cJSON_IsString(item) ? item->valuestring : "");
+        printf("  %-16s %s\n", df_shown(item->string).text, df_text_get(&value));
+        df_text_release(&value);
+    }
     cJSON_ArrayForEach(item, index)
     {
         const cJSON *shape = cJSON_GetObjectItemCaseSensitive(item, "shape");
@@ -39,7 +46,7 @@ static void print_text(const char *path, const cJSON *metadata, const cJSON *ind
 
         df_json_canonical(shape, &text);
         printf("  %-5s %-20s %s\n", cJSON_GetObjectItemCaseSensitive(item, "dtype")->valuestring, df_text_get(&text),
-               cJSON_GetObjectItemCaseSensitive(item, "name")->valuestring);
+               df_shown(cJSON_GetObjectItemCaseSensitive(item, "name")->valuestring).text);
         df_text_release(&text);
         total += elements(shape);
     }

@@ -86,7 +86,8 @@ df_status df_running_finished(const struct df_cell *cell, const struct df_run_op
     if (*finished) {
         char *folder = df_store_cell_folder(run->out, cell);
 
-        fprintf(stderr, "%s seed %lld is finished already: '%s' (--again runs it once more)\n", cell->label, (long long)cell->seed, folder);
+        fprintf(stderr, "%s seed %lld is finished already: '%s' (--again runs it once more)\n", df_shown(cell->label).text,
+                (long long)cell->seed, folder);
         free(folder);
     }
     return DF_OK;
@@ -142,7 +143,7 @@ static df_status run_student(struct df_cell *cell, const struct df_run_options *
     if (status == DF_OK) {
         print_row(&result->row, json);
         if (!json)
-            printf("%s seed %lld: %.1f s of training, %.1f images/s; weights: %s\n", cell->label, (long long)cell->seed,
+            printf("%s seed %lld: %.1f s of training, %.1f images/s; weights: %s\n", df_shown(cell->label).text, (long long)cell->seed,
                    result->row.train_seconds, result->row.images_per_second, output[0] ? output : weights);
     }
     free(weights);

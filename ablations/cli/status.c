@@ -62,10 +62,10 @@ static void print_text(const struct progress *p)
 
         tally_line(p, line, &t);
         snprintf(name, sizeof name, "%s%s%s", request->label, request->axes[0] ? " " : "", request->axes);
-        printf("%-44s %5zu %6zu %5zu", name, t.done, t.failed, t.left);
+        printf("%-44s %5zu %6zu %5zu", df_shown(name).text, t.done, t.failed, t.left);
         if (t.stale)
             printf("  stale rows of another version: %zu", t.stale);
-        printf("%s%s\n", t.reason ? "  " : "", t.reason ? t.reason : "");
+        printf("%s%s\n", t.reason ? "  " : "", t.reason ? df_shown(t.reason).text : "");
     }
 }
 

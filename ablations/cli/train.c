@@ -5,6 +5,7 @@
 #include "ablations/cli/running.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/teacher_file.h"
+#include "core/metrics/coco_eval.h"
 
 enum { TRAIN_TEACHER, TRAIN_STUDENT };
 struct train_options {
@@ -42,8 +43,8 @@ static void print_teacher(const char *path, const struct df_teacher_facts *facts
     if (json)
         printf("{\"id\": \"%s\", \"AP\": %s, \"gate_AP\": %s, \"gate_images\": %zu}\n", facts->id, map, gate, facts->gate_images);
     else
-        printf("teacher %s: %.2f mAP on validation, %.2f on the gate's %zu images\n", path, 100 * facts->map, 100 * facts->gate_map,
-               facts->gate_images);
+        printf("teacher %s: %s on validation, %s on the gate's %zu images\n", path, df_coco_percent(facts->map, map),
+               df_coco_percent(facts->gate_map, gate), facts->gate_images);
 }
 
 static df_status train_teacher(const struct df_spec *spec, const struct df_spec_variant *variant, const struct train_options *options,

@@ -84,6 +84,7 @@ df_status df_cache_create(const char *path, const char *key, size_t count, struc
         df_cache_abandon(writer);
         return DF_ERR_IO;
     }
+    df_unfinished_file(writer->part);
     *out = writer;
     return DF_OK;
 }
@@ -100,6 +101,7 @@ df_status df_cache_put(struct df_cache_writer *writer, size_t i, const void *rec
 
 static void writer_free(struct df_cache_writer *writer)
 {
+    df_unfinished_file(NULL);
     free(writer->index);
     free(writer->path);
     free(writer->part);
@@ -197,7 +199,8 @@ static df_status check_whole(struct df_cache *cache, const char *path, struct df
         return torn(path, err, "its index does not match its hash");
     end = df_cache_bytes(0, header->count);
     for (size_t i = 0; i < header->count; i++)
-        if (index[i].offset < end || index[i].bytes < sizeof(uint64_t) || index[i].bytes > cache->bytes - index[i].offset)
+        if (index[i].offset < end || index[i].offset > cache->bytes || index[i].offset % sizeof(uint64_t) ||
+            index[i].bytes < sizeof(uint64_t) || index[i].bytes > cache->bytes - index[i].offset)
             return torn(path, err, "a record lies outside of it");
     cache->header = header;
     cache->index = index;
@@ -262,6 +265,9 @@ df_status df_cache_record(struct df_cache *cache, size_t i, const struct df_reco
                            "teacher cache '%s' is torn: record %zu does not match its checksum [delete the file: it will be "
                            "built again]",
                            cache->path, i);
+        if (!df_record_legal(at, entry->bytes))
+            return df_fail(err, DF_ERR_FORMAT, "teacher cache '%s': record %zu is no record of this program [delete the file]", cache->path,
+                           i);
         cache->checked[i] = true;
     }
     *record = (const void *)at;

@@ -10,6 +10,24 @@ static size_t head_bytes(const struct df_record_layout *layout)
     return offsetof(struct df_record_layout, part) + layout->parts * sizeof *layout->part;
 }
 
+bool df_record_legal(const void *record, uint64_t bytes)
+{
+    const struct df_record_layout *layout = record;
+
+    if (bytes < offsetof(struct df_record_layout, part) || layout->bytes != bytes || layout->parts > DF_PARTS || head_bytes(layout) > bytes)
+        return false;
+    for (size_t i = 0; i < layout->parts; i++) {
+        const struct df_record_part *part = &layout->part[i];
+        const uint64_t numbers = bytes / sizeof(df_real);
+
+        if (!memchr(part->name, 0, sizeof part->name) || part->h > numbers || part->w > numbers || part->c > numbers || part->offset % 64 ||
+            part->offset > bytes || (part->h && part->w > numbers / part->h) ||
+            (part->h > 0 && part->w > 0 && part->c > (bytes - part->offset) / sizeof(df_real) / (part->h * part->w)))
+            return false;
+    }
+    return true;
+}
+
 void df_record_layout_of(const struct df_detection_state *state, const struct df_needs *needs, struct df_record_layout *out)
 {
     memset(out, 0, sizeof *out);
@@ -24,7 +42,7 @@ void df_record_layout_of(const struct df_detection_state *state, const struct df
         *to = (struct df_record_part){
             .level = part->level, .stride = part->stride, .h = part->shape.h, .w = part->shape.w, .c = part->shape.c
         };
-        memcpy(to->name, part->name, sizeof to->name);
+        memcpy(to->name, part->name, strlen(part->name)); /* what is behind a name is nothing, in every record the same */
         out->parts++;
     }
     out->bytes = whole(head_bytes(out));

@@ -16,6 +16,8 @@ struct df_record_layout { /* fixed-width: a record begins with it, up to its las
 };
 /* Where each part of a state (of one image or more) that `needs` names stands in the record of one image. */
 void df_record_layout_of(const struct df_detection_state *state, const struct df_needs *needs, struct df_record_layout *out);
+/* Whether so many bytes from elsewhere are a record: every part lies inside. */
+bool df_record_legal(const void *record, uint64_t bytes);
 /* A cache's records are on the host, those of a teacher that runs live stay on the device. */
 enum df_record_place { DF_RECORD_ON_HOST, DF_RECORD_ON_DEVICE };
 /* Copies what the layout names from a state of one image. */

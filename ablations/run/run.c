@@ -24,9 +24,13 @@ static void score_row(const struct df_dataset *dataset, const struct df_coco_sco
 
     for (size_t m = 0; m < DF_COCO_METRICS; m++)
         df_scores_add(out, result->memory, (struct df_score){ df_coco_metric_names[m], "", scores->value[m] });
-    for (size_t k = 0; k < scores->categories; k++)
-        df_scores_add(out, result->memory,
-                      (struct df_score){ df_coco_metric_names[DF_AP], dataset->category[k].name, scores->class_ap[k] });
+    for (size_t k = 0; k < scores->categories; k++) {
+        struct df_text label = DF_TEXT_INIT;
+
+        df_category_label(dataset->category, dataset->categories, k, &label);
+        df_scores_add(out, result->memory, (struct df_score){ df_coco_metric_names[DF_AP], df_text_get(&label), scores->class_ap[k] });
+        df_text_release(&label);
+    }
 }
 
 static df_status write_results(const struct run *run, const struct df_evaluator *evaluator, struct df_error *err)

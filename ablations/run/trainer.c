@@ -43,7 +43,8 @@ static df_status start_from_file(struct df_trainer *trainer, struct df_error *er
     const df_status status = df_model_start(trainer->cell, &student->model, student->own_parameters, teacher, &said, err);
 
     if (said.length && !trainer->options->quiet)
-        fprintf(stderr, "%s seed %lld %s\n", trainer->cell->label, (long long)trainer->cell->seed, df_text_get(&said));
+        fprintf(stderr, "%s seed %lld %s\n", df_shown(trainer->cell->label).text, (long long)trainer->cell->seed,
+                df_shown(df_text_get(&said)).text);
     df_text_release(&said);
     free(teacher);
     return status;

@@ -147,6 +147,8 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
         return write_through(path, data, bytes, err);
     target = realpath(path, NULL); /* a link stays, what it points to is replaced */
+    if (!target && errno == ENOMEM)
+        df_out_of_memory(0);
     df_text_addf(&name, "%s.XXXXXX", target ? target : path);
     temporary = name.data;
     fd = mkostemp(temporary, O_CLOEXEC);
@@ -174,7 +176,7 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     return status;
 }
 
-bool df_file_exists(const char *path) { return access(path, F_OK) == 0; }
+bool df_file_exists(const char *path) { return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR); }
 
 df_status df_file_size(const char *path, size_t *bytes, struct df_error *err)
 {

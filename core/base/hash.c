@@ -17,7 +17,9 @@ struct df_hasher *df_hasher_new(void)
     struct df_hasher *hasher = df_malloc(sizeof *hasher);
 
     hasher->state = XXH64_createState();
-    DF_ASSERT(hasher->state && XXH64_reset(hasher->state, 0) == XXH_OK);
+    if (!hasher->state)
+        df_out_of_memory(0);
+    DF_ASSERT(XXH64_reset(hasher->state, 0) == XXH_OK);
     return hasher;
 }
 

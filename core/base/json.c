@@ -9,7 +9,30 @@
 
 #include "core/base/file.h"
 
-enum { DEEPEST = 64, LONGEST_NUMBER = 60 };
+enum { DEEPEST = 64, LONGEST_NUMBER = 60, LARGEST_FILE = 64 << 20 };
+
+/* cJSON leaves out a member that it finds no memory for, and says nothing: it gets ours, which is never NULL. Before main, for every user of cJSON. */
+__attribute__((constructor)) static void give_memory(void)
+{
+    cJSON_Hooks hooks = { df_malloc, free };
+
+    cJSON_InitHooks(&hooks);
+}
+
+const char *df_json_encoding(const char *text, size_t bytes)
+{
+    static const struct {
+        const char *mark, *name;
+        size_t bytes;
+    } marks[] = { { "\xff\xfe\0\0", "UTF-32", 4 }, { "\0\0\xfe\xff", "UTF-32", 4 }, { "\xff\xfe", "UTF-16", 2 },
+                  { "\xfe\xff", "UTF-16", 2 },     { "{\0", "UTF-16LE", 2 },        { "\0{", "UTF-16BE", 2 },
+                  { "[\0", "UTF-16LE", 2 },        { "\0[", "UTF-16BE", 2 } };
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (bytes >= marks[i].bytes && memcmp(text, marks[i].mark, marks[i].bytes) == 0)
+            return marks[i].name;
+    return NULL;
+}
 
 struct scan {
     const char *start, *at, *end, *where;
@@ -95,6 +118,7 @@ static df_status scan_number(struct scan *s)
     const char *from = s->at;
     char text[LONGEST_NUMBER + 1];
     double value;
+    int64_t integer;
 
     s->at += peek(s) == '-';
     if (peek(s) == '0')
@@ -118,6 +142,8 @@ static df_status scan_number(struct scan *s)
     text[s->at - from] = 0;
     if (!df_parse_real(text, &value))
         return scan_fail(s, from, "number beyond the range of double");
+    if (df_parse_int(text, &integer) && fabs(value) > 0x1p53 - 1 && (fabs(value) >= 0x1p63 || (int64_t)value != integer))
+        return scan_fail(s, from, "integer beyond 2^53 that double cannot hold exactly");
     return DF_OK;
 }
 
@@ -246,10 +272,13 @@ static df_status refuse_duplicates(const cJSON *node, const char *where, struct 
 df_status df_json_parse(const char *text, size_t bytes, const char *where, cJSON **out, struct df_error *err)
 {
     struct scan scan = { .start = text, .at = text, .end = text + bytes, .where = where, .err = err };
+    const char *encoding = df_json_encoding(text, bytes);
     struct df_text path = DF_TEXT_INIT;
     df_status status;
 
     *out = NULL;
+    if (encoding)
+        return df_fail(err, DF_ERR_FORMAT, "%s: found %s, expected UTF-8 [iconv -f %s -t UTF-8 FILE >NEW]", where, encoding, encoding);
     if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         scan.start = scan.at = text + 3; /* byte order mark */
     DF_TRY(scan_value(&scan));
@@ -275,7 +304,7 @@ df_status df_json_read(const char *path, cJSON **out, struct df_error *err)
     df_status status;
 
     *out = NULL;
-    DF_TRY(df_file_read(path, 0, &text, &bytes, err));
+    DF_TRY(df_file_read(path, LARGEST_FILE, &text, &bytes, err));
     status = df_json_parse(text, bytes, path, out, err);
     free(text);
     return status;
@@ -292,6 +321,8 @@ df_status df_json_only(const cJSON *object, const char *const *names, const char
 {
     const cJSON *child;
 
+    if (!cJSON_IsObject(object))
+        return df_fail(err, DF_ERR_USAGE, "%s: expected an object", where);
     cJSON_ArrayForEach(child, object)
     {
         struct df_text legal = DF_TEXT_INIT;
@@ -416,12 +447,15 @@ df_status df_json_array(const cJSON *object, const char *key, bool required, con
 
 static void quote(const char *s, struct df_text *out)
 {
+    uint32_t code;
+
     df_text_add(out, "\"");
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
+    for (size_t n; *s; s += n ? n : 1) {
+        n = df_hidden(s, &code);
+        if (n)
+            df_text_addf(out, "\\u%04x", (unsigned)code);
+        else if (*s == '"' || *s == '\\')
             df_text_addf(out, "\\%c", *s);
-        else if ((unsigned char)*s < ' ')
-            df_text_addf(out, "\\u%04x", (unsigned)*s);
         else
             df_text_add_bytes(out, s, 1);
     }

@@ -11,8 +11,10 @@
 #include "core/base/text.h"
 
 df_status df_json_parse(const char *text, size_t bytes, const char *where, cJSON **out, struct df_error *err); /* line:column in errors */
+/* What a text begins as if it is none of UTF-8, in iconv's names; NULL: it may be. */
+const char *df_json_encoding(const char *text, size_t bytes);
 df_status df_json_read(const char *path, cJSON **out, struct df_error *err);
-/* Fails unless every key of object is in names (NULL-terminated); names the nearest valid key. */
+/* Fails unless it is an object and every key of it is in names (NULL-terminated); names the nearest valid key. */
 df_status df_json_only(const cJSON *object, const char *const *names, const char *where, struct df_error *err);
 /* Typed members. A missing key is an error when `required`, else *out is untouched and DF_OK. */
 df_status df_json_string(const cJSON *object, const char *key, bool required, const char *where, const char **out, struct df_error *err);
@@ -20,6 +22,7 @@ df_status df_json_int(const cJSON *object, const char *key, bool required, const
 df_status df_json_real(const cJSON *object, const char *key, bool required, const char *where, double *out, struct df_error *err);
 df_status df_json_object(const cJSON *object, const char *key, bool required, const char *where, const cJSON **out, struct df_error *err);
 df_status df_json_array(const cJSON *object, const char *key, bool required, const char *where, const cJSON **out, struct df_error *err);
-/* Canonical form: keys in the order given by the tree, no white space, numbers as df_format_real prints them. */
+/* Canonical form: keys in the order given by the tree, no white space, numbers as df_format_real prints them, what a terminal
+ * would obey or hide as \u escapes: the text may go to one. */
 void df_json_canonical(const cJSON *node, struct df_text *out);
 #endif

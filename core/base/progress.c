@@ -109,7 +109,7 @@ static void compose(const struct df_progress *p, double now, bool bar, struct df
     const double elapsed = now - p->started, rate = elapsed > 0 ? (p->done - p->first_done) / elapsed : 0;
     char duration[24];
 
-    df_text_add(line, p->label);
+    df_text_add_shown(line, p->label);
     if (bar && p->total > 0)
         add_bar(line, fraction, 24);
     if (p->total > 0)
@@ -156,7 +156,7 @@ void df_progress_set(struct df_progress *progress, double done, const char *note
         progress->first_done = done > 0 && now - progress->started < quiet_seconds ? done : 0;
     }
     progress->done = done;
-    snprintf(progress->note, sizeof progress->note, "%s", note ? note : "");
+    (void)df_show(note ? note : "", progress->note, sizeof progress->note);
     if (!screen.on || now - progress->started < (on_terminal() ? quiet_seconds : line_seconds))
         return;
     if (progress->shown < 0 || now - progress->shown >= (on_terminal() ? redraw_seconds : line_seconds))

@@ -7,13 +7,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/base/show.h"
+
+/* out: size bytes, at most MESSAGE_MAX. What an argument brings along that would move the cursor is shown instead. */
+enum { MESSAGE_MAX = sizeof((struct df_error *)0)->text };
 static void format_message(char *out, size_t size, const char *format, va_list arguments)
 {
-    const int n = vsnprintf(out, size, format, arguments);
+    char text[MESSAGE_MAX];
+    const int n = vsnprintf(text, sizeof text, format, arguments);
+    const size_t shown = df_show(text, out, size);
 
-    if (n >= 0 && (size_t)n >= size)
-        memcpy(out + size - 4, "...", 4);
+    if (n >= 0 && ((size_t)n >= sizeof text || shown >= size)) {
+        const size_t length = strlen(out);
+
+        memcpy(out + (length < size - 4 ? length : size - 4), "...", 4);
+    }
 }
 
 df_status df_fail(struct df_error *err, df_status status, const char *format, ...)
@@ -59,10 +69,20 @@ df_status df_absent_is_fine(df_status status, struct df_error *err)
     return DF_OK;
 }
 
-static _Noreturn void out_of_memory(unsigned long bytes)
+static const char *volatile unfinished;
+
+void df_unfinished_file(const char *path) { unfinished = path; }
+
+/* Without atexit: nothing that is half made is used any more, and standard output keeps what is whole. */
+void df_out_of_memory(unsigned long bytes)
 {
-    fprintf(stderr, "defeat: out of memory: cannot get %lu bytes\n", bytes);
-    abort();
+    if (bytes)
+        fprintf(stderr, "defeat: out of memory: cannot get %lu bytes\n", bytes);
+    else
+        fprintf(stderr, "defeat: out of memory\n");
+    if (unfinished)
+        unlink(unfinished);
+    _exit(1);
 }
 
 void *df_malloc(unsigned long bytes)
@@ -70,7 +90,7 @@ void *df_malloc(unsigned long bytes)
     void *memory = malloc(bytes ? bytes : 1);
 
     if (!memory)
-        out_of_memory(bytes);
+        df_out_of_memory(bytes);
     return memory;
 }
 
@@ -79,7 +99,7 @@ void *df_calloc(unsigned long count, unsigned long bytes)
     void *memory = count && bytes ? calloc(count, bytes) : calloc(1, 1);
 
     if (!memory)
-        out_of_memory(bytes && count > SIZE_MAX / bytes ? SIZE_MAX : count * bytes);
+        df_out_of_memory(bytes && count > SIZE_MAX / bytes ? SIZE_MAX : count * bytes);
     return memory;
 }
 
@@ -88,7 +108,7 @@ void *df_realloc(void *old, unsigned long bytes)
     void *memory = realloc(old, bytes ? bytes : 1);
 
     if (!memory)
-        out_of_memory(bytes);
+        df_out_of_memory(bytes);
     return memory;
 }
 

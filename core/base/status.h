@@ -41,12 +41,18 @@ df_status df_absent_is_fine(df_status status, struct df_error *err);
 #define DF_ASSERT(condition) ((condition) ? (void)0 : df_bug(__FILE__, __LINE__, #condition))
 _Noreturn void df_bug(const char *file, int line, const char *text);
 
-/* malloc/calloc/realloc that never return NULL: on exhaustion they print what was asked for and abort. */
+/* malloc/calloc/realloc that never return NULL: on exhaustion they end the program as df_out_of_memory does. cJSON, yajl, libcsv and libpng are
+ * given them, too: nothing goes on with a part of what it read. */
 void *df_malloc(unsigned long bytes);
 void *df_calloc(unsigned long count, unsigned long bytes);
 void *df_realloc(void *old, unsigned long bytes);
 char *df_strdup(const char *text);
+/* Prints what was asked for (0: a library says no more than that it failed), removes the unfinished file, and exits with 1. */
+_Noreturn void df_out_of_memory(unsigned long bytes);
+/* A file that is being written under this temporary name, for df_out_of_memory; NULL: none any more. The text stays the caller's. */
+void df_unfinished_file(const char *path);
 
+/* Errors and warnings are for a terminal: whatever names they quote, control characters in them are shown as df_shown shows them. */
 /* Warnings for the user (a box skipped, a cache turned off). The default sink writes "warning: ..." to stderr; the command line
  * may replace it. Never used for errors. */
 typedef void df_warn_fn(void *context, const char *text);

@@ -15,7 +15,8 @@ static locale_t c_locale;
 static void make_c_locale(void)
 {
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    DF_ASSERT(c_locale);
+    if (!c_locale)
+        df_out_of_memory(0);
 }
 
 static locale_t the_c_locale(void)
@@ -58,7 +59,8 @@ void df_text_addf(struct df_text *text, const char *format, ...)
     va_start(arguments, format);
     va_copy(again, arguments);
     n = vsnprintf(NULL, 0, format, arguments);
-    DF_ASSERT(n >= 0);
+    if (n < 0) /* the formats are ours: what can fail is the memory for long numbers */
+        df_out_of_memory(0);
     reserve(text, (size_t)n);
     vsnprintf(text->data + text->length, (size_t)n + 1, format, again);
     text->length += (size_t)n;
@@ -80,6 +82,14 @@ void df_text_release(struct df_text *text)
 {
     free(text->data);
     *text = (struct df_text)DF_TEXT_INIT;
+}
+
+void df_text_add_shown(struct df_text *text, const char *name)
+{
+    const size_t room = 4 * strlen(name) + 4; /* "\\x1b" of a byte is the longest */
+
+    reserve(text, room);
+    text->length += df_show(name, text->data + text->length, room);
 }
 
 enum { LONGEST_WORD = 63 };

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/show.h"
 #include "core/base/status.h"
 
 struct df_text {
@@ -21,6 +22,9 @@ void df_text_addf(struct df_text *text, const char *format, ...) __attribute__((
 const char *df_text_get(const struct df_text *text); /* "" when empty */
 void df_text_clear(struct df_text *text);            /* keeps the memory */
 void df_text_release(struct df_text *text);
+
+/* df_shown's form of all of it, however long. */
+void df_text_add_shown(struct df_text *text, const char *name);
 
 /* The name in `names` (NULL-terminated array, or count given by NULL) nearest to `word` by edit distance; NULL when none is near. */
 const char *df_nearest(const char *word, const char *const *names);

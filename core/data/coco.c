@@ -1,7 +1,7 @@
 /* COCO JSON annotations with a folder of images. Without a file for tuning, every tune_every-th training image (by rising id) is kept apart
  * for tuning. All image files must be there before anything starts; their sizes and the
- * contents of the first GiB of them are part of the hash: of larger sets the rest counts by size alone, or every start would read it all. */
-#include <pthread.h>
+ * contents of the first GiB of them are part of the hash, and their headers are compared with the annotations: of larger sets the rest counts by size
+ * alone, and is compared when it is read, or every start would read it all. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,8 +48,6 @@ struct coco {
     struct annotations *annotations;
     struct df_image_info *info; /* [size], those of this split */
     char *folder;
-    pthread_mutex_t lock; /* over warned */
-    bool *warned;         /* [size] about its size */
 };
 
 static void annotations_release(struct annotations *annotations)
@@ -93,10 +91,8 @@ static void coco_close(struct df_dataset *dataset)
     struct coco *c = (struct coco *)dataset;
 
     annotations_release(c->annotations);
-    pthread_mutex_destroy(&c->lock);
     free(c->info);
     free(c->folder);
-    free(c->warned);
     free(c);
 }
 
@@ -128,56 +124,115 @@ static void take_part(struct coco *c, int part, size_t every)
     c->dataset.info = c->info;
 }
 
-static df_status add_contents(const char *path, struct df_hasher *hasher, struct df_error *err)
+/* What the files of a split are like: counted, with the first of each kind. */
+struct files {
+    bool may_be_bad; /* a training image that cannot be read may be skipped later: told, not refused */
+    size_t missing, bad, without_size;
+    uint64_t bytes;
+    char *first_missing, *first_without_size;
+    struct df_error first_bad;
+    struct df_hasher *hasher;
+};
+
+/* The file's name, or one like it, as the folder has it: names differ in case, in blanks, or in how an accent is written. */
+static void add_nearest(const char *path, struct df_text *out)
 {
+    char *folder = df_path_folder(path), **names;
+    const char *slash = strrchr(path, '/'), *near;
+
+    if (df_folder_list(folder, &names, NULL) == DF_OK) {
+        near = df_nearest(slash ? slash + 1 : path, (const char *const *)names);
+        if (near)
+            df_text_addf(out, ", its folder has '%s'", near);
+        df_names_free(names);
+    }
+    if (strchr(path, '\\'))
+        df_text_add(out, ", whose backslashes are no '/' here");
+    free(folder);
+}
+
+/* What the header of an image says, and of the first GiB of images the contents into the hash. */
+static df_status check_image(struct files *files, const char *path, struct df_image_info *info, struct df_error *err)
+{
+    const bool without_size = info->width == 0 || info->height == 0;
+    struct df_error mine = { 0 };
     size_t bytes;
     char *data;
 
+    if (files->bytes > HASHED_BYTES && !without_size)
+        return DF_OK;
     DF_TRY(df_file_read(path, 0, &data, &bytes, err));
-    df_hasher_add(hasher, data, bytes);
+    if (files->bytes <= HASHED_BYTES)
+        df_hasher_add(files->hasher, data, bytes);
+    int width = 0, height = 0;
+    df_status status = df_image_check(path, data, bytes, &width, &height, &mine);
+
+    if (status != DF_OK && files->may_be_bad && !without_size) {
+        if (files->bad++ == 0)
+            files->first_bad = mine;
+        status = DF_OK;
+    } else if (status != DF_OK) {
+        df_fail(err, status, "%s", mine.text);
+    } else {
+        status = df_image_check(path, data, bytes, &info->width, &info->height, err);
+        if (without_size && files->without_size++ == 0)
+            files->first_without_size = df_strdup(path);
+    }
     free(data);
-    return DF_OK;
+    return status;
 }
 
-/* Every file must be there. An image whose size is not given gets it from its file. */
-static df_status check_files(struct coco *c, struct df_hasher *hasher, struct df_error *err)
+static df_status check_file(struct files *files, const char *path, struct df_image_info *info, struct df_error *err)
 {
-    size_t missing = 0;
-    uint64_t total = 0;
-    char *first = NULL;
+    struct stat file;
+
+    if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || access(path, R_OK) != 0) {
+        if (files->missing++ == 0)
+            files->first_missing = df_strdup(path);
+        return DF_OK;
+    }
+    const int64_t bytes = file.st_size;
+
+    df_hasher_add(files->hasher, &bytes, sizeof bytes);
+    files->bytes += (uint64_t)bytes;
+    return check_image(files, path, info, err);
+}
+
+static df_status tell_files(const struct coco *c, const struct files *files, struct df_error *err)
+{
+    struct df_text near = DF_TEXT_INIT;
+
+    if (files->without_size)
+        df_warn("%zu of %zu images have no size in the annotations: it is taken from their files (first: '%s')", files->without_size,
+                c->dataset.size, files->first_without_size);
+    if (files->bad)
+        df_warn("%zu of %zu training images cannot be read, the first is %s [training stops there, unless --on-bad-image skip]", files->bad,
+                c->dataset.size, files->first_bad.text);
+    if (!files->missing)
+        return DF_OK;
+    add_nearest(files->first_missing, &near);
+    df_fail(err, DF_ERR_NOT_FOUND, "%zu of %zu image files are missing or unreadable, the first is '%s'%s (check 'images')", files->missing,
+            c->dataset.size, files->first_missing, df_text_get(&near));
+    df_text_release(&near);
+    return DF_ERR_NOT_FOUND;
+}
+
+/* Every file must be there, and be what the annotations say of it. An image whose size is not given gets it from its file. */
+static df_status check_files(struct coco *c, bool may_be_bad, struct df_hasher *hasher, struct df_error *err)
+{
+    struct files files = { .may_be_bad = may_be_bad, .hasher = hasher };
     df_status status = DF_OK;
 
     for (size_t i = 0; i < c->dataset.size && status == DF_OK; i++) {
-        struct df_image_info *info = &c->info[i];
-        char *path = df_path_join(c->folder, info->file_name);
-        struct stat file;
+        char *path = df_path_join(c->folder, c->info[i].file_name);
 
-        if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || access(path, R_OK) != 0) {
-            if (missing++ == 0)
-                first = df_strdup(path);
-        } else {
-            const int64_t bytes = file.st_size;
-
-            df_hasher_add(hasher, &bytes, sizeof bytes);
-            total += (uint64_t)bytes;
-            if (total <= HASHED_BYTES)
-                status = add_contents(path, hasher, err);
-            if (status != DF_OK) {
-                free(path);
-                break;
-            }
-            if (info->width == 0 || info->height == 0) {
-                status = df_image_size(path, &info->width, &info->height, err);
-                if (status == DF_OK)
-                    df_warn("%s: no size in the annotations: %d x %d is taken from the file", path, info->width, info->height);
-            }
-        }
+        status = check_file(&files, path, &c->info[i], err);
         free(path);
     }
-    if (status == DF_OK && missing)
-        status = df_fail(err, DF_ERR_NOT_FOUND, "%zu of %zu image files are missing or unreadable, the first is '%s' (check 'images')",
-                         missing, c->dataset.size, first);
-    free(first);
+    if (status == DF_OK)
+        status = tell_files(c, &files, err);
+    free(files.first_missing);
+    free(files.first_without_size);
     return status;
 }
 
@@ -198,13 +253,14 @@ static df_status fill(struct coco *c, const struct df_data *data, enum df_split 
     struct df_hasher *hasher = df_hasher_new();
     const int64_t rule[] = { part, part < 0 ? 0 : o->tune_every, (int64_t)truth->hash };
     df_hasher_add(hasher, rule, sizeof rule);
-    const df_status checked = check_files(c, hasher, err);
+    const df_status checked = check_files(c, split == DF_TRAIN, hasher, err);
+    if (checked != DF_OK)
+        df_fail_in(err, checked, "%s", c->annotations->path);
     c->dataset.hash = df_hasher_value(hasher);
     df_hasher_free(hasher);
     c->dataset.categories = truth->categories;
     c->dataset.category = truth->category;
     c->dataset.skipped_boxes = truth->skipped;
-    c->warned = df_calloc(c->dataset.size, sizeof *c->warned);
     return checked;
 }
 
@@ -214,24 +270,12 @@ static df_status coco_open(const struct df_data *data, enum df_split split, stru
 
     *out = NULL;
     c->dataset.class = data->class;
-    pthread_mutex_init(&c->lock, NULL);
     const df_status status = fill(c, data, split, err);
     if (status != DF_OK)
         coco_close(&c->dataset);
     else
         *out = &c->dataset;
     return status;
-}
-
-static void warn_size(struct coco *c, size_t i, const struct df_image *image)
-{
-    pthread_mutex_lock(&c->lock);
-    const bool told = c->warned[i];
-    c->warned[i] = true;
-    pthread_mutex_unlock(&c->lock);
-    if (!told)
-        df_warn("%s/%s: the file is %d x %d, its annotations say %d x %d: it is scaled to them", c->folder, c->info[i].file_name,
-                image->width, image->height, c->info[i].width, c->info[i].height);
 }
 
 static df_status coco_read(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
@@ -242,10 +286,7 @@ static df_status coco_read(struct df_dataset *dataset, size_t i, struct df_image
 
     if (length < 0 || (size_t)length >= sizeof path)
         return df_fail(err, DF_ERR_IO, "the path of image %lld is too long", (long long)c->info[i].id);
-    DF_TRY(df_image_read_as(path, c->info[i].width, c->info[i].height, out, err));
-    if (out->width != c->info[i].width || out->height != c->info[i].height)
-        warn_size(c, i, out);
-    return DF_OK;
+    return df_image_read_as(path, c->info[i].width, c->info[i].height, out, err);
 }
 
 const struct df_dataset_class df_dataset_coco = {

@@ -1,7 +1,10 @@
 /* COCO ground truth and results. Records come from record_stream.c; here they are checked against each other. Oddities that do not decide
- * what a box is (a missing id or area, an iscrowd of true) are put right and told once per kind, with the first place. */
+ * what a box is (a missing id or area, an iscrowd of true) are put right and told once per kind, with the first place. For evaluation only what
+ * it uses is read, and pycocotools' verdict holds wherever it has one: sizes and names may be anything, of an image or a category that is listed
+ * twice the last counts, annotations of images and categories that are not listed are left out. */
 #include "core/data/coco_json.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,23 +16,20 @@
 #include "core/data/record_stream.h"
 
 enum { IMAGE_ID, IMAGE_FILE, IMAGE_WIDTH, IMAGE_HEIGHT };
-enum { OBJECT_ID, OBJECT_IMAGE, OBJECT_CATEGORY, OBJECT_BBOX, OBJECT_AREA, OBJECT_CROWD };
+enum { OBJECT_ID, OBJECT_IMAGE, OBJECT_CATEGORY, OBJECT_BBOX, OBJECT_AREA, OBJECT_CROWD, OBJECT_IGNORE };
 enum { CATEGORY_ID, CATEGORY_NAME };
 enum { RESULT_IMAGE, RESULT_CATEGORY, RESULT_BBOX, RESULT_SCORE };
 
 static const struct df_field image_fields[] = {
-    { "id", DF_FIELD_INT }, { "file_name", DF_FIELD_TEXT }, { "width", DF_FIELD_INT }, { "height", DF_FIELD_INT }, { 0 },
+    { "id", DF_FIELD_INT }, { "file_name", DF_FIELD_TEXT }, { "width", DF_FIELD_SIZE }, { "height", DF_FIELD_SIZE }, { 0 },
 };
+static const struct df_field evaluated_image_fields[] = { { "id", DF_FIELD_INT }, { "file_name", DF_FIELD_NAME }, { 0 } };
 static const struct df_field object_fields[] = {
-    { "id", DF_FIELD_INT },
-    { "image_id", DF_FIELD_INT },
-    { "category_id", DF_FIELD_INT },
-    { "bbox", DF_FIELD_BOX },
-    { "area", DF_FIELD_REAL },
-    { "iscrowd", DF_FIELD_FLAG },
-    { 0 },
+    { "id", DF_FIELD_INT },    { "image_id", DF_FIELD_INT }, { "category_id", DF_FIELD_INT }, { "bbox", DF_FIELD_BOX },
+    { "area", DF_FIELD_REAL }, { "iscrowd", DF_FIELD_FLAG }, { "ignore", DF_FIELD_HINT },     { 0 },
 };
 static const struct df_field category_fields[] = { { "id", DF_FIELD_INT }, { "name", DF_FIELD_TEXT }, { 0 } };
+static const struct df_field evaluated_category_fields[] = { { "id", DF_FIELD_INT }, { "name", DF_FIELD_NAME }, { 0 } };
 static const struct df_field result_fields[] = {
     { "image_id", DF_FIELD_INT }, { "category_id", DF_FIELD_INT }, { "bbox", DF_FIELD_BOX }, { "score", DF_FIELD_REAL }, { 0 },
 };
@@ -39,21 +39,24 @@ struct tally {
     size_t count, position, line;
     int64_t id;
 };
-enum oddity { NO_ID, NO_AREA, BAD_AREA, ODD_CROWD, NO_EXTENT, OUTSIDE, CLIPPED, ODDITIES };
+enum oddity { NO_ID, ZERO_ID, NO_AREA, BAD_AREA, ODD_CROWD, IGNORE, NO_EXTENT, OUTSIDE, CLIPPED, STRAY, ODDITIES };
 static const char *const oddity_text[ODDITIES] = {
     "without id: given a free one",
+    "with the id 0: pycocotools counts a detection that finds such an object as wrong, and so does this program",
     "without area: width * height is used",
     "with a negative area: evaluated as it is",
     "with true or false as iscrowd: 1 or 0",
+    "with 'ignore': trained and evaluated like any other, as pycocotools does (iscrowd is what it heeds)",
     "with a box of no extent: left out of training",
     "with a box outside the image: left out of training",
     "with a box that reaches over a pixel out of the image: clipped in training",
+    "of an image or a category that is not listed: left out, as pycocotools does",
 };
 
 struct annotation {
     struct df_object object;
     int64_t image_id;
-    size_t line, image; /* image: index */
+    size_t line, position, image; /* position: in the file, from 1; image: index */
     bool has_id;
 };
 
@@ -88,29 +91,41 @@ static df_status require(const struct df_record *record, const struct df_field *
 static df_status check_file_name(const char *name, struct df_stream *stream)
 {
     const char *part = name;
+    int depth = 0;
 
     if (!*name)
         return df_stream_fail(stream, "'file_name' is empty");
-    if (*name == '/' || *name == '\\' || (name[0] && name[1] == ':'))
+    if (strstr(name, "://"))
+        return df_stream_fail(stream, "'file_name' is the address '%s', expected a file in the image folder [download it]", name);
+    if (*name == '/' || *name == '\\' || (isalpha((unsigned char)name[0]) && name[1] == ':' && (name[2] == '/' || name[2] == '\\')))
         return df_stream_fail(stream, "'file_name' is the absolute path '%s', expected one relative to the image folder", name);
     while (part) {
-        if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == 0))
+        const size_t length = strcspn(part, "/");
+
+        if (length == 2 && strncmp(part, "..", 2) == 0)
+            depth--;
+        else if (length && !(length == 1 && *part == '.'))
+            depth++;
+        if (depth < 0)
             return df_stream_fail(stream, "'file_name' is '%s', which leaves the image folder", name);
-        part = strchr(part, '/');
-        part = part ? part + 1 : NULL;
+        part = part[length] ? part + length + 1 : NULL;
     }
     return DF_OK;
 }
 
+/* -1, as some write it, and null, which is absent: not known. */
+static int64_t known(const struct df_value *value) { return value->integer == -1 ? 0 : value->integer; }
+
 static df_status add_image(void *context, const struct df_record *record, struct df_stream *stream)
 {
     struct reading *r = context;
-    const int64_t width = record->value[IMAGE_WIDTH].integer, height = record->value[IMAGE_HEIGHT].integer;
+    const int64_t width = known(&record->value[IMAGE_WIDTH]), height = known(&record->value[IMAGE_HEIGHT]);
     const bool named = record->seen & 1u << IMAGE_FILE;
 
     DF_TRY(require(record, image_fields, 1u << IMAGE_ID | (r->for_training ? 1u << IMAGE_FILE : 0), stream));
     if (width < 0 || height < 0 || width > 1 << 30 || height > 1 << 30)
-        return df_stream_fail(stream, "size %lld x %lld, expected 0 to 2^30 each", (long long)width, (long long)height);
+        return df_stream_fail(stream, "size %lld x %lld, expected 1 to 2^30 each (0, -1 or null: not known)", (long long)width,
+                              (long long)height);
     if (r->for_training)
         DF_TRY(check_file_name(record->value[IMAGE_FILE].text, stream));
     r->image = grown(r->image, r->images, &r->images_room, sizeof *r->image);
@@ -124,10 +139,18 @@ static df_status add_image(void *context, const struct df_record *record, struct
 static df_status add_category(void *context, const struct df_record *record, struct df_stream *stream)
 {
     struct reading *r = context;
+    const bool named = record->seen & 1u << CATEGORY_NAME;
 
-    DF_TRY(require(record, category_fields, 1u << CATEGORY_ID | 1u << CATEGORY_NAME, stream));
+    DF_TRY(require(record, category_fields, 1u << CATEGORY_ID | (r->for_training ? 1u << CATEGORY_NAME : 0), stream));
+    for (size_t i = 0; i < r->categories && !r->for_training; i++)
+        if (r->category[i].id == record->value[CATEGORY_ID].integer) {
+            df_warn("%s:%zu: category %lld is listed twice: the last one counts", r->path, record->line, (long long)r->category[i].id);
+            r->category[i].name = named ? record->value[CATEGORY_NAME].text : "";
+            return DF_OK;
+        }
     r->category = grown(r->category, r->categories, &r->categories_room, sizeof *r->category);
-    r->category[r->categories++] = (struct df_category){ record->value[CATEGORY_ID].integer, record->value[CATEGORY_NAME].text };
+    r->category[r->categories++] =
+        (struct df_category){ record->value[CATEGORY_ID].integer, named ? record->value[CATEGORY_NAME].text : "" };
     return DF_OK;
 }
 
@@ -136,7 +159,7 @@ static void note(struct reading *r, enum oddity kind, size_t position)
     struct tally *tally = &r->odd[kind];
 
     if (tally->count++ == 0)
-        *tally = (struct tally){ 1, position + 1, r->annotation[position].line, r->annotation[position].object.id };
+        *tally = (struct tally){ 1, r->annotation[position].position, r->annotation[position].line, r->annotation[position].object.id };
 }
 
 static df_status add_annotation(void *context, const struct df_record *record, struct df_stream *stream)
@@ -148,7 +171,10 @@ static df_status add_annotation(void *context, const struct df_record *record, s
     DF_TRY(require(record, object_fields, 1u << OBJECT_IMAGE | 1u << OBJECT_CATEGORY | 1u << OBJECT_BBOX, stream));
     r->annotation = grown(r->annotation, r->annotations, &r->annotations_room, sizeof *r->annotation);
     struct annotation *a = &r->annotation[r->annotations];
-    *a = (struct annotation){ .image_id = value[OBJECT_IMAGE].integer, .line = record->line, .has_id = record->seen & 1u << OBJECT_ID };
+    *a = (struct annotation){ .image_id = value[OBJECT_IMAGE].integer,
+                              .line = record->line,
+                              .position = record->position,
+                              .has_id = record->seen & 1u << OBJECT_ID };
     a->object.id = a->has_id ? value[OBJECT_ID].integer : 0;
     a->object.category_id = value[OBJECT_CATEGORY].integer;
     memcpy(a->object.bbox, value[OBJECT_BBOX].box, sizeof a->object.bbox);
@@ -156,6 +182,10 @@ static df_status add_annotation(void *context, const struct df_record *record, s
     a->object.crowd = record->seen & 1u << OBJECT_CROWD && value[OBJECT_CROWD].integer;
     if (!a->has_id)
         note(r, NO_ID, r->annotations);
+    if (a->has_id && a->object.id == 0)
+        note(r, ZERO_ID, r->annotations);
+    if (value[OBJECT_IGNORE].integer)
+        note(r, IGNORE, r->annotations);
     if (!has_area)
         note(r, NO_AREA, r->annotations);
     if (record->odd_flag)
@@ -199,12 +229,27 @@ static int by_value(const void *a, const void *b)
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
+/* Of images of one id evaluation knows no more than that id. */
+static void drop_doubles(struct reading *r)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < r->images; i++)
+        if (!kept || r->image[kept - 1].id != r->image[i].id)
+            r->image[kept++] = r->image[i];
+    if (kept < r->images)
+        df_warn("%s: %zu images are listed twice: each counts once", r->path, r->images - kept);
+    r->images = kept;
+}
+
 static df_status sort_parts(struct reading *r, struct df_error *err)
 {
     if (r->images)
         qsort(r->image, r->images, sizeof *r->image, by_image_id);
     if (r->categories)
         qsort(r->category, r->categories, sizeof *r->category, by_category_id);
+    if (!r->for_training)
+        drop_doubles(r);
     for (size_t i = 1; i < r->images; i++)
         if (r->image[i].id == r->image[i - 1].id)
             return df_fail(err, DF_ERR_FORMAT, "%s: two images have the id %lld", r->path, (long long)r->image[i].id);
@@ -236,8 +281,15 @@ static void judge(struct reading *r, size_t position)
     }
 }
 
+static df_status is_not_listed(const struct reading *r, const struct annotation *a, const char *what, int64_t id, struct df_error *err)
+{
+    return df_fail(err, DF_ERR_FORMAT, "%s:%zu: annotation %zu (id %lld): %s_id %lld is not in '%s'", r->path, a->line, a->position,
+                   (long long)a->object.id, what, (long long)id, strcmp(what, "image") == 0 ? "images" : "categories");
+}
+
 static df_status resolve(struct reading *r, struct df_error *err)
 {
+    size_t kept = 0;
     int64_t last = 0;
 
     for (size_t i = 0; i < r->annotations; i++)
@@ -251,21 +303,26 @@ static df_status resolve(struct reading *r, struct df_error *err)
         const struct df_category *category =
             r->categories ? bsearch(&category_key, r->category, r->categories, sizeof category_key, by_category_id) : NULL;
 
-        if (!image || !category)
-            return df_fail(err, DF_ERR_FORMAT, "%s:%zu: annotation %zu (id %lld): %s %lld is not in '%s'", r->path, a->line, i + 1,
-                           (long long)a->object.id, image ? "category_id" : "image_id",
-                           (long long)(image ? a->object.category_id : a->image_id), image ? "categories" : "images");
+        if ((!image || !category) && r->for_training)
+            return is_not_listed(r, a, image ? "category" : "image", image ? a->object.category_id : a->image_id, err);
+        if (!image || !category) {
+            note(r, STRAY, i);
+            continue;
+        }
         if (!a->has_id) {
             if (last == INT64_MAX)
-                return df_fail(err, DF_ERR_FORMAT, "%s:%zu: annotation %zu: no 'id', and none above %lld is free", r->path, a->line, i + 1,
-                               (long long)last);
+                return df_fail(err, DF_ERR_FORMAT, "%s:%zu: annotation %zu: no 'id', and none above %lld is free", r->path, a->line,
+                               a->position, (long long)last);
             a->object.id = ++last;
         }
         a->image = (size_t)(image - r->image);
         a->object.label = (int32_t)(category - r->category);
+        r->annotation[kept] = *a;
         if (r->for_training)
-            judge(r, i);
+            judge(r, kept);
+        kept++;
     }
+    r->annotations = kept;
     return DF_OK;
 }
 
@@ -294,10 +351,30 @@ static void warn_doubles(const struct reading *r)
             df_warn("%s: several images share the file '%s': it counts several times", r->path, names[i]);
             break;
         }
+    if (r->for_training && r->annotations == 0)
+        df_warn("%s: no annotations: there is nothing to learn from it, and no AP on it", r->path);
     if (r->for_training && crowds && crowds == r->annotations)
         df_warn("%s: all %zu annotations are crowds: there is nothing to learn, and no AP", r->path, crowds);
     free(ids);
     free(names);
+}
+
+/* Boxes that are no [x, y, width, height] in pixels, as far as numbers can tell. */
+static void warn_boxes(const struct reading *r)
+{
+    size_t relative = 0;
+
+    for (size_t i = 0; i < r->annotations; i++) {
+        const double *b = r->annotation[i].object.bbox;
+
+        relative += b[0] >= 0 && b[1] >= 0 && b[0] <= 1 && b[1] <= 1 && b[2] <= 1 && b[3] <= 1;
+    }
+    if (r->annotations && relative == r->annotations)
+        df_warn("%s: all %zu boxes lie within one pixel: fractions of the image? [expected x, y, width, height in pixels]", r->path,
+                r->annotations);
+    if (r->odd[CLIPPED].count + r->odd[OUTSIDE].count > r->annotations / 2)
+        df_warn("%s: %zu of %zu boxes reach out of their images: corners? [expected x, y, width, height in pixels]", r->path,
+                r->odd[CLIPPED].count + r->odd[OUTSIDE].count, r->annotations);
 }
 
 static void warn_odd(const struct reading *r)
@@ -310,6 +387,7 @@ static void warn_odd(const struct reading *r)
                     oddity_text[k], t->position, (long long)t->id, t->line);
     }
     warn_doubles(r);
+    warn_boxes(r);
 }
 
 /* Moves what was read into the arena, each image's objects together, in file order. */
@@ -342,10 +420,10 @@ static void settle(const struct reading *r, struct df_coco_truth *truth)
 
 static df_status read_truth(struct reading *r, struct df_coco_truth *truth, struct df_error *err)
 {
-    static const struct df_section sections[] = {
-        { "images", "image", image_fields, add_image, clear_images },
+    const struct df_section sections[] = {
+        { "images", "image", r->for_training ? image_fields : evaluated_image_fields, add_image, clear_images },
         { "annotations", "annotation", object_fields, add_annotation, clear_annotations },
-        { "categories", "category", category_fields, add_category, clear_categories },
+        { "categories", "category", r->for_training ? category_fields : evaluated_category_fields, add_category, clear_categories },
         { 0 },
     };
     unsigned found = 0;

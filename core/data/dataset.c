@@ -55,6 +55,17 @@ df_status df_dataset_same_categories(const struct df_dataset *a, const struct df
     return DF_OK;
 }
 
+void df_category_label(const struct df_category *category, size_t categories, size_t k, struct df_text *out)
+{
+    bool alone = category[k].name[0];
+
+    for (size_t i = 0; i < categories && alone; i++)
+        alone = i == k || strcmp(category[i].name, category[k].name) != 0;
+    df_text_add(out, category[k].name);
+    if (!alone)
+        df_text_addf(out, "%s(id %lld)", category[k].name[0] ? " " : "", (long long)category[k].id);
+}
+
 /* text is UTF-8 */
 static void add_json_string(struct df_text *out, const char *text)
 {

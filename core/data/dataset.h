@@ -70,6 +70,8 @@ const struct df_dataset_class *df_dataset_class_find(const char *name, struct df
 void df_dataset_close(struct df_dataset *dataset);                                            /* NULL is fine */
 /* Fails unless both have the same category ids and names: a network trained on one can be evaluated on the other. */
 df_status df_dataset_same_categories(const struct df_dataset *a, const struct df_dataset *b, struct df_error *err);
+/* What category k is called where categories are told apart by their names: its name, with the id behind it if it has none or shares it: "cat (id 7)". */
+void df_category_label(const struct df_category *category, size_t categories, size_t k, struct df_text *out);
 /* The ground truth of a dataset as COCO JSON (17 digits), for `defeat data export` and for evaluating exported results. */
 df_status df_dataset_export_coco(const struct df_dataset *dataset, const char *path, struct df_error *err);
 #endif

@@ -16,6 +16,8 @@ struct df_codec_input {
     struct df_error *err;
 };
 df_status df_jpeg_size(const struct df_codec_input *in, int *width, int *height);
+/* Whether there is an end marker: a file that was cut has none. */
+bool df_jpeg_has_end(const uint8_t *data, size_t bytes);
 df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height, uint8_t *rgb);
 df_status df_png_size(const struct df_codec_input *in, int *width, int *height);
 df_status df_png_decode(const struct df_codec_input *in, int width, int height, uint8_t *rgb);

@@ -83,6 +83,62 @@ static df_status read_all(int fd, const char *path, struct df_image *image, size
     return DF_OK;
 }
 
+static df_status look_at(const struct df_codec_input *in, enum format *format, int *width, int *height)
+{
+    DF_TRY(identify(in, format));
+    return *format == FORMAT_JPEG ? df_jpeg_size(in, width, height) : df_png_size(in, width, height);
+}
+
+/* Whether the picture must be turned upright to be what it is said to be. */
+static df_status compare_sizes(const struct df_codec_input *in, int stored_width, int stored_height, unsigned orientation, int width,
+                               int height, bool *turned)
+{
+    *turned = orientation >= 5 && width != height && width == stored_height && height == stored_width;
+    if (*turned || !width || !height || (width == stored_width && height == stored_height))
+        return DF_OK;
+    return df_fail(
+        in->err, DF_ERR_FORMAT,
+        "%s: the file is %d x %d, but its annotations say %d x %d [boxes are in pixels of the file: correct 'width' and 'height' and "
+        "the boxes, or the file]",
+        in->name, stored_width, stored_height, width, height);
+}
+
+static bool has_end(const struct df_codec_input *in, enum format format)
+{
+    return format == FORMAT_JPEG ? df_jpeg_has_end(in->data, in->bytes) : memmem(in->data, in->bytes, "IEND", 4) != NULL;
+}
+
+static df_status decodes(const char *path, struct df_error *err)
+{
+    struct df_image image = { 0 };
+    const df_status status = df_image_read(path, &image, err);
+
+    df_image_release(&image);
+    return status;
+}
+
+df_status df_image_check(const char *path, const void *data, size_t bytes, int *width, int *height, struct df_error *err)
+{
+    const struct df_codec_input in = {
+        .name = path, .data = (uint8_t *)(uintptr_t)data, .bytes = bytes, .err = err
+    }; /* a header is only read */
+    enum format format = FORMAT_JPEG;
+    int stored_width, stored_height;
+    bool turned;
+
+    DF_TRY(look_at(&in, &format, &stored_width, &stored_height));
+    const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(data, bytes) : 1;
+
+    DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, *width, *height, &turned));
+    if (!has_end(&in, format))
+        DF_TRY(decodes(path, err));
+    if (!*width || !*height) {
+        *width = stored_width;
+        *height = stored_height;
+    }
+    return DF_OK;
+}
+
 /* Leaves the file at the start of the buffer. */
 static df_status open_image(const char *path, struct df_image *image, struct df_codec_input *in, enum format *format, int *width,
                             int *height, struct df_error *err)
@@ -90,14 +146,14 @@ static df_status open_image(const char *path, struct df_image *image, struct df_
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+        return df_fail(err, errno == ENOENT || errno == ENOTDIR ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path,
+                       strerror(errno));
     *in = (struct df_codec_input){ .name = path, .err = err };
     const df_status status = read_all(fd, path, image, &in->bytes, err);
     close(fd);
     DF_TRY(status);
     in->data = image->pixels;
-    DF_TRY(identify(in, format));
-    return *format == FORMAT_JPEG ? df_jpeg_size(in, width, height) : df_png_size(in, width, height);
+    return look_at(in, format, width, height);
 }
 
 df_status df_image_size(const char *path, int *width, int *height, struct df_error *err)
@@ -129,6 +185,7 @@ df_status df_image_read_as(const char *path, int width, int height, struct df_im
     struct df_codec_input in;
     enum format format = FORMAT_JPEG; /* open_image sets it: gcc 13 and 14 do not see that */
     int stored_width, stored_height;
+    bool turned;
 
     DF_TRY(open_image(path, out, &in, &format, &stored_width, &stored_height, err));
     const size_t pixels = (size_t)stored_width * (size_t)stored_height * 3;
@@ -137,13 +194,15 @@ df_status df_image_read_as(const char *path, int width, int height, struct df_im
     memmove(in.data, out->pixels, in.bytes);
     const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(in.data, in.bytes) : 1;
 
+    DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, width, height, &turned));
     DF_TRY((format == FORMAT_JPEG ? df_jpeg_decode : df_png_decode)(&in, stored_width, stored_height, out->pixels));
     out->width = stored_width;
     out->height = stored_height;
-    if (orientation >= 5 && width != height && width == stored_height && height == stored_width)
+    if (turned)
         turn(out, orientation);
     else if (orientation != 1)
-        df_warn("%s: EXIF orientation %u is not applied: boxes refer to the stored pixels", path, orientation);
+        df_warn("%s: EXIF orientation %u is not applied, for %s: boxes refer to the stored pixels", path, orientation,
+                width ? "its annotations have the stored size" : "nothing says that the picture is wanted upright");
     return DF_OK;
 }
 

@@ -9,8 +9,16 @@
 
 #define STRAY_MAX 16 /* more bytes left over than this: the scan itself is damaged */
 
+/* Of libjpeg's and TurboJPEG's errors those that say nothing of the file. */
+static void heed_memory(const char *text)
+{
+    if (strstr(text, "Insufficient memory") || strstr(text, "Memory allocation failure"))
+        df_out_of_memory(0);
+}
+
 static df_status jpeg_fail(const struct df_codec_input *in, tjhandle handle)
 {
+    heed_memory(tjGetErrorStr2(handle));
     return df_fail(in->err, DF_ERR_FORMAT, "%s: damaged or unsupported JPEG: %s", in->name, tjGetErrorStr2(handle));
 }
 
@@ -21,7 +29,7 @@ df_status df_jpeg_size(const struct df_codec_input *in, int *width, int *height)
     df_status status = DF_OK;
 
     if (!handle)
-        return df_fail(in->err, DF_ERR_IO, "%s: TurboJPEG cannot start: %s", in->name, tjGetErrorStr2(NULL));
+        df_out_of_memory(0);
     if (tjDecompressHeader3(handle, in->data, in->bytes, &w, &h, &sampling, &space) != 0)
         status = jpeg_fail(in, handle);
     else if (space == TJCS_CMYK || space == TJCS_YCCK)
@@ -36,10 +44,10 @@ df_status df_jpeg_size(const struct df_codec_input *in, int *width, int *height)
     return status;
 }
 
-static bool has_end(const uint8_t *data, size_t bytes)
+bool df_jpeg_has_end(const uint8_t *data, size_t bytes)
 {
-    for (size_t i = bytes - 1; i > 1; i--)
-        if (data[i] == 0xd9 && data[i - 1] == 0xff)
+    for (size_t i = bytes; i > 2; i--)
+        if (data[i - 1] == 0xd9 && data[i - 2] == 0xff)
             return true;
     return false;
 }
@@ -53,16 +61,18 @@ static int decode(tjhandle handle, const struct df_codec_input *in, size_t bytes
 df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height, uint8_t *rgb)
 {
     tjhandle handle = tjInitDecompress();
-    const bool ended = has_end(in->data, in->bytes);
+    const bool ended = df_jpeg_has_end(in->data, in->bytes);
     const size_t bytes = in->bytes + 2;
     df_status status = DF_OK;
 
     if (!handle)
-        return df_fail(in->err, DF_ERR_IO, "%s: TurboJPEG cannot start: %s", in->name, tjGetErrorStr2(NULL));
+        df_out_of_memory(0);
     in->data[in->bytes] = 0xff; /* one end marker more: then only missing data makes the decoder complain */
     in->data[in->bytes + 1] = 0xd9;
     if (decode(handle, in, bytes, width, height, rgb, TJFLAG_STOPONWARNING) != 0) {
         const char *text = tjGetErrorStr2(handle);
+
+        heed_memory(text);
         const bool stray = strstr(text, "extraneous bytes") && strtoul(text + strcspn(text, "0123456789"), NULL, 10) <= STRAY_MAX;
 
         if (stray)

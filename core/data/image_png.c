@@ -3,6 +3,7 @@
 #include <png.h>
 #include <setjmp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/file.h"
@@ -35,6 +36,18 @@ static void on_warning(png_structp png, png_const_charp text)
 
     if (!(strlen(text) > 4 && text[4] == ':' && text[0] >= 'a' && text[0] <= 'z'))
         df_warn("%s: %s", task->name, text);
+}
+
+static png_voidp get(png_structp png, png_alloc_size_t bytes)
+{
+    (void)png;
+    return df_malloc(bytes);
+}
+
+static void give_back(png_structp png, png_voidp memory)
+{
+    (void)png;
+    free(memory);
 }
 
 static void take(png_structp png, png_bytep to, size_t n)
@@ -79,7 +92,7 @@ static df_status read_png(const struct df_codec_input *in, int *width, int *heig
 {
     struct png_task task = { .name = in->name, .data = in->data, .bytes = in->bytes };
 
-    task.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &task, on_error, on_warning);
+    task.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, &task, on_error, on_warning, NULL, get, give_back);
     task.info = task.png ? png_create_info_struct(task.png) : NULL;
     if (!task.info) {
         png_destroy_read_struct(&task.png, NULL, NULL);
@@ -113,7 +126,7 @@ df_status df_png_write(const char *path, const uint8_t *rgb, int width, int heig
     struct png_task task = { .name = path, .out = &out };
     df_status status;
 
-    task.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &task, on_error, on_warning);
+    task.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &task, on_error, on_warning, NULL, get, give_back);
     task.info = task.png ? png_create_info_struct(task.png) : NULL;
     if (!task.info || setjmp(png_jmpbuf(task.png))) {
         status = df_fail(err, DF_ERR_IO, "cannot make '%s': %s", path, task.info ? task.message : "libpng cannot start");

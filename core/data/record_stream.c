@@ -11,6 +11,7 @@
 #include <yajl/yajl_parse.h>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/base/text.h"
 
 #define CHUNK     ((size_t)1 << 16)
@@ -71,7 +72,14 @@ static size_t field_index(const struct df_stream *s) { return (size_t)(s->field 
 
 static const char *expected(enum df_field_type type)
 {
-    static const char *const names[] = { "an integer", "a finite number", "a string", "four numbers [x, y, width, height]", "0 or 1" };
+    static const char *const names[] = { "an integer of 64 bits",
+                                         "a finite number",
+                                         "a string",
+                                         "four numbers [x, y, width, height]",
+                                         "0 or 1",
+                                         "an integer",
+                                         "a string",
+                                         "0 or 1" };
 
     return names[type];
 }
@@ -99,9 +107,26 @@ static int refuse(struct df_stream *s, const char *what)
 }
 
 /* Is the value at hand one that nobody asked for? */
-static bool ignored(const struct df_stream *s)
+static bool unasked(const struct df_stream *s)
 {
     return s->skip > 0 || (s->level == IN_ROOT && !s->section) || (s->level == IN_RECORD && !s->field);
+}
+
+/* The same, or one of another kind where any kind may stand. */
+static bool ignored(const struct df_stream *s)
+{
+    return unasked(s) || (s->level == IN_RECORD && (s->field->type == DF_FIELD_NAME || s->field->type == DF_FIELD_HINT));
+}
+
+static bool is_type(const struct df_stream *s, enum df_field_type type)
+{
+    return s->level == IN_RECORD && s->field && s->skip == 0 && s->field->type == type;
+}
+
+static void hint(struct df_stream *s)
+{
+    s->record.value[field_index(s)].integer = 1;
+    s->record.seen |= 1u << field_index(s);
 }
 
 static int open_container(struct df_stream *s)
@@ -236,12 +261,14 @@ static int on_key(void *context, const unsigned char *key, size_t length)
     return 1;
 }
 
-static int on_null(void *context) { return ignored(context) ? 1 : refuse(context, "null"); }
+static int on_null(void *context) { return ignored(context) || is_type(context, DF_FIELD_SIZE) ? 1 : refuse(context, "null"); }
 
 static int on_boolean(void *context, int value)
 {
     struct df_stream *s = context;
 
+    if (is_type(s, DF_FIELD_HINT) && value)
+        hint(s);
     if (ignored(s))
         return 1;
     if (s->level != IN_RECORD || s->field->type != DF_FIELD_FLAG)
@@ -269,6 +296,9 @@ static int on_number(void *context, const char *digits, size_t length)
     struct df_stream *s = context;
     char text[512], what[64];
 
+    for (size_t i = 0; i < length && is_type(s, DF_FIELD_HINT); i++)
+        if (digits[i] >= '1' && digits[i] <= '9')
+            hint(s);
     if (ignored(s))
         return 1;
     const size_t kept = length < sizeof text - 1 ? length : sizeof text - 1;
@@ -283,7 +313,7 @@ static int on_number(void *context, const char *digits, size_t length)
     if (s->level == IN_BOX) {
         good = s->box_count > 3 || df_parse_real(text, &value->box[s->box_count]);
         s->box_count++;
-    } else if (s->field->type == DF_FIELD_INT) {
+    } else if (s->field->type == DF_FIELD_INT || s->field->type == DF_FIELD_SIZE) {
         good = integer_of(text, &value->integer);
     } else if (s->field->type == DF_FIELD_FLAG) {
         good = integer_of(text, &value->integer) && (value->integer == 0 || value->integer == 1);
@@ -301,9 +331,9 @@ static int on_string(void *context, const unsigned char *bytes, size_t length)
 {
     struct df_stream *s = context;
 
-    if (ignored(s))
+    if (unasked(s) || is_type(s, DF_FIELD_HINT))
         return 1;
-    if (s->level != IN_RECORD || s->field->type != DF_FIELD_TEXT)
+    if (s->level != IN_RECORD || (s->field->type != DF_FIELD_TEXT && s->field->type != DF_FIELD_NAME))
         return refuse(s, "a string");
     if (memchr(bytes, 0, length)) {
         df_stream_fail(s, "'%s' contains a NUL character", s->field->name);
@@ -317,23 +347,73 @@ static int on_string(void *context, const unsigned char *bytes, size_t length)
     return 1;
 }
 
-static df_status parse_error(struct df_stream *s)
+/* What Python's json writes for numbers that JSON does not have, if it stands where the parser gave up; else NULL. n: bytes of the chunk. */
+static const char *no_number(const struct df_stream *s, size_t n)
 {
-    if (s->status != DF_OK) /* one of ours */
+    static const char *const words[] = { "NaN", "-Infinity", "Infinity" };
+    const size_t at = s->chunk ? yajl_get_bytes_consumed(s->parser) : 0;
+
+    for (size_t w = 0; w < sizeof words / sizeof *words; w++)
+        for (size_t back = 0; back < 4 && back <= at; back++)
+            if (n - (at - back) >= strlen(words[w]) && memcmp(s->chunk + at - back, words[w], strlen(words[w])) == 0)
+                return words[w];
+    return NULL;
+}
+
+static df_status parse_error(struct df_stream *s, size_t n)
+{
+    if (s->status != DF_OK) /* the callbacks' own */
         return s->status;
+    const char *word = s->chunk ? no_number(s, n) : NULL;
     unsigned char *text = yajl_get_error(s->parser, 0, NULL, 0);
     const int length = (int)strcspn((const char *)text, "\n");
     const size_t at = s->bytes + (s->chunk ? yajl_get_bytes_consumed(s->parser) : 0);
 
-    s->status = df_fail(s->err, DF_ERR_FORMAT, "%s:%zu: not JSON: %.*s at byte %zu", s->path, line_here(s), length, (const char *)text, at);
+    if (word && s->level >= IN_RECORD && s->field)
+        df_stream_fail(s, "'%s' %s %s, expected %s [JSON has no %s: leave these out, or ask what wrote them why]", s->field->name,
+                       s->level == IN_BOX ? "holds" : "is", word, expected(s->field->type), word);
+    else
+        s->status =
+            df_fail(s->err, DF_ERR_FORMAT, "%s:%zu: not JSON: %.*s at byte %zu%s", s->path, line_here(s), length, (const char *)text, at,
+                    strstr((const char *)text, "UTF8") ? " [if it is Latin-1: iconv -f LATIN1 -t UTF-8 FILE >NEW]" : "");
     yajl_free_error(s->parser, text);
     return s->status;
+}
+
+static void *yajl_get(void *context, size_t bytes)
+{
+    (void)context;
+    return df_malloc(bytes);
+}
+
+static void *yajl_more(void *context, void *old, size_t bytes)
+{
+    (void)context;
+    return df_realloc(old, bytes);
+}
+
+static void yajl_give_back(void *context, void *memory)
+{
+    (void)context;
+    free(memory);
+}
+
+/* A byte order mark is passed over; what is no UTF-8 at all is told by its name. *skip: bytes before the JSON. */
+static df_status begin(struct df_stream *s, const unsigned char *chunk, size_t n, size_t *skip)
+{
+    const char *encoding = df_json_encoding((const char *)chunk, n);
+
+    *skip = n >= 3 && memcmp(chunk, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    if (encoding)
+        return df_fail(s->err, DF_ERR_FORMAT, "%s: found %s, expected UTF-8 [iconv -f %s -t UTF-8 FILE >NEW]", s->path, encoding, encoding);
+    return DF_OK;
 }
 
 static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, unsigned char *chunk)
 {
     for (;;) {
         const ssize_t n = read(fd, chunk, CHUNK);
+        size_t skip = 0;
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -342,9 +422,11 @@ static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, uns
         if (n == 0)
             break;
         df_hasher_add(hasher, chunk, (size_t)n);
-        s->chunk = chunk;
-        if (yajl_parse(s->parser, chunk, (size_t)n) != yajl_status_ok)
-            return parse_error(s);
+        if (s->bytes == 0)
+            DF_TRY(begin(s, chunk, (size_t)n, &skip));
+        s->chunk = chunk + skip;
+        if (yajl_parse(s->parser, s->chunk, (size_t)n - skip) != yajl_status_ok)
+            return parse_error(s, (size_t)n - skip);
         line_here(s);
         s->bytes += (size_t)n;
         s->chunk = NULL;
@@ -354,22 +436,24 @@ static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, uns
 
     if (s->level == AT_START && s->status == DF_OK)
         return df_fail(s->err, DF_ERR_FORMAT, "%s: empty, expected JSON", s->path);
-    return good ? DF_OK : parse_error(s);
+    return good ? DF_OK : parse_error(s, 0);
 }
 
 df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory, unsigned *found,
                          uint64_t *hash, struct df_error *err)
 {
+    yajl_alloc_funcs memory_of_ours = { yajl_get, yajl_more, yajl_give_back, NULL };
     static const yajl_callbacks callbacks = { on_null,      on_boolean, NULL,       NULL,           on_number,   on_string,
                                               on_map_start, on_key,     on_map_end, on_array_start, on_array_end };
     struct df_stream s = { .path = path, .sections = sections, .context = context, .memory = memory, .err = err };
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0)
-        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+        return df_fail(err, errno == ENOENT || errno == ENOTDIR ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path,
+                       strerror(errno));
     unsigned char *chunk = df_malloc(CHUNK);
     struct df_hasher *hasher = df_hasher_new();
-    s.parser = yajl_alloc(&callbacks, NULL, &s);
+    s.parser = yajl_alloc(&callbacks, &memory_of_ours, &s);
     const df_status status = feed(&s, fd, hasher, chunk);
     if (status == DF_OK) {
         *found = s.found;

@@ -14,7 +14,11 @@ enum df_field_type {
     DF_FIELD_REAL, /* finite */
     DF_FIELD_TEXT, /* UTF-8 without NUL */
     DF_FIELD_BOX,  /* four finite numbers */
-    DF_FIELD_FLAG  /* 0, 1; true and false are accepted and counted */
+    DF_FIELD_FLAG, /* 0, 1; true and false are accepted and counted */
+    /* What may be anything: */
+    DF_FIELD_SIZE, /* exact 64-bit; null counts as absent */
+    DF_FIELD_NAME, /* UTF-8 without NUL; whatever is no string counts as absent */
+    DF_FIELD_HINT  /* 1 where it is true or a number other than 0 */
 };
 
 struct df_field {

@@ -173,8 +173,8 @@ static df_status collect_detections(const struct df_detection *detections, size_
 
         if (image == ids->images)
             return df_fail(err, DF_ERR_FORMAT,
-                           "detection %zu is of image %lld, which the ground truth does not have (do the two files belong together?)", i,
-                           (long long)d->image_id);
+                           "detection %zu is of image %lld, which the ground truth does not have (do the two files belong together?)",
+                           i + 1, (long long)d->image_id);
         if (k < ids->categories)
             out[n++] = (struct entry){ .category = (uint32_t)k,
                                        .image = (uint32_t)image,
@@ -487,6 +487,15 @@ void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out)
         df_text_addf(out, " %-18s %s @[ IoU=%-9s | area=%6s | maxDets=%3d ] = %0.3f\n", recall ? "Average Recall" : "Average Precision",
                      recall ? "(AR)" : "(AP)", overlap, areas[i % 6], most, scores->value[i]);
     }
+}
+
+const char *df_coco_percent(double ap, char buffer[32])
+{
+    if (ap < 0)
+        snprintf(buffer, 32, "no mAP: nothing to find");
+    else
+        snprintf(buffer, 32, "%.2f mAP", 100 * ap);
+    return buffer;
 }
 
 void df_coco_json(const struct df_coco_scores *scores, struct df_text *out)

@@ -1,4 +1,5 @@
-/* COCO evaluation, bit-equal to pycocotools 2.0.11 (COCOeval, iouType 'bbox') on the same files. */
+/* COCO evaluation, bit-equal to pycocotools 2.0.11 (COCOeval, iouType 'bbox') on the same files, as long as no two annotations share an id: of such
+ * pycocotools counts one several times; here each counts once, and reading the file tells. */
 #ifndef DF_CORE_METRICS_COCO_EVAL_H
 #define DF_CORE_METRICS_COCO_EVAL_H
 #include "core/data/coco_json.h"
@@ -12,10 +13,12 @@ struct df_coco_scores {
     double *class_ap, *class_ap50; /* [categories] in category order, -1 where there is no ground truth */
 };
 /* images/categories give the set evaluated (info[i].objects is the ground truth); detections of unknown images are an error, of unknown
- * categories are ignored with one warning. Detections in file order (ties keep it). */
+ * categories are ignored with one warning. Detections in file order (ties keep it), in messages numbered from 1. */
 df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
                            const struct df_detection *detections, size_t count, struct df_coco_scores *out, struct df_error *err);
 void df_coco_scores_release(struct df_coco_scores *scores);
 void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out); /* the 12 lines, as people know them */
-void df_coco_json(const struct df_coco_scores *scores, struct df_text *out);    /* one JSON object, 17 digits */
+/* "12.34 mAP" of 0.1234; where there was nothing to find: that there is none. Returns buffer. */
+const char *df_coco_percent(double ap, char buffer[32]);
+void df_coco_json(const struct df_coco_scores *scores, struct df_text *out); /* one JSON object, 17 digits */
 #endif

@@ -349,19 +349,54 @@ static df_status check_header(const struct df_safetensors *opened, struct df_err
     return status;
 }
 
+/* What people take for a safetensors file, by its first bytes. */
+static const struct {
+    const char *magic, *is;
+} others[] = {
+    { "PK\3\4",
+      "what torch.save writes [python3 -c \"import sys, torch, safetensors.torch; f = torch.load(sys.argv[1], 'cpu', weights_only=True); "
+      "safetensors.torch.save_file({k: v.contiguous() for k, v in f.get('state_dict', f.get('model', f)).items()}, sys.argv[2])\" "
+      "FILE NEW.safetensors]" },
+    { "\x80\2", "a Python pickle, as torch.save wrote them before version 1.6 [read it with torch.load and write it with "
+                "safetensors.torch.save_file]" },
+    { "version https://git-lfs", "Git LFS's pointer to the file [git lfs pull]" },
+    { "\x89HDF", "an HDF5 file, as Keras writes them" },
+    { "<", "a text with tags: what a server answered in place of the file?" },
+    { "{", "a JSON text" },
+};
+
+static df_status check_kind(const char *path, const void *begin, size_t bytes, struct df_error *err)
+{
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (bytes >= strlen(others[i].magic) && memcmp(begin, others[i].magic, strlen(others[i].magic)) == 0)
+            return df_fail(err, DF_ERR_FORMAT, "'%s' is %s; expected a safetensors file", path, others[i].is);
+    return DF_OK;
+}
+
 static df_status read_header(struct df_safetensors *opened, struct df_error *err)
 {
     const char *path = opened->path;
+    char begin[32];
     uint64_t length = 0;
     off_t size;
 
     if (fseeko(opened->file, 0, SEEK_END) || (size = ftello(opened->file)) < 0 || fseeko(opened->file, 0, SEEK_SET))
         return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    if (size < 8 || fread(&length, sizeof length, 1, opened->file) != 1)
+    const size_t begun = fread(begin, 1, sizeof begin, opened->file);
+
+    if (ferror(opened->file) || fseeko(opened->file, 8, SEEK_SET))
+        return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    if (begun < sizeof length)
         return df_fail(err, DF_ERR_FORMAT, "'%s': %lld bytes, too short for a safetensors file", path, (long long)size);
-    if (length > HEADER_LIMIT || length > (uint64_t)size - 8)
-        return df_fail(err, DF_ERR_FORMAT, "'%s': a header of %llu bytes, expected at most %lld (not a safetensors file, or truncated)",
-                       path, (unsigned long long)length, size - 8 < HEADER_LIMIT ? (long long)size - 8 : (long long)HEADER_LIMIT);
+    memcpy(&length, begin, sizeof length);
+    if (length > HEADER_LIMIT || length > (uint64_t)size - 8) {
+        DF_TRY(check_kind(path, begin, begun, err));
+        return df_fail(
+            err, DF_ERR_FORMAT,
+            "'%s': a header of %llu bytes, expected at most %lld (not a safetensors file, or truncated) [one of this program's own: "
+            "remove it, it is made again]",
+            path, (unsigned long long)length, size - 8 < HEADER_LIMIT ? (long long)size - 8 : (long long)HEADER_LIMIT);
+    }
     char *text = df_malloc(length + 1);
     const bool whole_header = fread(text, 1, length, opened->file) == length;
     df_status status;
@@ -427,7 +462,8 @@ df_status df_safetensors_open(struct df_safetensors *opened, const char *path, s
 {
     *opened = (struct df_safetensors){ .file = fopen(path, "rb"), .path = path };
     if (!opened->file)
-        return df_fail(err, errno == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+        return df_fail(err, errno == ENOENT || errno == ENOTDIR ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path,
+                       strerror(errno));
     df_status status = read_header(opened, err);
 
     if (status == DF_OK)
@@ -447,6 +483,10 @@ void df_stored_shape_text(const cJSON *shape, char *text, size_t bytes)
     df_text_release(&json);
 }
 
+static const char convert_hint[] =
+    "[a state dict of PyTorch's? make a checkpoint of it: defeat convert SPEC FILE NEW.safetensors, with --network "
+    "teacher for a teacher's]";
+
 /* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the data. */
 static df_status check_wanted(const struct df_safetensors *opened, const struct df_parameter *item, enum part part, size_t *at,
                               struct df_error *err)
@@ -455,6 +495,9 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
     const cJSON *tensor = cJSON_GetObjectItemCaseSensitive(opened->header, part_name(item, part, name));
     cJSON *wanted;
 
+    if (!tensor && part == PART_VALUE && !metadata_item(opened->header, WRITER_KEY))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing, and this program did not write the file %s", opened->path, name,
+                       convert_hint);
     if (!tensor)
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing (%s)", opened->path, name,
                        part == PART_VALUE ? "is it a checkpoint of another network?" : "it is an export without the optimiser's state");
@@ -482,6 +525,9 @@ static df_status check_nothing_else(const struct df_safetensors *opened, const s
 
         if (!strcmp(name, "__metadata__") || !strncmp(name, "optimiser.moment", 16) || df_parameters_find(parameters, name))
             continue;
+        if (!metadata_item(opened->header, WRITER_KEY))
+            return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's, and this program did not write the file %s",
+                           opened->path, name, convert_hint);
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's", opened->path, name);
     }
     return DF_OK;

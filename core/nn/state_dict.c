@@ -76,11 +76,81 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
+/* "module.", if every tensor's name begins with it and `item` is there behind it: bytes of the prefix; 0: no such thing. */
+static size_t common_prefix(const struct df_safetensors *opened, const struct df_parameter *item)
+{
+    const char *first = NULL;
+    size_t length = 0;
+    const cJSON *tensor;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        if (strcmp(tensor->string, "__metadata__") == 0)
+            continue;
+        const size_t n = strlen(tensor->string), m = strlen(item->name);
+
+        if (n > m && tensor->string[n - m - 1] == '.' && strcmp(tensor->string + n - m, item->name) == 0) {
+            first = tensor->string;
+            length = n - m;
+        }
+    }
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        if (length && strcmp(tensor->string, "__metadata__") != 0 && strncmp(tensor->string, first, length) != 0)
+            length = 0;
+    }
+    return length;
+}
+
+/* "'backbone.', 'neck.'": what the names in the file begin with, the first few. */
+static void add_beginnings(const struct df_safetensors *opened, struct df_text *out)
+{
+    size_t told = 0;
+    const cJSON *tensor;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        const int n = (int)strcspn(tensor->string, ".");
+        char word[64];
+
+        snprintf(word, sizeof word, "'%.*s%s'", n < 48 ? n : 48, tensor->string, tensor->string[n] ? "." : "");
+        if (strcmp(tensor->string, "__metadata__") == 0 || strstr(df_text_get(out), word))
+            continue;
+        if (told++ < 6)
+            df_text_addf(out, "%s%s", told > 1 ? ", " : "", word);
+    }
+    if (told > 6)
+        df_text_add(out, ", ...");
+}
+
+static df_status prefixed(const struct df_safetensors *opened, const struct df_parameter *item, size_t prefix, struct df_error *err)
+{
+    const char *name = opened->header->child->string;
+    const cJSON *tensor;
+
+    cJSON_ArrayForEach(tensor, opened->header)
+    {
+        if (strcmp(tensor->string, "__metadata__") != 0)
+            name = tensor->string;
+    }
+    return df_fail(
+        err, DF_ERR_FORMAT,
+        "'%s': every name begins with '%.*s', '%s' too [take it away: python3 -c \"import sys; from safetensors.torch import load_file, "
+        "save_file; save_file({k[%zu:]: v for k, v in load_file(sys.argv[1]).items()}, sys.argv[2])\" FILE NEW.safetensors]",
+        opened->path, (int)prefix, name, item->name, prefix);
+}
+
 static df_status missing(const struct df_safetensors *opened, const struct df_parameter *item, size_t others, struct df_error *err)
 {
+    const size_t prefix = common_prefix(opened, item);
+
+    if (prefix)
+        return prefixed(opened, item, prefix, err);
+
     const size_t count = (size_t)cJSON_GetArraySize(opened->header);
     const char **names = df_calloc(count + 1, sizeof *names), *near;
     cJSON *wanted = df_stored_describe(item, 0);
+    struct df_text beginnings = DF_TEXT_INIT;
     char shape[128], more[64] = "", nearest[192] = "";
     const cJSON *tensor;
     size_t n = 0;
@@ -98,8 +168,13 @@ static df_status missing(const struct df_safetensors *opened, const struct df_pa
     df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), shape, sizeof shape);
     cJSON_Delete(wanted);
     free(names);
-    return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing, expected with shape %s%s%s [is it a state dict of this network?]",
-                   opened->path, item->name, shape, more, nearest);
+    add_beginnings(opened, &beginnings);
+    df_fail(err, DF_ERR_FORMAT,
+            "'%s': tensor '%s' is missing, expected with shape %s%s%s; the file's %zu names begin with %s [is it a state dict of this "
+            "network?]",
+            opened->path, item->name, shape, more, nearest, n, df_text_get(&beginnings));
+    df_text_release(&beginnings);
+    return DF_ERR_FORMAT;
 }
 
 static df_status check_names(const struct df_safetensors *opened, const struct part *part, struct df_error *err)
@@ -249,7 +324,7 @@ static df_status check_shape(const struct df_safetensors *opened, const struct d
     if (strcmp(found, expected) == 0)
         return DF_OK;
     return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has shape %s, expected %s%s", opened->path, item->name, found, expected,
-                   rows_of(choice, item->name) && !choice->number ? " [other classes? they can be chosen by category id]" : "");
+                   rows_of(choice, item->name) && !choice->number ? " [other classes? --classes id chooses them by category id]" : "");
 }
 
 /* ---- elements ---- */
@@ -317,6 +392,9 @@ static df_status take(const struct df_safetensors *opened, const struct part *pa
 
             if (!isfinite(value))
                 status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' holds %g, expected numbers that float can hold", opened->path,
+                                 item->name, (double)value);
+            if (status == DF_OK && value < 0 && ends_with(item->name, VARIANCE))
+                status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' holds %g, expected variances of 0 or more", opened->path,
                                  item->name, (double)value);
             stored[r * row + k] = value;
         }

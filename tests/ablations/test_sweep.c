@@ -372,6 +372,8 @@ static void only_selects_and_dry_run_lists(void **state)
     assert_ok(sweep(out, 1, "seed=1( |$)", NULL, &summary, &err));
     assert_int_equal(summary.done, 3);
     assert_fails(sweep(out, 1, "(", NULL, &summary, &err), DF_ERR_USAGE, "--only '('");
+    assert_fails(sweep(out, 1, "(*LIMIT_MATCH=1)(a|.)*[0-9]{9}", NULL, &summary, &err), DF_ERR_USAGE,
+                 "cannot say whether it matches 'none  seed=0'"); /* giving up is no answer */
     assert_fails(sweep(out, 1, "nothing like it", NULL, &summary, &err), DF_ERR_USAGE, "selects none of the 9 cells");
     df_text_release(&list);
     free(out);

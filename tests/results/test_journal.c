@@ -328,6 +328,10 @@ static void damage_is_named(void **state)
     tables_fail(folder, "line 2, column 'peak_anonymous_bytes': found 'x048576', expected an integer");
     damage(folder, "runs.csv", runs, ",0.25,", ",0.x,");
     tables_fail(folder, "column 'AP': found '0.x', expected a number or nothing");
+    damage(folder, "runs.csv", runs, ",0.25,", ",25,"); /* in percent, by hand? */
+    tables_fail(folder, "line 2, column 'AP': found '25', expected a number or nothing (of COCO's 0 to 1, or -1)");
+    damage(folder, "runs.csv", runs, ",0.25,", ",-0.5,");
+    tables_fail(folder, "line 2, column 'AP': found '-0.5'");
     damage(folder, "runs.csv", runs, "\n3,", "\n4,");
     tables_fail(folder, "column 'schema': found '4', expected a schema from 1 to 3");
     replace(folder, "runs.csv", "hello\n");
@@ -339,13 +343,54 @@ static void damage_is_named(void **state)
     tables_fail(folder, "scores.csv': line 2: found 5 cells, expected 4");
     damage(folder, "scores.csv", scores, ",0.125\n", ",y\n");
     tables_fail(folder, "line 4, column 'value': found 'y'");
+    damage(folder, "scores.csv", scores, ",0.125\n", ",1.125\n");
+    tables_fail(folder, "line 4, column 'value': found '1.125'");
     replace(folder, "scores.csv", "run,class\n");
     tables_fail(folder, "expected the columns run,metric,class,value");
     replace(folder, "scores.csv", scores);
     damage(folder, "curves.csv", curves, ",100,", ",1.5,");
     tables_fail(folder, "line 2, column 'step': found '1.5', expected an integer");
+    damage(folder, "curves.csv", curves, ",100,", ",9223372036854775806,");
+    tables_fail(folder, "line 2, column 'step': found '9223372036854775806', expected an integer from 0 to 2^53");
+    damage(folder, "curves.csv", curves, ",100,", ",-100,");
+    tables_fail(folder, "line 2, column 'step': found '-100'");
     free(runs);
     free(scores);
+    free(curves);
+    free(folder);
+    df_journal_free(journal);
+}
+
+/* Tables are made of rows: what was lost of them is there again, and told. */
+static void lost_tables_are_made_again(void **state)
+{
+    struct df_journal *journal = df_journal_new();
+    char *folder = fresh_folder("lost"), *curves, *again;
+    int warnings = 0;
+
+    (void)state;
+    df_warn_set(count_warning, &warnings);
+    add(journal, 1, "ok");
+    assert_ok(df_journal_csv_write(journal, folder, &err)); /* the first time nothing was lost */
+    add(journal, 2, "ok");
+    assert_ok(df_journal_csv_write(journal, folder, &err)); /* nor where rows came */
+    assert_int_equal(warnings, 0);
+    curves = file_of(folder, "curves.csv");
+    for (int how = 0; how < 3; how++) {
+        char *path = df_path_join(folder, "curves.csv");
+
+        if (how == 0)
+            assert_ok(df_file_remove(path, &err));
+        else
+            assert_ok(df_file_write(path, curves, how == 1 ? 0 : strlen(curves) - 3, &err));
+        assert_ok(df_journal_csv_write(journal, folder, &err));
+        assert_int_equal(warnings, how + 1);
+        again = file_of(folder, "curves.csv");
+        assert_string_equal(again, curves);
+        free(again);
+        free(path);
+    }
+    df_warn_set(NULL, NULL);
     free(curves);
     free(folder);
     df_journal_free(journal);
@@ -382,9 +427,9 @@ static void torn_lines_and_stray_quotes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_row_that_counts),         cmocka_unit_test(environments_on_cuda),   cmocka_unit_test(written_is_read),
-        cmocka_unit_test(a_part_of_the_tables),        cmocka_unit_test(older_schemas_are_read), cmocka_unit_test(damage_is_named),
-        cmocka_unit_test(torn_lines_and_stray_quotes),
+        cmocka_unit_test(the_row_that_counts),         cmocka_unit_test(environments_on_cuda),       cmocka_unit_test(written_is_read),
+        cmocka_unit_test(a_part_of_the_tables),        cmocka_unit_test(older_schemas_are_read),     cmocka_unit_test(damage_is_named),
+        cmocka_unit_test(torn_lines_and_stray_quotes), cmocka_unit_test(lost_tables_are_made_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

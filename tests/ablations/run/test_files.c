@@ -283,24 +283,27 @@ static void an_unreadable_image_stops_or_is_counted(void **state)
         snprintf(path, sizeof path, "%s/%d.png", folder, broken);
         assert_ok(df_file_write(path, "no picture", 10, &err));
         teacher->teacher_role = true;
+        snprintf(path, sizeof path, "%d.png", broken);
+        if (!broken) { /* before anything is trained */
+            assert_fails(df_cell_seal(teacher, &err), DF_ERR_FORMAT, path);
+            df_cell_free(cell);
+            df_cell_free(teacher);
+            df_data_free(data);
+            continue;
+        }
         assert_ok(df_cell_seal(teacher, &err));
         tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
         assert_ok(df_cell_seal(cell, &err));
         options.skip_bad_images = false;
-        snprintf(path, sizeof path, "%d.png", broken);
         assert_fails(df_prepare_and_run(teacher, &options, &result, &err), DF_ERR_FORMAT, path);
         assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
         options.skip_bad_images = true;
         warned[0] = 0;
-        if (broken) {
-            assert_ok(df_prepare_and_run(cell, &options, &result, &err));
-            assert_string_equal(result->row.status, "ok");
-            assert_string_equal(warned, "1 training images could not be read and were replaced by empty ones");
-            assert_ok(df_teacher_gate(cell, &options, &err));
-            df_run_result_free(result);
-        } else {
-            assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
-        }
+        assert_ok(df_prepare_and_run(cell, &options, &result, &err));
+        assert_string_equal(result->row.status, "ok");
+        assert_string_equal(warned, "1 training images could not be read and were replaced by empty ones");
+        assert_ok(df_teacher_gate(cell, &options, &err));
+        df_run_result_free(result);
         df_cell_free(cell);
         df_cell_free(teacher);
         df_data_free(data);

@@ -424,6 +424,25 @@ static void damage(const char *path, off_t at)
     close(fd);
 }
 
+/* The first entry of a cache's index points elsewhere, and every hash is right. */
+static void entry_elsewhere(const char *path, uint64_t offset)
+{
+    enum { INDEX = 4096, INDEX_HASH = 56, HEADER_HASH = 64 };
+    struct df_error err;
+    size_t bytes;
+    uint64_t hash;
+    char *file;
+
+    assert_ok(df_file_read(path, 0, &file, &bytes, &err));
+    memcpy(file + INDEX, &offset, sizeof offset);
+    hash = df_hash(file + INDEX, 3 * 24);
+    memcpy(file + INDEX_HASH, &hash, sizeof hash);
+    hash = df_hash(file, HEADER_HASH);
+    memcpy(file + HEADER_HASH, &hash, sizeof hash);
+    assert_ok(df_file_write(path, file, bytes, &err));
+    free(file);
+}
+
 /* One flipped bit in the header, in the table, in a record; a file cut short; another teacher's. */
 static void torn_and_stale_files_are_refused(void **state)
 {
@@ -470,10 +489,45 @@ static void torn_and_stale_files_are_refused(void **state)
     assert_ok(df_cache_record(cache, 0, &record, &err));
     assert_fails(df_cache_record(cache, 1, &record, &err), DF_ERR_FORMAT, "record 1");
     df_cache_close(cache);
+    entry_elsewhere(path, (uint64_t)1 << 40);
+    assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "a record lies outside of it");
     for (off_t size = 8192 + 4096 + 8192 + 64 - 1; size > 0; size -= 3000) {
         assert_int_equal(truncate(path, size), 0);
         assert_fails(df_cache_open(path, "0123456789abcdef", 3, &cache, &err), DF_ERR_FORMAT, "torn");
     }
+}
+
+/* What a record says of itself is not followed out of it, however right its checksum is. */
+static void records_stay_inside(void **state)
+{
+    const struct df_record_part good = { .name = "neck/0", .h = 2, .w = 3, .c = 4, .offset = 960 };
+    static unsigned char bytes[4096];
+    struct df_record_layout record = { .bytes = 1088, .parts = 1, .part = { good } };
+
+    (void)state;
+    memcpy(bytes, &record, sizeof record < sizeof bytes ? sizeof record : sizeof bytes);
+    assert_true(df_record_legal(bytes, 1088));
+    assert_false(df_record_legal(bytes, 1024)); /* another size than it says */
+    assert_false(df_record_legal(bytes, 24));
+    for (int k = 0; k < 8; k++) {
+        struct df_record_layout bad = record;
+        struct df_record_part *part = &bad.part[0];
+
+        *(k == 0   ? &part->h
+          : k == 1 ? &part->w
+          : k == 2 ? &part->c
+          : k == 3 ? &part->offset
+          : k == 4 ? &bad.parts
+          : k == 5 ? &bad.bytes
+          : k == 6 ? &part->offset
+                   : &part->h) = k == 3   ? 1024
+                                 : k == 6 ? 961
+                                 : k == 7 ? UINT64_MAX / 2
+                                          : 100;
+        assert_false(df_record_legal(&bad, 1088));
+    }
+    memset(record.part[0].name, 'x', sizeof record.part[0].name);
+    assert_false(df_record_legal(&record, 1088));
 }
 
 /* One flipped bit in the last record of a real cache: found before any cell runs. */
@@ -913,6 +967,7 @@ int main(void)
         cmocka_unit_test(a_full_stack_logs_every_term),
         cmocka_unit_test(auto_turns_a_large_cache_off),
         cmocka_unit_test(torn_and_stale_files_are_refused),
+        cmocka_unit_test(records_stay_inside),
         cmocka_unit_test(a_damaged_record_is_found_at_once),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),

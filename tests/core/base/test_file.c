@@ -73,6 +73,24 @@ static void failures_name_the_file(void **state)
     free(path);
 }
 
+/* A link to itself cannot be looked at by anybody: it is not absent. */
+static void what_cannot_be_seen_is_not_absent(void **state)
+{
+    char *loop = path_of("loop"), *inside = path_of("loop/inside"), *absent = path_of("absent"), *data = NULL;
+    struct df_error err;
+    size_t bytes;
+
+    (void)state;
+    assert_int_equal(symlink(loop, loop), 0);
+    assert_true(df_file_exists(loop));
+    assert_true(df_file_exists(inside));
+    assert_false(df_file_exists(absent));
+    assert_fails(df_file_read(inside, 0, &data, &bytes, &err), DF_ERR_IO, "Too many levels of symbolic links");
+    free(loop);
+    free(inside);
+    free(absent);
+}
+
 static void a_failed_write_leaves_the_old_and_no_temporary(void **state)
 {
     char *folder = path_of("target"), *inside = path_of("target/file");
@@ -281,6 +299,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written_is_read),
         cmocka_unit_test(failures_name_the_file),
+        cmocka_unit_test(what_cannot_be_seen_is_not_absent),
         cmocka_unit_test(a_failed_write_leaves_the_old_and_no_temporary),
         cmocka_unit_test(links_stay_and_devices_are_written_through),
         cmocka_unit_test(folders_are_made_with_their_parents),

@@ -45,6 +45,9 @@ static void what_is_not_json_is_refused_at_its_place(void **state)
         { "[\"\\u0000\"]", "t.json:1:3: the character \\u0000" },
         { "[1111111111111111111111111111111111111111111111111111111111111]", "number of more than 60 characters" },
         { "// no\n{}", "t.json:1:1: expected a value" },
+        { "[9007199254740993]", "t.json:1:2: integer beyond 2^53 that double cannot hold exactly" },
+        { "[-9223372036854775807]", "t.json:1:2: integer beyond 2^53" },
+        { "\xff\xfe{", "t.json: found UTF-16, expected UTF-8 [iconv -f UTF-16 -t UTF-8 " },
     };
 
     (void)state;
@@ -195,13 +198,15 @@ static void long_values_are_cut_in_messages(void **state)
 
 static void the_canonical_form_keeps_order_and_reads_back(void **state)
 {
-    cJSON *tree = parsed(" { \"z\" : [ 1.50 , 1e2, -0.1, true, null ] , \"a\" : \"q\\\"\\\\\\n\\u00e9/\" , \"e\" : {} , \"l\" : [] } "),
-          *again;
+    cJSON
+        *tree = parsed(
+            " { \"z\" : [ 1.50 , 1e2, -0.1, true, null ] , \"a\" : \"q\\\"\\\\\\n\\u00e9/\xe2\x80\xae\x7f\" , \"e\" : {} , \"l\" : [] } "),
+        *again;
     struct df_text text = DF_TEXT_INIT, second = DF_TEXT_INIT;
 
     (void)state;
     df_json_canonical(tree, &text);
-    assert_string_equal(text.data, "{\"z\":[1.5,100,-0.1,true,null],\"a\":\"q\\\"\\\\\\u000a\xc3\xa9/\",\"e\":{},\"l\":[]}");
+    assert_string_equal(text.data, "{\"z\":[1.5,100,-0.1,true,null],\"a\":\"q\\\"\\\\\\u000a\xc3\xa9/\\u202e\\u007f\",\"e\":{},\"l\":[]}");
     again = parsed(text.data);
     df_json_canonical(again, &second);
     assert_string_equal(second.data, text.data);

@@ -73,6 +73,50 @@ static void names_are_found_or_told(void **state)
     assert_true(df_find_name(name_in, names, "quux", "item", NULL, NULL) == SIZE_MAX);
 }
 
+/* Each kind of character that a terminal would obey or not show, bytes that are no UTF-8, and what stays as it is. */
+static void names_are_shown(void **state)
+{
+    static const struct {
+        const char *name, *shown;
+    } cases[] = {
+        { "cat", "cat" },
+        { "K\xc3\xa4"
+          "fer \xe8\x87\xaa\xf0\x9f\x90\x9e",
+          "K\xc3\xa4"
+          "fer \xe8\x87\xaa\xf0\x9f\x90\x9e" },
+        { "a\x1b[2Jb\n\x7f", "a\\x1b[2Jb\\x0a\\x7f" },
+        { "\xc2\x9b", "\\u009b" }, /* CSI in one character */
+        { "x\xe2\x80\xaegpj.exe", "x\\u202egpj.exe" },
+        { "\xe2\x81\xa6\xe2\x80\x8f\xd8\x9c\xef\xbb\xbf\xe2\x80\xa8", "\\u2066\\u200f\\u061c\\ufeff\\u2028" },
+        { "\xe4", "\\xe4" },
+        { "\xc0\x80\xed\xa0\x80", "\\xc0\\x80\\xed\\xa0\\x80" }, /* too long a form, half a surrogate pair */
+        { "\\x1b", "\\x1b" },                                    /* shown before */
+    };
+    struct df_text text = DF_TEXT_INIT;
+    struct df_error err;
+    char name[2000], small[8];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_string_equal(df_shown(cases[i].name).text, cases[i].shown);
+        df_text_clear(&text);
+        df_text_add_shown(&text, cases[i].name);
+        assert_string_equal(df_text_get(&text), cases[i].shown);
+        assert_int_equal(df_fail(&err, DF_ERR_IO, "no '%s'", cases[i].name), DF_ERR_IO); /* and so is every message */
+        assert_memory_equal(err.text + 4, cases[i].shown, strlen(cases[i].shown));
+    }
+    assert_int_equal(df_shown("\xc3\xa4\x1b").columns, 5);
+    assert_int_equal(df_show("ab\x1b!", small, 6), 7);
+    assert_string_equal(small, "ab"); /* no half of it, and nothing behind it */
+    memset(name, 1, sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    df_text_clear(&text);
+    df_text_add_shown(&text, name);
+    assert_int_equal(text.length, 4 * (sizeof name - 1));
+    assert_string_equal(df_shown(name).text + strlen(df_shown(name).text) - 7, "\\x01...");
+    df_text_release(&text);
+}
+
 static void numbers_are_strict(void **state)
 {
     static const char *const bad_reals[] = { "",   " 1", "1 ", "1,5",   "0x10",  "inf", "nan", "1e",
@@ -185,6 +229,7 @@ int main(void)
         cmocka_unit_test(nearest_finds_slips_and_nothing_far),
         cmocka_unit_test(names_are_found_or_told),
         cmocka_unit_test(numbers_are_strict),
+        cmocka_unit_test(names_are_shown),
         cmocka_unit_test(reals_print_shortest_and_read_back),
         cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
     };

@@ -145,7 +145,6 @@ static void test_failures(void **state)
 static void test_sizes(void **state)
 {
     static const char *const words[] = { "validation", "gt.json", NULL };
-    struct df_image image = { 0 };
     struct df_dataset *dataset;
     struct df_error err;
 
@@ -154,18 +153,57 @@ static void test_sizes(void **state)
     assert_ok(open_split(words, DF_VALIDATION, &dataset, &err));
     assert_int_equal(dataset->info[0].width, 16); /* id 90 is image 10 */
     assert_int_equal(dataset->info[0].height, 5);
-    assert_non_null(strstr(warned, "taken from the file"));
+    assert_non_null(strstr(warned, "11 of 11 images have no size in the annotations")); /* in one line */
+    assert_ptr_equal(strchr(warned, '\n'), strrchr(warned, '\n'));
     df_dataset_close(dataset);
 
     write_data("gt.json", 4, true);
-    assert_ok(open_split(words, DF_VALIDATION, &dataset, &err));
-    assert_string_equal(warned, "");
-    for (int i = 0; i < 2; i++) /* told once */
-        assert_ok(dataset->class->read(dataset, 2, &image, &err));
-    assert_non_null(strstr(warned, "the file is 14 x 5, its annotations say 18 x 5"));
-    assert_null(strstr(strstr(warned, "the file is") + 1, "the file is"));
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_FORMAT, "the file is 16 x 5, but its annotations say 20 x 5");
+    assert_null(dataset);
+}
+
+/* What cannot be read is told when the split is opened: refused where it would be evaluated, a warning where training may skip it. */
+static void test_unreadable(void **state)
+{
+    static const char *const words[] = { "train", "gt.json", "validation", "gt.json", NULL };
+    static const uint8_t picture[9 * 5 * 3];
+    struct df_dataset *dataset;
+    struct df_error err;
+    char path[512];
+
+    (void)state;
+    write_data("gt.json", 0, true);
+    in_folder(path, "image 3.png");
+    assert_ok(df_file_write(path, "no picture", 10, &err));
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_FORMAT, "image 3.png: not an image");
+    assert_ok(open_split(words, DF_TRAIN, &dataset, &err));
+    assert_non_null(strstr(warned, "1 of 9 training images cannot be read, the first is "));
+    assert_non_null(strstr(warned, "image 3.png: not an image"));
     df_dataset_close(dataset);
-    df_image_release(&image);
+    assert_ok(df_png_write(path, picture, 9, 5, &err));
+    assert_int_equal(truncate(path, 45), 0); /* the header is whole */
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_FORMAT, "image 3.png: damaged PNG");
+    assert_int_equal(unlink(path), 0);
+    in_folder(path, "IMAGE 3.png");
+    assert_ok(df_file_write(path, "elsewhere", 9, &err));
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_NOT_FOUND, "its folder has 'IMAGE 3.png'");
+    assert_int_equal(unlink(path), 0);
+}
+
+/* Two classes of one name, and one without, are told apart. */
+static void test_labels(void **state)
+{
+    static const struct df_category category[] = { { 3, "cat" }, { 7, "dog" }, { 9, "cat" }, { 11, "" } };
+    static const char *const label[] = { "cat (id 3)", "dog", "cat (id 9)", "(id 11)" };
+
+    (void)state;
+    for (size_t k = 0; k < 4; k++) {
+        struct df_text text = DF_TEXT_INIT;
+
+        df_category_label(category, 4, k, &text);
+        assert_string_equal(df_text_get(&text), label[k]);
+        df_text_release(&text);
+    }
 }
 
 static void test_find(void **state)
@@ -226,8 +264,9 @@ static void test_contact_sheet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuning_share), cmocka_unit_test(test_failures),        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_find),         cmocka_unit_test(test_same_categories), cmocka_unit_test(test_contact_sheet),
+        cmocka_unit_test(test_tuning_share),    cmocka_unit_test(test_failures),      cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_labels),        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_same_categories), cmocka_unit_test(test_contact_sheet),
     };
 
     df_warn_set(note_warning, NULL);

@@ -171,16 +171,32 @@ static void test_turn(void **state)
     free(expected);
 }
 
-/* Turned only where the sides are swapped and somebody says the upright size. */
+static df_status check_header(const char *path, int width, int height)
+{
+    struct df_error err;
+    size_t bytes;
+    char *data;
+
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    const df_status status = df_image_check(path, data, bytes, &width, &height, NULL);
+
+    free(data);
+    return status;
+}
+
+/* Turned only where the sides are swapped and somebody says the upright size; any other size that is said must be the file's. */
 static void test_when_turned(void **state)
 {
     static const struct {
         unsigned orientation;
         int width, height;
-        bool turned, told;
-    } cases[] = { { 1, 29, 37, false, false }, { 2, 29, 37, false, true }, { 3, 37, 29, false, true }, { 4, 29, 37, false, true },
-                  { 5, 29, 37, true, false },  { 6, 29, 37, true, false }, { 7, 29, 37, true, false }, { 8, 29, 37, true, false },
-                  { 6, 37, 29, false, true },  { 8, 30, 37, false, true }, { 5, 29, 36, false, true }, { 7, 0, 0, false, true } };
+        enum { STAYS, TURNED, REFUSED } is;
+        bool told;
+    } cases[] = { { 1, 29, 37, REFUSED, false }, { 2, 29, 37, REFUSED, false }, { 3, 37, 29, STAYS, true },
+                  { 4, 29, 37, REFUSED, false }, { 5, 29, 37, TURNED, false },  { 6, 29, 37, TURNED, false },
+                  { 7, 29, 37, TURNED, false },  { 8, 29, 37, TURNED, false },  { 6, 37, 29, STAYS, true },
+                  { 8, 30, 37, REFUSED, false }, { 5, 29, 36, REFUSED, false }, { 7, 0, 0, STAYS, true },
+                  { 1, 37, 29, STAYS, false } };
     struct df_image image = { 0 }, plain = { 0 };
     struct df_error err;
 
@@ -188,13 +204,23 @@ static void test_when_turned(void **state)
     assert_ok(df_image_read(golden("444"), &plain, &err));
     for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
         const unsigned orientation = cases[i / 2].orientation;
+        const char *path = write_tagged(orientation, i % 2);
+        const int width = cases[i / 2].width, height = cases[i / 2].height;
+        const bool turned = cases[i / 2].is == TURNED;
         uint8_t upright[37 * 29 * 3];
 
         last_warning[0] = 0;
-        assert_ok(df_image_read_as(write_tagged(orientation, i % 2), cases[i / 2].width, cases[i / 2].height, &image, &err));
-        assert_int_equal(image.width, cases[i / 2].turned ? 29 : 37);
-        assert_int_equal(image.height, cases[i / 2].turned ? 37 : 29);
-        df_exif_turn(plain.pixels, 37, 29, cases[i / 2].turned ? orientation : 1, upright);
+        if (cases[i / 2].is == REFUSED) {
+            assert_fails(df_image_read_as(path, width, height, &image, &err), DF_ERR_FORMAT,
+                         "the file is 37 x 29, but its annotations say ");
+            assert_int_equal(check_header(path, width, height), DF_ERR_FORMAT);
+            continue;
+        }
+        assert_int_equal(check_header(path, width, height), DF_OK); /* the header alone says the same */
+        assert_ok(df_image_read_as(path, width, height, &image, &err));
+        assert_int_equal(image.width, turned ? 29 : 37);
+        assert_int_equal(image.height, turned ? 37 : 29);
+        df_exif_turn(plain.pixels, 37, 29, turned ? orientation : 1, upright);
         assert_memory_equal(image.pixels, upright, sizeof upright);
         assert_true((strstr(last_warning, "EXIF orientation") != NULL) == cases[i / 2].told);
     }

@@ -163,7 +163,7 @@ static void unknown_image_is_an_error(void **state)
     struct df_coco_scores s;
     struct df_error err;
 
-    assert_fails(df_coco_evaluate(2, images, 2, categories, found, 2, &s, &err), DF_ERR_FORMAT, "detection 1 is of image 77");
+    assert_fails(df_coco_evaluate(2, images, 2, categories, found, 2, &s, &err), DF_ERR_FORMAT, "detection 2 is of image 77");
 }
 
 static void printed_forms(void **state)

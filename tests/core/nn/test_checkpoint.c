@@ -206,6 +206,31 @@ static void test_broken_headers(void **state)
     df_parameters_free(parameters);
 }
 
+/* What people take for a safetensors file is told by its name. */
+static void test_other_kinds(void **state)
+{
+    static const struct {
+        const char *bytes, *message;
+    } cases[] = { { "PK\3\4 and so on", "is what torch.save writes [python3 -c " },
+                  { "\x80\2}q a pickle", "is a Python pickle" },
+                  { "version https://git-lfs.github.com/spec/v1", "[git lfs pull]" },
+                  { "\x89HDF\r\n and so on", "an HDF5 file" },
+                  { "<!DOCTYPE html>", "a text with tags" },
+                  { "{\"a\": [1, 2]}", "is a JSON text" },
+                  { "whatever else", "not a safetensors file, or truncated" } };
+    struct df_parameters *parameters = network(5, false);
+    char path[512];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/other", df_test_folder());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_ok(df_file_write(path, cases[i].bytes, strlen(cases[i].bytes) + 1, &err));
+        assert_fails(df_checkpoint_read(path, parameters, false, false, &err), DF_ERR_FORMAT, cases[i].message);
+    }
+    assert_fails(df_checkpoint_read(file_of("{" A "}", 24), parameters, false, false, &err), DF_ERR_FORMAT, "defeat convert SPEC FILE");
+    df_parameters_free(parameters);
+}
+
 /* Every prefix of a good file is refused; so is a length that goes far beyond the file. */
 static void test_truncated(void **state)
 {
@@ -346,14 +371,9 @@ static void test_other_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_python_to_c_to_python),
-        cmocka_unit_test(test_metadata_and_index),
-        cmocka_unit_test(test_optimiser_state),
-        cmocka_unit_test(test_broken_headers),
-        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_other_network),
-        cmocka_unit_test(test_every_bit),
-        cmocka_unit_test(test_damage_is_told),
+        cmocka_unit_test(test_python_to_c_to_python), cmocka_unit_test(test_metadata_and_index), cmocka_unit_test(test_optimiser_state),
+        cmocka_unit_test(test_broken_headers),        cmocka_unit_test(test_other_kinds),        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_other_network),         cmocka_unit_test(test_every_bit),          cmocka_unit_test(test_damage_is_told),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

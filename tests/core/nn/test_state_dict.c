@@ -224,6 +224,26 @@ static void what_does_not_fit_is_refused_by_name(void **state)
     bad[1] = whole[1];
     bad[3].bits = 0x7FC0;
     refuse(bad, WHOLE, "tensor 'backbone.body.bn1.running_var' holds nan");
+    bad[3].bits = 0xBF80;
+    refuse(bad, WHOLE, "tensor 'backbone.body.bn1.running_var' holds -1, expected variances of 0 or more");
+}
+
+/* Names with something before them, and names of another program: the message says what is there. */
+static void foreign_names_are_told(void **state)
+{
+    struct tensor tensors[WHOLE];
+    char name[WHOLE][128];
+
+    (void)state;
+    for (size_t i = 0; i < WHOLE; i++) {
+        tensors[i] = whole[i];
+        snprintf(name[i], sizeof name[i], "module.net.%s", whole[i].name);
+        tensors[i].name = name[i];
+    }
+    refuse(tensors, WHOLE, "every name begins with 'module.net.', ");
+    assert_non_null(strstr(err.text, "k[11:]"));
+    tensors[WHOLE - 1].name = "epoch"; /* not all of them */
+    refuse(tensors, WHOLE, "the file's 5 names begin with 'module.', 'epoch' [is it a state dict of this network?]");
 }
 
 /* Two groups of a background row and two classes, two columns each: rows [group][slot][column]. */
@@ -256,7 +276,7 @@ static void classes_are_chosen_by_number(void **state)
     assert_fails(df_state_dict_read(path("classes"), parameters, &choice, &err), DF_ERR_FORMAT, "but class 0 is asked for");
     choice.number = NULL;
     assert_fails(df_state_dict_read(path("classes"), parameters, &choice, &err), DF_ERR_FORMAT,
-                 "tensor 'head.weight' has shape [20,3], expected [12,3] [other classes? they can be chosen by category id]");
+                 "tensor 'head.weight' has shape [20,3], expected [12,3] [other classes? --classes id chooses them by category id]");
     choice.number = number;
     file[0].shape = "18,3";
     assert_fails(df_state_dict_read(write_file("classes", file, 2), parameters, &choice, &err), DF_ERR_FORMAT,
@@ -340,13 +360,10 @@ static void a_part_is_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(element_types_are_read),
-        cmocka_unit_test(halves_are_exact),
-        cmocka_unit_test(older_names_are_known),
-        cmocka_unit_test(what_does_not_fit_is_refused_by_name),
-        cmocka_unit_test(classes_are_chosen_by_number),
-        cmocka_unit_test(the_way_back_is_exact),
-        cmocka_unit_test(a_part_is_taken),
+        cmocka_unit_test(element_types_are_read), cmocka_unit_test(halves_are_exact),
+        cmocka_unit_test(older_names_are_known),  cmocka_unit_test(what_does_not_fit_is_refused_by_name),
+        cmocka_unit_test(foreign_names_are_told), cmocka_unit_test(classes_are_chosen_by_number),
+        cmocka_unit_test(the_way_back_is_exact),  cmocka_unit_test(a_part_is_taken),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
