@@ -114,14 +114,16 @@ static void what_is_off_is_said_and_changes_nothing(void **state)
         { "{\"w_gf\":1}", "t.json: /distillers/0/w_gf: unknown option 'w_gf' (did you mean 'w_fg'? known here: name, cache, jobs" },
         { "{\"nmae\":1}", "did you mean 'name'?" },
         { "{\"zzzzzz\":1}", "unknown option 'zzzzzz' (known here: name, cache" },
-        { "{\"cache\":false,\"limit\":1}", "t.json: /distillers/0/limit: option 'limit' has no effect here: it is read only when cache=1" },
+        { "{\"cache\":false,\"limit\":1}",
+          "t.json: /distillers/0/limit: option 'limit' has no effect here: it is read only when cache is true (" },
         { "{\"limit\":1,\"cache\":false}", "/limit: option 'limit' has no effect" },
         { "{\"norm\":\"none\",\"level\":\"all\"}",
-          "/level: option 'level' has no effect here: it is read only when norm=group|positives&jobs!=1" },
+          "/level: option 'level' has no effect here: it is read only when norm is group or positives and jobs is not 1 (" },
         { "{\"jobs\":1,\"level\":\"all\"}", "/level: option 'level' has no effect" },
         { "{\"jobs\":1,\"path\":\"x\"}", "/path: option 'path' has no effect" }, /* level is 'one', but has no effect itself */
         { "{\"stages\":[3,2],\"ratios\":[1]}", "/ratios: option 'ratios' has no effect" },
-        { "{\"either\":2}", "option 'either' has no effect here: it is read only when cache=0 or norm=none&jobs!=2|3 or ratios!= (" },
+        { "{\"either\":2}", "option 'either' has no effect here: it is read only when cache is false, or norm is none and "
+                            "jobs is not 2 nor 3, or ratios is not empty (" },
         { "{\"norm\":\"none\",\"either\":2}", "/either: option 'either' has no effect" },
         { "{\"norm\":\"none\",\"jobs\":3,\"either\":2}", "/either: option 'either' has no effect" },
         { "{\"jobs\":4,\"either\":2}", "/either: option 'either' has no effect" },
@@ -312,16 +314,16 @@ static void help_shows_name_default_range_text_and_condition(void **state)
 
     (void)state;
     df_options_help(table, &text);
-    assert_non_null(strstr(text.data, "\n  jobs    2      1..64                 processes\n"));
+    assert_non_null(strstr(text.data, "\n  jobs    2      integer 1..64         processes\n"));
     assert_non_null(strstr(text.data, "\n  norm    group  none|group|positives  what the sum is divided by\n"));
-    assert_non_null(strstr(text.data, "\n  limit   0.5    0..                   GiB on disk (when cache=1)\n"));
+    assert_non_null(strstr(text.data, "\n  limit   0.5    number 0..            GiB on disk (when cache is true)\n"));
     assert_non_null(strstr(text.data, "\n  stages  2,3    integers 1..9         blocks per stage\n"));
     assert_non_null(strstr(text.data, "\n  ratios  none   numbers 0..10 "));
     assert_memory_equal(text.data, "  cache   true   true|false ", 28);
     df_text_clear(&text);
     df_options_markdown(table, &text);
     assert_non_null(strstr(text.data, "| `norm` | group | none\\|group\\|positives | what the sum is divided by |\n"));
-    assert_non_null(strstr(text.data, "| `limit` | 0.5 | 0.. | GiB on disk (when `cache=1`) |\n"));
+    assert_non_null(strstr(text.data, "| `limit` | 0.5 | number 0.. | GiB on disk (when cache is true) |\n"));
     df_text_release(&text);
 }
 
