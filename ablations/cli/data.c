@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ablations/cli/command.h"
+#include "ablations/spec_source.h"
 #include "core/base/file.h"
 #include "core/data/contact_sheet.h"
 #include "core/data/data.h"
@@ -66,12 +67,14 @@ static df_status set_words(struct df_data *data, const char *words, struct df_er
 /* Of the spec, whose other members are left to those who run it. */
 static df_status read_spec(const char *path, const char *data_path, struct df_data **out, struct df_error *err)
 {
+    struct df_text from = DF_TEXT_INIT;
     cJSON *root;
+    df_status status = df_spec_source_read(path, NULL, &root, &from, err);
 
-    DF_TRY(df_json_read(path, &root, err));
-    const df_status status = df_data_read(root, path, data_path, out, err);
-
+    if (status == DF_OK)
+        status = df_data_read(root, path, data_path, out, err);
     cJSON_Delete(root);
+    df_text_release(&from);
     return status;
 }
 

@@ -1,8 +1,10 @@
 /* `defeat distill SPEC --method LABEL`: one student taught by one of the spec's methods, outside of any sweep. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ablations/cli/running.h"
+#include "core/base/shell.h"
 
 struct distill_options {
     struct df_common_options common;
@@ -22,19 +24,37 @@ static const df_option options_table[] = {
     { 0 },
 };
 
+/* A label, or a line of that label. */
 static df_status unknown_method(const struct df_spec *spec, const struct distill_options *options, struct df_error *err)
 {
     const char **labels = df_calloc(spec->count + 1, sizeof *labels), *near;
+    struct df_shell_word path;
+    char hint[sizeof path + 128];
 
     for (size_t i = 0; i < spec->count; i++)
         labels[i] = spec->cell[i]->label;
     near = df_nearest(options->method, labels);
+    snprintf(hint, sizeof hint, "to list them: %s sweep %s --list", df_program(), df_shell_word(&path, spec->path));
     if (near && strcmp(near, options->method) == 0)
-        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes,
-                spec->path);
+        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' [%s]", near, options->axes, hint);
     else
-        df_fail_unknown(err, "method", options->method, near, "'defeat sweep SPEC --dry-run' lists them");
+        df_fail_unknown(err, "method", options->method, near, hint);
     free(labels);
+    return DF_ERR_USAGE;
+}
+
+static df_status which_method(const struct df_spec *spec, struct df_error *err)
+{
+    struct df_text labels = DF_TEXT_INIT;
+
+    for (size_t line = 0; line < spec->variant[0].lines; line++) {
+        const struct df_cell *cell = spec->cell[line * spec->seeds];
+
+        if (line == 0 || strcmp(spec->cell[(line - 1) * spec->seeds]->label, cell->label) != 0)
+            df_text_addf(&labels, "%s'%s'", labels.length ? ", " : "", cell->label);
+    }
+    df_fail(err, DF_ERR_USAGE, "which method? [--method LABEL: %s]", df_text_get(&labels));
+    df_text_release(&labels);
     return DF_ERR_USAGE;
 }
 
@@ -45,7 +65,7 @@ static df_status distill(struct df_spec *spec, const void *values, struct df_err
 
     df_common_run(&options->common, &run_with);
     if (!options->method[0])
-        return df_fail(err, DF_ERR_USAGE, "which method? [--method LABEL, a label of '%s']", spec->path);
+        return which_method(spec, err);
     for (size_t i = 0; i < spec->count; i++) {
         struct df_cell *cell = spec->cell[i];
 

@@ -6,6 +6,7 @@
 
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/shell.h"
 #include "core/nn/checkpoint.h"
 
 static char *teacher_path(const struct df_spec_variant *variant, const char *out)
@@ -95,6 +96,7 @@ bool df_table_source_empty(const struct df_table_source *source, struct df_text 
 {
     const struct df_spec *spec = source->spec;
     struct df_text others = DF_TEXT_INIT;
+    struct df_shell_word path;
 
     if (df_rows_found(source->journal, &source->request))
         return false;
@@ -102,7 +104,8 @@ bool df_table_source_empty(const struct df_table_source *source, struct df_text 
     if (others.length)
         df_text_addf(why, "'%s' holds 0 of the %zu rows of this spec, but %s", source->folder, spec->count, others.data);
     else
-        df_text_addf(why, "'%s' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder, spec->path);
+        df_text_addf(why, "'%s' holds no runs of this spec yet [to make them: %s sweep %s]", source->folder, df_program(),
+                     df_shell_word(&path, spec->path));
     df_text_release(&others);
     return true;
 }

@@ -193,7 +193,7 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "[3,5]", "[-1]", "negative" },
         { "[3,5]", "[0.5]", "/seeds/0" },
         { "\"name\":\"good\"", "\"name\":\"../good\"", "letters, digits" },
-        { "\"name\":\"good\"", "\"name\":\"good\",\"baseline\":\"nothing\"", "no method has the label 'nothing'" },
+        { "\"name\":\"good\"", "\"name\":\"good\",\"baseline\":\"nothing\"", "unknown label of a method 'nothing' (there are: none, DeFeat)" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"plots\":{\"heat\":[\"w_fg\",\"w_x\"]}", "'w_x' is no axis" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"threads\":0", "/threads" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"device\":\"cpi\"", "/device" },
