@@ -9,6 +9,7 @@
     X(distill)                                                                                                                             \
     X(eval)                                                                                                                                \
     X(predict)                                                                                                                             \
+    X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
     X(prepare)                                                                                                                             \
     X(run)                                                                                                                                 \
