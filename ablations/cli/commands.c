@@ -20,6 +20,7 @@
     X(effects)                                                                                                                             \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
+    X(clean)                                                                                                                               \
     X(distillers)                                                                                                                          \
     X(bench)                                                                                                                               \
     X(cost)                                                                                                                                \

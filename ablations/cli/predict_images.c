@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #include "ablations/run/described.h"
 #include "ablations/run/evaluate.h"
@@ -27,9 +26,8 @@ struct found {
 bool df_predict_is_images(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    struct stat about;
 
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
+    if (df_folder_is(path))
         return true;
     return dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0 || strcasecmp(dot, ".png") == 0);
 }
@@ -245,7 +243,6 @@ df_status df_predict_images(const struct df_predict_images *options, struct df_e
 {
     const char *one[] = { options->path };
     struct df_described network;
-    struct stat about;
     char **names = NULL;
     size_t count = 1;
 
@@ -256,7 +253,7 @@ df_status df_predict_images(const struct df_predict_images *options, struct df_e
 
     df_status status = DF_OK;
 
-    if (stat(options->path, &about) == 0 && S_ISDIR(about.st_mode))
+    if (df_folder_is(options->path))
         status = df_image_list_folder(options->path, &names, &count, err);
     if (status == DF_OK)
         status = predict_paths(options, names ? (const char *const *)names : one, count, &network, err);
