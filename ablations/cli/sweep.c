@@ -5,6 +5,7 @@
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
 #include "ablations/run/store.h"
+#include "ablations/spec_check.h"
 #include "ablations/sweep.h"
 
 struct sweep_options {
@@ -60,6 +61,28 @@ static void print_end(const struct df_spec *spec, const struct sweep_options *op
         print_next(spec->path, &options->common);
 }
 
+/* Before anything is trained, and in a dry run: where something is left to do. */
+static df_status check(const struct df_spec *spec, const struct sweep_options *options, const struct df_sweep_options *with,
+                       struct df_error *err)
+{
+    struct df_sweep_options look = *with;
+    struct df_sweep_summary summary;
+    struct df_spec_checked checked;
+    struct df_text list = DF_TEXT_INIT;
+
+    look.list = &list;
+
+    const df_status status = df_sweep(spec, &look, &summary, err);
+
+    df_text_release(&list);
+    if (status != DF_OK || options->list || summary.left == 0)
+        return status;
+    DF_TRY(df_spec_check(spec, options->common.on_bad_image == 1, &checked, err));
+    if (checked.images < checked.of)
+        fprintf(stderr, "of %zu image files %zu were decoded as a check\n", checked.of, checked.images);
+    return DF_OK;
+}
+
 static df_status sweep(const struct df_spec *spec, const struct sweep_options *options, struct df_sweep_summary *summary,
                        struct df_error *err)
 {
@@ -74,8 +97,10 @@ static df_status sweep(const struct df_spec *spec, const struct sweep_options *o
     with.pass = pass;
     df_common_run(&options->common, &with.run);
 
-    const df_status status = df_sweep(spec, &with, summary, err);
+    df_status status = check(spec, options, &with, err);
 
+    if (status == DF_OK)
+        status = df_sweep(spec, &with, summary, err);
     fputs(df_text_get(&list), stdout);
     df_text_release(&list);
     free(pass);
