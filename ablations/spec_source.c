@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/base/shell.h"
 #include "core/data/dataset.h"
 
 #define MOST_FILES 8 /* that extend each other */
@@ -141,8 +142,9 @@ static df_status read_chain(const char *path, struct chain *chain, cJSON **out, 
     DF_TRY(note_file(path, chain, err));
     DF_TRY(df_json_read(path, &root, err));
 
-    df_status status =
-        cJSON_IsObject(root) ? DF_OK : df_fail(err, DF_ERR_USAGE, "%s: expected an object, as 'defeat help spec' describes it", path);
+    df_status status = cJSON_IsObject(root)
+                           ? DF_OK
+                           : df_fail(err, DF_ERR_USAGE, "%s: expected an object [what is in it: %s help spec]", path, df_program());
 
     if (status == DF_OK)
         status = df_json_string(root, "extends", false, path, &name, err);
@@ -234,8 +236,8 @@ static df_status set_member(cJSON *root, const char *set, struct df_error *err)
     df_status status = DF_OK;
 
     if (!equals || equals == set || *set == '.' || equals[-1] == '.')
-        return df_fail(err, DF_ERR_USAGE, "--set '%s': expected KEY=VALUE, such as schedule.epochs=8 ['defeat help spec' lists the keys]",
-                       set);
+        return df_fail(err, DF_ERR_USAGE, "--set '%s': expected KEY=VALUE, such as schedule.epochs=8 [to list the keys: %s help spec]", set,
+                       df_program());
     char *path = df_strdup(set), *word = path;
 
     path[equals - set] = 0;

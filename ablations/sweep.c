@@ -43,7 +43,7 @@ struct worker {
     struct plan *plan;
     struct task *task;
 };
-/* What the cells of a variant stand on. */
+/* What has to be done before the cells of a variant that need a teacher: both jobs, in turn. */
 struct plan {
     const struct df_spec_variant *variant;
     enum state job[JOBS];

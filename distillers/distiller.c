@@ -9,6 +9,7 @@
 
 #include "core/base/fpu.h"
 #include "core/base/hash.h"
+#include "core/base/shell.h"
 #include "core/base/text.h"
 
 #define PLUGINS_MAX 32
@@ -34,10 +35,12 @@ static const char *class_name(const void *table, size_t i)
 
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err)
 {
-    const size_t i = df_find_name(class_name, NULL, name, "distiller",
-                                  "'defeat distillers' lists them; a plugin's is known once a spec's \"plugins\" or --plugin "
-                                  "names its file",
-                                  err);
+    char hint[sizeof(struct df_shell_word) + 128];
+
+    snprintf(hint, sizeof hint, "'%s distillers' lists them; a plugin's is known once a spec's \"plugins\" or --plugin names its file",
+             df_program());
+
+    const size_t i = df_find_name(class_name, NULL, name, "distiller", hint, err);
 
     return i == SIZE_MAX ? NULL : class_at(i);
 }
@@ -135,8 +138,8 @@ static bool name_is_plain(const char *name)
 df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err)
 {
     if (class->abi != DF_DISTILLER_ABI)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "its abi: built for ABI %d, expected %d [build it against this program's headers]", class->abi,
-                       DF_DISTILLER_ABI);
+        return df_fail(err, DF_ERR_UNSUPPORTED, "its abi: built for ABI %d, expected %d [build it against this program's headers]",
+                       class->abi, DF_DISTILLER_ABI);
     if (!name_is_plain(class->name))
         return df_fail(err, DF_ERR_FORMAT, "the name must be lower-case letters, digits and '_'");
     if (!class->summary || !class->cite || !class->loss || !class->options || !class->options_size || !class->needs)

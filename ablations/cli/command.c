@@ -209,7 +209,11 @@ static const char *command_name(const void *table, size_t i)
 
 const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err)
 {
-    const size_t i = df_find_name(command_name, table, name, "command", "'defeat help' lists them", err);
+    char hint[sizeof(struct df_shell_word) + 64];
+
+    snprintf(hint, sizeof hint, "'%s help' lists them", df_program());
+
+    const size_t i = df_find_name(command_name, table, name, "command", hint, err);
 
     return i == SIZE_MAX ? NULL : table[i];
 }
@@ -229,7 +233,8 @@ void df_command_list(const struct df_command *const *table, bool color, struct d
     df_text_add(out, "\n");
     for (size_t i = 0; table[i]; i++)
         df_text_addf(out, "  %-*s  %s\n", (int)width, table[i]->name, table[i]->summary);
-    df_text_add(out, "\n'defeat help COMMAND' shows a command's options and an example, 'defeat help spec' every key of a spec.\n");
+    df_text_addf(out, "\n'%s help COMMAND' shows a command's options and an example, '%s help spec' every key of a spec.\n", df_program(),
+                 df_program());
 }
 
 /* As it works here: by the name that the program was called by, and away from a checkout with the installed specs. */

@@ -12,9 +12,10 @@ struct df_common_options {
     int on_bad_image;
     bool prefetch;
 };
-/* Rows for the table of a command whose struct has `struct df_common_options member`. */
+/* Rows for the table of a command whose struct has `struct df_common_options member`: which cells are meant, and where they are; for commands that
+ * run them beside that how. */
 /* clang-format off */
-#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                               \
+#define DF_SPEC_OPTION_ROWS(type_, member)                                                                                                 \
     { "out", DF_STRING_OPTION(type_, member.out), .text = "out", .help = "folder of rows, weights, teachers and caches" },                \
     { "set", DF_TEXTS_OPTION(type_, member.set),                                                                                           \
       .help = "KEY=VALUE put over the spec, such as schedule.epochs=8 (see 'defeat help spec'); may be given again" },                     \
@@ -22,15 +23,17 @@ struct df_common_options {
       .help = "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)" },                                                   \
     { "data_path", DF_STRING_OPTION(type_, member.data_path), .text = "", .help = "folder that the data set's paths are relative to" },   \
     { "device", DF_STRING_OPTION(type_, member.device), .text = "", .help = "in place of the spec's: cpu, ref, cuda[:N][+tf32]" },        \
+    { "plugin", DF_TEXTS_OPTION(type_, member.plugin),                                                                                     \
+      .help = "shared object that exports `df_distiller` (a spec's \"plugins\" do the same); may be given again" }
+#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                               \
+    DF_SPEC_OPTION_ROWS(type_, member),                                                                                                    \
     { "cache", DF_CHOICE_OPTION(type_, member.cache), .choices = "auto|on|off",                                                           \
       .help = "keep what the teacher says of every image; auto: unless that is larger than cache-limit" },                                 \
     { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), .standard = DF_CACHE_LIMIT_GIB, .max = 1e6, .when = "cache=auto",         \
       .help = "GiB that an automatic teacher cache may take on disk" },                                                                    \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), .choices = "stop|skip",                                               \
       .help = "an image that cannot be read stops the run, or is replaced by an empty one and counted" },                                  \
-    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" },                            \
-    { "plugin", DF_TEXTS_OPTION(type_, member.plugin),                                                                                     \
-      .help = "shared object that exports `df_distiller` (a spec's \"plugins\" do the same); may be given again" }
+    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" }
 /* clang-format on */
 
 /* The device that the command line asks for, else the environment's DEFEAT_DEVICE, else NULL: the spec's. */

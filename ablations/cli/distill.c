@@ -14,13 +14,14 @@ struct distill_options {
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct distill_options, common),
-    { "method", DF_STRING_OPTION(struct distill_options, method), 0, 0, 0, "label of a method in the spec", .text = "" },
-    { "axes", DF_STRING_OPTION(struct distill_options, axes), 0, 0, 0,
-      "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first", .text = "" },
-    { "seed", DF_INT_OPTION(struct distill_options, seed), -1, -1, 9e15, "in place of the spec's first seed; -1: that one" },
-    { "output", DF_STRING_OPTION(struct distill_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
-    { "again", DF_BOOL_OPTION(struct distill_options, again), 0, 0, 1, "run also a cell that a sweep has finished" },
-    { "json", DF_BOOL_OPTION(struct distill_options, json), 0, 0, 1, "print JSON" },
+    { "method", DF_STRING_OPTION(struct distill_options, method), .text = "", .help = "label of a method in the spec" },
+    { "axes", DF_STRING_OPTION(struct distill_options, axes), .text = "",
+      .help = "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first" },
+    { "seed", DF_INT_OPTION(struct distill_options, seed), .standard = -1, .min = -1, .max = 9e15,
+      .help = "in place of the spec's first seed; -1: that one" },
+    { "output", DF_STRING_OPTION(struct distill_options, output), .text = "", .help = "a copy of the weights (safetensors)" },
+    { "again", DF_BOOL_OPTION(struct distill_options, again), .help = "run also a cell that a sweep has finished" },
+    { "json", DF_BOOL_OPTION(struct distill_options, json), .help = "print JSON" },
     { 0 },
 };
 

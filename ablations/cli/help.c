@@ -39,7 +39,7 @@ static df_status help(int count, char *const *arguments, struct df_text *out, st
     if (count && strcmp(arguments[0], "spec") == 0)
         return spec_help(count > 1 ? arguments[1] : NULL, out, err);
     if (count > 1)
-        return df_fail(err, DF_ERR_USAGE, "help: unexpected argument '%s' (only 'defeat help spec' has sections)", arguments[1]);
+        return df_fail(err, DF_ERR_USAGE, "help: unexpected argument '%s' (only 'help spec' has sections)", arguments[1]);
     if (count == 0) {
         df_command_list(df_commands, color, out);
         return DF_OK;

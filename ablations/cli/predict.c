@@ -155,8 +155,8 @@ static df_status check_images(const struct predict_options *o, struct df_error *
             return df_fail(err, DF_ERR_USAGE, "predict: %s has no effect on images, for they need no spec [remove it]", others[i].name);
     if (!o->checkpoint[0])
         return df_fail(err, DF_ERR_USAGE,
-                       "predict: whose weights? [--checkpoint F.safetensors: a student's or a teacher's, such as 'defeat "
-                       "train SPEC --output F.safetensors' writes]");
+                       "predict: whose weights? [--checkpoint F.safetensors, such as '%s train SPEC --output F.safetensors' writes]",
+                       df_program());
     return DF_OK;
 }
 
