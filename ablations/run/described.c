@@ -168,7 +168,9 @@ static df_status read_cell(const cJSON *metadata, const char *path, struct df_de
     const df_status status = read_network(root, where, &out->cell, err);
 
     cJSON_Delete(root);
-    return status;
+    if (status == DF_ERR_USAGE && err) /* the file is off, not the caller's words */
+        err->status = DF_ERR_FORMAT;
+    return status == DF_ERR_USAGE ? DF_ERR_FORMAT : status;
 }
 
 static df_status read_metadata(const cJSON *metadata, const char *path, struct df_described *out, struct df_error *err)

@@ -92,3 +92,4 @@ printf '{"name": "files", "extends": "my specs/a spec.json", "schedule": {"batch
     "data": {"kind": "coco", "images": "images", "train": "train.json", "tune": "train.json", "validation": "val.json", "image_size": null}}\n' >files.json
 refused 1 "1 of 2 validation images cannot be read, the first: " "$defeat" sweep files.json --dry-run
 [ ! -s out ] || stop "a dry run listed cells that cannot run"
+refused 1 "validation images cannot be read" "$defeat" sweep files.json --on-bad-image skip
