@@ -53,6 +53,8 @@ refused 1 "" "$defeat" diff "$spec" "my specs/b.json"
 grep -q "^0 runs are the same, 2 differ, 0 are only" out && grep -q "schedule.epochs  1 -> 2  (2 cells)" out || stop "diff: $(cat out)"
 refused 2 "did you mean 'epochs'?" "$defeat" sweep "$spec" --set schedule.epcohs=2
 refused 2 "there are: none, full feature" "$defeat" sweep "$spec" --set baseline=nobody
+refused 2 "(did you mean 'full feature'? expected one of 'none', 'full feature')" "$defeat" table "$spec" --out "my out" --baseline "full featur"
+refused 2 "--format" "$defeat" table "$spec" --out "my out" --runs --format markdown
 refused 1 "/plugins/0: cannot open" "$defeat" sweep "$spec" --dry-run --set 'plugins=["no.so"]'
 "$defeat" help spec schedule | grep -q "^  epochs  *[0-9.]*  *number" || stop "help spec schedule does not tell epochs"
 refused 2 "did you mean 'schedule'?" "$defeat" help spec shedule
