@@ -10,7 +10,7 @@
 #include "ablations/run/model.h"
 #include "core/base/file.h"
 #include "core/data/draw.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 #include "core/data/image_list.h"
 
 #define LARGE_ENOUGH 400 /* pixels: smaller images are enlarged by a whole factor, so that names can be read */

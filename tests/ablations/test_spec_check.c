@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
-#include "core/data/image_file.h"
+#include "core/data/image_codec.h"
 #include "tests/support/support.h"
 
 static const char *in_folder(const char *name)
