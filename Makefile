@@ -93,7 +93,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec
+.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec install-files uninstall
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -356,12 +356,32 @@ parity:
 mutants: deps
 	$(Q)JOBS=$(JOBS) MAKE="$(MAKE)" sh tests/mutants/run.sh -w build/mutants/$(CONFIG) $(ONLY)
 
-## install: copy the program to PREFIX/bin (default /usr/local)
-PREFIX ?= /usr/local
+## install: program, specs, headers and defeat.pc for plugins under PREFIX (default /usr/local); data of installed specs: PREFIX/share/defeat-bench/data
+PREFIX  ?= /usr/local
+place    = $(DESTDIR)$(PREFIX)
+share    = $(place)/share/defeat-bench
+# What a distiller's file may include, and all that this includes. The version of defeat.pc is the plugins' ABI and the numbers' semantics.
+plugin_h = printf '\#include "%s"\n' $(wildcard distillers/*.h detectors/*.h core/nn/*.h) | $(CC) $(PKG_CFLAGS) -I. -x c -MM - | tr ' \\' '\n\n' | grep '\.h$$' | sort -u
+number   = sed -n 's/^\#define $(1)  *\([0-9]*\)$$/\1/p' $(2)
 install: all
-	install -D -m 755 $(BUILD)/defeat $(DESTDIR)$(PREFIX)/bin/defeat
-	install -d $(DESTDIR)$(PREFIX)/share/defeat-bench/specs
-	install -m 644 ablations/specs/*.json $(DESTDIR)$(PREFIX)/share/defeat-bench/specs
+	$(Q)$(MAKE) --no-print-directory install-files
+install-files:
+	install -D -m 755 $(BUILD)/defeat $(place)/bin/defeat
+	$(Q)set -e; for header in $$($(plugin_h)); do install -D -m 644 $$header $(place)/include/defeat/$$header; done
+	$(Q)set -e; install -d $(share)/specs; for spec in ablations/specs/*.json; do \
+	    sed 's,"base": "../../data/,"base": "../data/,' $$spec >$(share)/specs/$${spec##*/}; done
+	$(Q)install -d $(place)/share/pkgconfig; { \
+	    printf 'prefix=$${pcfiledir}/../..\nincludedir=$${prefix}/include/defeat\nspecs=$${prefix}/share/defeat-bench/specs\n\n'; \
+	    printf 'Name: defeat\nDescription: headers of DeFeat Bench, for distillers as plugins\n'; \
+	    echo "Version: $$($(call number,DF_DISTILLER_ABI,distillers/distiller.h)).$$($(call number,DF_SEMANTICS,ablations/run/cell.h))"; \
+	    printf 'Requires: libcjson\nCflags: -I$${includedir}\n'; } >$(place)/share/pkgconfig/defeat.pc
+	@echo "installed under $(place): bin/defeat, include/defeat, share/defeat-bench/specs, share/pkgconfig/defeat.pc"
+## uninstall: take away what install put under PREFIX, and nothing else (data that was put beside the specs stays)
+uninstall:
+	rm -f $(place)/bin/defeat $(place)/share/pkgconfig/defeat.pc
+	rm -f $(patsubst ablations/specs/%,$(share)/specs/%,$(wildcard ablations/specs/*.json))
+	rm -rf $(place)/include/defeat
+	$(Q)for folder in $(share)/specs $(share); do rmdir $$folder 2>/dev/null || true; done
 
 ## clean: remove everything that was built (not out/)
 clean:

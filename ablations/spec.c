@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "ablations/run/teacher.h"
+#include "ablations/spec_keys.h"
+#include "ablations/spec_source.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/device/open.h"
@@ -115,21 +117,6 @@ static df_status read_network(const cJSON *owner, const char *where, struct df_n
     return df_network_check(out, place, err);
 }
 
-/* `over` put over `base`: objects member by member, everything else replaced. Either may be NULL. */
-static cJSON *merged(const cJSON *base, const cJSON *over)
-{
-    cJSON *out = base ? cJSON_Duplicate(base, 1) : cJSON_CreateObject();
-
-    for (const cJSON *member = over ? over->child : NULL; member; member = member->next) {
-        const cJSON *old = cJSON_GetObjectItemCaseSensitive(out, member->string);
-        cJSON *value = cJSON_IsObject(old) && cJSON_IsObject(member) ? merged(old, member) : cJSON_Duplicate(member, 1);
-
-        cJSON_DeleteItemFromObjectCaseSensitive(out, member->string);
-        cJSON_AddItemToObject(out, member->string, value);
-    }
-    return out;
-}
-
 /* The spec's schedule with the owner's members put over it. */
 static df_status read_schedule(const cJSON *root, const cJSON *owner, const char *file, const char *where, struct df_schedule *out,
                                struct df_error *err)
@@ -141,7 +128,7 @@ static df_status read_schedule(const cJSON *root, const cJSON *owner, const char
     DF_TRY(df_json_object(owner, "schedule", false, where, &own, err));
     snprintf(place, sizeof place, "%s/schedule", own ? where : file);
 
-    cJSON *schedule = merged(common, own);
+    cJSON *schedule = df_spec_merged(common, own);
     const df_status status = df_options_read(df_schedule_options, schedule, NULL, place, out, err);
 
     cJSON_Delete(schedule);
@@ -207,14 +194,13 @@ static df_status know_file(struct reader *r, struct df_cell *cell, const char *w
 
 static df_status read_student(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const keys[] = { "network", "schedule", "file", "take", NULL };
     const cJSON *student;
     const char *take = "";
     char where[1024];
 
     snprintf(where, sizeof where, "%s/student", file);
     DF_TRY(df_json_object(r->root, "student", true, file, &student, err));
-    DF_TRY(df_json_only(student, keys, where, err));
+    DF_TRY(df_spec_only(DF_SPEC_STUDENT, student, where, err));
     DF_TRY(read_network(student, where, &r->common.network, err));
     DF_TRY(read_schedule(r->root, student, file, where, &r->common.schedule, err));
     DF_TRY(read_file(r, student, where, r->common.file, err));
@@ -280,10 +266,23 @@ static df_status read_trained(struct reader *r, const cJSON *teacher, const char
     return df_cell_seal(cell, err);
 }
 
+/* Of a teacher that is given nothing is trained; of one that is trained nothing is somebody else's. */
+static df_status check_teacher_keys(const cJSON *teacher, bool given, const char *where, struct df_error *err)
+{
+    static const char *const trained_only[] = { "schedule", "seed" };
+
+    for (size_t i = 0; given && i < sizeof trained_only / sizeof *trained_only; i++)
+        if (cJSON_GetObjectItemCaseSensitive(teacher, trained_only[i]))
+            return df_fail(err, DF_ERR_USAGE, "%s/%s: has no effect, for the teacher's \"file\" is not trained [remove one of both]", where,
+                           trained_only[i]);
+    if (!given && cJSON_GetObjectItemCaseSensitive(teacher, "classes"))
+        return df_fail(err, DF_ERR_USAGE, "%s/classes: has no effect without \"file\": a trained teacher has those of the data [remove it]",
+                       where);
+    return DF_OK;
+}
+
 static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const trained[] = { "kind", "detector", "canvas", "network", "schedule", "seed", "file", NULL };
-    static const char *const given[] = { "kind", "detector", "canvas", "network", "classes", "file", NULL };
     const cJSON *teacher = NULL;
     char where[1024], path[DF_STRING_MAX];
 
@@ -292,8 +291,9 @@ static df_status read_teacher(struct reader *r, const char *file, struct df_erro
     if (!teacher)
         return DF_OK;
     snprintf(where, sizeof where, "%s/teacher", file);
+    DF_TRY(df_spec_only(DF_SPEC_TEACHER, teacher, where, err));
     DF_TRY(read_file(r, teacher, where, path, err));
-    DF_TRY(df_json_only(teacher, path[0] ? given : trained, where, err));
+    DF_TRY(check_teacher_keys(teacher, path[0], where, err));
 
     struct df_cell *cell = cell_new(&r->common);
 
@@ -543,7 +543,6 @@ static df_status read_init_student(const cJSON *method, const char *where, bool 
 
 static df_status read_method(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
 {
-    static const char *const keys[] = { "label", "distillers", "init_student", NULL };
     struct axis axes[MOST_AXES];
     const cJSON *distillers = NULL;
     const char *label;
@@ -551,7 +550,7 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
 
     if (!cJSON_IsObject(method))
         return df_fail(err, DF_ERR_USAGE, "%s: expected an object with \"label\" and \"distillers\"", where);
-    DF_TRY(df_json_only(method, keys, where, err));
+    DF_TRY(df_spec_only(DF_SPEC_METHODS, method, where, err));
     DF_TRY(df_json_string(method, "label", true, where, &label, err));
     DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
     DF_TRY(read_init_student(method, where, &r->common.init_student, err));
@@ -595,6 +594,30 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
     return DF_OK;
 }
 
+/* The i-th label of the variant; the lines of a label follow each other. */
+static const char *label_at(const void *table, size_t i)
+{
+    const struct reader *r = table;
+    const char *last = NULL;
+
+    for (size_t line = r->variant->line; line < r->spec->lines; line++) {
+        const char *label = r->spec->cell[line * r->seeds]->label;
+
+        if (last && strcmp(label, last) == 0)
+            continue;
+        if (i-- == 0)
+            return label;
+        last = label;
+    }
+    return NULL;
+}
+
+static df_status unknown_baseline(const struct reader *r, const char *label, const char *file, struct df_error *err)
+{
+    df_find_name(label_at, r, label, "label of a method", NULL, err);
+    return df_fail_in(err, DF_ERR_USAGE, "%s/baseline", file);
+}
+
 static df_status read_baseline(struct reader *r, const char *file, struct df_error *err)
 {
     struct df_spec *spec = r->spec;
@@ -610,7 +633,7 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
         }
     }
     if (label)
-        return df_fail(err, DF_ERR_USAGE, "%s/baseline: no method has the label '%s'", file, label);
+        return unknown_baseline(r, label, file, err);
     r->variant->baseline = r->variant->line;
     return DF_OK;
 }
@@ -628,7 +651,6 @@ static bool has_axis(const char *axes, const char *name)
 
 static df_status read_plots(struct reader *r, const char *file, struct df_error *err)
 {
-    static const char *const keys[] = { "heat", NULL };
     const cJSON *plots = NULL, *heat = NULL;
     char where[1024];
 
@@ -636,7 +658,7 @@ static df_status read_plots(struct reader *r, const char *file, struct df_error 
     if (!plots)
         return DF_OK;
     snprintf(where, sizeof where, "%s/plots", file);
-    DF_TRY(df_json_only(plots, keys, where, err));
+    DF_TRY(df_spec_only(DF_SPEC_PLOTS, plots, where, err));
     DF_TRY(df_json_array(plots, "heat", true, where, &heat, err));
     if (cJSON_GetArraySize(heat) != 2 || !cJSON_IsString(heat->child) || !cJSON_IsString(heat->child->next))
         return df_fail(err, DF_ERR_USAGE, "%s/heat: expected two option names, such as [\"w_fg\", \"w_bg\"]", where);
@@ -734,7 +756,6 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
 /* The spec itself, or once per variant with the variant's members over its own. */
 static df_status read_variants(struct reader *r, const char *file, const struct df_spec_overrides *overrides, struct df_error *err)
 {
-    static const char *const keys[] = { "label", "data", "canvas", "detector", "student", "teacher", "schedule", NULL };
     const cJSON *root = r->root, *variants = NULL, *variant;
     char where[1024];
     size_t at = 0;
@@ -749,9 +770,9 @@ static df_status read_variants(struct reader *r, const char *file, const struct 
         snprintf(where, sizeof where, "%s/variants/%zu", file, at++);
         if (!cJSON_IsObject(variant))
             return df_fail(err, DF_ERR_USAGE, "%s: expected an object with a \"label\"", where);
-        DF_TRY(df_json_only(variant, keys, where, err));
+        DF_TRY(df_spec_only(DF_SPEC_VARIANTS, variant, where, err));
 
-        cJSON *whole = merged(root, variant);
+        cJSON *whole = df_spec_merged(root, variant);
 
         r->root = whole;
         const df_status status = read_variant(r, file, overrides, err);
@@ -764,36 +785,77 @@ static df_status read_variants(struct reader *r, const char *file, const struct 
     return DF_OK;
 }
 
+/* Shared objects, relative to the spec's folder; loaded before any distiller is looked for. */
+static df_status read_plugins(struct reader *r, const char *file, struct df_error *err)
+{
+    const struct df_distiller_class *class;
+    const cJSON *plugins = NULL, *plugin;
+    char *folder = df_path_folder(file);
+    df_status status = df_json_array(r->root, "plugins", false, file, &plugins, err);
+    size_t at = 0;
+
+    cJSON_ArrayForEach(plugin, plugins)
+    {
+        const char *name = cJSON_GetStringValue(plugin);
+        char *path = name ? df_path_join(folder, name) : NULL;
+
+        if (status == DF_OK && !path)
+            status = df_fail(err, DF_ERR_USAGE, "expected the path of a shared object");
+        else if (status == DF_OK)
+            status = df_distiller_load_plugin(path, &class, err);
+        free(path);
+        if (status != DF_OK) {
+            df_fail_in(err, status, "%s: /plugins/%zu", file, at);
+            break;
+        }
+        at++;
+    }
+    free(folder);
+    return status;
+}
+
 static df_status read_all(struct reader *r, const char *path, const struct df_spec_overrides *overrides, struct df_error *err)
 {
-    static const char *const keys[] = { "name",    "title", "base",     "data",     "canvas", "detector", "student", "teacher", "schedule",
-                                        "methods", "seeds", "variants", "baseline", "plots",  "device",   "threads", NULL };
     char file[1024];
 
     snprintf(file, sizeof file, "%s", path);
-    DF_TRY(df_json_only(r->root, keys, file, err));
+    DF_TRY(df_spec_only(DF_SPEC_ROOT, r->root, file, err));
     DF_TRY(read_name(r, file, err));
+    DF_TRY(read_plugins(r, file, err));
     DF_TRY(read_seeds(r, file, overrides ? overrides->seeds : NULL, err));
     r->spec->seeds = r->seeds;
     DF_TRY(read_variants(r, file, overrides, err));
     return read_plots(r, file, err);
 }
 
+/* A fault may stand in a file that the named one extends. */
+static void say_from(const struct df_text *from, struct df_error *err)
+{
+    const size_t used = err ? strlen(err->text) : 0;
+
+    if (err && from->length)
+        snprintf(err->text + used, sizeof err->text - used, " (the spec %s)", from->data);
+}
+
 df_status df_spec_read(const char *path, const struct df_spec_overrides *overrides, struct df_spec **out, struct df_error *err)
 {
     struct reader *r = df_calloc(1, sizeof *r);
-    cJSON *root = NULL;
-    df_status status = df_json_read(path, &root, err);
+    struct df_text from = DF_TEXT_INIT;
 
     *out = NULL;
     r->spec = df_calloc(1, sizeof *r->spec);
+
+    df_status status = df_spec_source_read(path, overrides ? overrides->set : NULL, &r->spec->source, &from, err);
+
     if (status == DF_OK)
         status = copy_text(r->spec->path, sizeof r->spec->path, path, path, err);
     if (status == DF_OK) {
-        r->root = root;
+        r->root = r->spec->source;
         status = read_all(r, path, overrides, err);
+        if (status != DF_OK)
+            say_from(&from, err);
     }
-    cJSON_Delete(root);
+    df_text_release(&from);
     forget_common(r);
     if (status == DF_OK)
         *out = r->spec;
@@ -842,5 +904,6 @@ void df_spec_free(struct df_spec *spec)
     free(spec->variant);
     free(spec->cell);
     df_data_free(spec->data);
+    cJSON_Delete(spec->source);
     free(spec);
 }

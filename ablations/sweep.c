@@ -21,6 +21,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/base/shell.h"
 #include "core/metrics/coco_eval.h"
 
 #define TABLES_SECONDS 30.0 /* between two makings of the CSV tables */
@@ -43,7 +44,7 @@ struct worker {
     struct plan *plan;
     struct task *task;
 };
-/* What the cells of a variant stand on. */
+/* What has to be done before the cells of a variant that need a teacher: both jobs, in turn. */
 struct plan {
     const struct df_spec_variant *variant;
     enum state job[JOBS];
@@ -155,8 +156,8 @@ static df_status select_cell(struct sweep *s, size_t index, const pcre2_code *on
     DF_TRY(df_store_finished(s->options->run.out, cell, &finished, err));
     summary->selected++;
     summary->already += finished;
-    if (!finished)
-        s->task[s->tasks++] = (struct task){ .cell = cell, .index = index, .lock = -1 };
+    if (!finished || s->options->list_all)
+        s->task[s->tasks++] = (struct task){ .cell = cell, .index = index, .state = finished ? DONE : WAITING, .lock = -1 };
     return DF_OK;
 }
 
@@ -172,7 +173,7 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
         status = select_cell(s, i, only, summary, err);
     pcre2_code_free(only);
     if (status == DF_OK && !summary->selected)
-        status = df_fail(err, DF_ERR_USAGE, "--only '%s' selects none of the %zu cells of '%s' [--dry-run without --only lists them]",
+        status = df_fail(err, DF_ERR_USAGE, "--only '%s' selects none of the %zu cells of '%s' [--list without --only lists them]",
                          s->options->only, s->spec->count, s->spec->name);
     return status;
 }
@@ -194,21 +195,39 @@ static void become_worker(const char *program, const char *log, char **words, co
     _exit(127);
 }
 
-/* Starts the program with the given first words, then --out and what is passed on. */
+static size_t count_words(const char *const *words)
+{
+    size_t n = 0;
+
+    while (words && words[n])
+        n++;
+    return n;
+}
+
+/* The program's name, the given first words, --out and what is passed on; free() the array. */
+static char **worker_words(const struct sweep *s, const char *const *first)
+{
+    const char *const out[] = { "--out", s->options->run.out, NULL }, *const program[] = { df_program_called(), NULL };
+    const char *const *const parts[] = { program, first, out, s->options->pass };
+    size_t room = 1, n = 0;
+
+    for (size_t i = 0; i < 4; i++)
+        room += count_words(parts[i]);
+
+    char **words = df_calloc(room, sizeof *words);
+
+    for (size_t i = 0; i < 4; i++)
+        for (const char *const *word = parts[i]; word && *word; word++)
+            words[n++] = (char *)(uintptr_t)*word;
+    return words;
+}
+
+/* Starts the program with the given first words. */
 static df_status start_worker(struct sweep *s, struct worker *worker, const char *const *first, const char *log, struct df_error *err)
 {
-    char *words[64];
-    size_t n = 0;
+    char **words = worker_words(s, first);
     sigset_t ends, before;
 
-    words[n++] = (char *)(uintptr_t) "defeat";
-    while (*first && n < 32)
-        words[n++] = (char *)(uintptr_t)*first++;
-    words[n++] = (char *)(uintptr_t) "--out";
-    words[n++] = (char *)(uintptr_t)s->options->run.out;
-    for (const char *const *p = s->options->pass; p && *p && n < 63; p++)
-        words[n++] = (char *)(uintptr_t)*p;
-    words[n] = NULL;
     fflush(NULL);
     sigemptyset(&ends);
     sigaddset(&ends, SIGINT);
@@ -218,6 +237,7 @@ static df_status start_worker(struct sweep *s, struct worker *worker, const char
     if (worker->pid == 0)
         become_worker(s->options->program, log, words, &before);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    free(words);
     if (worker->pid > 0)
         return DF_OK;
     worker->pid = 0;
@@ -609,11 +629,31 @@ static df_status run_all(struct sweep *s, struct df_error *err)
     return status;
 }
 
+/* Of a cell that is not done; one is running whose lock is held. */
+static const char *state_of(const struct sweep *s, const struct task *task)
+{
+    const char *out = s->options->run.out;
+    char *failed = df_store_cell_file(out, task->cell, DF_CELL_FAILED), *lock = df_store_cell_file(out, task->cell, DF_CELL_LOCK);
+    int fd = -1;
+    const bool held = df_file_exists(lock) && df_lock(lock, true, &fd, NULL) == DF_OK && fd < 0;
+    const char *state = held ? "running" : df_file_exists(failed) ? "failed" : "left";
+
+    df_unlock(fd);
+    free(failed);
+    free(lock);
+    return state;
+}
+
 static void list_cells(const struct sweep *s, struct df_text *out)
 {
-    for (size_t t = 0; t < s->tasks; t++)
-        df_text_addf(out, "%zu\t%s\t%s\t%s\tseed=%lld\n", s->task[t].index, s->task[t].cell->id, df_shown(s->task[t].cell->label).text,
-                     df_shown(s->task[t].cell->axes).text, (long long)s->task[t].cell->seed);
+    for (size_t t = 0; t < s->tasks; t++) {
+        const struct df_cell *cell = s->task[t].cell;
+
+        df_text_addf(out, "%zu\t%s\t", s->task[t].index, cell->id);
+        if (s->options->list_all)
+            df_text_addf(out, "%s\t", s->task[t].state == DONE ? "done" : state_of(s, &s->task[t]));
+        df_text_addf(out, "%s\t%s\tseed=%lld\n", df_shown(cell->label).text, df_shown(cell->axes).text, (long long)cell->seed);
+    }
 }
 
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)

@@ -9,7 +9,8 @@ struct df_sweep_options {
     struct df_run_options run;
     size_t jobs;             /* 0: one per core */
     const char *only;        /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
-    struct df_text *list;    /* not NULL: a dry run, which lists the cells it would run: index, id, label, axes, seed, tab-separated */
+    struct df_text *list;    /* not NULL: nothing is run; lists the cells it would run: index, id, label, axes, seed, tab-separated */
+    bool list_all;           /* with list: all that are selected, their state after the id: done, failed, running, left */
     const char *program;     /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
     const char *const *pass; /* further words for the workers, NULL-terminated: overrides */
 };

@@ -9,6 +9,7 @@
 
 #include "core/base/fpu.h"
 #include "core/base/hash.h"
+#include "core/base/shell.h"
 #include "core/base/text.h"
 
 #define PLUGINS_MAX 32
@@ -34,7 +35,12 @@ static const char *class_name(const void *table, size_t i)
 
 const struct df_distiller_class *df_distiller_class_find(const char *name, struct df_error *err)
 {
-    const size_t i = df_find_name(class_name, NULL, name, "distiller", "'defeat distillers' lists them", err);
+    char hint[sizeof(struct df_shell_word) + 128];
+
+    snprintf(hint, sizeof hint, "'%s distillers' lists them; a plugin's is known once a spec's \"plugins\" or --plugin names its file",
+             df_program());
+
+    const size_t i = df_find_name(class_name, NULL, name, "distiller", hint, err);
 
     return i == SIZE_MAX ? NULL : class_at(i);
 }
@@ -129,48 +135,32 @@ static bool name_is_plain(const char *name)
     return true;
 }
 
-const char *df_distiller_fault(const struct df_distiller_class *class)
+df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err)
 {
     if (class->abi != DF_DISTILLER_ABI)
-        return "abi is not DF_DISTILLER_ABI";
+        return df_fail(err, DF_ERR_UNSUPPORTED, "its abi: built for ABI %d, expected %d [build it against this program's headers]",
+                       class->abi, DF_DISTILLER_ABI);
     if (!name_is_plain(class->name))
-        return "the name must be lower-case letters, digits and '_'";
+        return df_fail(err, DF_ERR_FORMAT, "the name must be lower-case letters, digits and '_'");
     if (!class->summary || !class->cite || !class->loss || !class->options || !class->options_size || !class->needs)
-        return "summary, cite, needs, loss, options and options_size must be set";
+        return df_fail(err, DF_ERR_FORMAT, "summary, cite, needs, loss, options and options_size must be set");
     if (class->revision < 0)
-        return "the revision must not be negative";
-    for (const df_option *row = class->options; row->name; row++) {
-        if (!name_is_plain(row->name) || !row->help || !row->help[0])
-            return "an option lacks a plain name or a help text";
-        if (row->offset + df_option_bytes(row) > class->options_size)
-            return "an option lies outside of options_size";
-        if ((row->type == DF_OPTION_INT || row->type == DF_OPTION_REAL) && !(row->min <= row->standard && row->standard <= row->max))
-            return "an option's default is outside of its range";
-        if (!df_option_absent_is_legal(row))
-            return "an option's 'absent' is none of its values";
-        for (const df_option *other = class->options; other < row; other++) {
-            if (!strcmp(other->name, row->name))
-                return "two options have the same name";
-        }
-    }
-    return NULL;
+        return df_fail(err, DF_ERR_FORMAT, "the revision must not be negative");
+    return df_options_legal(class->options, class->options_size, err);
 }
 
 /* ---- plugins ---- */
 
 static df_status check_plugin(const char *path, const struct df_distiller_class *class, struct df_error *err)
 {
-    if (class->abi != DF_DISTILLER_ABI)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s' was built for ABI %d, expected %d (build it against this program's headers)",
-                       path, class->abi, DF_DISTILLER_ABI);
-    const char *fault = df_distiller_fault(class);
+    if (df_distiller_legal(class, err) != DF_OK)
+        return df_fail_in(err, DF_ERR_FORMAT, "plugin '%s'", path);
 
-    if (fault)
-        return df_fail(err, DF_ERR_FORMAT, "plugin '%s': %s", path, fault);
     const struct df_distiller_class *other = df_distiller_class_find(class->name, NULL);
 
     if (other && other != class)
-        return df_fail(err, DF_ERR_USAGE, "plugin '%s': there is a distiller '%s' already (give it another name)", path, class->name);
+        return df_fail(err, DF_ERR_USAGE, "plugin '%s': there is a distiller '%s' already (%s) [give it another name]", path, class->name,
+                       df_distiller_plugin_hash(other) ? "of another plugin" : "built in");
     if (plugin_count == PLUGINS_MAX)
         return df_fail(err, DF_ERR_UNSUPPORTED, "plugin '%s': more than %d plugins", path, PLUGINS_MAX);
     return DF_OK;

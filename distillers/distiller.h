@@ -69,8 +69,8 @@ df_status df_distiller_needs(const struct df_distiller_class *class, const void 
                              const struct df_detector_class *teacher, struct df_needs *needs, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
-/* Its name, texts and option table: NULL if they are as they must be, else what is wrong. Plugins are asked when they are loaded. */
-const char *df_distiller_fault(const struct df_distiller_class *class);
+/* Whether ABI, name, texts and the whole option table are as they must be. Plugins are asked when they are loaded. */
+df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err);
 /* The hash of a plugin's file: its code decides numbers. NULL: built in. */
 const char *df_distiller_plugin_hash(const struct df_distiller_class *class);
 #endif

@@ -20,6 +20,7 @@
 #define PROFILED_STEPS 20
 
 struct bench_options {
+    struct df_texts set;
     char device[DF_STRING_MAX];
     int64_t cell, steps;
     bool json, methods;
@@ -31,6 +32,8 @@ static const df_option options_table[] = {
     { "device", DF_STRING_OPTION(struct bench_options, device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },
     { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON", .when = "methods=0" },
     { "methods", DF_BOOL_OPTION(struct bench_options, methods), 0, 0, 1, "a line for each distilled method of the spec instead" },
+    { "set", DF_TEXTS_OPTION(struct bench_options, set),
+      .help = "KEY=VALUE put over the spec, such as schedule.batch=8; may be given again" },
     { 0 },
 };
 
@@ -384,7 +387,7 @@ static df_status measure(struct bench *bench, const struct df_spec *spec, int64_
 /* The spec is read anew: its cells are changed. */
 static df_status bench_cell(const char *path, const struct bench_options *options, int64_t cell, print_fn *print, struct df_error *err)
 {
-    const struct df_spec_overrides overrides = { .device = df_common_device(options->device) };
+    const struct df_spec_overrides overrides = { .device = df_common_device(options->device), .set = &options->set };
     struct bench *bench = df_calloc(1, sizeof *bench);
     struct df_spec *spec = NULL;
     df_status status = df_spec_read(path, &overrides, &spec, err);

@@ -6,6 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
+#include "core/base/shell.h"
+
 int df_command_fail(const struct df_error *err)
 {
     fflush(stdout);
@@ -206,7 +209,11 @@ static const char *command_name(const void *table, size_t i)
 
 const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err)
 {
-    const size_t i = df_find_name(command_name, table, name, "command", "'defeat help' lists them", err);
+    char hint[sizeof(struct df_shell_word) + 64];
+
+    snprintf(hint, sizeof hint, "'%s help' lists them", df_program());
+
+    const size_t i = df_find_name(command_name, table, name, "command", hint, err);
 
     return i == SIZE_MAX ? NULL : table[i];
 }
@@ -226,7 +233,23 @@ void df_command_list(const struct df_command *const *table, bool color, struct d
     df_text_add(out, "\n");
     for (size_t i = 0; table[i]; i++)
         df_text_addf(out, "  %-*s  %s\n", (int)width, table[i]->name, table[i]->summary);
-    df_text_add(out, "\n'defeat help COMMAND' shows a command's options and an example.\n");
+    df_text_addf(out, "\n'%s help COMMAND' shows a command's options and an example, '%s help spec' every key of a spec.\n", df_program(),
+                 df_program());
+}
+
+/* As it works here: by the name that the program was called by, and away from a checkout with the installed specs. */
+static void add_example(const char *example, struct df_text *out)
+{
+    static const char name[] = "defeat ", folder[] = "ablations/specs/";
+    const char *rest = example + strlen(name), *spec = df_file_exists("ablations/specs") ? NULL : strstr(rest, folder);
+
+    DF_ASSERT(strncmp(example, name, strlen(name)) == 0);
+    df_text_addf(out, " %s ", df_program());
+    if (spec) {
+        df_text_add_bytes(out, rest, (size_t)(spec - rest));
+        rest = spec + strlen(folder);
+    }
+    df_text_addf(out, "%s\n", rest);
 }
 
 void df_command_help_text(const struct df_command *command, bool color, struct df_text *out)
@@ -246,7 +269,7 @@ void df_command_help_text(const struct df_command *command, bool color, struct d
     if (command->example) {
         df_text_add(out, "\n");
         heading("example:", color, out);
-        df_text_addf(out, " %s\n", command->example);
+        add_example(command->example, out);
     }
     if (command->notes)
         df_text_addf(out, "\n%s\n", command->notes);
@@ -283,10 +306,19 @@ static int run_command(const struct df_command *command, int count, char *const 
 
 int df_command_main(const struct df_command *const *table, int count, char *const *words)
 {
-    const char *name = count > 1 ? words[1] : "help";
     const struct df_command *command;
     struct df_error err = { 0 };
+    const char *name;
 
+    if (count < 2) { /* nothing was asked for: a slip of a script, as any other misuse */
+        struct df_text text = DF_TEXT_INIT;
+
+        df_command_list(table, df_command_color(STDERR_FILENO), &text);
+        fputs(df_text_get(&text), stderr);
+        df_text_release(&text);
+        return 2;
+    }
+    name = words[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";
     else if (strcmp(name, "--version") == 0)
@@ -294,5 +326,5 @@ int df_command_main(const struct df_command *const *table, int count, char *cons
     command = df_command_find(table, name, &err);
     if (!command)
         return df_command_fail(&err);
-    return run_command(command, count > 2 ? count - 2 : 0, words + (count > 2 ? 2 : count));
+    return run_command(command, count - 2, words + 2);
 }

@@ -9,6 +9,7 @@
     X(distill)                                                                                                                             \
     X(eval)                                                                                                                                \
     X(predict)                                                                                                                             \
+    X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
     X(prepare)                                                                                                                             \
     X(run)                                                                                                                                 \
@@ -19,6 +20,7 @@
     X(effects)                                                                                                                             \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
+    X(clean)                                                                                                                               \
     X(distillers)                                                                                                                          \
     X(bench)                                                                                                                               \
     X(cost)                                                                                                                                \

@@ -6,40 +6,47 @@
 
 struct df_common_options {
     char out[DF_STRING_MAX], seeds[DF_STRING_MAX], data_path[DF_STRING_MAX], device[DF_STRING_MAX];
+    struct df_texts set, plugin;
     int cache;
     double cache_limit;
     int on_bad_image;
     bool prefetch;
-    char plugin[DF_STRING_MAX];
 };
-/* Rows for the table of a command whose struct has `struct df_common_options member`. */
+/* Rows for the table of a command whose struct has `struct df_common_options member`: which cells are meant, and where they are; for commands that
+ * run them beside that how. */
 /* clang-format off */
-#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                              \
-    { "out", DF_STRING_OPTION(type_, member.out), 0, 0, 0, "folder of journals, teachers and caches", .text = "out" },                     \
-    { "seeds", DF_STRING_OPTION(type_, member.seeds), 0, 0, 0, "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)",   \
-      .text = "" },                                                                                                                       \
-    { "data_path", DF_STRING_OPTION(type_, member.data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },   \
-    { "device", DF_STRING_OPTION(type_, member.device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },                  \
-    { "cache", DF_CHOICE_OPTION(type_, member.cache), 0, 0, 2, "teacher cache; auto: unless larger than cache-limit",                     \
-      .choices = "auto|on|off" },                                                                                                         \
-    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), DF_CACHE_LIMIT_GIB, 0, 1e6, "GiB that an automatic teacher cache may take on disk",        \
-      .when = "cache=auto" },                                                                                                             \
-    { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), 0, 0, 1, "an image that cannot be read stops the run, or is counted", \
-      .choices = "stop|skip" },                                                                                                           \
-    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), 0, 0, 1, "a second thread prepares the next batch" },                           \
-    { "plugin", DF_STRING_OPTION(type_, member.plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" }
+#define DF_SPEC_OPTION_ROWS(type_, member)                                                                                                 \
+    { "out", DF_STRING_OPTION(type_, member.out), .text = "out", .help = "folder of rows, weights, teachers and caches" },                \
+    { "set", DF_TEXTS_OPTION(type_, member.set),                                                                                           \
+      .help = "KEY=VALUE put over the spec, such as schedule.epochs=8 (see 'defeat help spec'); may be given again" },                     \
+    { "seeds", DF_STRING_OPTION(type_, member.seeds), .text = "",                                                                          \
+      .help = "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)" },                                                   \
+    { "data_path", DF_STRING_OPTION(type_, member.data_path), .text = "", .help = "folder that the data set's paths are relative to" },   \
+    { "device", DF_STRING_OPTION(type_, member.device), .text = "", .help = "in place of the spec's: cpu, ref, cuda[:N][+tf32]" },        \
+    { "plugin", DF_TEXTS_OPTION(type_, member.plugin),                                                                                     \
+      .help = "shared object that exports `df_distiller` (a spec's \"plugins\" do the same); may be given again" }
+#define DF_COMMON_OPTION_ROWS(type_, member)                                                                                               \
+    DF_SPEC_OPTION_ROWS(type_, member),                                                                                                    \
+    { "cache", DF_CHOICE_OPTION(type_, member.cache), .choices = "auto|on|off",                                                           \
+      .help = "keep what the teacher says of every image; auto: unless that is larger than cache-limit" },                                 \
+    { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), .standard = DF_CACHE_LIMIT_GIB, .max = 1e6, .when = "cache=auto",         \
+      .help = "GiB that an automatic teacher cache may take on disk" },                                                                    \
+    { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), .choices = "stop|skip",                                               \
+      .help = "an image that cannot be read stops the run, or is replaced by an empty one and counted" },                                  \
+    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" }
 /* clang-format on */
 
-#define DF_COMMON_PASS_MAX 24
 /* The device that the command line asks for, else the environment's DEFEAT_DEVICE, else NULL: the spec's. */
 const char *df_common_device(const char *asked);
-/* Loads the plugin if one is named, reads the spec with the overrides. */
+/* Loads the plugins that are named, reads the spec with the overrides. A spec without a folder that is not here is looked for among the installed
+ * ones (PREFIX/share/defeat-bench/specs), with or without ".json". */
 df_status df_common_spec(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
 /* The same without a look at any other file: for rows that no id finds. */
 df_status df_common_spec_unread(const struct df_common_options *options, const char *path, struct df_spec **out, struct df_error *err);
 void df_common_run(const struct df_common_options *options, struct df_run_options *out);
-/* The words that hand these options to a worker (all but --out), NULL-terminated; they point into options and a static buffer. */
-void df_common_pass(const struct df_common_options *options, const char *words[DF_COMMON_PASS_MAX]);
-/* " --out X --seeds 5 ...": what another command about the same cells needs, quoted for a shell. */
-void df_common_repeat(const struct df_common_options *options, struct df_text *out);
+/* The words that hand these options to a worker (all but --out), NULL-terminated: free() the array, whose words live in options and a static
+ * buffer. */
+const char **df_common_pass(const struct df_common_options *options);
+/* "./defeat table 'my spec.json' --out X --seeds 5": another command about the same cells, to be pasted. */
+void df_common_command(const struct df_common_options *options, const char *command, const char *spec, struct df_text *out);
 #endif

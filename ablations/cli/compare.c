@@ -7,6 +7,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare_images.h"
+#include "core/base/shell.h"
 #include "results/inference.h"
 
 static const df_option options_table[] = {
@@ -254,13 +255,15 @@ static void print_text(struct df_comparison *const *comparison, size_t count)
 /* More seeds, as a command that works when pasted: for a spec's methods that one more seed may decide. */
 static void print_next(const struct df_compare_options *options, char *const *word, const struct df_comparison *c)
 {
-    struct df_text repeat = DF_TEXT_INIT;
+    struct df_text command = DF_TEXT_INIT;
+    char number[32];
 
-    df_common_repeat(&options->common, &repeat);
+    df_common_command(&options->common, "compare", word[0], &command);
+    df_shell_add(&command, word[1]);
+    df_shell_add(&command, word[2]);
     if (c->verdict == DF_UNDECIDED)
-        printf("next: defeat compare %s '%s' '%s' --resolve %g%s\n", word[0], word[1], word[2], options->within > 0 ? options->within : 0.5,
-               df_text_get(&repeat));
-    df_text_release(&repeat);
+        printf("next: %s --resolve %s\n", df_text_get(&command), df_format_real(number, options->within > 0 ? options->within : 0.5));
+    df_text_release(&command);
 }
 
 static void print_images(const struct df_images_interval *images)

@@ -13,6 +13,7 @@ enum { CONVERT_STUDENT, CONVERT_TEACHER };
 enum { TO_DEFEAT, TO_TORCH };
 enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
 struct convert_options {
+    struct df_texts set;
     int network, to, classes;
     char variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
 };
@@ -28,6 +29,8 @@ static const df_option options_table[] = {
     { "data_path", DF_STRING_OPTION(struct convert_options, data_path), 0, 0, 0, "folder that the dataset's paths are relative to",
       .text = "" },
     { "plugin", DF_STRING_OPTION(struct convert_options, plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" },
+    { "set", DF_TEXTS_OPTION(struct convert_options, set),
+      .help = "KEY=VALUE put over the spec, such as schedule.batch=8; may be given again" },
     { 0 },
 };
 
@@ -116,7 +119,9 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct convert_options *options = values;
-    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL, .unread = true };
+    const struct df_spec_overrides overrides = { .data_path = options->data_path[0] ? options->data_path : NULL,
+                                                 .set = &options->set,
+                                                 .unread = true };
     const struct df_distiller_class *plugin;
     const struct df_cell *cell;
     struct df_error err = { 0 };

@@ -18,6 +18,7 @@
 #define H100_MEMORY    80
 
 struct cost_options {
+    struct df_texts set;
     char method[DF_STRING_MAX], canvas[DF_STRING_MAX], seeds[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
     int64_t images, classes;
     double peak, tf32, bandwidth, memory, cache_limit;
@@ -39,6 +40,7 @@ static const df_option options_table[] = {
     { "data_path", DF_STRING_OPTION(O, data_path), 0, 0, 0, "folder that the dataset's paths are relative to", .text = "" },
     { "plugin", DF_STRING_OPTION(O, plugin), 0, 0, 0, "shared object that exports `df_distiller`", .text = "" },
     { "json", DF_BOOL_OPTION(O, json), 0, 0, 1, "print JSON" },
+    { "set", DF_TEXTS_OPTION(O, set), .help = "KEY=VALUE put over the spec, such as schedule.batch=8; may be given again" },
     { 0 },
 };
 #undef O
@@ -450,6 +452,7 @@ static df_status read_spec(const struct cost_options *options, const char *path,
     const struct df_spec_overrides overrides = { .seeds = options->seeds[0] ? options->seeds : NULL,
                                                  .data_path = options->data_path[0] ? options->data_path : NULL,
                                                  .device = "cpu",
+                                                 .set = &options->set,
                                                  .unread = true };
     const struct df_distiller_class *plugin;
 

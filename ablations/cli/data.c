@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ablations/cli/command.h"
+#include "ablations/spec_source.h"
 #include "core/base/file.h"
 #include "core/data/contact_sheet.h"
 #include "core/data/data.h"
@@ -24,15 +25,17 @@ static const df_option options_table[] = {
     { "set", DF_STRING_OPTION(struct data_options, set), .text = "", .help = "options of the dataset: \"name=value name=value\"" },
     { "data_path", DF_STRING_OPTION(struct data_options, data_path), .text = "",
       .help = "folder that the dataset's paths are relative to" },
-    { "split", DF_CHOICE_OPTION(struct data_options, split), 0, 0, 3, "of the dataset; all: the training images where one is needed",
-      .choices = "all|train|tune|validation" },
-    { "count", DF_INT_OPTION(struct data_options, count), 24, 1, 1e6, "images: shown, or read for the channels' mean and deviation" },
-    { "from", DF_INT_OPTION(struct data_options, from), 0, 0, 1e9, "show: the first of them, counted from 0" },
-    { "columns", DF_INT_OPTION(struct data_options, columns), 6, 1, 100, "show: images in a row" },
-    { "cell", DF_INT_OPTION(struct data_options, cell), 288, 32, 2048, "show: pixels of an image's longer side" },
-    { "boxes", DF_BOOL_OPTION(struct data_options, boxes), 1, 0, 1, "show: draw the boxes" },
+    { "split", DF_CHOICE_OPTION(struct data_options, split), .choices = "all|train|tune|validation",
+      .help = "of the dataset; all: the training images where one is needed" },
+    { "count", DF_INT_OPTION(struct data_options, count), .standard = 24, .min = 1, .max = 1e6,
+      .help = "images: shown, or read for the channels' mean and deviation" },
+    { "from", DF_INT_OPTION(struct data_options, from), .max = 1e9, .help = "show: the first of them, counted from 0" },
+    { "columns", DF_INT_OPTION(struct data_options, columns), .standard = 6, .min = 1, .max = 100, .help = "show: images in a row" },
+    { "cell", DF_INT_OPTION(struct data_options, cell), .standard = 288, .min = 32, .max = 2048,
+      .help = "show: pixels of an image's longer side" },
+    { "boxes", DF_BOOL_OPTION(struct data_options, boxes), .standard = 1, .help = "show: draw the boxes" },
     { "output", DF_STRING_OPTION(struct data_options, output), .text = "", .help = "show: PNG file; export: JSON file" },
-    { "json", DF_BOOL_OPTION(struct data_options, json), 0, 0, 1, "inspect: print JSON" },
+    { "json", DF_BOOL_OPTION(struct data_options, json), .help = "inspect: print JSON" },
     { 0 },
 };
 
@@ -66,12 +69,14 @@ static df_status set_words(struct df_data *data, const char *words, struct df_er
 /* Of the spec, whose other members are left to those who run it. */
 static df_status read_spec(const char *path, const char *data_path, struct df_data **out, struct df_error *err)
 {
+    struct df_text from = DF_TEXT_INIT;
     cJSON *root;
+    df_status status = df_spec_source_read(path, NULL, &root, &from, err);
 
-    DF_TRY(df_json_read(path, &root, err));
-    const df_status status = df_data_read(root, path, data_path, out, err);
-
+    if (status == DF_OK)
+        status = df_data_read(root, path, data_path, out, err);
     cJSON_Delete(root);
+    df_text_release(&from);
     return status;
 }
 

@@ -1,8 +1,10 @@
 /* `defeat distill SPEC --method LABEL`: one student taught by one of the spec's methods, outside of any sweep. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ablations/cli/running.h"
+#include "core/base/shell.h"
 
 struct distill_options {
     struct df_common_options common;
@@ -12,29 +14,48 @@ struct distill_options {
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct distill_options, common),
-    { "method", DF_STRING_OPTION(struct distill_options, method), 0, 0, 0, "label of a method in the spec", .text = "" },
-    { "axes", DF_STRING_OPTION(struct distill_options, axes), 0, 0, 0,
-      "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first", .text = "" },
-    { "seed", DF_INT_OPTION(struct distill_options, seed), -1, -1, 9e15, "in place of the spec's first seed; -1: that one" },
-    { "output", DF_STRING_OPTION(struct distill_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
-    { "again", DF_BOOL_OPTION(struct distill_options, again), 0, 0, 1, "run also a cell that a sweep has finished" },
-    { "json", DF_BOOL_OPTION(struct distill_options, json), 0, 0, 1, "print JSON" },
+    { "method", DF_STRING_OPTION(struct distill_options, method), .text = "", .help = "label of a method in the spec" },
+    { "axes", DF_STRING_OPTION(struct distill_options, axes), .text = "",
+      .help = "which of the method's lines, such as 'w_fg=4 w_bg=16'; \"\": the first" },
+    { "seed", DF_INT_OPTION(struct distill_options, seed), .standard = -1, .min = -1, .max = 9e15,
+      .help = "in place of the spec's first seed; -1: that one" },
+    { "output", DF_STRING_OPTION(struct distill_options, output), .text = "", .help = "a copy of the weights (safetensors)" },
+    { "again", DF_BOOL_OPTION(struct distill_options, again), .help = "run also a cell that a sweep has finished" },
+    { "json", DF_BOOL_OPTION(struct distill_options, json), .help = "print JSON" },
     { 0 },
 };
 
+/* A label, or a line of that label. */
 static df_status unknown_method(const struct df_spec *spec, const struct distill_options *options, struct df_error *err)
 {
     const char **labels = df_calloc(spec->count + 1, sizeof *labels), *near;
+    struct df_shell_word path;
+    char hint[sizeof path + 128];
 
     for (size_t i = 0; i < spec->count; i++)
         labels[i] = spec->cell[i]->label;
     near = df_nearest(options->method, labels);
+    snprintf(hint, sizeof hint, "to list them: %s sweep %s --list", df_program(), df_shell_word(&path, spec->path));
     if (near && strcmp(near, options->method) == 0)
-        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' ('defeat sweep %s --dry-run' lists them)", near, options->axes,
-                spec->path);
+        df_fail(err, DF_ERR_USAGE, "method '%s' has no line '%s' [%s]", near, options->axes, hint);
     else
-        df_fail_unknown(err, "method", options->method, near, "'defeat sweep SPEC --dry-run' lists them");
+        df_fail_unknown(err, "method", options->method, near, hint);
     free(labels);
+    return DF_ERR_USAGE;
+}
+
+static df_status which_method(const struct df_spec *spec, struct df_error *err)
+{
+    struct df_text labels = DF_TEXT_INIT;
+
+    for (size_t line = 0; line < spec->variant[0].lines; line++) {
+        const struct df_cell *cell = spec->cell[line * spec->seeds];
+
+        if (line == 0 || strcmp(spec->cell[(line - 1) * spec->seeds]->label, cell->label) != 0)
+            df_text_addf(&labels, "%s'%s'", labels.length ? ", " : "", cell->label);
+    }
+    df_fail(err, DF_ERR_USAGE, "which method? [--method LABEL: %s]", df_text_get(&labels));
+    df_text_release(&labels);
     return DF_ERR_USAGE;
 }
 
@@ -45,7 +66,7 @@ static df_status distill(struct df_spec *spec, const void *values, struct df_err
 
     df_common_run(&options->common, &run_with);
     if (!options->method[0])
-        return df_fail(err, DF_ERR_USAGE, "which method? [--method LABEL, a label of '%s']", spec->path);
+        return which_method(spec, err);
     for (size_t i = 0; i < spec->count; i++) {
         struct df_cell *cell = spec->cell[i];
 

@@ -1,4 +1,5 @@
 /* defeat distillers: what there is, what each one computes, who published what with it, its options, and whether it keeps its contract. */
+#include "ablations/cli/child.h"
 #include "ablations/cli/command.h"
 
 #include <ctype.h>
@@ -9,14 +10,16 @@
 #include "distillers/check/check.h"
 
 struct distillers_options {
-    char check[DF_STRING_MAX], plugin[DF_STRING_MAX];
+    char check[DF_STRING_MAX];
+    struct df_texts plugin;
     bool markdown;
 };
 
 static const df_option distillers_options[] = {
     { "check", DF_STRING_OPTION(struct distillers_options, check), .text = "",
       .help = "check this distiller, or all: contract, gradients" },
-    { "plugin", DF_STRING_OPTION(struct distillers_options, plugin), .text = "", .help = "shared object that exports `df_distiller`" },
+    { "plugin", DF_TEXTS_OPTION(struct distillers_options, plugin),
+      .help = "shared object that exports `df_distiller`; may be given again" },
     { "markdown", DF_BOOL_OPTION(struct distillers_options, markdown), .max = 1, .help = "print the documentation tables" },
     { 0 },
 };
@@ -65,8 +68,18 @@ static void add_page(const struct df_distiller_class *class, bool markdown, stru
     }
 }
 
-static void list(const struct distillers_options *options, const struct df_distiller_class *plugin, struct df_text *text)
+/* The command line and what was loaded for it. */
+struct request {
+    const struct distillers_options *options;
+    int count;
+    char *const *names;
+    const struct df_distiller_class *plugin[DF_TEXTS_MAX];
+};
+
+static void list(const struct request *request, struct df_text *text)
 {
+    const struct distillers_options *options = request->options;
+
     df_text_add(text, options->markdown
                           ? "# Distillers\n\nPrinted by `defeat distillers --markdown` from the tables that the program reads.\n\n"
                           : "distillers ('defeat distillers NAME' shows formula, source and options of one):\n");
@@ -76,10 +89,12 @@ static void list(const struct distillers_options *options, const struct df_disti
         else
             add_list_line(df_distiller_classes[i], text);
     }
-    if (plugin && options->markdown)
-        add_page(plugin, true, text);
-    else if (plugin)
-        add_list_line(plugin, text);
+    for (size_t i = 0; i < options->plugin.count; i++) {
+        if (options->markdown)
+            add_page(request->plugin[i], true, text);
+        else
+            add_list_line(request->plugin[i], text);
+    }
 }
 
 static df_status check_one(const struct df_distiller_class *class, struct df_error *err)
@@ -87,18 +102,21 @@ static df_status check_one(const struct df_distiller_class *class, struct df_err
     struct df_text report = DF_TEXT_INIT;
     struct df_device *device;
 
+    printf("%s\n", class->name);
+    fflush(stdout);
     DF_TRY(df_device_open("ref", &device, err));
     const df_status status = df_distiller_check(class, device, &report, err);
 
-    printf("%s\n%s", class->name, df_text_get(&report));
+    printf("%s", df_text_get(&report));
     df_text_release(&report);
     df_device_close(device);
     return status;
 }
 
 /* All of them are checked even if one fails; the last failure counts. */
-static df_status check(const char *name, const struct df_distiller_class *plugin, struct df_error *err)
+static df_status check(const struct request *request, struct df_error *err)
 {
+    const char *name = request->options->check;
     const struct df_distiller_class *class;
     df_status status = DF_OK;
 
@@ -110,27 +128,24 @@ static df_status check(const char *name, const struct df_distiller_class *plugin
         if (check_one(df_distiller_classes[i], err) != DF_OK)
             status = err->status;
     }
-    if (plugin && check_one(plugin, err) != DF_OK)
-        status = err->status;
+    for (size_t i = 0; i < request->options->plugin.count; i++)
+        if (check_one(request->plugin[i], err) != DF_OK)
+            status = err->status;
     return status;
 }
 
-static df_status distillers(const struct distillers_options *options, int count, char *const *names, struct df_error *err)
+static df_status print_pages(const struct request *request, struct df_error *err)
 {
-    const struct df_distiller_class *plugin = NULL, *class;
     struct df_text text = DF_TEXT_INIT;
     df_status status = DF_OK;
 
-    if (options->plugin[0])
-        DF_TRY(df_distiller_load_plugin(options->plugin, &plugin, err));
-    if (options->check[0])
-        return check(options->check, plugin, err);
-    if (count == 0)
-        list(options, plugin, &text);
-    for (int i = 0; i < count && status == DF_OK; i++) {
-        class = df_distiller_class_find(names[i], err);
+    if (request->count == 0)
+        list(request, &text);
+    for (int i = 0; i < request->count && status == DF_OK; i++) {
+        const struct df_distiller_class *class = df_distiller_class_find(request->names[i], err);
+
         if (class)
-            add_page(class, options->markdown, &text);
+            add_page(class, request->options->markdown, &text);
         else
             status = err->status;
     }
@@ -139,11 +154,27 @@ static df_status distillers(const struct distillers_options *options, int count,
     return status;
 }
 
+static df_status distillers(const void *context, struct df_error *err)
+{
+    struct request request = *(const struct request *)context;
+    const struct distillers_options *options = request.options;
+
+    for (size_t i = 0; i < options->plugin.count; i++)
+        if (df_distiller_load_plugin(options->plugin.text[i], &request.plugin[i], err) != DF_OK)
+            return err->status;
+    return options->check[0] ? check(&request, err) : print_pages(&request, err);
+}
+
+/* A plugin is loaded and checked in a child: whatever it does, this program says how it ended. */
 static int run(const void *values, int count, char *const *arguments)
 {
+    const struct distillers_options *options = values;
+    const struct request request = { .options = options, .count = count, .names = arguments };
     struct df_error err = { 0 };
+    const bool apart = options->check[0] && options->plugin.count;
+    const df_status status = apart ? df_child_run(distillers, &request, &err) : distillers(&request, &err);
 
-    return distillers(values, count, arguments, &err) == DF_OK ? 0 : df_command_fail(&err);
+    return status == DF_OK ? 0 : df_command_fail(&err);
 }
 
 const struct df_command df_command_distillers = {

@@ -15,7 +15,7 @@ struct effects_options {
     bool json;
 };
 static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct effects_options, common),
+    DF_SPEC_OPTION_ROWS(struct effects_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct effects_options, which),
     { "method", DF_STRING_OPTION(struct effects_options, method), .text = "",
       .help = "label of the method; \"\": the only one with several lines" },

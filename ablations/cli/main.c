@@ -8,6 +8,7 @@
 #include "ablations/cli/command.h"
 #include "core/base/fpu.h"
 #include "core/base/progress.h"
+#include "core/base/shell.h"
 
 int main(int argc, char **argv)
 {
@@ -15,6 +16,7 @@ int main(int argc, char **argv)
 
     (void)df_fpu_reset();     /* a library that was loaded before may have changed it */
     signal(SIGPIPE, SIG_DFL); /* `defeat table SPEC | head` ends quietly, whatever the parent had set */
+    df_program_set(argc > 0 ? argv[0] : NULL);
     df_progress_enable(true);
     status = df_command_main(df_commands, argc, argv);
     if (fflush(stdout) != 0 || ferror(stdout)) {

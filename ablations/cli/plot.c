@@ -14,10 +14,10 @@ struct plot_options {
     struct df_which_rows which;
     char output[DF_STRING_MAX];
 };
-static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct plot_options, common),
+static const df_option options_table[] = { DF_SPEC_OPTION_ROWS(struct plot_options, common),
                                            DF_WHICH_ROWS_OPTION_ROWS(struct plot_options, which),
-                                           { "output", DF_STRING_OPTION(struct plot_options, output), 0, 0, 0,
-                                             "folder of the plots; empty: plots/ beside the rows", .text = "" },
+                                           { "output", DF_STRING_OPTION(struct plot_options, output), .text = "",
+                                             .help = "folder of the plots; empty: plots/ beside the rows" },
                                            { 0 } };
 
 static void report(const char *folder, const char *name)

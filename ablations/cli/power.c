@@ -17,7 +17,7 @@ struct power_options {
     bool json;
 };
 static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct power_options, common),
+    DF_SPEC_OPTION_ROWS(struct power_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct power_options, which),
     { "metric", DF_STRING_OPTION(struct power_options, metric), .text = "AP", .help = "the score whose spread is asked of the rows" },
     { "difference", DF_REAL_OPTION(struct power_options, difference), 0.5, 0.001, 100, "points: the smallest that matters" },

@@ -1,68 +1,102 @@
-/* `defeat predict SPEC`: COCO results of a trained network. */
+/* `defeat predict SPEC`: COCO results of a trained network on a data set. `defeat predict IMAGE|FOLDER`: predict_images.c. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ablations/cli/predict_images.h"
 #include "ablations/cli/running.h"
 #include "ablations/run/evaluate.h"
 #include "ablations/run/model.h"
 #include "ablations/run/store.h"
 #include "ablations/run/teacher_file.h"
+#include "core/base/file.h"
+#include "core/base/shell.h"
 
 struct predict_options {
     struct df_common_options common;
     int64_t cell, limit;
-    bool teacher;
+    bool teacher, json;
+    double score;
     char checkpoint[DF_STRING_MAX], output[DF_STRING_MAX];
     int split;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct predict_options, common),
-    { "cell", DF_INT_OPTION(struct predict_options, cell), -1, -1, 1e6, "index of the cell whose student predicts", .when = "teacher=0" },
-    { "teacher", DF_BOOL_OPTION(struct predict_options, teacher), 0, 0, 1, "the spec's teacher predicts" },
-    { "checkpoint", DF_STRING_OPTION(struct predict_options, checkpoint), 0, 0, 0, "weights (safetensors); \"\": those of the cell's run",
-      .text = "" },
-    { "split", DF_CHOICE_OPTION(struct predict_options, split), DF_VALIDATION, 0, 2, "on which images",
-      .choices = "train|tune|validation" },
-    { "limit", DF_INT_OPTION(struct predict_options, limit), 0, 0, 1e9, "only the first images; 0: all" },
-    { "output", DF_STRING_OPTION(struct predict_options, output), 0, 0, 0, "COCO results file", .text = "results.json" },
+    { "checkpoint", DF_STRING_OPTION(struct predict_options, checkpoint), .text = "",
+      .help = "weights (safetensors); of images always; of a data set, none: those of the cell's run" },
+    { "output", DF_STRING_OPTION(struct predict_options, output), .text = "",
+      .help = "images: folder of the pictures with boxes; none: predicted; data set: COCO results; none: results.json" },
+    { "json", DF_BOOL_OPTION(struct predict_options, json), .help = "print JSON" },
+    { "score", DF_REAL_OPTION(struct predict_options, score), .standard = 0.3, .max = 1, .help = "images: boxes of at least this score" },
+    { "cell", DF_INT_OPTION(struct predict_options, cell), .standard = -1, .min = -1, .max = 1e6, .when = "teacher=0",
+      .help = "data set: index of the cell whose student predicts" },
+    { "teacher", DF_BOOL_OPTION(struct predict_options, teacher), .help = "data set: the spec's teacher predicts" },
+    { "split", DF_CHOICE_OPTION(struct predict_options, split), .standard = DF_VALIDATION, .choices = "train|tune|validation",
+      .help = "data set: on which images" },
+    { "limit", DF_INT_OPTION(struct predict_options, limit), .max = 1e9, .help = "data set: only the first images; 0: all" },
     { 0 },
 };
+
+/* No weights yet: what makes them. */
+static df_status no_weights(const struct df_spec *spec, const struct predict_options *options, const char *path, struct df_error *err)
+{
+    struct df_text command = DF_TEXT_INIT;
+
+    df_common_command(&options->common, options->teacher ? "prepare" : "run", spec->path, &command);
+    if (!options->teacher)
+        df_text_addf(&command, " --cell %lld", (long long)options->cell);
+    df_fail(err, DF_ERR_NOT_FOUND, "'%s': not there yet [to make it: %s%s]", path, df_text_get(&command),
+            options->teacher ? "" : " --again");
+    df_text_release(&command);
+    return DF_ERR_NOT_FOUND;
+}
+
+static const struct df_cell *taught(const struct df_spec *spec)
+{
+    for (size_t i = 0; i < spec->count; i++)
+        if (spec->cell[i]->needs.count)
+            return spec->cell[i];
+    return NULL;
+}
 
 /* Whose network, and where its weights are. */
 static df_status choose(const struct df_spec *spec, const struct predict_options *options, const struct df_cell **cell, char **weights,
                         struct df_error *err)
 {
+    const struct df_cell *student = options->teacher ? taught(spec) : NULL;
     struct df_run_options run_with;
-    struct df_cell *student = NULL;
-    char *path;
+    struct df_cell *chosen = NULL;
+    df_status status = DF_OK;
 
     df_common_run(&options->common, &run_with);
-    if (!options->teacher) {
-        DF_TRY(df_running_cell(spec, options->cell, &student, err));
-        path = df_store_cell_file(run_with.out, student, DF_CELL_WEIGHTS);
-        *cell = student;
-    } else {
-        for (size_t i = 0; i < spec->count && !student; i++)
-            student = spec->cell[i]->needs.count ? spec->cell[i] : NULL;
-        if (!student)
-            return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
-        path = df_teacher_path(student, &run_with);
-        *cell = student->teacher;
-    }
-    *weights = df_strdup(options->checkpoint[0] ? options->checkpoint : path);
-    free(path);
-    return DF_OK;
+    if (options->teacher && !student)
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
+    if (!options->teacher)
+        DF_TRY(df_running_cell(spec, options->cell, &chosen, err));
+    *cell = student ? student->teacher : chosen;
+
+    char *path = options->checkpoint[0] ? df_strdup(options->checkpoint)
+                 : student              ? df_teacher_path(student, &run_with)
+                                        : df_store_cell_file(run_with.out, chosen, DF_CELL_WEIGHTS);
+
+    if (!options->checkpoint[0] && !df_file_exists(path))
+        status = no_weights(spec, options, path, err);
+    if (status == DF_OK)
+        *weights = path;
+    else
+        free(path);
+    return status;
 }
 
-static df_status write_detections(const struct df_evaluator *evaluator, const char *path, const struct df_coco_scores *scores,
-                                  struct df_error *err)
+static df_status write_detections(const struct df_evaluator *evaluator, const struct predict_options *options,
+                                  const struct df_coco_scores *scores, struct df_error *err)
 {
+    const char *path = options->output[0] ? options->output : "results.json";
     size_t count;
     const struct df_detection *detections = df_evaluator_detections(evaluator, &count);
 
     DF_TRY(df_coco_results_write(path, detections, count, err));
-    df_running_print_scores(scores->value, false);
-    printf("%zu detections in %s\n", count, path);
+    df_running_print_scores(scores->value, options->json);
+    fprintf(options->json ? stderr : stdout, "%zu detections in %s\n", count, path);
     return DF_OK;
 }
 
@@ -80,7 +114,7 @@ static df_status predict(const struct df_cell *cell, const char *weights, const 
     if (status == DF_OK)
         status = df_evaluator_run(evaluator, model.detector, &scores, err);
     if (status == DF_OK)
-        status = write_detections(evaluator, options->output, &scores, err);
+        status = write_detections(evaluator, options, &scores, err);
     df_coco_scores_release(&scores);
     df_evaluator_free(evaluator);
     df_model_release(&model);
@@ -100,16 +134,70 @@ static df_status predict_chosen(struct df_spec *spec, const void *values, struct
     return status;
 }
 
+/* What says nothing about images is not taken in silence. */
+static df_status check_images(const struct predict_options *o, struct df_error *err)
+{
+    const struct df_common_options *c = &o->common;
+    const struct {
+        bool given;
+        const char *name;
+    } others[] = { { o->cell != -1, "--cell" },
+                   { o->teacher, "--teacher" },
+                   { o->split != DF_VALIDATION, "--split" },
+                   { o->limit != 0, "--limit" },
+                   { c->seeds[0] != 0, "--seeds" },
+                   { c->set.count != 0, "--set" },
+                   { c->data_path[0] != 0, "--data-path" },
+                   { c->plugin.count != 0, "--plugin" } };
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i].given)
+            return df_fail(err, DF_ERR_USAGE, "predict: %s has no effect on images, for they need no spec [remove it]", others[i].name);
+    if (!o->checkpoint[0])
+        return df_fail(err, DF_ERR_USAGE,
+                       "predict: whose weights? [--checkpoint F.safetensors, such as '%s train SPEC --output F.safetensors' writes]",
+                       df_program());
+    return DF_OK;
+}
+
+static int run_images(const struct predict_options *options, const char *path)
+{
+    const char *device = df_common_device(options->common.device);
+    const struct df_predict_images with = { .path = path,
+                                            .checkpoint = options->checkpoint,
+                                            .device = device ? device : "cpu",
+                                            .output = options->output[0] ? options->output : "predicted",
+                                            .score = options->score,
+                                            .json = options->json,
+                                            .skip_bad = options->common.on_bad_image == 1 };
+    struct df_error err = { 0 };
+
+    if (check_images(options, &err) != DF_OK || df_predict_images(&with, &err) != DF_OK)
+        return df_command_fail(&err);
+    return 0;
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
+    const struct predict_options *options = values;
+
     (void)count;
-    return df_running_spec(&((const struct predict_options *)values)->common, arguments[0], predict_chosen, values);
+    if (df_predict_is_images(arguments[0]))
+        return run_images(options, arguments[0]);
+    if (options->score != 0.3) {
+        struct df_error err = { 0 };
+
+        df_fail(&err, DF_ERR_USAGE, "predict: --score has no effect on a data set, whose results keep every box [remove it]");
+        return df_command_fail(&err);
+    }
+    return df_running_spec(&options->common, arguments[0], predict_chosen, values);
 }
 
 const struct df_command df_command_predict = {
     .name = "predict",
-    .summary = "COCO results of a trained student or teacher",
-    .usage = "defeat predict SPEC --cell K|--teacher [--checkpoint F] [--split validation] [--output results.json]",
+    .summary = "boxes of a trained network: drawn on images, or as COCO results of a data set",
+    .usage = "defeat predict IMAGE|FOLDER --checkpoint F [--score S] [--output FOLDER] [--json]\n"
+             "       defeat predict SPEC --cell K|--teacher [--checkpoint F] [--split validation] [--output results.json]",
     .example = "defeat predict ablations/specs/reproduce-quick.json --teacher --output teacher.json",
     .options = options_table,
     .options_size = sizeof(struct predict_options),

@@ -101,7 +101,7 @@ static df_status run_seeds(const struct df_compare_options *options, const char 
 {
     struct df_common_options common = options->common;
     struct df_sweep_options sweep = { .jobs = (size_t)options->jobs, .program = "/proc/self/exe" };
-    const char *pass[DF_COMMON_PASS_MAX];
+    const char **pass = NULL;
     struct df_sweep_summary summary;
     struct df_text only = DF_TEXT_INIT;
     struct df_spec *spec = NULL;
@@ -113,14 +113,14 @@ static df_status run_seeds(const struct df_compare_options *options, const char 
     add_only(view, &view->b, &only);
     df_text_add(&only, ")");
     sweep.only = only.data;
-    sweep.pass = pass;
-    df_common_pass(&common, pass);
+    sweep.pass = pass = df_common_pass(&common);
     df_common_run(&common, &sweep.run);
     if (status == DF_OK)
         status = df_sweep(spec, &sweep, &summary, err);
     if (status == DF_OK && summary.failed)
         df_warn("%zu runs failed: their seeds make no pair", summary.failed);
     memcpy(seeds, common.seeds, DF_STRING_MAX);
+    free(pass);
     df_text_release(&only);
     df_spec_free(spec);
     return status;

@@ -9,6 +9,7 @@
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/shell.h"
 
 static void stop(int number)
 {
@@ -44,12 +45,14 @@ int df_running_spec(const struct df_common_options *options, const char *path,
 
 df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_cell **out, struct df_error *err)
 {
+    struct df_shell_word path;
+
     if (index < 0)
-        return df_fail(err, DF_ERR_USAGE, "which cell? (--cell 0 to %zu; 'defeat sweep %s --dry-run' lists them)", spec->count - 1,
-                       spec->path);
+        return df_fail(err, DF_ERR_USAGE, "which cell? (--cell 0 to %zu) [to list them: %s sweep %s --list]", spec->count - 1, df_program(),
+                       df_shell_word(&path, spec->path));
     if ((uint64_t)index >= spec->count)
-        return df_fail(err, DF_ERR_USAGE, "'%s' has no cell %lld (0 to %zu; 'defeat sweep %s --dry-run' lists them)", spec->path,
-                       (long long)index, spec->count - 1, spec->path);
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no cell %lld (expected 0 to %zu) [to list them: %s sweep %s --list]", spec->path,
+                       (long long)index, spec->count - 1, df_program(), df_shell_word(&path, spec->path));
     *out = spec->cell[index];
     return DF_OK;
 }
@@ -151,6 +154,23 @@ static df_status run_student(struct df_cell *cell, const struct df_run_options *
     return status;
 }
 
+/* What a sweep left of a finished cell; a sweep of an older version, or somebody's broom, may have left none. */
+static df_status copy_finished(const struct df_cell *cell, const struct df_run_options *run, const char *output, struct df_error *err)
+{
+    char *weights = df_store_cell_file(run->out, cell, DF_CELL_WEIGHTS);
+    df_status status;
+
+    if (df_file_exists(weights))
+        status = df_running_copy(weights, output, err);
+    else
+        status =
+            df_fail(err, DF_ERR_NOT_FOUND, "'%s': the cell is finished, but its weights are gone [--again trains them once more]", weights);
+    if (status == DF_OK)
+        fprintf(stderr, "its weights: %s\n", output);
+    free(weights);
+    return status;
+}
+
 df_status df_running_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, bool again,
                              struct df_error *err)
 {
@@ -160,7 +180,7 @@ df_status df_running_student(struct df_cell *cell, const struct df_run_options *
     if (!again)
         DF_TRY(df_running_finished(cell, run, &finished, err));
     if (finished)
-        return DF_OK;
+        return output[0] ? copy_finished(cell, run, output, err) : DF_OK;
     DF_TRY(df_running_lock(cell, run, &lock, err));
 
     const df_status status = run_student(cell, run, output, json, err);

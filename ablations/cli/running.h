@@ -22,7 +22,7 @@ void df_running_print_scores(const double metric[DF_COCO_METRICS], bool json);
 /* Copies a file as a whole. */
 df_status df_running_copy(const char *from, const char *to, struct df_error *err);
 /* Runs a cell outside of any sweep: no row is written; prints the scores and where the weights are; output: a copy of them, "" for none.
- * A cell that a sweep finished is not run, unless `again`. */
+ * A cell that a sweep finished is not run, unless `again`: the copy is made all the same. */
 df_status df_running_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, bool again,
                              struct df_error *err);
 #endif

@@ -13,11 +13,11 @@ struct status_options {
     struct df_which_rows which;
     bool json, rows;
 };
-static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct status_options, common),
+static const df_option options_table[] = { DF_SPEC_OPTION_ROWS(struct status_options, common),
                                            DF_WHICH_ROWS_OPTION_ROWS(struct status_options, which),
-                                           { "json", DF_BOOL_OPTION(struct status_options, json), 0, 0, 1, "one JSON object" },
-                                           { "rows", DF_BOOL_OPTION(struct status_options, rows), 0, 0, 1,
-                                             "what of the rows must not vary: equal texts mean equal rows" },
+                                           { "json", DF_BOOL_OPTION(struct status_options, json), .help = "one JSON object" },
+                                           { "rows", DF_BOOL_OPTION(struct status_options, rows),
+                                             .help = "what of the rows must not vary: equal texts mean equal rows" },
                                            { 0 } };
 struct tally {
     size_t done, failed, left, stale;

@@ -16,14 +16,16 @@ struct table_options {
     bool classes, runs, tune, tide;
 };
 static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct table_options, common),
+    DF_SPEC_OPTION_ROWS(struct table_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct table_options, which),
-    { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex" },
+    { "format", DF_CHOICE_OPTION(struct table_options, format), 0, 0, 3, "form of the table", .choices = "text|markdown|csv|latex",
+      .when = "runs=0" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), 0, 0, 0, "differences are to this label; none: as the spec says",
       .text = "" },
     { "classes", DF_BOOL_OPTION(struct table_options, classes), 0, 0, 1, "AP of every class too",
       .when = "runs=0&tide=0 or runs=0&format!=csv" },
-    { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1, "CSV with one row per run and a column per option" },
+    { "runs", DF_BOOL_OPTION(struct table_options, runs), 0, 0, 1,
+      "CSV with one row per run and a column per option; its scores are fractions, a table's are percent" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune), 0, 0, 1,
       "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },
     { "tide", DF_BOOL_OPTION(struct table_options, tide), 0, 0, 1,

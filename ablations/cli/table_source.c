@@ -6,6 +6,7 @@
 
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/shell.h"
 #include "core/nn/checkpoint.h"
 
 static char *teacher_path(const struct df_spec_variant *variant, const char *out)
@@ -36,6 +37,26 @@ static void describe_teacher(const struct df_spec_variant *variant, const char *
     free(path);
 }
 
+/* Tells the labels of a variant, each once: its lines follow each other. */
+static df_status unknown_baseline(const char *label, const struct df_table_request *request, size_t begin, size_t end, struct df_error *err)
+{
+    const char **labels = df_calloc(end - begin + 1, sizeof *labels), *near;
+    struct df_text all = DF_TEXT_INIT;
+    size_t n = 0;
+
+    for (size_t line = begin; line < end; line++)
+        if (!n || strcmp(labels[n - 1], request->line[line].label) != 0) {
+            labels[n++] = request->line[line].label;
+            df_text_addf(&all, "%s'%s'", n > 1 ? ", " : "", labels[n - 1]);
+        }
+    near = df_nearest(label, labels);
+    df_fail(err, DF_ERR_USAGE, "--baseline '%s': no line of the table has this label (%s%s%sexpected one of %s)", label,
+            near ? "did you mean '" : "", near ? near : "", near ? "'? " : "", df_text_get(&all));
+    df_text_release(&all);
+    free(labels);
+    return DF_ERR_USAGE;
+}
+
 /* The first line with that label, of every variant. */
 static df_status choose_baseline(const char *label, const struct df_spec *spec, struct df_table_request *request, struct df_error *err)
 {
@@ -46,7 +67,7 @@ static df_status choose_baseline(const char *label, const struct df_spec *spec, 
         while (chosen < end && strcmp(request->line[chosen].label, label) != 0)
             chosen++;
         if (chosen == end)
-            return df_fail(err, DF_ERR_USAGE, "--baseline '%s': no line of the table has this label", label);
+            return unknown_baseline(label, request, begin, end, err);
         for (size_t line = begin; line < end; line++)
             request->line[line].baseline = chosen;
     }
@@ -95,6 +116,7 @@ bool df_table_source_empty(const struct df_table_source *source, struct df_text 
 {
     const struct df_spec *spec = source->spec;
     struct df_text others = DF_TEXT_INIT;
+    struct df_shell_word path;
 
     if (df_rows_found(source->journal, &source->request))
         return false;
@@ -102,7 +124,8 @@ bool df_table_source_empty(const struct df_table_source *source, struct df_text 
     if (others.length)
         df_text_addf(why, "'%s' holds 0 of the %zu rows of this spec, but %s", source->folder, spec->count, others.data);
     else
-        df_text_addf(why, "'%s' holds no runs of this spec yet ('defeat sweep %s' makes them)", source->folder, spec->path);
+        df_text_addf(why, "'%s' holds no runs of this spec yet [to make them: %s sweep %s]", source->folder, df_program(),
+                     df_shell_word(&path, spec->path));
     df_text_release(&others);
     return true;
 }

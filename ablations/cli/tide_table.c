@@ -6,6 +6,7 @@
 #include "ablations/run/store.h"
 #include "ablations/tide_rows.h"
 #include "core/base/file.h"
+#include "core/base/shell.h"
 #include "core/metrics/tide.h"
 #include "results/score_table.h"
 
@@ -20,13 +21,15 @@ static void add_remedy(const struct df_common_options *options, const struct df_
     char *results = df_store_cell_file(options->out, spec->cell[cell], DF_CELL_RESULTS);
     char *weights = df_store_cell_file(options->out, spec->cell[cell], DF_CELL_WEIGHTS);
 
-    if (df_file_exists(weights)) {
-        df_text_addf(out, "defeat predict %s --cell %zu", spec->path, cell);
-        df_common_repeat(options, out);
-        df_text_addf(out, " --output '%s'", results);
+    const bool predicts = df_file_exists(weights);
+
+    df_common_command(options, predicts ? "predict" : "run", spec->path, out);
+    df_text_addf(out, " --cell %zu", cell);
+    if (predicts) {
+        df_shell_add(out, "--output");
+        df_shell_add(out, results);
     } else {
-        df_text_addf(out, "defeat run %s --cell %zu --again", spec->path, cell);
-        df_common_repeat(options, out);
+        df_shell_add(out, "--again");
     }
     free(results);
     free(weights);

@@ -20,7 +20,7 @@ struct version_options {
     bool json;
 };
 static const df_option version_options[] = {
-    { "json", DF_BOOL_OPTION(struct version_options, json), 0, 0, 1, "print JSON" },
+    { "json", DF_BOOL_OPTION(struct version_options, json), .help = "print JSON" },
     { 0 },
 };
 

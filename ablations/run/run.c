@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "ablations/run/described.h"
 #include "ablations/run/environment.h"
 #include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
@@ -81,11 +82,20 @@ static df_status evaluate_export(const struct run *run, struct df_error *err)
 
 static df_status export_student(const struct run *run, const struct df_student *student, struct df_error *err)
 {
+    struct df_text classes = DF_TEXT_INIT;
+    struct df_dataset *train;
+
+    DF_TRY(df_data_split(run->cell->data, DF_TRAIN, &train, err));
+    df_classes_text(train, &classes);
+
     const struct df_metadata metadata[] = { { "format", "defeat student" },
                                             { "id", run->cell->id },
-                                            { "cell", df_text_get(&run->cell->json) } };
+                                            { "cell", df_text_get(&run->cell->json) },
+                                            { "classes", df_text_get(&classes) } };
+    const df_status status = df_checkpoint_write(run->weights, student->model.parameters, student->own_parameters, false, metadata, 4, err);
 
-    return df_checkpoint_write(run->weights, student->model.parameters, student->own_parameters, false, metadata, 3, err);
+    df_text_release(&classes);
+    return status;
 }
 
 static void note_training(const struct run *run, const struct df_trainer *trainer)

@@ -8,6 +8,7 @@
 
 #include "ablations/run/environment.h"
 #include "core/base/file.h"
+#include "core/base/shell.h"
 #include "core/device/open.h"
 #include "results/environment.h"
 #include "results/journal_csv.h"
@@ -382,11 +383,13 @@ df_status df_store_read(const char *folder, struct df_journal **journal, struct 
 df_status df_store_check(const char *folder, struct df_error *err)
 {
     char *path = df_journal_csv_path(folder);
+    struct df_shell_word word;
     bool older = false;
     df_status status = df_journal_csv_is_older(path, &older, err);
 
     if (status == DF_OK && older)
-        status = df_fail(err, DF_ERR_STALE, "'%s' is the journal of an older version [first: defeat journal import %s]", path, folder);
+        status = df_fail(err, DF_ERR_STALE, "'%s' is the journal of an older version [first: %s journal import %s]", path, df_program(),
+                         df_shell_word(&word, folder));
     free(path);
     return status;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/described.h"
 #include "ablations/run/evaluate.h"
 #include "ablations/run/store.h"
 #include "core/base/hash.h"
@@ -110,11 +111,14 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
 {
     const struct df_device_identity device = df_device_identity(cell->device);
     struct df_teacher_facts facts = { 0 };
-    struct df_text neck = DF_TEXT_INIT;
+    struct df_text neck = DF_TEXT_INIT, classes = DF_TEXT_INIT;
+    struct df_dataset *train;
     char hash[17], map_text[32], gate_text[32], images_text[32];
 
     DF_TRY(df_teacher_measure(cell, model, skip_bad, &facts, err));
     DF_TRY(measure_gate(cell, model, &facts, err));
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
+    df_classes_text(train, &classes);
     add_reals(&neck, facts.neck_std, facts.levels);
     snprintf(images_text, sizeof images_text, "%zu", facts.gate_images);
 
@@ -122,6 +126,7 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
         { "format", "defeat teacher" },
         { "id", cell->id },
         { "cell", df_text_get(&cell->json) },
+        { "classes", df_text_get(&classes) },
         { "map", df_format_real(map_text, map) },
         { "gate_map", df_format_real(gate_text, facts.gate_map) },
         { "gate_images", images_text },
@@ -133,6 +138,7 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
     const df_status status = df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
 
     df_text_release(&neck);
+    df_text_release(&classes);
     return status;
 }
 

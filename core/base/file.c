@@ -176,6 +176,13 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     return status;
 }
 
+bool df_folder_is(const char *path)
+{
+    struct stat about;
+
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
 bool df_file_exists(const char *path) { return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR); }
 
 df_status df_file_size(const char *path, size_t *bytes, struct df_error *err)

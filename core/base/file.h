@@ -12,6 +12,7 @@ df_status df_file_read(const char *path, size_t limit, char **data, size_t *byte
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
 /* False: there is none. What cannot be looked at is not absent: whoever opens it then says why. */
 bool df_file_exists(const char *path);
+bool df_folder_is(const char *path); /* there, and a folder */
 /* Its size, without opening it; DF_ERR_NOT_FOUND where there is none. What cannot be looked at is not absent but an error. */
 df_status df_file_size(const char *path, size_t *bytes, struct df_error *err);
 df_status df_file_remove(const char *path, struct df_error *err); /* absent is fine */

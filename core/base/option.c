@@ -1,18 +1,9 @@
 /* Option tables: reading from JSON and from text, defaults, what has an effect, writing, help. */
-#include "core/base/option.h"
+#include "core/base/option_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-union value { /* any option's value, as it lies in the options struct */
-    bool boolean;
-    int64_t integer;
-    double real;
-    int choice;
-    char string[DF_STRING_MAX];
-    struct df_list list;
-};
 
 size_t df_option_bytes(const df_option *option)
 {
@@ -27,6 +18,8 @@ size_t df_option_bytes(const df_option *option)
         return sizeof(int);
     case DF_OPTION_STRING:
         return DF_STRING_MAX;
+    case DF_OPTION_TEXTS:
+        return sizeof(struct df_texts);
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
         break;
@@ -34,20 +27,20 @@ size_t df_option_bytes(const df_option *option)
     return sizeof(struct df_list);
 }
 
-static bool is_list(const df_option *option) { return option->type == DF_OPTION_INT_LIST || option->type == DF_OPTION_REAL_LIST; }
+bool df_option_is_list(const df_option *option) { return option->type == DF_OPTION_INT_LIST || option->type == DF_OPTION_REAL_LIST; }
 
 /* memcpy: the options struct need not be typed as we know it */
-static void load(const df_option *option, const void *values, union value *out)
+static void load(const df_option *option, const void *values, union df_option_value *out)
 {
     memcpy(out, (const char *)values + option->offset, df_option_bytes(option));
 }
 
-static void store(const df_option *option, const union value *value, void *values)
+static void store(const df_option *option, const union df_option_value *value, void *values)
 {
     memcpy((char *)values + option->offset, value, df_option_bytes(option));
 }
 
-static const df_option *find(const df_option *table, const char *name, size_t length)
+const df_option *df_option_find(const df_option *table, const char *name, size_t length)
 {
     for (; table->name; table++)
         if (strlen(table->name) == length && memcmp(table->name, name, length) == 0)
@@ -55,8 +48,7 @@ static const df_option *find(const df_option *table, const char *name, size_t le
     return NULL;
 }
 
-/* The part of "a|b|c" at index: its start, and its length in *length. NULL when there are fewer. */
-static const char *part(const char *parts, int index, size_t *length)
+const char *df_option_part(const char *parts, int index, size_t *length)
 {
     for (;; parts++, index--) {
         *length = strcspn(parts, "|");
@@ -68,15 +60,20 @@ static const char *part(const char *parts, int index, size_t *length)
     }
 }
 
-static int part_index(const char *parts, const char *text, size_t length)
+int df_option_part_index(const char *parts, const char *text, size_t length)
 {
     size_t n;
     const char *at;
 
-    for (int i = 0; (at = part(parts, i, &n)); i++)
+    for (int i = 0; (at = df_option_part(parts, i, &n)); i++)
         if (n == length && memcmp(at, text, n) == 0)
             return i;
     return -1;
+}
+
+bool df_option_has_bounds(const df_option *option)
+{
+    return option->type == DF_OPTION_INT || option->type == DF_OPTION_REAL || df_option_is_list(option);
 }
 
 static bool in_range(const df_option *option, double value)
@@ -86,8 +83,7 @@ static bool in_range(const df_option *option, double value)
     return value >= option->min && value <= option->max; /* NaN is not */
 }
 
-/* Expected, for messages: "an integer in 1..64". */
-static void add_bounds(const df_option *option, struct df_text *out)
+void df_option_add_bounds(const df_option *option, struct df_text *out)
 {
     char text[32];
     const bool below = isfinite(option->min), above = isfinite(option->max);
@@ -101,36 +97,36 @@ static void add_bounds(const df_option *option, struct df_text *out)
 
 static void describe_legal(const df_option *option, struct df_text *out)
 {
-    static const char *const kinds[] = { "true or false",      "an integer",       "a number", "one of ", "a text of at most 511 bytes",
-                                         "a list of integers", "a list of numbers" };
+    static const char *const kinds[] = { "true or false",      "an integer",        "a number", "one of ", "a text of at most 511 bytes",
+                                         "a list of integers", "a list of numbers", "texts" };
     struct df_text bounds = DF_TEXT_INIT;
 
     df_text_add(out, kinds[option->type]);
     if (option->type == DF_OPTION_CHOICE)
         df_text_add(out, option->choices);
-    if (is_list(option))
+    if (df_option_is_list(option))
         df_text_addf(out, " (at most %d)", DF_LIST_MAX);
-    if (option->type == DF_OPTION_BOOL || option->type == DF_OPTION_CHOICE || option->type == DF_OPTION_STRING)
+    if (!df_option_has_bounds(option))
         return;
-    add_bounds(option, &bounds);
+    df_option_add_bounds(option, &bounds);
     if (bounds.length)
         df_text_addf(out, " in %s", bounds.data);
     df_text_release(&bounds);
 }
 
-static bool set_integer(const df_option *option, int64_t integer, union value *out)
+static bool set_integer(const df_option *option, int64_t integer, union df_option_value *out)
 {
     out->integer = integer;
     return in_range(option, (double)integer);
 }
 
-static bool set_real(const df_option *option, double real, union value *out)
+static bool set_real(const df_option *option, double real, union df_option_value *out)
 {
     out->real = real;
     return in_range(option, real);
 }
 
-static bool set_string(const char *text, size_t length, union value *out)
+static bool set_string(const char *text, size_t length, union df_option_value *out)
 {
     if (length >= DF_STRING_MAX)
         return false;
@@ -180,12 +176,20 @@ static bool parse_bool(const char *text, bool *out)
 {
     static const char yes[] = "true|on|yes|1", no[] = "false|off|no|0";
 
-    *out = part_index(yes, text, strlen(text)) >= 0;
-    return *out || part_index(no, text, strlen(text)) >= 0;
+    *out = df_option_part_index(yes, text, strlen(text)) >= 0;
+    return *out || df_option_part_index(no, text, strlen(text)) >= 0;
 }
 
-/* False when the text is not a legal value. */
-static bool from_text(const df_option *option, const char *text, union value *out)
+/* Behind those that are there. */
+static bool add_text(const char *text, struct df_texts *texts)
+{
+    if (texts->count == DF_TEXTS_MAX)
+        return false;
+    texts->text[texts->count++] = text;
+    return true;
+}
+
+bool df_option_from_text(const df_option *option, const char *text, union df_option_value *out)
 {
     int64_t integer;
     double real;
@@ -198,9 +202,11 @@ static bool from_text(const df_option *option, const char *text, union value *ou
     case DF_OPTION_REAL:
         return df_parse_real(text, &real) && set_real(option, real, out);
     case DF_OPTION_CHOICE:
-        return (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
+        return (out->choice = df_option_part_index(option->choices, text, strlen(text))) >= 0;
     case DF_OPTION_STRING:
         return set_string(text, strlen(text), out);
+    case DF_OPTION_TEXTS:
+        return add_text(text, &out->texts);
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
         break;
@@ -225,7 +231,7 @@ static bool list_from_json(const df_option *option, const cJSON *node, struct df
     return list_may_be(option, list);
 }
 
-static bool from_json(const df_option *option, const cJSON *node, union value *out)
+static bool from_json(const df_option *option, const cJSON *node, union df_option_value *out)
 {
     const double number = cJSON_IsNumber(node) ? node->valuedouble : 0;
     const char *text = cJSON_IsString(node) ? node->valuestring : NULL;
@@ -239,9 +245,11 @@ static bool from_json(const df_option *option, const cJSON *node, union value *o
     case DF_OPTION_REAL:
         return cJSON_IsNumber(node) && set_real(option, number, out);
     case DF_OPTION_CHOICE:
-        return text && (out->choice = part_index(option->choices, text, strlen(text))) >= 0;
+        return text && (out->choice = df_option_part_index(option->choices, text, strlen(text))) >= 0;
     case DF_OPTION_STRING:
         return text && set_string(text, strlen(text), out);
+    case DF_OPTION_TEXTS:
+        return false;
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
         break;
@@ -249,7 +257,7 @@ static bool from_json(const df_option *option, const cJSON *node, union value *o
     return list_from_json(option, node, &out->list);
 }
 
-static void standard_value(const df_option *option, union value *out)
+void df_option_standard(const df_option *option, union df_option_value *out)
 {
     switch (option->type) {
     case DF_OPTION_BOOL:
@@ -264,26 +272,28 @@ static void standard_value(const df_option *option, union value *out)
     case DF_OPTION_CHOICE:
         out->choice = (int)option->standard;
         return;
+    case DF_OPTION_TEXTS:
+        out->texts = (struct df_texts){ 0 };
+        return;
     case DF_OPTION_STRING:
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
         break;
     }
-    DF_ASSERT(from_text(option, option->text ? option->text : "", out)); /* the table's default must be legal */
+    DF_ASSERT(df_option_from_text(option, option->text ? option->text : "", out)); /* the table's default must be legal */
 }
 
 void df_options_standard(const df_option *table, void *values)
 {
-    union value value;
+    union df_option_value value;
 
     for (; table->name; table++) {
-        standard_value(table, &value);
+        df_option_standard(table, &value);
         store(table, &value, values);
     }
 }
 
-/* The value as `when` compares it and help prints it; a bool as 0 or 1. */
-static void value_text(const df_option *option, const union value *value, struct df_text *out)
+void df_option_value_text(const df_option *option, const union df_option_value *value, struct df_text *out)
 {
     char number[32];
     const char *name;
@@ -300,12 +310,16 @@ static void value_text(const df_option *option, const union value *value, struct
         df_text_add(out, df_format_real(number, value->real));
         return;
     case DF_OPTION_CHOICE:
-        name = part(option->choices, value->choice, &n);
+        name = df_option_part(option->choices, value->choice, &n);
         DF_ASSERT(name);
         df_text_add_bytes(out, name, n);
         return;
     case DF_OPTION_STRING:
         df_text_add(out, value->string);
+        return;
+    case DF_OPTION_TEXTS:
+        for (size_t i = 0; i < value->texts.count; i++)
+            df_text_addf(out, "%s%s", i ? "," : "", value->texts.text[i]);
         return;
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
@@ -322,18 +336,18 @@ static bool holds(const df_option *table, const char *condition, size_t length, 
 {
     const size_t equals = strcspn(condition, "=");
     const bool negated = equals > 0 && condition[equals - 1] == '!';
-    const df_option *other = find(table, condition, equals - negated);
+    const df_option *other = df_option_find(table, condition, equals - negated);
     char *accepted;
     struct df_text text = DF_TEXT_INIT;
-    union value value;
+    union df_option_value value;
     bool among;
 
     DF_ASSERT(equals < length && other && depth < 16); /* a condition names an option of its table, without going round in circles */
     accepted = df_calloc(length - equals, 1);
     memcpy(accepted, condition + equals + 1, length - equals - 1);
     load(other, values, &value);
-    value_text(other, &value, &text);
-    among = part_index(accepted, df_text_get(&text), text.length) >= 0;
+    df_option_value_text(other, &value, &text);
+    among = df_option_part_index(accepted, df_text_get(&text), text.length) >= 0;
     free(accepted);
     df_text_release(&text);
     return among != negated && has_effect(table, other, values, depth + 1);
@@ -407,10 +421,15 @@ static df_status fail_unknown(const df_option *table, const char *const *others,
     return DF_ERR_USAGE;
 }
 
-static df_status fail_ineffective(const df_option *option, const char *place, struct df_error *err)
+static df_status fail_ineffective(const df_option *table, const df_option *option, const char *place, struct df_error *err)
 {
-    return df_fail(err, DF_ERR_USAGE, "%s: option '%s' has no effect here: it is read only when %s (drop it, or change what it depends on)",
-                   place, option->name, option->when);
+    struct df_text condition = DF_TEXT_INIT;
+
+    df_option_condition(table, option, &condition);
+    df_fail(err, DF_ERR_USAGE, "%s: option '%s' has no effect here: it is read only when %s (drop it, or change what it depends on)", place,
+            option->name, condition.data);
+    df_text_release(&condition);
+    return DF_ERR_USAGE;
 }
 
 static bool named(const char *const *names, const char *name)
@@ -425,9 +444,9 @@ static bool named(const char *const *names, const char *name)
 static df_status read_member(const df_option *table, const cJSON *node, const char *const *others, const char *place, void *values,
                              struct df_error *err)
 {
-    const df_option *option = find(table, node->string, strlen(node->string));
+    const df_option *option = df_option_find(table, node->string, strlen(node->string));
     struct df_text found = DF_TEXT_INIT;
-    union value value;
+    union df_option_value value;
     df_status status;
 
     if (!option)
@@ -456,19 +475,22 @@ static size_t extent(const df_option *table)
     return end;
 }
 
-df_status df_options_read(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
-                          struct df_error *err)
+static df_status read_over(void (*fill)(const df_option *option, union df_option_value *out), const df_option *table, const cJSON *object,
+                           const char *const *others, const char *where, void *values, struct df_error *err)
 {
     struct df_text place = DF_TEXT_INIT;
     df_status status = DF_OK;
     void *draft;
     const cJSON *node;
-    union value value;
+    union df_option_value value;
 
     if (object && !cJSON_IsObject(object))
         return df_fail(err, DF_ERR_USAGE, "%s: expected an object with options", where);
     draft = df_calloc(1, extent(table));
-    df_options_standard(table, draft);
+    for (const df_option *option = table; option->name; option++) {
+        fill(option, &value);
+        store(option, &value, draft);
+    }
     for (node = object ? object->child : NULL; node && status == DF_OK; node = node->next) {
         df_text_clear(&place);
         add_place(where, node->string, &place);
@@ -476,12 +498,12 @@ df_status df_options_read(const df_option *table, const cJSON *object, const cha
             status = read_member(table, node, others, place.data, draft, err);
     }
     for (node = object ? object->child : NULL; node && status == DF_OK; node = node->next) {
-        const df_option *option = named(others, node->string) ? NULL : find(table, node->string, strlen(node->string));
+        const df_option *option = named(others, node->string) ? NULL : df_option_find(table, node->string, strlen(node->string));
 
         df_text_clear(&place);
         add_place(where, node->string, &place);
         if (option && !has_effect(table, option, draft, 0))
-            status = fail_ineffective(option, place.data, err);
+            status = fail_ineffective(table, option, place.data, err);
     }
     for (const df_option *option = table; option->name && status == DF_OK; option++) {
         load(option, draft, &value);
@@ -492,16 +514,37 @@ df_status df_options_read(const df_option *table, const cJSON *object, const cha
     return status;
 }
 
+df_status df_options_read(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
+                          struct df_error *err)
+{
+    return read_over(df_option_standard, table, object, others, where, values, err);
+}
+
+static void absent_value(const df_option *option, union df_option_value *out)
+{
+    if (option->absent)
+        DF_ASSERT(df_option_from_text(option, option->absent, out)); /* df_option_absent_is_legal */
+    else
+        df_option_standard(option, out);
+}
+
+df_status df_options_restore(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
+                             struct df_error *err)
+{
+    return read_over(absent_value, table, object, others, where, values, err);
+}
+
 df_status df_options_set(const df_option *table, const char *name, const char *text, const char *where, void *values, struct df_error *err)
 {
-    const df_option *option = find(table, name, strlen(name));
+    const df_option *option = df_option_find(table, name, strlen(name));
     struct df_text place = DF_TEXT_INIT, found = DF_TEXT_INIT;
     df_status status;
-    union value value;
+    union df_option_value value;
 
     if (!option)
         return fail_unknown(table, NULL, name, where, err);
-    if (from_text(option, text, &value)) {
+    load(option, values, &value);
+    if (df_option_from_text(option, text, &value)) {
         store(option, &value, values);
         return DF_OK;
     }
@@ -516,17 +559,17 @@ df_status df_options_set(const df_option *table, const char *name, const char *t
 df_status df_options_check(const df_option *table, const void *values, const char *const *set, const char *where, struct df_error *err)
 {
     for (; *set; set++) {
-        const df_option *option = find(table, *set, strlen(*set));
+        const df_option *option = df_option_find(table, *set, strlen(*set));
 
         if (!option)
             return fail_unknown(table, NULL, *set, where, err);
         if (!has_effect(table, option, values, 0))
-            return fail_ineffective(option, where, err);
+            return fail_ineffective(table, option, where, err);
     }
     return DF_OK;
 }
 
-static cJSON *value_json(const df_option *option, const union value *value)
+static cJSON *value_json(const df_option *option, const union df_option_value *value)
 {
     struct df_text text = DF_TEXT_INIT;
     cJSON *node;
@@ -541,24 +584,25 @@ static cJSON *value_json(const df_option *option, const union value *value)
     case DF_OPTION_INT_LIST:
     case DF_OPTION_REAL_LIST:
         return cJSON_CreateDoubleArray(value->list.value, (int)value->list.count);
+    case DF_OPTION_TEXTS:
     case DF_OPTION_CHOICE:
     case DF_OPTION_STRING:
         break;
     }
-    value_text(option, value, &text);
+    df_option_value_text(option, value, &text);
     node = cJSON_CreateString(df_text_get(&text));
     df_text_release(&text);
     return node;
 }
 
-static bool never(const df_option *option, const union value *value)
+static bool never(const df_option *option, const union df_option_value *value)
 {
     (void)option;
     (void)value;
     return false;
 }
 
-static bool same_value(const df_option *option, const union value *a, const union value *b)
+static bool same_value(const df_option *option, const union df_option_value *a, const union df_option_value *b)
 {
     cJSON *x = value_json(option, a), *y = value_json(option, b);
     const bool same = cJSON_Compare(x, y, true);
@@ -568,28 +612,29 @@ static bool same_value(const df_option *option, const union value *a, const unio
     return same;
 }
 
-static bool is_absent(const df_option *option, const union value *value)
+static bool is_absent(const df_option *option, const union df_option_value *value)
 {
-    union value absent;
+    union df_option_value absent;
 
     if (!option->absent)
         return false;
-    DF_ASSERT(from_text(option, option->absent, &absent)); /* df_option_absent_is_legal */
+    DF_ASSERT(df_option_from_text(option, option->absent, &absent)); /* df_option_absent_is_legal */
     return same_value(option, value, &absent);
 }
 
-static bool is_standard(const df_option *option, const union value *value)
+static bool is_standard(const df_option *option, const union df_option_value *value)
 {
-    union value standard;
+    union df_option_value standard;
 
-    standard_value(option, &standard);
+    df_option_standard(option, &standard);
     return same_value(option, value, &standard);
 }
 
-static cJSON *write_but(const df_option *table, const void *values, bool (*left_out)(const df_option *option, const union value *value))
+static cJSON *write_but(const df_option *table, const void *values,
+                        bool (*left_out)(const df_option *option, const union df_option_value *value))
 {
     cJSON *object = cJSON_CreateObject();
-    union value value;
+    union df_option_value value;
 
     for (const df_option *option = table; option->name; option++) {
         load(option, values, &value);
@@ -607,96 +652,7 @@ cJSON *df_options_asked(const df_option *table, const void *values) { return wri
 
 bool df_option_absent_is_legal(const df_option *option)
 {
-    union value value;
+    union df_option_value value;
 
-    return !option->absent || from_text(option, option->absent, &value);
-}
-
-static void standard_text(const df_option *option, struct df_text *out)
-{
-    union value value;
-
-    standard_value(option, &value);
-    if (option->type == DF_OPTION_BOOL)
-        df_text_add(out, value.boolean ? "true" : "false");
-    else
-        value_text(option, &value, out);
-    if (!out->length)
-        df_text_add(out, "none");
-}
-
-static void range_text(const df_option *option, struct df_text *out)
-{
-    static const char *const kinds[] = { "true|false", "integer", "number", NULL, "text", "integers", "numbers" };
-
-    if (option->type == DF_OPTION_CHOICE) {
-        df_text_add(out, option->choices);
-        return;
-    }
-    if (is_list(option) || option->type == DF_OPTION_BOOL || option->type == DF_OPTION_STRING)
-        df_text_add(out, kinds[option->type]);
-    if (option->type == DF_OPTION_BOOL || option->type == DF_OPTION_STRING)
-        return;
-    if (out->length)
-        df_text_add(out, " ");
-    add_bounds(option, out);
-    if (!out->length)
-        df_text_add(out, kinds[option->type]);
-}
-
-void df_options_help(const df_option *table, struct df_text *out)
-{
-    size_t width[3] = { 0, 0, 0 };
-
-    for (int pass = 0; pass < 2; pass++) { /* measure, then print */
-        for (const df_option *option = table; option->name; option++) {
-            struct df_text column[2] = { DF_TEXT_INIT, DF_TEXT_INIT };
-            const size_t name = strlen(option->name);
-
-            standard_text(option, &column[0]);
-            range_text(option, &column[1]);
-            if (pass == 0) {
-                width[0] = name > width[0] ? name : width[0];
-                for (int i = 0; i < 2; i++)
-                    width[i + 1] = column[i].length > width[i + 1] && column[i].length <= 24 ? column[i].length : width[i + 1];
-            } else {
-                df_text_addf(out, "  %-*s  %-*s  %-*s  %s", (int)width[0], option->name, (int)width[1], column[0].data, (int)width[2],
-                             column[1].data, option->help);
-                df_text_addf(out, option->when ? " (when %s)\n" : "\n", option->when);
-            }
-            df_text_release(&column[0]);
-            df_text_release(&column[1]);
-        }
-    }
-}
-
-/* A '|' ends a cell of a Markdown table unless it is escaped. */
-static void add_cell(const char *s, struct df_text *out)
-{
-    for (; *s; s++)
-        df_text_addf(out, *s == '|' ? "\\%c" : "%c", *s);
-}
-
-void df_options_markdown(const df_option *table, struct df_text *out)
-{
-    for (; table->name; table++) {
-        struct df_text standard = DF_TEXT_INIT, range = DF_TEXT_INIT;
-
-        standard_text(table, &standard);
-        range_text(table, &range);
-        df_text_addf(out, "| `%s` | ", table->name);
-        add_cell(standard.data, out);
-        df_text_add(out, " | ");
-        add_cell(range.data, out);
-        df_text_add(out, " | ");
-        add_cell(table->help, out);
-        if (table->when) {
-            df_text_add(out, " (when `");
-            add_cell(table->when, out);
-            df_text_add(out, "`)");
-        }
-        df_text_add(out, " |\n");
-        df_text_release(&standard);
-        df_text_release(&range);
-    }
+    return !option->absent || df_option_from_text(option, option->absent, &value);
 }

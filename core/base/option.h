@@ -14,6 +14,12 @@ struct df_list {
     size_t count;
     double value[DF_LIST_MAX];
 };
+#define DF_TEXTS_MAX 64
+/* What was said several times, in order; the words are the caller's (argv's). */
+struct df_texts {
+    size_t count;
+    const char *text[DF_TEXTS_MAX];
+};
 
 enum df_option_type {
     DF_OPTION_BOOL,     /* bool; JSON true/false/0/1, text true/false/on/off/yes/no/0/1 */
@@ -23,7 +29,8 @@ enum df_option_type {
     DF_OPTION_STRING,   /* char[DF_STRING_MAX] in the struct */
     DF_OPTION_INT_LIST, /* struct df_list; every element within min..max and integral; default in text "1,2,3"; empty is
                          * legal only if the default is; JSON may give one number alone */
-    DF_OPTION_REAL_LIST
+    DF_OPTION_REAL_LIST,
+    DF_OPTION_TEXTS /* struct df_texts: of a command line, where every use adds one; not of JSON; default none */
 };
 #define DF_STRING_MAX 512
 
@@ -52,6 +59,7 @@ typedef struct df_option {
 #define DF_STRING_OPTION(type_, field)    DF_OPTION_STRING, offsetof(type_, field)
 #define DF_INT_LIST_OPTION(type_, field)  DF_OPTION_INT_LIST, offsetof(type_, field)
 #define DF_REAL_LIST_OPTION(type_, field) DF_OPTION_REAL_LIST, offsetof(type_, field)
+#define DF_TEXTS_OPTION(type_, field)     DF_OPTION_TEXTS, offsetof(type_, field)
 
 size_t df_option_bytes(const df_option *option);                /* of its value in the options struct */
 void df_options_standard(const df_option *table, void *values); /* fills in every default */
@@ -60,6 +68,9 @@ void df_options_standard(const df_option *table, void *values); /* fills in ever
  * may be NULL). On failure values is untouched. */
 df_status df_options_read(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
                           struct df_error *err);
+/* The same for what df_options_identity has written: what is left out has its `absent` value, not its default. */
+df_status df_options_restore(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
+                             struct df_error *err);
 /* One "name=value" from text, over what values already holds; ineffective is not checked here (df_options_check does, given the names set). */
 df_status df_options_set(const df_option *table, const char *name, const char *value, const char *where, void *values,
                          struct df_error *err);
@@ -70,7 +81,12 @@ cJSON *df_options_write(const df_option *table, const void *values);
 cJSON *df_options_identity(const df_option *table, const void *values);
 /* Of those, without what has its default: what somebody must have asked for. */
 cJSON *df_options_asked(const df_option *table, const void *values);
-bool df_option_absent_is_legal(const df_option *option);               /* its `absent` is NULL or one of its values */
-void df_options_help(const df_option *table, struct df_text *out);     /* aligned text: name, default, range, help */
+bool df_option_absent_is_legal(const df_option *option); /* its `absent` is NULL or one of its values */
+/* A table from elsewhere: names, types, places in a struct of `bytes`, defaults, ranges, choices, conditions. Error: names the option. Nothing
+ * else here may meet a table that is not legal. */
+df_status df_options_legal(const df_option *table, size_t bytes, struct df_error *err);
+/* "adapt is not none and bb_stages is empty": an option's `when` as words; "" without one. */
+void df_option_condition(const df_option *table, const df_option *option, struct df_text *out);
+void df_options_help(const df_option *table, struct df_text *out);     /* aligned text: name, default, type and range, help, condition */
 void df_options_markdown(const df_option *table, struct df_text *out); /* table rows | name | default | range | help | */
 #endif

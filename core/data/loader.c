@@ -13,18 +13,21 @@
 #include "core/data/order.h"
 
 const df_option df_canvas_option_table[] = {
-    { "min_side", DF_INT_OPTION(struct df_canvas_options, min_side), 0, 0, 1e4,
-      "images are resized to this shorter side, pixels; 0: not resized" },
-    { "max_side", DF_INT_OPTION(struct df_canvas_options, max_side), 1333, 1, 1e5, "... unless the longer side would exceed this, pixels",
-      .when = "min_side!=0" },
-    { "divisor", DF_INT_OPTION(struct df_canvas_options, divisor), 32, 1, 1024, "the canvas is rounded up to a multiple of this, pixels" },
-    { "fixed", DF_BOOL_OPTION(struct df_canvas_options, fixed), 0, 0, 1, "one canvas for all images" },
-    { "canvas_width", DF_INT_OPTION(struct df_canvas_options, canvas_width), 0, 0, 1e5, "width of the fixed canvas, pixels",
-      .when = "fixed=1" },
-    { "canvas_height", DF_INT_OPTION(struct df_canvas_options, canvas_height), 0, 0, 1e5, "its height", .when = "fixed=1" },
-    { "mean", DF_REAL_LIST_OPTION(struct df_canvas_options, mean), 0, 0, 1, "of red, green, blue in 0..1, subtracted",
-      .text = "0.485,0.456,0.406" },
-    { "std", DF_REAL_LIST_OPTION(struct df_canvas_options, std), 0, 1e-3, 10, "divisor of red, green, blue", .text = "0.229,0.224,0.225" },
+    { "min_side", DF_INT_OPTION(struct df_canvas_options, min_side), .max = 1e4,
+      .help = "images are resized to this shorter side, pixels; 0: not resized" },
+    { "max_side", DF_INT_OPTION(struct df_canvas_options, max_side), .standard = 1333, .min = 1, .max = 1e5, .when = "min_side!=0",
+      .help = "the longer side is never resized to more than this, pixels" },
+    { "divisor", DF_INT_OPTION(struct df_canvas_options, divisor), .standard = 32, .min = 1, .max = 1024,
+      .help = "the canvas is rounded up to a multiple of this, pixels" },
+    { "fixed", DF_BOOL_OPTION(struct df_canvas_options, fixed), .help = "one canvas for all images, which must fit it" },
+    { "canvas_width", DF_INT_OPTION(struct df_canvas_options, canvas_width), .max = 1e5, .when = "fixed=1",
+      .help = "width of the fixed canvas, pixels" },
+    { "canvas_height", DF_INT_OPTION(struct df_canvas_options, canvas_height), .max = 1e5, .when = "fixed=1",
+      .help = "height of the fixed canvas, pixels" },
+    { "mean", DF_REAL_LIST_OPTION(struct df_canvas_options, mean), .max = 1, .text = "0.485,0.456,0.406",
+      .help = "subtracted from red, green, blue, which are 0..1" },
+    { "std", DF_REAL_LIST_OPTION(struct df_canvas_options, std), .min = 1e-3, .max = 10, .text = "0.229,0.224,0.225",
+      .help = "what red, green, blue are then divided by" },
     { 0 },
 };
 

@@ -59,7 +59,7 @@ struct df_parameters {
 
 struct df_parameters *df_parameters_new(void);
 void df_parameters_free(struct df_parameters *parameters);
-/* name is copied and must be new (asserted). Trainable parameters come before frozen ones nowhere: order is the order added. */
+/* name is copied and must be new (asserted). Items stay in the order in which they are added, whether trainable or frozen. */
 struct df_parameter *df_parameters_add(struct df_parameters *parameters, const char *name, enum df_parameter_kind kind, df_shape shape,
                                        struct df_initialiser init, enum df_rng_purpose purpose);
 struct df_parameter *df_parameters_add_buffer(struct df_parameters *parameters, const char *name, size_t c, double value);

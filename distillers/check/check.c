@@ -172,14 +172,14 @@ static void check_choices(struct tally *tally, const struct df_distiller_class *
 
 df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *out, struct df_error *err)
 {
-    const char *fault = df_distiller_fault(class);
     struct df_error reason = { 0 };
+    const bool legal = df_distiller_legal(class, &reason) == DF_OK;
     struct tally tally = { .report = out };
     void *options;
 
-    report(&tally, !fault, "", fault ? fault : "contract: name, texts, option table");
-    if (fault)
-        return df_fail(err, DF_ERR_CHECK, "distiller '%s': %s", class->name ? class->name : "", fault);
+    report(&tally, legal, "", legal ? "contract: name, texts, option table" : reason.text);
+    if (!legal)
+        return df_fail(err, DF_ERR_CHECK, "distiller '%s': %s", class->name ? class->name : "", reason.text);
     options = df_calloc(1, class->options_size);
     const df_status status = check_options(class, options, &reason);
 

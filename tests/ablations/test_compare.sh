@@ -24,7 +24,7 @@ told() { grep -q -e "$1" "$work/told" || die "expected '$1'"; }
 compare 0 "$spec" 'DeFeat w_fg=2' none
 said '^DeFeat w_fg=2 and none have no pair: undecided\.$'
 said 'pairs left out: 2 (no row of DeFeat w_fg=2)'
-said '^next: defeat compare .* --resolve 0.5'
+said '^next: .*defeat compare .* --resolve 0.5'
 compare 2 "$spec" DeFeat none
 told "'DeFeat' are several methods .name one: 'DeFeat w_fg=2', 'DeFeat w_fg=4'"
 compare 2 "$spec" 'ful feature' none

@@ -49,7 +49,7 @@ ask run "$work/tiny.json" --cell 0 --out "$work/out" || die "an old journal take
 ask status "$work/tiny.json" --out "$work/out" --json || die "the status of both"
 says '"done":1,"failed":0,"left":11,'
 ask sweep "$work/tiny.json" --out "$work/out" --only '^none' && die "a sweep that does not see old rows"
-says "[first: defeat journal import $work/out/tiny]"
+says "[first: $defeat journal import $work/out/tiny]"
 ask status "$work/tiny.json" --out "$work/out" --rows || die "the rows of both"
 cp "$work/log" "$work/before"
 ask journal import "$work/out/tiny" || die "no import"

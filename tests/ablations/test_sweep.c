@@ -355,6 +355,48 @@ static void a_spec_that_changes_under_the_sweep_journals_no_other_cell(void **st
     free(out);
 }
 
+static size_t count_text(const char *text, const char *part)
+{
+    size_t n = 0;
+
+    while ((text = strstr(text, part))) {
+        text += strlen(part);
+        n++;
+    }
+    return n;
+}
+
+/* Of nine cells three are done; one has failed, and one is somebody's. */
+static void check_states(const char *out)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    struct df_text list = DF_TEXT_INIT;
+    struct df_sweep_options options = { .run = { .out = out }, .list = &list, .list_all = true };
+    struct df_spec *spec;
+    int lock;
+
+    assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
+
+    char *path = df_store_cell_file(out, spec->cell[2], DF_CELL_LOCK), *folder = df_path_folder(path);
+
+    assert_ok(df_store_put_failure(out, spec->cell[0], "2026-01-01T00:00:00Z", "a test", &err));
+    assert_ok(df_folder_make(folder, &err));
+    assert_ok(df_lock(path, true, &lock, &err));
+    assert_ok(df_sweep(spec, &options, &summary, &err));
+    df_unlock(lock);
+    assert_int_equal(count_text(list.data, "\n"), 9);
+    assert_int_equal(count_text(list.data, "\tdone\t"), 3);
+    assert_int_equal(count_text(list.data, "\tfailed\t"), 1);
+    assert_int_equal(count_text(list.data, "\trunning\t"), 1);
+    assert_int_equal(count_text(list.data, "\tleft\t"), 4);
+    assert_ok(df_store_forget_failure(out, spec->cell[0], &err));
+    free(path);
+    free(folder);
+    df_text_release(&list);
+    df_spec_free(spec);
+}
+
 static void only_selects_and_dry_run_lists(void **state)
 {
     struct df_error err = { 0 };
@@ -371,6 +413,7 @@ static void only_selects_and_dry_run_lists(void **state)
     assert_false(df_file_exists(out)); /* nothing is written */
     assert_ok(sweep(out, 1, "seed=1( |$)", NULL, &summary, &err));
     assert_int_equal(summary.done, 3);
+    check_states(out);
     assert_fails(sweep(out, 1, "(", NULL, &summary, &err), DF_ERR_USAGE, "--only '('");
     assert_fails(sweep(out, 1, "(*LIMIT_MATCH=1)(a|.)*[0-9]{9}", NULL, &summary, &err), DF_ERR_USAGE,
                  "cannot say whether it matches 'none  seed=0'"); /* giving up is no answer */

@@ -54,7 +54,7 @@ mv "$full/results.json" "$work/kept.json"
 ask table $spec --out "$out" --tide || die "a missing file is no failure"
 says "full feature: 1 of 2 runs without these scores."
 says "1 of 4 finished runs have no results.json here"
-command=$(sed -n 's/^the first of them, cell 2, gets it by: defeat //p' "$work/log")
+command=$(sed -n 's/^the first of them, cell 2, gets it by: [^ ]*defeat //p' "$work/log")
 [ -n "$command" ] || die "no remedy"
 eval "\"\$defeat\" $command" >"$work/log" 2>&1 || die "the remedy fails: $command"
 cmp "$full/results.json" "$work/kept.json" || die "another file"
@@ -64,7 +64,7 @@ cmp "$work/log" "$work/whole" || die "another table"
 # without the network: the run again
 rm "$full/results.json" "$full/student.safetensors"
 ask table $spec --out "$out" --tide --format csv || die "CSV"
-says "gets it by: defeat run $spec --cell 2 --again --out $out"
+says "defeat run $spec --out $out --cell 2 --again"
 
 # results of another run, and what is no results file
 cp "$none/results.json" "$full/results.json"

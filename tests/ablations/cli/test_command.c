@@ -128,9 +128,9 @@ static void slips_are_usage_errors_that_say_what_to_do(void **state)
         { "a --jobs 0", "sweep: --jobs: found '0', expected an integer in 1..64" },
         { "a --jobs=", "--jobs: found '', expected an integer" },
         { "a --dry-run=perhaps", "--dry-run: found 'perhaps', expected true or false" },
-        { "a --no-cache --limit 1", "sweep: option '--limit' has no effect here: it is read only when --cache=1" },
+        { "a --no-cache --limit 1", "sweep: option '--limit' has no effect here: it is read only when --cache is true (" },
         { "a --dry-run --limit 5 --min-gb 1",
-          "sweep: option '--min-gb' has no effect here: it is read only when --dry-run=0&--limit!=4 (drop it" },
+          "sweep: option '--min-gb' has no effect here: it is read only when --dry-run is false and --limit is not 4 (drop it" },
         { "a b c", "sweep: unexpected argument 'c' (usage: defeat sweep SPEC [--jobs N])" },
         { "--dry-run", "sweep: found 0 of 1 arguments (usage: defeat sweep SPEC [--jobs N])" },
     };
@@ -180,7 +180,9 @@ static void commands_are_found_and_run(void **state)
     assert_true(seen.jobs == 5 && seen.cache && seen_count == 1);
     assert_string_equal(seen.only, "x");
     assert_string_equal(seen_first, "s.json");
-    assert_int_equal(answer("defeat"), 0);
+    assert_int_equal(answer("defeat"), 2); /* nothing was asked for: the list, but as an error */
+    assert_string_equal(printed[0], "");
+    assert_non_null(strstr(printed[1], "commands:"));
     assert_int_equal(answer("defeat --help"), 0);
     assert_int_equal(answer("defeat swep s.json"), 2);
     assert_string_equal(printed[0], "");
@@ -199,8 +201,8 @@ static void help_goes_to_stdout_and_shows_the_table(void **state)
     assert_int_equal(answer("defeat sweep --help"), 0);
     assert_string_equal(printed[1], "");
     assert_non_null(strstr(printed[0], "usage: defeat sweep SPEC [--jobs N]\n"));
-    assert_non_null(strstr(printed[0], "\n  --jobs     2      1..64       processes\n"));
-    assert_non_null(strstr(printed[0], "\n  --limit    4      -10..100    GiB (when --cache=1)\n"));
+    assert_non_null(strstr(printed[0], "\n  --jobs     2      integer 1..64    processes\n"));
+    assert_non_null(strstr(printed[0], "\n  --limit    4      number -10..100  GiB (when --cache is true)\n"));
     assert_non_null(strstr(printed[0], "example: defeat sweep a.json --jobs 4\n"));
     assert_null(strchr(printed[0], '\033')); /* not a terminal */
     df_command_list(table, false, &text);

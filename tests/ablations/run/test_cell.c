@@ -179,7 +179,7 @@ static void revisions_stand_beside_the_names(void **state)
     df_cell_free(teacher);
 }
 
-/* The values that are left out of identities are values; those of distillers: df_distiller_fault. */
+/* The values that are left out of identities are values; those of distillers: df_distiller_legal. */
 static void absent_values_are_legal(void **state)
 {
     const df_option *const common[] = { df_canvas_option_table, df_network_option_table, df_schedule_options };

@@ -114,14 +114,16 @@ static void what_is_off_is_said_and_changes_nothing(void **state)
         { "{\"w_gf\":1}", "t.json: /distillers/0/w_gf: unknown option 'w_gf' (did you mean 'w_fg'? known here: name, cache, jobs" },
         { "{\"nmae\":1}", "did you mean 'name'?" },
         { "{\"zzzzzz\":1}", "unknown option 'zzzzzz' (known here: name, cache" },
-        { "{\"cache\":false,\"limit\":1}", "t.json: /distillers/0/limit: option 'limit' has no effect here: it is read only when cache=1" },
+        { "{\"cache\":false,\"limit\":1}",
+          "t.json: /distillers/0/limit: option 'limit' has no effect here: it is read only when cache is true (" },
         { "{\"limit\":1,\"cache\":false}", "/limit: option 'limit' has no effect" },
         { "{\"norm\":\"none\",\"level\":\"all\"}",
-          "/level: option 'level' has no effect here: it is read only when norm=group|positives&jobs!=1" },
+          "/level: option 'level' has no effect here: it is read only when norm is group or positives and jobs is not 1 (" },
         { "{\"jobs\":1,\"level\":\"all\"}", "/level: option 'level' has no effect" },
         { "{\"jobs\":1,\"path\":\"x\"}", "/path: option 'path' has no effect" }, /* level is 'one', but has no effect itself */
         { "{\"stages\":[3,2],\"ratios\":[1]}", "/ratios: option 'ratios' has no effect" },
-        { "{\"either\":2}", "option 'either' has no effect here: it is read only when cache=0 or norm=none&jobs!=2|3 or ratios!= (" },
+        { "{\"either\":2}", "option 'either' has no effect here: it is read only when cache is false, or norm is none and "
+                            "jobs is not 2 nor 3, or ratios is not empty (" },
         { "{\"norm\":\"none\",\"either\":2}", "/either: option 'either' has no effect" },
         { "{\"norm\":\"none\",\"jobs\":3,\"either\":2}", "/either: option 'either' has no effect" },
         { "{\"jobs\":4,\"either\":2}", "/either: option 'either' has no effect" },
@@ -312,17 +314,121 @@ static void help_shows_name_default_range_text_and_condition(void **state)
 
     (void)state;
     df_options_help(table, &text);
-    assert_non_null(strstr(text.data, "\n  jobs    2      1..64                 processes\n"));
+    assert_non_null(strstr(text.data, "\n  jobs    2      integer 1..64         processes\n"));
     assert_non_null(strstr(text.data, "\n  norm    group  none|group|positives  what the sum is divided by\n"));
-    assert_non_null(strstr(text.data, "\n  limit   0.5    0..                   GiB on disk (when cache=1)\n"));
+    assert_non_null(strstr(text.data, "\n  limit   0.5    number 0..            GiB on disk (when cache is true)\n"));
     assert_non_null(strstr(text.data, "\n  stages  2,3    integers 1..9         blocks per stage\n"));
     assert_non_null(strstr(text.data, "\n  ratios  none   numbers 0..10 "));
     assert_memory_equal(text.data, "  cache   true   true|false ", 28);
     df_text_clear(&text);
     df_options_markdown(table, &text);
     assert_non_null(strstr(text.data, "| `norm` | group | none\\|group\\|positives | what the sum is divided by |\n"));
-    assert_non_null(strstr(text.data, "| `limit` | 0.5 | 0.. | GiB on disk (when `cache=1`) |\n"));
+    assert_non_null(strstr(text.data, "| `limit` | 0.5 | number 0.. | GiB on disk (when cache is true) |\n"));
     df_text_release(&text);
+}
+
+struct made {
+    bool flag;
+    int64_t count;
+    int kind;
+    struct df_list list;
+};
+
+/* One row that is wrong beside good ones: each must be told, and nothing may abort. */
+static void a_table_is_checked_whole(void **state)
+{
+#define ROW(name_, ...)                                                                                                                    \
+    {                                                                                                                                      \
+        .name = name_, .help = "h", __VA_ARGS__                                                                                            \
+    }
+#define INT  .type = DF_OPTION_INT, .offset = offsetof(struct made, count)
+#define KIND .type = DF_OPTION_CHOICE, .offset = offsetof(struct made, kind)
+#define LIST .type = DF_OPTION_INT_LIST, .offset = offsetof(struct made, list)
+#define FLAG .type = DF_OPTION_BOOL, .offset = offsetof(struct made, flag)
+    static const struct {
+        df_option row;
+        const char *told; /* NULL: legal */
+    } cases[] = {
+        { ROW("n", INT, .standard = 2, .min = 1, .max = 3), NULL },
+        { ROW("n", INT, .when = "kind=a|b&flag=0 or count!=4"), NULL },
+        { ROW("n", LIST, .text = "1,2", .max = 9), NULL },
+        { ROW("N", INT), "option 3 lacks a plain name" },
+        { { .name = "n", INT }, "option 'n': it lacks a help text" },
+        { ROW("n", .type = (enum df_option_type)99), "its type is none of a spec's" },
+        { ROW("n", .type = DF_OPTION_TEXTS), "its type is none of a spec's" },
+        { ROW("n", .type = DF_OPTION_INT, .offset = sizeof(struct made)), "outside of options_size" },
+        { ROW("n", .type = DF_OPTION_INT, .offset = (size_t)-8), "outside of options_size" },
+        { ROW("n", INT, .standard = 9, .max = 3), "its default is outside of its range" },
+        { ROW("n", INT, .standard = 0.5, .max = 3), "its default is outside of its range" },
+        { ROW("n", FLAG, .standard = 2), "its default is outside of its range" },
+        { ROW("n", KIND), "its choices are not of the form" },
+        { ROW("n", KIND, .choices = ""), "its choices are not of the form" },
+        { ROW("n", KIND, .choices = "a||b"), "its choices are not of the form" },
+        { ROW("n", KIND, .choices = "a|b|a"), "its choices are not of the form" },
+        { ROW("n", KIND, .choices = "a|b", .standard = 2), "its default is outside of its range" },
+        { ROW("n", KIND, .choices = "a|b", .standard = -1), "its default is outside of its range" },
+        { ROW("n", LIST, .text = "1,x"), "its default is outside of its range" },
+        { ROW("n", LIST, .text = "1,20", .min = 1, .max = 9), "its default is outside of its range" },
+        { ROW("n", INT, .absent = "x"), "its 'absent' is none of its values" },
+        { ROW("kind", INT), "two options have the same name" },
+        { ROW("n", INT, .when = ""), "its 'when' is empty" },
+        { ROW("n", INT, .when = "kind"), "its 'when' is not of the form" },
+        { ROW("n", INT, .when = "nobody=1"), "asks for an option that the table does not have" },
+        { ROW("n", INT, .when = "kind=c"), "asks for a value that the other option cannot have" },
+        { ROW("n", INT, .when = "flag=true"), "asks for a value that the other option cannot have" },
+        { ROW("n", INT, .when = "count=4.0"), "asks for a value that the other option cannot have" },
+        { ROW("n", INT, .when = "kind=a&"), "ends in the middle" },
+        { ROW("n", INT, .when = "n=1"), "leads in a circle" },
+    };
+    struct df_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const df_option made[] = { ROW("flag", FLAG), ROW("count", INT), ROW("kind", KIND, .choices = "a|b"), cases[i].row, { 0 } };
+
+        if (cases[i].told)
+            assert_fails(df_options_legal(made, sizeof(struct made), &err), DF_ERR_FORMAT, cases[i].told);
+        else
+            assert_ok(df_options_legal(made, sizeof(struct made), &err));
+    }
+    assert_ok(df_options_legal(table, sizeof(struct options), &err));
+}
+
+static void texts_grow_with_every_use(void **state)
+{
+    static const df_option texts_table[] = { { "set", DF_TEXTS_OPTION(struct df_texts, count), .help = "h" }, { 0 } };
+    struct df_texts texts = { .count = 9 };
+    struct df_error err = { 0 };
+
+    (void)state;
+    df_options_standard(texts_table, &texts);
+    assert_int_equal(texts.count, 0);
+    assert_ok(df_options_set(texts_table, "set", "a=1", "t", &texts, &err));
+    assert_ok(df_options_set(texts_table, "set", "b=2", "t", &texts, &err));
+    assert_true(texts.count == 2 && strcmp(texts.text[0], "a=1") == 0 && strcmp(texts.text[1], "b=2") == 0);
+    for (size_t i = texts.count; i < DF_TEXTS_MAX; i++)
+        assert_ok(df_options_set(texts_table, "set", "c", "t", &texts, &err));
+    assert_fails(df_options_set(texts_table, "set", "d", "t", &texts, &err), DF_ERR_USAGE, "t: set: found 'd'");
+    assert_int_equal(texts.count, DF_TEXTS_MAX);
+}
+
+/* What an identity leaves out is read back as what it was, not as what it is by default now. */
+static void an_identity_is_restored(void **state)
+{
+    static const df_option later[] = { { "count", DF_INT_OPTION(struct made, count), .standard = 5, .max = 9, .help = "h", .absent = "2" },
+                                       { "flag", DF_BOOL_OPTION(struct made, flag), .standard = 1, .help = "h" },
+                                       { 0 } };
+    struct made made = { .count = 2, .flag = true }, restored;
+    struct df_error err = { 0 };
+    cJSON *identity = df_options_identity(later, &made);
+
+    (void)state;
+    assert_null(cJSON_GetObjectItem(identity, "count"));
+    assert_ok(df_options_restore(later, identity, NULL, "t", &restored, &err));
+    assert_true(restored.count == 2 && restored.flag);
+    assert_ok(df_options_read(later, identity, NULL, "t", &restored, &err));
+    assert_int_equal(restored.count, 5);
+    cJSON_Delete(identity);
 }
 
 int main(void)
@@ -339,6 +445,9 @@ int main(void)
         cmocka_unit_test(the_canonical_form_has_what_has_an_effect),
         cmocka_unit_test(a_later_option_is_left_out_of_the_identity),
         cmocka_unit_test(help_shows_name_default_range_text_and_condition),
+        cmocka_unit_test(a_table_is_checked_whole),
+        cmocka_unit_test(texts_grow_with_every_use),
+        cmocka_unit_test(an_identity_is_restored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

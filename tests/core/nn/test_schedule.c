@@ -63,7 +63,7 @@ static void test_options(void **state)
 
     (void)state;
     df_options_markdown(df_schedule_options, &help);
-    assert_non_null(strstr(help.data, "| `evaluations` | 5 | 5..1000 |"));
+    assert_non_null(strstr(help.data, "| `evaluations` | 5 | integer 5..1000 |"));
     df_text_release(&help);
     assert_ok(read("{\"optimiser\":\"adamw\",\"beta2\":0.99,\"decay\":\"none\",\"warmup_steps\":0}", &schedule, &err));
     assert_int_equal(schedule.optimiser, DF_ADAMW);
