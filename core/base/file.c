@@ -100,16 +100,21 @@ char *df_path_folder(const char *path)
     return folder;
 }
 
-static void sync_folder_of(const char *path)
+static int open_folder_of(const char *path)
 {
     char *folder = df_path_folder(path);
     const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (fd >= 0) {
-        fsync(fd); /* best effort: some file systems cannot */
-        close(fd);
-    }
     free(folder);
+    return fd;
+}
+
+static void sync_and_close(int folder)
+{
+    if (folder < 0)
+        return;
+    fsync(folder); /* best effort: some file systems cannot */
+    close(folder);
 }
 
 /* A device or a pipe (/dev/stdout) cannot be replaced by a rename: written to as it is. */
@@ -142,7 +147,7 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     char *target, *temporary;
     struct df_text name = DF_TEXT_INIT;
     df_status status = DF_OK;
-    int fd;
+    int fd, folder;
 
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
         return write_through(path, data, bytes, err);
@@ -151,6 +156,7 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
         df_out_of_memory(0);
     df_text_addf(&name, "%s.XXXXXX", target ? target : path);
     temporary = name.data;
+    folder = open_folder_of(temporary); /* before the rename: behind it nothing may fail any more */
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
         status = fail_errno(err, "write", path);
@@ -168,9 +174,8 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
             status = fail_errno(err, "replace", path);
         if (status != DF_OK)
             unlink(temporary);
-        else
-            sync_folder_of(target ? target : path);
     }
+    sync_and_close(folder);
     df_text_release(&name);
     free(target);
     return status;
@@ -254,7 +259,7 @@ df_status df_folder_make(const char *path, struct df_error *err)
             continue;
         *end = 0;
         if (mkdir(part, 0777) == 0) {
-            sync_folder_of(part);
+            sync_and_close(open_folder_of(part));
         } else {
             const int number = errno; /* of mkdir: EEXIST also when a server's answer was lost */
 

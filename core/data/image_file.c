@@ -180,7 +180,10 @@ static void turn(struct df_image *image, unsigned orientation)
     image->height = width;
 }
 
-df_status df_image_read_as(const char *path, int width, int height, struct df_image *out, struct df_error *err)
+enum { UPRIGHT = -1 };
+
+/* width, height: as df_image_read_as wants them, or UPRIGHT: whatever the orientation makes of the stored sides. */
+static df_status read_wanted(const char *path, int width, int height, struct df_image *out, struct df_error *err)
 {
     struct df_codec_input in;
     enum format format = FORMAT_JPEG; /* open_image sets it: gcc 13 and 14 do not see that */
@@ -194,16 +197,31 @@ df_status df_image_read_as(const char *path, int width, int height, struct df_im
     memmove(in.data, out->pixels, in.bytes);
     const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(in.data, in.bytes) : 1;
 
-    DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, width, height, &turned));
+    if (width == UPRIGHT)
+        turned = orientation >= 5;
+    else
+        DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, width, height, &turned));
     DF_TRY((format == FORMAT_JPEG ? df_jpeg_decode : df_png_decode)(&in, stored_width, stored_height, out->pixels));
     out->width = stored_width;
     out->height = stored_height;
     if (turned)
         turn(out, orientation);
     else if (orientation != 1)
-        df_warn("%s: EXIF orientation %u is not applied, for %s: boxes refer to the stored pixels", path, orientation,
-                width ? "its annotations have the stored size" : "nothing says that the picture is wanted upright");
+        df_warn("%s: EXIF orientation %u is not applied, for %s", path, orientation,
+                width == UPRIGHT ? "only sides are exchanged"
+                : width          ? "its annotations have the stored size: boxes refer to the stored pixels"
+                                 : "nothing says that the picture is wanted upright: boxes refer to the stored pixels");
     return DF_OK;
 }
 
-df_status df_image_read(const char *path, struct df_image *out, struct df_error *err) { return df_image_read_as(path, 0, 0, out, err); }
+df_status df_image_read_as(const char *path, int width, int height, struct df_image *out, struct df_error *err)
+{
+    return read_wanted(path, width, height, out, err);
+}
+
+df_status df_image_read(const char *path, struct df_image *out, struct df_error *err) { return read_wanted(path, 0, 0, out, err); }
+
+df_status df_image_read_upright(const char *path, struct df_image *out, struct df_error *err)
+{
+    return read_wanted(path, UPRIGHT, UPRIGHT, out, err);
+}

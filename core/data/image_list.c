@@ -14,18 +14,9 @@ struct list {
     struct df_arena memory;
 };
 
-/* The sides asked for are the stored ones exchanged: what an orientation of 5 to 8 makes of them. */
-static df_status read_upright(const char *path, struct df_image *out, struct df_error *err)
-{
-    int width, height;
-
-    DF_TRY(df_image_size(path, &width, &height, err));
-    return df_image_read_as(path, height, width, out, err);
-}
-
 static df_status list_read(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
 {
-    return read_upright(dataset->info[i].file_name, out, err);
+    return df_image_read_upright(dataset->info[i].file_name, out, err);
 }
 
 static void list_close(struct df_dataset *dataset)
@@ -49,7 +40,7 @@ static const struct df_dataset_class class = { .abi = DF_DATASET_ABI,
 
 static df_status add_image(struct list *list, const char *path, struct df_image *scratch, struct df_error *err)
 {
-    DF_TRY(read_upright(path, scratch, err));
+    DF_TRY(df_image_read_upright(path, scratch, err));
     list->info[list->dataset.size] = (struct df_image_info){ .id = (int64_t)list->dataset.size + 1,
                                                              .file_name = df_arena_strdup(&list->memory, path),
                                                              .width = scratch->width,

@@ -85,10 +85,10 @@ refused 1 "d.jpg: not an image" "$defeat" predict images --checkpoint w.safetens
 grep -q "left out: images/d.jpg" err || stop "a bad image was left out in silence"
 
 # a picture of the validation split that cannot be decoded: told at once, not after training
-truth() { printf '{"images":[{"id":1,"file_name":"%s","width":76,"height":204},{"id":2,"file_name":"c.png","width":76,"height":204}],
+truth() { printf '{"images":[{"id":1,"file_name":"%s","width":76,"height":236},{"id":2,"file_name":"c.png","width":76,"height":236}],
     "annotations":[{"id":1,"image_id":1,"category_id":1,"bbox":[8,8,30,30],"area":900,"iscrowd":0}],"categories":[{"id":1,"name":"a"}]}' "$1"; }
 truth b.PNG >train.json
-head -c 2000 a.png >images/torn.png
+{ head -c 2000 a.png; tail -c 12 a.png; } >images/torn.png
 truth torn.png >val.json
 printf '{"name": "files", "extends": "my specs/a spec.json", "schedule": {"batch": 1}, "base": ".",
     "data": {"kind": "coco", "images": "images", "train": "train.json", "tune": "train.json", "validation": "val.json", "image_size": null}}\n' >files.json
