@@ -1,7 +1,10 @@
 /* Positions of a tiny training. The input is a whole file, or, where it is JSON, the text in the metadata of one whose hash is right. */
-#include "ablations/run/trainer.h"
+#include "ablations/run/position.h"
+#include "core/device/open.h"
 #include "core/nn/checkpoint.h"
 #include "tests/fuzz/fuzz.h"
+
+enum { POINTS = 5 };
 
 static struct df_parameters *parameters;
 static struct df_cell cell;
@@ -34,9 +37,9 @@ int LLVMFuzzerInitialize(int *count, char ***words)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct df_arena memory;
-    struct df_trainer trainer = { .cell = &cell, .model = { .parameters = parameters }, .steps = 100, .points = 5 };
+    struct df_student student = { .cell = &cell, .model = { .parameters = parameters }, .steps = 100 };
+    struct df_step_log log = { 0 };
     struct df_learning learning = { .memory = &memory };
-    double seconds = 0;
     char *text = df_malloc(size + 1);
 
     memcpy(text, data, size);
@@ -47,8 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     df_arena_init(&memory, NULL, 4096);
     if (json && df_checkpoint_write(path, parameters, 0, true, metadata, 1, NULL) != DF_OK)
         abort();
-    df_position_read(json ? path : fuzz_file(data, size), &trainer, &learning, &seconds);
-    DF_ASSERT(trainer.step <= trainer.steps && learning.points <= trainer.points);
+    df_position_read(json ? path : fuzz_file(data, size), POINTS, &student, &log, &learning);
+    DF_ASSERT(student.step <= student.steps && learning.points <= POINTS);
     df_arena_release(&memory);
     free(text);
     return 0;

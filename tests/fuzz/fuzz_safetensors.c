@@ -1,4 +1,5 @@
 /* Safetensors, as a checkpoint, as a state dict, as what `inspect` shows. */
+#include "core/device/open.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/state_dict.h"
 #include "tests/fuzz/fuzz.h"
