@@ -9,12 +9,20 @@
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Points: COCO's scores are shares, -1 where there is nothing to measure. */
+bool df_score_is_cost(const char *metric) { return strncmp(metric, "TIDE.", 5) == 0; }
+
+/* Points: scores are shares, -1 where there is nothing to measure. (TIDE's FalseNeg may be a little below 0.) */
 static double points(const struct df_run_row *row, const struct df_comparison_request *request)
 {
     const double value = df_run_row_score(row, request->metric, request->class);
 
-    return value >= 0 ? 100 * value : NAN;
+    return value == -1 ? NAN : 100 * value;
+}
+
+/* By how much the pair's a is better. */
+static double advantage(const struct df_comparison *c, const struct df_compare_pair *pair)
+{
+    return df_score_is_cost(c->request.metric) ? pair->b - pair->a : pair->a - pair->b;
 }
 
 static const struct df_compare_run *find_run(const struct df_compare_side *side, int64_t seed, size_t group)
@@ -148,7 +156,7 @@ static void make_units(struct df_comparison *c)
             continue; /* it is in that one's mean */
         for (size_t j = i; j < c->pairs; j++)
             if (same_unit(c, &c->pair[i], &c->pair[j])) {
-                sum += c->pair[j].a - c->pair[j].b;
+                sum += advantage(c, &c->pair[j]);
                 df_text_addf(&c->runs[c->units], "%s%s-%s", n++ ? "+" : "", c->pair[j].run_a, c->pair[j].run_b);
             }
         c->unit[c->units++] = sum / (double)n;
@@ -186,7 +194,8 @@ static void judge(struct df_comparison *c)
     c->p = c->holm = df_paired_t_p(c->unit, c->units);
     c->equivalence = c->request.margin > 0 ? df_equivalence_p(c->unit, c->units, c->request.margin) : NAN;
     c->flip = df_sign_flip_p(c->unit, c->units);
-    c->improvement = df_improvement(a, c->pairs, b, c->pairs);
+    c->improvement =
+        df_score_is_cost(c->request.metric) ? df_improvement(b, c->pairs, a, c->pairs) : df_improvement(a, c->pairs, b, c->pairs);
     c->more = c->verdict == DF_UNDECIDED && c->interval.sd > 0 ? more_units(c) : 0;
     free(a);
     free(b);
@@ -260,6 +269,8 @@ static void add_metric(const struct df_comparison *c, struct df_text *out)
 {
     if (strcmp(c->request.metric, "AP") != 0 || c->request.class[0])
         df_text_addf(out, " in %s%s%s", c->request.metric, c->request.class[0] ? " of " : "", c->request.class);
+    if (df_score_is_cost(c->request.metric))
+        df_text_add(out, ", of which less is better");
 }
 
 static void add_undecided(const struct df_comparison *c, struct df_text *out)
@@ -440,6 +451,7 @@ cJSON *df_comparison_json(const struct df_comparison *c)
     cJSON_AddStringToObject(root, "b", c->b);
     cJSON_AddStringToObject(root, "metric", c->request.metric);
     cJSON_AddStringToObject(root, "class", c->request.class);
+    cJSON_AddBoolToObject(root, "less_is_better", df_score_is_cost(c->request.metric));
     add_number(root, "confidence", c->request.confidence);
     add_number(root, "comparisons", (double)c->request.comparisons);
     add_number(root, "margin", c->request.margin > 0 ? c->request.margin : NAN);

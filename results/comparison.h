@@ -17,6 +17,9 @@ struct df_compare_side {
     size_t runs;
     const struct df_compare_run *run;
 };
+/* Of an error's cost (TIDE's dAP) less is better; of every other score more is. */
+bool df_score_is_cost(const char *metric);
+
 struct df_comparison_request {
     const char *metric, *class; /* "AP"; "": of all classes */
     double margin;              /* points; 0: none is asked */
@@ -30,6 +33,7 @@ struct df_compare_pair {
     const char *run_a, *run_b;
     double a, b; /* points */
 };
+/* Everything below is of a - b; where the score is a cost of b - a: above 0 means that a is better, whatever is compared. */
 struct df_comparison {
     char *a, *b, *metric, *class;
     struct df_comparison_request request; /* whose metric and class are these */
@@ -37,7 +41,7 @@ struct df_comparison {
     struct df_compare_pair *pair; /* by seed, then group */
     bool averaged;                /* a run stands in several pairs */
     size_t units;                 /* what is counted as independent: pairs, seeds, or teachers */
-    double *unit;                 /* [units] differences a - b, points */
+    double *unit;                 /* [units] by how many points a is better */
     struct df_text *runs;         /* [units] the runs behind each: "a-b", several joined by "+" */
     struct df_interval interval;
     enum df_verdict verdict;

@@ -7,6 +7,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare_images.h"
+#include "ablations/cli/tide_table.h"
 #include "core/base/shell.h"
 #include "results/inference.h"
 
@@ -14,7 +15,7 @@ static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct df_compare_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct df_compare_options, which),
     { "metric", DF_STRING_OPTION(struct df_compare_options, metric), .text = "AP",
-      .help = "the score that is compared: AP, AP50, ..., or of a class: AP.disk" },
+      .help = "the score that is compared: AP, AP50, ..., of a class: AP.disk, or what errors cost: TIDE.Bkg (less is better)" },
     { "within", DF_REAL_OPTION(struct df_compare_options, within), 0, 0, 100,
       "points; a difference that is smaller counts as none: asks for equivalence too; 0: not asked", .when = "resolve=0" },
     { "beyond_teachers", DF_BOOL_OPTION(struct df_compare_options, beyond), 0, 0, 1,
@@ -36,7 +37,7 @@ void df_compare_score_split(const char *text, struct df_compare_score *out)
     char *dot;
 
     snprintf(out->metric, sizeof out->metric, "%s", text);
-    dot = strchr(out->metric, '.');
+    dot = df_score_is_cost(text) ? NULL : strchr(out->metric, '.');
     out->class = dot ? dot + 1 : "";
     if (dot)
         *dot = 0;
@@ -261,6 +262,10 @@ static void print_next(const struct df_compare_options *options, char *const *wo
     df_common_command(&options->common, "compare", word[0], &command);
     df_shell_add(&command, word[1]);
     df_shell_add(&command, word[2]);
+    if (strcmp(options->metric, "AP") != 0) {
+        df_text_add(&command, " --metric");
+        df_shell_add(&command, options->metric);
+    }
     if (c->verdict == DF_UNDECIDED)
         printf("next: %s --resolve %s\n", df_text_get(&command), df_format_real(number, options->within > 0 ? options->within : 0.5));
     df_text_release(&command);
@@ -330,6 +335,8 @@ static int compare(const struct df_compare_options *options, int count, char *co
     df_status status = find_sides(options, count, word, &sides, &err);
 
     df_compare_score_split(options->metric, &score);
+    for (size_t i = 0; i < sides.sources && status == DF_OK; i++)
+        status = df_tide_scores_of(&options->common, score.metric, &sides.source[i].rows, &err);
     if (status == DF_OK)
         status = check_score(&sides, options->metric, &err);
     if (status == DF_OK) {

@@ -6,6 +6,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare.h"
+#include "ablations/cli/tide_table.h"
 #include "results/effects.h"
 
 struct effects_options {
@@ -20,7 +21,7 @@ static const df_option options_table[] = {
     { "method", DF_STRING_OPTION(struct effects_options, method), .text = "",
       .help = "label of the method; \"\": the only one with several lines" },
     { "metric", DF_STRING_OPTION(struct effects_options, metric), .text = "AP",
-      .help = "the score: AP, AP50, ..., or of a class: AP.disk" },
+      .help = "the score: AP, AP50, ..., of a class: AP.disk, or what errors cost: TIDE.Bkg" },
     { "json", DF_BOOL_OPTION(struct effects_options, json), 0, 0, 1, "one JSON object" },
     { 0 },
 };
@@ -157,7 +158,8 @@ static int run(const void *values, int count, char *const *arguments)
         df_warn("%s", why.data);
     if (source.request.elsewhere)
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source.request.elsewhere);
-    if (choose_method(&source.request, options->method, &method, &err) == DF_OK &&
+    if (df_tide_scores_of(&options->common, score.metric, &source, &err) == DF_OK &&
+        choose_method(&source.request, options->method, &method, &err) == DF_OK &&
         df_effects_of(source.journal, &source.request, method, score.metric, score.class, &effects, &err) == DF_OK)
         (options->json ? print_json : print_text)(effects, method);
     df_effects_free(effects);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ablations/cli/compare.h"
+#include "ablations/cli/tide_table.h"
 #include "ablations/run/store.h"
 #include "ablations/sweep.h"
 #include "core/base/file.h"
@@ -35,6 +36,8 @@ static df_status view_open(const struct df_compare_options *options, const char 
     df_compare_score_split(options->metric, &score);
     df_status status = df_compare_source_open(&options->common, &options->which, spec, &out->source, err);
 
+    if (status == DF_OK)
+        status = df_tide_scores_of(&options->common, score.metric, &out->source.rows, err);
     if (status == DF_OK)
         status = df_compare_method_find(&out->source, a, &out->a, err);
     if (status == DF_OK)

@@ -52,6 +52,37 @@ static void add_missing(const struct df_common_options *options, const struct df
     df_text_add(out, "\n");
 }
 
+static df_status check_semantics(const struct df_table_source *source, const char *what, struct df_error *err)
+{
+    if (source->request.semantics == DF_SEMANTICS)
+        return DF_OK;
+    return df_fail(err, DF_ERR_USAGE, "%s reads the results of runs of this version (semantics %d), not of %lld", what, DF_SEMANTICS,
+                   (long long)source->request.semantics);
+}
+
+df_status df_tide_scores_of(const struct df_common_options *options, const char *metric, struct df_table_source *source,
+                            struct df_error *err)
+{
+    struct df_text missing = DF_TEXT_INIT;
+    struct df_tide_rows found;
+    int kind = 0;
+
+    while (kind < DF_TIDE_KINDS && strcmp(metric, df_tide_metrics[kind]) != 0)
+        kind++;
+    if (kind == DF_TIDE_KINDS)
+        return DF_OK;
+    if (!source->spec)
+        return df_fail(err, DF_ERR_USAGE, "--metric %s: only a spec says whose detections are counted [name a spec, not a folder of rows]",
+                       metric);
+    DF_TRY(check_semantics(source, metric, err));
+    DF_TRY(df_tide_rows_add(source->spec, options->out, source->journal, &found, err));
+    add_missing(options, source->spec, &found, &missing);
+    if (missing.length)
+        df_warn("%.*s", (int)(missing.length - 1), missing.data);
+    df_text_release(&missing);
+    return DF_OK;
+}
+
 df_status df_tide_table(const struct df_common_options *options, struct df_table_source *source, enum df_table_format format,
                         struct df_text *out, struct df_error *err)
 {
@@ -63,9 +94,7 @@ df_status df_tide_table(const struct df_common_options *options, struct df_table
     struct df_score_table *table;
     struct df_tide_rows found;
 
-    if (source->request.semantics != DF_SEMANTICS)
-        return df_fail(err, DF_ERR_USAGE, "--tide reads the results of runs of this version (semantics %d), not of %lld", DF_SEMANTICS,
-                       (long long)source->request.semantics);
+    DF_TRY(check_semantics(source, "--tide", err));
     for (int kind = 0; kind < DF_TIDE_ERRORS; kind++)
         head[kind] = strchr(df_tide_metrics[kind], '.') + 1;
     DF_TRY(df_tide_rows_add(source->spec, options->out, source->journal, &found, err));

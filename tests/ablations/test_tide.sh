@@ -49,11 +49,29 @@ awk '{ exit !($3 > 0) }' "$work/log" || die "there is nothing to compare: no Mis
 ask eval --gt "$work/gt.json" --dt "$full/results.json" --tide || die "eval as text"
 says "TIDE, in percent points: AP at IoU 0.50"
 
+# the same differences as comparisons: of a cost less is better, and two runs of a method make no interval that is told
+ask compare $spec 'full feature' none --out "$out" --metric TIDE.Miss || die "compare by TIDE.Miss"
+says " than none in TIDE.Miss, of which less is better ("
+says "; 2 pairs, for this teacher)"
+"$defeat" compare $spec 'full feature' none --out "$out" --seeds 1 --metric TIDE.Miss --json >"$work/json" 2>"$work/log" || die "as JSON"
+sed -e 's/.*"pair":\[{//' -e 's/}.*//' "$work/json" | tr ',' '\n' | sed -n 's/"b"://p' >"$work/log"
+column TIDE.Miss_mean 1 >>"$work/log"
+awk 'NR == 1 { b = $1 } NR == 2 { d = b - $1; exit !(d < 1e-9 && d > -1e-9) }' "$work/log" || die "compare and table differ"
+"$defeat" effects $spec --method DeFeat --out "$out" --metric TIDE.Bkg >"$work/log" 2>&1 || die "effects by TIDE.Bkg"
+ask compare "$out/tiny:none" "$out/tiny:full feature" --metric TIDE.Bkg
+[ $? = 2 ] || die "a folder of rows has no detections"
+says "only a spec says whose detections are counted"
+
 # a results file that is not there: the network predicts again
 mv "$full/results.json" "$work/kept.json"
 ask table $spec --out "$out" --tide || die "a missing file is no failure"
 says "full feature: 1 of 2 runs without these scores."
 says "1 of 4 finished runs have no results.json here"
+ask compare $spec 'full feature' none --out "$out" --metric TIDE.Miss || die "a missing file is no failure"
+says " (1 pair, for this teacher)"
+says " --metric TIDE.Miss --resolve 0.5"
+says "1 of 4 finished runs have no results.json here"
+ask table $spec --out "$out" --tide || die "the table again"
 command=$(sed -n 's/^the first of them, cell 2, gets it by: [^ ]*defeat //p' "$work/log")
 [ -n "$command" ] || die "no remedy"
 eval "\"\$defeat\" $command" >"$work/log" 2>&1 || die "the remedy fails: $command"

@@ -192,6 +192,34 @@ static void teachers(void **state)
     df_comparison_free(c);
 }
 
+/* What errors cost: less is better, and everything that is said says so. */
+static void costs(void **state)
+{
+    const double difference[] = { -1, -1.2, -0.8, -1.12 };
+    struct made a, b;
+
+    (void)state;
+    make(&a, &b, 4, difference);
+    for (size_t i = 0; i < 4; i++)
+        a.score[i][0].metric = b.score[i][0].metric = "TIDE.Bkg";
+    struct df_comparison *c = compare(&a, &b, (struct df_comparison_request){ .metric = "TIDE.Bkg" });
+    cJSON *root = df_comparison_json(c);
+
+    assert_int_equal(c->verdict, DF_BETTER);
+    assert_close(c->pair[0].a, 39, 1e-12, 0);
+    assert_close(c->improvement, 1, 0, 0);
+    assert_true(cJSON_IsTrue(cJSON_GetObjectItem(root, "less_is_better")));
+    cJSON_Delete(root);
+    check_sentence(c, "A is 1.03 better than B in TIDE.Bkg, of which less is better (0.75 to 1.31; 4 pairs, for this teacher): better.");
+    a.score[0][0].value = -0.001; /* FalseNeg may be, with ties */
+    b.score[1][0].value = -1;     /* nothing to measure */
+    c = compare(&a, &b, (struct df_comparison_request){ .metric = "TIDE.Bkg" });
+    assert_int_equal(c->pairs, 3);
+    assert_int_equal(c->unmeasured, 1);
+    assert_close(c->pair[0].a, -0.1, 1e-12, 0);
+    df_comparison_free(c);
+}
+
 /* On cuda another card is told; on cpu the machine moves nothing. */
 static void machines(void **state)
 {
@@ -342,9 +370,13 @@ static void looks_are_kept(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(sentences),     cmocka_unit_test(pairs_left_out),
-                                        cmocka_unit_test(teachers),      cmocka_unit_test(machines),
-                                        cmocka_unit_test(json),          cmocka_unit_test(looks_cannot_be_reset),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(sentences),
+                                        cmocka_unit_test(pairs_left_out),
+                                        cmocka_unit_test(teachers),
+                                        cmocka_unit_test(costs),
+                                        cmocka_unit_test(machines),
+                                        cmocka_unit_test(json),
+                                        cmocka_unit_test(looks_cannot_be_reset),
                                         cmocka_unit_test(looks_are_kept) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
