@@ -314,11 +314,12 @@ bench-peer: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	set -e; for spec in $(BENCH_SPECS); do echo "== $$spec"; $(PYTHON) tests/peers/torch_step.py --defeat ./defeat $$spec; done
 
-## reproduce-table: the default tables, RetinaNet and Faster R-CNN, with their plots, compared with the published rows (SEEDS=5, JOBS=cores)
+## reproduce-table: the default tables, RetinaNet and Faster R-CNN, with plots and the paper's claims, compared with the published rows (SEEDS=5, JOBS=cores)
 reproduce-table: deps
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-table.json
 	$(Q)$(MAKE) --no-print-directory reproduce-spec SPEC=ablations/specs/reproduce-faster.json
+	./defeat claims ablations/claims.json $(SWEEP_FLAGS)
 	./defeat journal diff $(OUT)/reproduce-table $(OUT)/reproduce-faster
 ## reproduce-quick: the same path, one seed, under two minutes
 reproduce-quick: deps

@@ -18,6 +18,7 @@
     X(compare)                                                                                                                             \
     X(power)                                                                                                                               \
     X(effects)                                                                                                                             \
+    X(claims)                                                                                                                              \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
     X(clean)                                                                                                                               \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# compare, effects and power on a shrunk ablations/specs/tiny.json: seeds are run until a difference is decided, what was looked at stays, rows of another
+# compare, claims, effects and power on a shrunk ablations/specs/tiny.json: seeds are run until a difference is decided, what was looked at stays, rows of another
 # tree compare, what is missing or misspelt is told.
 defeat=${DEFEAT_BUILD:?}/defeat
 [ -x "$defeat" ] || { echo "no program '$defeat' [make all]"; exit 77; }
@@ -92,4 +92,22 @@ said '^18 pairs show one of 0'
 said '"experiments":\[{"tails":"normal","most":5'
 "$defeat" power --difference 1 >"$work/said" 2>"$work/told"
 [ $? = 2 ] || die "power without a spread"
+# Claims over the rows of this tree: too few to say anything of 0.001 points, enough to say that there are no 50.
+claim() { printf '{"name":"%s","detector":"D","spec":"tiny.json","a":"DeFeat w_fg=2","b":"none","claim":"%s","margin":%s,"paper":{"source":"none"}}' "$@"; }
+echo "{\"paper\":\"made up\",\"claims\":[$(claim is better 50),$(claim same equal 50),$(claim apart equal 0.0001)]}" >"$work/claims.json"
+"$defeat" claims "$work/claims.json" --out "$out" >"$work/said" 2>"$work/told" || die "claims"
+said '^D (tiny.json): of 3 claims '
+said 'refuted  *is: DeFeat w_fg=2 is\|reproduced  *is: DeFeat w_fg=2 is'
+said '^  reproduced  *same: '
+said 'Intervals: 98.33 %'
+"$defeat" claims "$work/claims.json" --out "$work/nothing" >"$work/said" 2>"$work/told" || die "claims of no rows"
+said 'of 3 claims 0 reproduced, 0 refuted, 3 not resolved'
+said 'no pair has its rows yet: defeat sweep .*tiny.json --out '
+"$defeat" claims "$work/claims.json" --out "$out" --json >"$work/said" 2>"$work/told" || die "claims as JSON"
+said '"answer":"reproduced"'
+sed 's/"a":"DeFeat w_fg=2"/"a":"DeFat"/' "$work/claims.json" >"$work/misspelt.json"
+"$defeat" claims "$work/misspelt.json" --out "$out" >"$work/said" 2>"$work/told"
+[ $? = 2 ] || die "a method that is not there"
+told "misspelt.json/claims/0: .*did you mean 'DeFeat'"
+
 echo "compare: decides, keeps its looks, tells what is missing"
