@@ -73,12 +73,18 @@ static void compare_scores(struct found *found, const struct df_scores *a, const
             compare_score(found, NULL, &b->score[i]);
 }
 
-/* "tune AP at step 200,0.8,0.085"; no such point: nothing. */
-static void add_point(const struct df_curve *curve, size_t i, struct df_text *out)
+/* The next point from *at on that is not telemetry's; NULL: there is none. */
+static const struct df_curve_point *next_point(const struct df_curve *curve, size_t *at)
 {
-    const struct df_curve_point *point = curve->point + i;
+    while (*at < curve->count && df_curve_point_looks_on(&curve->point[*at]))
+        ++*at;
+    return *at < curve->count ? &curve->point[(*at)++] : NULL;
+}
 
-    if (i >= curve->count)
+/* "tune AP at step 200,0.8,0.085"; no such point: nothing. */
+static void add_point(const struct df_curve_point *point, struct df_text *out)
+{
+    if (!point)
         return;
     df_text_addf(out, "%s %s at step %lld", point->split, point->metric, (long long)point->step);
     df_csv_add_real(out, point->epoch, false);
@@ -87,14 +93,18 @@ static void add_point(const struct df_curve *curve, size_t i, struct df_text *ou
 
 static void compare_curves(struct found *found, const struct df_curve *a, const struct df_curve *b)
 {
-    const size_t points = a->count > b->count ? a->count : b->count;
     struct df_text x = DF_TEXT_INIT, y = DF_TEXT_INIT;
+    size_t at = 0, in_b = 0;
     char name[64];
 
-    for (size_t i = 0; i < points; i++) {
-        add_point(a, i, &x);
-        add_point(b, i, &y);
-        snprintf(name, sizeof name, "value %zu of the curve (epoch, value)", i + 1);
+    for (size_t i = 1;; i++) {
+        const struct df_curve_point *one = next_point(a, &at), *other = next_point(b, &in_b);
+
+        if (!one && !other)
+            break;
+        add_point(one, &x);
+        add_point(other, &y);
+        snprintf(name, sizeof name, "value %zu of the curve (epoch, value)", i);
         compare_cells(found, &x, &y, name);
     }
     df_text_release(&x);

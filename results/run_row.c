@@ -183,6 +183,8 @@ void df_csv_add_point(struct df_text *out, const char *run, const struct df_curv
     df_text_add(out, "\n");
 }
 
+bool df_curve_point_looks_on(const struct df_curve_point *point) { return strncmp(point->metric, "telemetry.", 10) == 0; }
+
 void df_run_row_deterministic(const struct df_run_row *row, struct df_text *out)
 {
     bool first = true;
@@ -196,7 +198,8 @@ void df_run_row_deterministic(const struct df_run_row *row, struct df_text *out)
     for (size_t i = 0; i < row->scores.count; i++)
         df_csv_add_score(out, row->run, &row->scores.score[i]);
     for (size_t i = 0; i < row->curve.count; i++)
-        df_csv_add_point(out, row->run, &row->curve.point[i]);
+        if (!df_curve_point_looks_on(&row->curve.point[i]))
+            df_csv_add_point(out, row->run, &row->curve.point[i]);
 }
 
 /* ---- row.json: writing ---- */

@@ -23,9 +23,11 @@ struct df_scores {
 struct df_curve_point {
     int64_t step;
     double epoch;
-    const char *split, *metric; /* "tune": AP; "train": loss, lr, term.<name>: means since the last point */
+    const char *split, *metric; /* "tune": AP; "train": loss, lr, term.<name>: means since the last point; telemetry.* */
     double value;
 };
+/* Whether it is telemetry's: that somebody looked on while it trained is no part of what a run is. */
+bool df_curve_point_looks_on(const struct df_curve_point *point);
 struct df_curve { /* by step */
     size_t count;
     struct df_curve_point *point;
@@ -68,7 +70,7 @@ bool df_run_row_set(struct df_run_row *row, const struct df_run_column *column, 
 void df_csv_add_column(struct df_text *out, const struct df_run_row *row, const struct df_run_column *column, bool first);
 void df_csv_add_score(struct df_text *out, const char *run, const struct df_score *score);       /* a line: run,metric,class,value */
 void df_csv_add_point(struct df_text *out, const char *run, const struct df_curve_point *point); /* run,step,epoch,split,metric,value */
-/* The deterministic part as lines of CSV. */
+/* The deterministic part as lines of CSV, without telemetry, which a run has if somebody looked on. */
 void df_run_row_deterministic(const struct df_run_row *row, struct df_text *out);
 
 /* row.json as text; its reading, which names `where` and the member that is not as it must be. */

@@ -85,6 +85,8 @@ void df_common_run(const struct df_common_options *options, struct df_run_option
                                     .cache_limit_bytes = options->cache_limit * 1073741824.0,
                                     .skip_bad_images = options->on_bad_image == 1,
                                     .prefetch = options->prefetch,
+                                    .guards = options->guards,
+                                    .telemetry = (size_t)options->telemetry,
                                     .export_results = true,
                                     .resume = true };
 }
@@ -126,7 +128,7 @@ static void add_words(void *words, const char *name, const char *value)
 const char **df_common_pass(const struct df_common_options *options)
 {
     static const char *const cache[] = { "auto", "on", "off" };
-    static char limit[32];
+    static char limit[32], telemetry[32];
     struct words words = { 0 };
 
     add_words(&words, "--cache", cache[options->cache]);
@@ -136,6 +138,12 @@ const char **df_common_pass(const struct df_common_options *options)
         add_words(&words, "--on-bad-image", "skip");
     if (options->prefetch)
         add_word(&words, "--prefetch");
+    if (!options->guards)
+        add_word(&words, "--no-guards");
+    if (options->telemetry) {
+        snprintf(telemetry, sizeof telemetry, "%lld", (long long)options->telemetry);
+        add_words(&words, "--telemetry", telemetry);
+    }
     each_given(options, add_words, &words);
     return words.word;
 }

@@ -10,7 +10,8 @@ struct df_common_options {
     int cache;
     double cache_limit;
     int on_bad_image;
-    bool prefetch;
+    bool prefetch, guards;
+    int64_t telemetry;
 };
 /* Rows for the table of a command whose struct has `struct df_common_options member`: which cells are meant, and where they are; for commands that
  * run them beside that how. */
@@ -33,7 +34,12 @@ struct df_common_options {
       .help = "GiB that an automatic teacher cache may take on disk" },                                                                    \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), .choices = "stop|skip",                                               \
       .help = "an image that cannot be read stops the run, or is replaced by an empty one and counted" },                                  \
-    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" }
+    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" },                \
+    { "guards", DF_BOOL_OPTION(type_, member.guards), .standard = 1,                                                                      \
+      .help = "stop a run whose distiller teaches nothing; before a sweep of more than ten runs: prove that weights of 0 change no bit" },  \
+    { "telemetry", DF_INT_OPTION(type_, member.telemetry), .max = 1e9,                                                                     \
+      .help = "look at gradients and features every so many steps, as telemetry.* in the learning curve; 0: never; no bit moves; 50 and more take less "   \
+              "than 2 % of the time" }
 /* clang-format on */
 
 /* The device that the command line asks for, else the environment's DEFEAT_DEVICE, else NULL: the spec's. */

@@ -15,6 +15,8 @@ struct df_run_options {
     bool quiet;           /* no progress bar */
     bool export_results;  /* results.json */
     bool resume;          /* position checkpoints between evaluation points; a killed run goes on from its last one, same bits */
+    bool guards;          /* a distiller that teaches nothing stops its cell (guard.h) */
+    size_t telemetry;     /* steps from one measurement to the next (telemetry.h); 0: none */
     struct df_comm *comm; /* the ranks that train this cell together; NULL: alone */
 };
 #endif

@@ -69,7 +69,8 @@ static void rename_repeated_terms(struct df_loss_terms *terms, size_t before, si
 }
 
 /* Adds the distillers' losses to the student's. */
-static void distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher)
+static void distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher,
+                    struct df_step_view *view)
 {
     const struct df_cell *cell = student->cell;
     struct df_distill_context context = {
@@ -92,6 +93,9 @@ static void distill(struct df_student *student, const struct df_detection_state 
         df_tensor *one = cell->distiller[i].class->loss(&context, own, teacher);
 
         rename_repeated_terms(&student->terms, before, i);
+        view->taught[i].loss = one;
+        view->taught[i].first = before;
+        view->taught[i].terms = student->terms.count - before;
         if (one)
             student->loss = df_add(student->tape, student->loss, one);
     }
@@ -118,6 +122,7 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
 {
     struct df_detector *detector = student->model.detector;
     struct df_detection_state own = { 0 }, teacher = { 0 };
+    struct df_step_view view = { .own = &own, .teacher = &teacher };
 
     df_tape_reset(student->tape);
     df_parameters_zero_grad(student->model.parameters);
@@ -126,15 +131,18 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
     df_detector_forward(detector, student->tape, batch, DF_TRAINING | DF_LABELS, &own);
     part_is_done(student, DF_STEP_FORWARD);
     student->loss = detector->class->loss(detector, student->tape, &own, &student->terms);
+    view.own_terms = student->terms.count;
     part_is_done(student, DF_STEP_LOSS);
     if (teaching) {
         DF_TRY(teaching->state(teaching->teacher, student->tape, &own, &teacher, err));
         part_is_done(student, DF_STEP_TEACH);
     }
     if (student->distillers) {
-        distill(student, &own, &teacher);
+        distill(student, &own, &teacher, &view);
         part_is_done(student, DF_STEP_DISTILL);
     }
+    if (student->look)
+        DF_TRY(student->look(student->looker, student, &view, err));
     df_backward(student->tape, student->loss);
     part_is_done(student, DF_STEP_BACKWARD);
     update_weights(student);

@@ -24,6 +24,20 @@ enum df_step_part {
     DF_STEP_UPDATE,
 };
 
+struct df_student;
+
+/* A step before its backward pass, for who looks on: all losses are on the tape, no gradient is. Who walks it back himself leaves the parameters'
+ * gradients zeroed. */
+struct df_step_view {
+    const struct df_detection_state *own, *teacher; /* teacher: without parts where there is none */
+    size_t own_terms;                               /* of student->terms the detector's, which stand first */
+    struct {
+        df_tensor *loss; /* NULL: none */
+        size_t first, terms;
+    } taught[DF_STACK_MAX]; /* by each distiller */
+};
+typedef df_status df_look_fn(void *looker, struct df_student *student, const struct df_step_view *view, struct df_error *err);
+
 struct df_student {
     const struct df_cell *cell;
     struct df_model model;
@@ -40,6 +54,8 @@ struct df_student {
     /* told as each part of a step is over; NULL: nobody */
     void (*part_done)(void *watcher, enum df_step_part part);
     void *watcher;
+    df_look_fn *look; /* before every backward pass; NULL: nobody */
+    void *looker;
 };
 
 /* What a student is made with besides its cell. */
@@ -55,8 +71,8 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
 /* Also of one that could not be opened. */
 void df_student_close(struct df_student *student);
 /* One step: teaching NULL: there is no teacher. From the second on none of our code takes heap memory, and nothing here waits for the device;
- * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only the teacher
- * fails. */
+ * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only the teacher and
+ * who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
 #endif

@@ -50,6 +50,17 @@ static df_status start_from_file(struct df_trainer *trainer, struct df_error *er
     return status;
 }
 
+/* Who looks on before every backward pass. */
+static df_status look_on(void *looker, struct df_student *student, const struct df_step_view *view, struct df_error *err)
+{
+    struct df_trainer *trainer = looker;
+
+    if (trainer->options->guards)
+        DF_TRY(df_guard_look(&trainer->guard, student, view, err));
+    df_telemetry_look(&trainer->telemetry, student, view, &trainer->learning);
+    return DF_OK;
+}
+
 static df_status open_student(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_schedule *schedule = &trainer->cell->schedule;
@@ -64,6 +75,9 @@ static df_status open_student(struct df_trainer *trainer, struct df_error *err)
     trainer->points = points < setup.steps ? points : setup.steps;
     DF_TRY(df_student_open(&trainer->student, trainer->cell, &setup, err));
     df_step_log_init(&trainer->log, trainer->student.model.device);
+    trainer->telemetry.every = trainer->options->telemetry;
+    trainer->student.look = look_on;
+    trainer->student.looker = trainer;
     return start_from_file(trainer, err);
 }
 
@@ -103,6 +117,7 @@ void df_trainer_free(struct df_trainer *trainer)
     if (!trainer)
         return;
     df_evaluator_free(trainer->evaluator);
+    df_telemetry_release(&trainer->telemetry);
     df_step_log_release(&trainer->log);
     df_student_close(&trainer->student);
     df_teacher_close(trainer->teacher);

@@ -2,8 +2,10 @@
 #ifndef DF_ABLATIONS_RUN_TRAINER_H
 #define DF_ABLATIONS_RUN_TRAINER_H
 #include "ablations/run/evaluate.h"
+#include "ablations/run/guard.h"
 #include "ablations/run/position.h"
 #include "ablations/run/teacher.h"
+#include "ablations/run/telemetry.h"
 
 struct df_trainer {
     const struct df_cell *cell;
@@ -16,6 +18,8 @@ struct df_trainer {
     size_t points;                  /* of the learning curve, spread evenly */
     struct df_step_log log;         /* of the steps since the last point */
     struct df_learning learning;
+    struct df_guard guard;
+    struct df_telemetry telemetry;
     const char *position; /* path of the position checkpoint; NULL: none */
 };
 

@@ -220,18 +220,37 @@ void df_grad_pass(df_tape *tape, df_tensor *x, df_real *dy)
     df_launch(tape->device, DF_K_SCALE, df_count(x->shape), &args);
 }
 
-void df_backward(df_tape *tape, df_tensor *loss)
+/* From the last node down to `end`, which is left alone. */
+static void walk_back(df_tape *tape, df_tensor *loss, const struct df_node *end)
 {
     DF_ASSERT(tape->recording && df_count(loss->shape) == 1);
-    if (!loss->requires_grad)
-        return;
     for (struct df_node *node = tape->last; node; node = node->previous)
         node->out->grad = NULL;
+    if (!loss->requires_grad)
+        return;
 
     const struct df_fill_args one = { .y = df_grad(tape, loss), .value = 1 };
 
     df_launch(tape->device, DF_K_FILL, 1, &one);
-    for (struct df_node *node = tape->last; node; node = node->previous)
+    for (struct df_node *node = tape->last; node != end; node = node->previous)
         if (node->out->grad)
             node->backward(tape, node);
+}
+
+void df_backward(df_tape *tape, df_tensor *loss) { walk_back(tape, loss, NULL); }
+
+static bool is_among(const df_tensor *tensor, df_tensor *const *tensors, size_t count)
+{
+    while (count > 0 && tensors[count - 1] != tensor)
+        count--;
+    return count > 0;
+}
+
+void df_backward_to(df_tape *tape, df_tensor *loss, df_tensor *const *tensors, size_t count)
+{
+    const struct df_node *end = tape->last;
+
+    while (end && !is_among(end->out, tensors, count))
+        end = end->previous;
+    walk_back(tape, loss, end);
 }

@@ -37,6 +37,10 @@ df_parameter_tensor(df_tape *tape,
 double df_item(df_tape *tape, const df_tensor *scalar); /* waits for the device */
 void df_backward(df_tape *tape, df_tensor *loss);       /* loss is [1,1,1,1]; d loss / d loss = 1 */
 
+/* The same, no further than to the last of these tensors to be made: what arrives at each of them is its grad then (NULL: nothing), until the
+ * next pass. Parameters met on the way get theirs. */
+void df_backward_to(df_tape *tape, df_tensor *loss, df_tensor *const *tensors, size_t count);
+
 /* For op authors (core/nn only). */
 struct df_node;
 typedef void df_backward_fn(df_tape *tape, struct df_node *node);

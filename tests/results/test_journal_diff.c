@@ -66,13 +66,16 @@ static void assert_counts(const struct pair *pair, size_t equal, size_t differ, 
     assert_int_equal(pair->diff.versions, versions);
 }
 
-/* Times, machine and the order of the scores are not compared. */
+/* Times, machine, telemetry and the order of the scores are not compared. */
 static void equal_rows_are_equal(void **state)
 {
     struct pair *pair = *state;
     struct df_run_row *a = add(pair->here, "a", "cpu", "{\"isa\":\"v4\"}"), *b = add(pair->there, "a", "cpu", "{\"isa\":\"v3\"}");
     const struct df_score first = b->scores.score[0];
 
+    df_curve_add(&a->curve, pair->here->memory, (struct df_curve_point){ 100, 0.5, "train", "telemetry.cosine", 0.5 });
+    df_curve_add(&a->curve, pair->here->memory, (struct df_curve_point){ 200, 1, "tune", "AP", 0.25 });
+    df_curve_add(&b->curve, pair->there->memory, (struct df_curve_point){ 200, 1, "tune", "AP", 0.25 });
     a->train_seconds = 1;
     b->revision = "other";
     b->scores.score[0] = b->scores.score[1];

@@ -16,6 +16,7 @@ static void count_steps(struct df_cell *cell, int cache, const char *out)
     const bool oracle = strcmp(cell->device, "ref") == 0;
     size_t library = 0, own = 0;
 
+    options.guards = true; /* passed in the first steps */
     options.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
     cell->schedule.epochs = 30;
     assert_ok(df_cell_seal(cell, &err));

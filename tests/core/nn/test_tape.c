@@ -273,12 +273,34 @@ static void test_steps_take_nothing(void **state)
 #endif
 }
 
+/* loss = sum(y w), y = 2 x: y is where it stops, what lies before it is not reached. */
+static void test_stops_at_tensors(void **state)
+{
+    const df_real x[] = { 1, 2, -3 }, w[] = { 10, 20, 30 };
+
+    (void)state;
+    df_tape_reset(tape);
+    df_tensor *leaf = df_leaf(tape, row, x), *y = df_scale(tape, leaf, 2), *z = df_scale(tape, leaf, 3);
+    df_tensor *const stops[] = { y, z };
+    df_tensor *weight = df_leaf(tape, row, w), *loss = df_sum(tape, df_mul(tape, y, weight), 15);
+
+    df_backward_to(tape, loss, stops, 2);
+    assert_values(y->grad, (const double[]){ 10, 20, 30 }, 3);
+    assert_values(weight->grad, (const double[]){ 2, 4, -6 }, 3); /* met on the way */
+    assert_null(z->grad);
+    assert_null(leaf->grad);
+    df_backward_to(tape, df_sum(tape, df_tensor_from(tape, row, w), 15), stops, 2); /* a loss without gradient: nothing arrives */
+    assert_null(y->grad);
+    df_backward(tape, loss); /* the whole way, from anew */
+    assert_values(leaf->grad, (const double[]){ 20, 40, 60 }, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uses_add),        cmocka_unit_test(test_passed_gradients),   cmocka_unit_test(test_detach_stops),
-        cmocka_unit_test(test_slices_tile),     cmocka_unit_test(test_not_recording),      cmocka_unit_test(test_parameters_on_the_tape),
-        cmocka_unit_test(test_many_parameters), cmocka_unit_test(test_steps_take_nothing),
+        cmocka_unit_test(test_uses_add),        cmocka_unit_test(test_passed_gradients), cmocka_unit_test(test_detach_stops),
+        cmocka_unit_test(test_slices_tile),     cmocka_unit_test(test_not_recording),    cmocka_unit_test(test_parameters_on_the_tape),
+        cmocka_unit_test(test_many_parameters), cmocka_unit_test(test_stops_at_tensors), cmocka_unit_test(test_steps_take_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
