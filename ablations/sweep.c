@@ -1,6 +1,6 @@
 /* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is its
  * cell's row, which it writes itself; the sweep writes one only for a worker that died without. A cell is taken under a lock file, so that
- * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache; cells
+ * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache, "identity" (before more than ten cells) proves that weights of 0 change nothing; cells
  * that need no teacher do not wait for them, unless the teacher is there already: then the gate comes before everything. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "ablations/sweep.h"
@@ -24,10 +24,11 @@
 #include "core/base/shell.h"
 #include "core/metrics/coco_eval.h"
 
-#define TABLES_SECONDS 30.0 /* between two makings of the CSV tables */
+#define TABLES_SECONDS  30.0 /* between two makings of the CSV tables */
+#define UNCHECKED_CELLS 10   /* so many are run without asking whether weights of 0 change nothing */
 
 enum state { WAITING, RUNNING, DONE, FAILED, LEFT, ELSEWHERE /* done by another sweep meanwhile */ };
-enum job { JOB_TEACHER, JOB_CACHE, JOBS };
+enum job { JOB_TEACHER, JOB_CACHE, JOB_IDENTITY, JOBS }; /* in their order */
 
 struct task {
     const struct df_cell *cell;
@@ -292,7 +293,11 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
     return status;
 }
 
-static const char *const job_names[JOBS] = { [JOB_TEACHER] = "teacher", [JOB_CACHE] = "cache" };
+static const char *const job_names[JOBS] = { [JOB_TEACHER] = "teacher", [JOB_CACHE] = "cache", [JOB_IDENTITY] = "identity" };
+
+static const char *const job_titles[JOBS] = {
+    [JOB_TEACHER] = "the teacher", [JOB_CACHE] = "the teacher cache", [JOB_IDENTITY] = "weights of 0"
+};
 
 static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
 {
@@ -366,7 +371,7 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
     log_tail(log, tail, sizeof tail);
     free(log);
     df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
-            "%s: no cell that needs the teacher was started: %s", job == JOB_TEACHER ? "the teacher" : "the teacher cache", tail);
+            "%s: no cell that needs the teacher was started: %s", job_titles[job], tail);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
@@ -429,13 +434,32 @@ static df_status reap(struct sweep *s, struct df_error *err)
 
 /* ---- the loop --------------------------------------------------------------------------------------------------------------------- */
 
+/* Whether every job of the plan is in this state; whether any is. */
+static bool all_jobs(const struct plan *plan, enum state state)
+{
+    int job = 0;
+
+    while (job < JOBS && plan->job[job] == state)
+        job++;
+    return job == JOBS;
+}
+
+static bool any_job(const struct plan *plan, enum state state)
+{
+    int job = 0;
+
+    while (job < JOBS && plan->job[job] != state)
+        job++;
+    return job < JOBS;
+}
+
 static bool may_start(const struct task *task)
 {
     const struct plan *plan = task->plan;
 
     if (task->state != WAITING)
         return false;
-    return task->cell->needs.count ? plan->job[JOB_CACHE] == DONE : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
+    return task->cell->needs.count ? all_jobs(plan, DONE) : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
 }
 
 /* The next job that can begin, of the first variant that has one; NULL: none. */
@@ -444,8 +468,9 @@ static struct plan *next_job(const struct sweep *s, enum job *job)
     for (size_t v = 0; v < s->spec->variants; v++) {
         struct plan *plan = &s->plan[v];
 
-        *job = plan->job[JOB_TEACHER] == WAITING ? JOB_TEACHER : JOB_CACHE;
-        if (plan->job[JOB_TEACHER] == WAITING || (plan->job[JOB_TEACHER] == DONE && plan->job[JOB_CACHE] == WAITING))
+        for (*job = 0; *job < JOBS && plan->job[*job] == DONE;)
+            ++*job;
+        if (*job < JOBS && plan->job[*job] == WAITING)
             return plan;
     }
     return NULL;
@@ -498,7 +523,7 @@ static size_t hopeful(const struct sweep *s)
 
     for (size_t t = 0; t < s->tasks; t++) {
         const struct plan *plan = s->task[t].plan;
-        const bool lost = plan->job[JOB_TEACHER] == FAILED || plan->job[JOB_CACHE] == FAILED;
+        const bool lost = any_job(plan, FAILED);
 
         n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs.count || plan->gate_first));
     }
@@ -523,9 +548,10 @@ static void show_sweep(struct sweep *s)
         if (s->task[t].state == RUNNING)
             done += fmin(0.95, (df_now() - s->task[t].started) / mean);
     snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
-             any_running(s, JOB_TEACHER) ? " + teacher"
-             : any_running(s, JOB_CACHE) ? " + teacher cache"
-                                         : "");
+             any_running(s, JOB_TEACHER)    ? " + teacher"
+             : any_running(s, JOB_CACHE)    ? " + teacher cache"
+             : any_running(s, JOB_IDENTITY) ? " + weights of 0"
+                                            : "");
     df_progress_set(s->bar, done, note);
 }
 
@@ -584,8 +610,18 @@ static bool teacher_is_there(const struct sweep *s, const struct df_spec_variant
     return there;
 }
 
+/* Many cells are not begun on a distiller that leaks. */
+static bool checks_identity(const struct sweep *s)
+{
+    if (s->tasks > UNCHECKED_CELLS && !s->options->run.guards)
+        df_warn("%zu cells: whether weights of 0 change nothing is not checked (--no-guards)", s->tasks);
+    return s->tasks > UNCHECKED_CELLS && s->options->run.guards;
+}
+
 static void plan_jobs(struct sweep *s)
 {
+    const bool identity = checks_identity(s);
+
     s->plan = df_calloc(s->spec->variants, sizeof *s->plan);
     for (size_t v = 0; v < s->spec->variants; v++) {
         struct plan *plan = &s->plan[v];
@@ -599,6 +635,7 @@ static void plan_jobs(struct sweep *s)
             needed |= s->task[t].cell->needs.count != 0;
         }
         plan->job[JOB_TEACHER] = plan->job[JOB_CACHE] = needed ? WAITING : DONE;
+        plan->job[JOB_IDENTITY] = needed && identity ? WAITING : DONE;
         plan->gate_first = needed && teacher_is_there(s, plan->variant);
     }
 }

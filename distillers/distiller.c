@@ -216,3 +216,15 @@ struct df_parameter *df_distiller_parameter(struct df_distiller_setup *setup, co
     snprintf(full, sizeof full, "%s%s", setup->prefix, name);
     return df_parameters_add(setup->parameters, full, kind, shape, init, DF_RNG_ADAPT);
 }
+
+size_t df_distiller_weigh_nothing(const struct df_distiller_class *class, void *options)
+{
+    size_t weights = 0;
+
+    for (const df_option *row = class->options; row && row->name; row++)
+        if (row->type == DF_OPTION_REAL && (strcmp(row->name, "w") == 0 || strncmp(row->name, "w_", 2) == 0)) {
+            memset((char *)options + row->offset, 0, sizeof(double));
+            weights++;
+        }
+    return weights;
+}

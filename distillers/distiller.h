@@ -69,6 +69,8 @@ df_status df_distiller_needs(const struct df_distiller_class *class, const void 
                              const struct df_detector_class *teacher, struct df_needs *needs, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
+/* Sets all options w and w_* to 0, which turns it off; how many there are. */
+size_t df_distiller_weigh_nothing(const struct df_distiller_class *class, void *options);
 /* Whether ABI, name, texts and the whole option table are as they must be. Plugins are asked when they are loaded. */
 df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err);
 /* The hash of a plugin's file: its code decides numbers. NULL: built in. */

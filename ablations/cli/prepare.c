@@ -1,11 +1,12 @@
 /* `defeat prepare SPEC`: what distilled cells stand on, before any of them runs: the teacher (trained if there is none, then gated) and its
- * cache. `defeat sweep` does this by itself. */
+ * cache; and, asked for, whether weights of 0 change nothing. `defeat sweep` does this by itself. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ablations/cli/running.h"
 #include "ablations/run/fits.h"
+#include "ablations/run/identity.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/teacher_file.h"
 
@@ -14,10 +15,10 @@ struct prepare_options {
     int stage;
     char id[DF_STRING_MAX];
 };
-enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE };
+enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE, STAGE_IDENTITY };
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct prepare_options, common),
-                                           { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 2, "what to prepare",
-                                             .choices = "all|teacher|cache" },
+                                           { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 3,
+                                             "what to prepare, or to check", .choices = "all|teacher|cache|identity" },
                                            { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
                                              "only the variant whose first cell with a teacher has this run id; \"\": all", .text = "" },
                                            { 0 } };
@@ -58,6 +59,23 @@ static df_status check_fit(const struct df_spec *spec, size_t begin, size_t end,
     return DF_OK;
 }
 
+/* The first cell of every method that a teacher teaches, on what the other stages have prepared. */
+static df_status check_identity(const struct df_run_options *run, const struct df_spec *spec, size_t begin, size_t end,
+                                struct df_error *err)
+{
+    const struct df_cell *before = NULL;
+
+    for (size_t i = begin; i < end; before = spec->cell[i], i++) {
+        const struct df_cell *cell = spec->cell[i];
+
+        if (!cell->needs.count || (before && strcmp(before->label, cell->label) == 0))
+            continue;
+        DF_TRY(df_identity_check(cell, run, err));
+        printf("identity: %s with weights of 0 is the plain student over %d steps\n", cell->label, DF_IDENTITY_STEPS);
+    }
+    return DF_OK;
+}
+
 static df_status prepare_variant(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
                                  struct df_error *err)
 {
@@ -66,6 +84,8 @@ static df_status prepare_variant(const struct prepare_options *options, const st
     char *path = NULL;
 
     df_common_run(&options->common, &run);
+    if (options->stage == STAGE_IDENTITY)
+        return check_identity(&run, spec, begin, end, err);
     if (options->stage != STAGE_CACHE) {
         DF_TRY(check_fit(spec, begin, end, err));
         if (variant->teacher) {
@@ -120,7 +140,7 @@ static int run_prepare(const void *values, int count, char *const *arguments)
 const struct df_command df_command_prepare = {
     .name = "prepare",
     .summary = "train and gate the teacher of a spec, build its cache",
-    .usage = "defeat prepare SPEC [--stage all|teacher|cache]",
+    .usage = "defeat prepare SPEC [--stage all|teacher|cache|identity]",
     .example = "defeat prepare ablations/specs/reproduce-quick.json",
     .options = options_table,
     .options_size = sizeof(struct prepare_options),

@@ -239,15 +239,10 @@ static bool check_weight_zero(struct df_bench *bench, char *text)
     const size_t bytes = bench->class->options_size;
     char *options = df_malloc(bytes);
     const void *kept = bench->options;
-    size_t weights = 0, n;
+    size_t weights, n;
 
     memcpy(options, kept, bytes);
-    for (const df_option *row = bench->class->options; row->name; row++) {
-        if (row->type == DF_OPTION_REAL && (!strcmp(row->name, "w") || !strncmp(row->name, "w_", 2))) {
-            memset(options + row->offset, 0, sizeof(double));
-            weights++;
-        }
-    }
+    weights = df_distiller_weigh_nothing(bench->class, options);
     bench->options = options;
     const double loss = df_bench_evaluate(bench, true);
     df_real *grad = gradients(bench, &n);

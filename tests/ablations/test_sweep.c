@@ -105,6 +105,10 @@ static int worker(int argc, char **argv)
         fprintf(stderr, "defeat: teacher gate: recorded 0.5, found 0.4\n");
         return 1;
     }
+    if (strcmp(mode, "leak") == 0 && strcmp(word_after(argc, argv, "--stage"), "identity") == 0) {
+        fprintf(stderr, "defeat: 'DeFeat' with weights of 0 is not the plain student\n");
+        return 1;
+    }
     return 0;
 }
 
@@ -516,6 +520,41 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
     free(out);
 }
 
+static df_status guarded(const char *seeds, bool guards, struct df_sweep_summary *summary, struct df_error *err)
+{
+    const struct df_spec_overrides overrides = { .seeds = seeds };
+    char *out = fresh_out();
+    const struct df_sweep_options options = { .run = { .out = out, .guards = guards }, .jobs = 2, .program = "/proc/self/exe" };
+    struct df_spec *spec;
+
+    assert_ok(df_spec_read(spec_path, &overrides, &spec, err));
+    const df_status status = df_sweep(spec, &options, summary, err);
+
+    df_spec_free(spec);
+    free(out);
+    return status;
+}
+
+/* Before more than ten cells; 0,1,2 of these fake ones make 9, four seeds 12. */
+static void a_leak_stops_a_long_sweep(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "leak", 1);
+    assert_fails(guarded("4", true, &summary, &err), DF_ERR_CHECK, "weights of 0: no cell that needs the teacher was started: 'DeFeat'");
+    assert_int_equal(summary.done, 4); /* plain ones need no proof */
+    assert_int_equal(summary.left, 8);
+    assert_ok(guarded("3", true, &summary, &err));
+    assert_int_equal(summary.done, CELLS);
+    assert_ok(guarded("4", false, &summary, &err));
+    assert_int_equal(summary.done, 12);
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(guarded("4", true, &summary, &err));
+    assert_int_equal(summary.done, 12);
+}
+
 /* A killed sweep's rows stand in files; the next one's last act is the tables, of all of them. */
 static void the_tables_are_made_of_all_rows(void **state)
 {
@@ -637,6 +676,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),
         cmocka_unit_test(workers_do_not_outlive_a_killed_sweep),
         cmocka_unit_test(a_teacher_that_fails_its_gate_starts_nothing_that_needs_it),
+        cmocka_unit_test(a_leak_stops_a_long_sweep),
         cmocka_unit_test(the_tables_are_made_of_all_rows),
         cmocka_unit_test(an_older_journal_comes_first),
         cmocka_unit_test(ten_thousand_finished_cells_are_skipped_at_once),
