@@ -541,7 +541,23 @@ static df_status read_init_student(const cJSON *method, const char *where, bool 
     return DF_OK;
 }
 
-static df_status read_method(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
+/* Of the cells of one method: all that counts epochs. */
+static df_status read_stretch(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
+{
+    struct df_schedule *schedule = &r->common.schedule;
+    double stretch = 1;
+
+    DF_TRY(df_json_real(method, "stretch", false, where, &stretch, err));
+    if (!(stretch >= 0.01 && stretch <= 100) || !(schedule->epochs * stretch <= 1e4))
+        return df_fail(err, DF_ERR_USAGE, "%s/stretch: %g times %g epochs (expected 0.01..100 times, at most 10000 epochs)", where, stretch,
+                       schedule->epochs);
+    schedule->epochs *= stretch;
+    for (size_t i = 0; i < schedule->decay_at.count; i++)
+        schedule->decay_at.value[i] *= stretch;
+    return DF_OK;
+}
+
+static df_status read_lines(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
 {
     struct axis axes[MOST_AXES];
     const cJSON *distillers = NULL;
@@ -554,6 +570,7 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
     DF_TRY(df_json_string(method, "label", true, where, &label, err));
     DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
     DF_TRY(read_init_student(method, where, &r->common.init_student, err));
+    DF_TRY(read_stretch(r, method, where, err));
     for (size_t i = r->variant->line * r->seeds; i < r->spec->count; i++)
         if (strcmp(r->spec->cell[i]->label, label) == 0)
             return df_fail(err, DF_ERR_USAGE, "%s/label: '%s' stands twice (labels name the lines of the table)", where, label);
@@ -571,6 +588,15 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
         DF_TRY(status);
     } while (next_axes(axes, count));
     return DF_OK;
+}
+
+static df_status read_method(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
+{
+    const struct df_schedule schedule = r->common.schedule; /* a method may stretch it */
+    const df_status status = read_lines(r, method, where, err);
+
+    r->common.schedule = schedule;
+    return status;
 }
 
 static df_status read_methods(struct reader *r, const char *file, struct df_error *err)

@@ -197,6 +197,12 @@ static double record_bytes(const struct line *line)
     return (double)df_cache_bytes(records * line->cost.record, records);
 }
 
+static double stretch(const struct line *line)
+{
+    return df_cost_stretch(&line->cost, (size_t)line->cell->schedule.batch, line->steps,
+                           line->cost.record ? line->images * copies(line) : 0);
+}
+
 static void print_row(const struct report *report, const char *name, struct df_cost_amount amount, const double *floor_seconds)
 {
     printf("  %-26s %10.5g %9.4g %9.4g %9.4g", name, amount.flops / 1e9, amount.bytes / 1e9, amount.copied / 1e9,
@@ -297,6 +303,14 @@ static void print_days(const struct report *report, const struct line *line)
     printf("\n");
 }
 
+static void print_stretch(const struct line *line)
+{
+    if (line->cell->distillers)
+        printf("  control    a plain student of as many multiply-adds: \"stretch\": %.4g (times the epochs; the teacher sees each image%s "
+               "once)\n",
+               stretch(line), copies(line) > 1 ? " and its mirror image" : "");
+}
+
 static void print_line(const struct report *report, const struct line *line)
 {
     const struct df_cost *cost = &line->cost;
@@ -313,6 +327,7 @@ static void print_line(const struct report *report, const struct line *line)
     print_memory(report, line);
     print_cache(report, line);
     print_days(report, line);
+    print_stretch(line);
 }
 
 static void print_text(const struct report *report)
@@ -411,6 +426,8 @@ static cJSON *line_json(const struct report *report, const struct line *line)
         cJSON_AddNumberToObject(object, "cache_images_max", (double)df_cost_cached_images(cost, copies(line), cache_limit(report)));
         cJSON_AddBoolToObject(object, "cached", line->cached);
     }
+    if (line->cell->distillers)
+        cJSON_AddNumberToObject(object, "stretch", stretch(line));
     cJSON_AddNumberToObject(object, "float32_days", days(report, line, FLOAT32));
     if (report->precisions > 1)
         cJSON_AddNumberToObject(object, "tf32_days", days(report, line, TF32));
@@ -502,7 +519,10 @@ const struct df_command df_command_cost = {
         "a\n"
         "slower link. A program that fuses operations moves less than what is counted here, and may go below the memory floor. Evaluation "
         "is\n"
-        "not in the days, and neither is the teacher's own training without --teacher.",
+        "not in the days, and neither is the teacher's own training without --teacher.\n"
+        "\n"
+        "Distilling computes more than training. \"stretch\" of a method says how much longer a plain student may train for the same "
+        "multiply-adds: a method {\"label\": \"none, equal compute\", \"stretch\": 1.2} is that control.",
     .options = options_table,
     .options_size = sizeof(struct cost_options),
     .arguments_min = 1,

@@ -448,6 +448,17 @@ double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_
     return seconds;
 }
 
+double df_cost_stretch(const struct df_cost *cost, size_t batch, double steps, size_t records)
+{
+    static const enum df_cost_part plain[] = { DF_COST_BODY, DF_COST_HEADS, DF_COST_LOSS, DF_COST_BACKWARD, DF_COST_UPDATE };
+    double own = 0, more = (double)records * df_cost_part(cost, DF_COST_TEACHER, 1).flops;
+
+    for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
+        own += steps * df_cost_part(cost, plain[i], batch).flops;
+    more += steps * (df_cost_part(cost, DF_COST_DISTILL, batch).flops + df_cost_part(cost, DF_COST_DISTILL_BACKWARD, batch).flops);
+    return 1 + more / own;
+}
+
 /* With a live teacher's record, which the tape's copy of the batch is made of. */
 static double image_memory(const struct df_cost *cost) { return cost->tape_image + cost->live_record; }
 

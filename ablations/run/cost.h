@@ -56,6 +56,9 @@ double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_
 double df_cost_memory(const struct df_cost *cost, size_t batch);
 /* The largest batch that needs no more than this; 0: not one image fits. */
 size_t df_cost_largest_batch(const struct df_cost *cost, double bytes);
+/* What a plain student's epochs are multiplied with, so that it is given the multiply-adds of a run of this cell, of so many steps whose teacher is
+ * asked for so many records: each image once, and once more for its mirror image, as a cache holds them. 1: nothing distils. */
+double df_cost_stretch(const struct df_cost *cost, size_t batch, double steps, size_t records);
 /* The most images whose cache (`copies` records each) stays within the limit. */
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit);
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/cost.h"
 #include "ablations/spec.h"
 #include "core/base/file.h"
 #include "tests/support/support.h"
@@ -266,12 +267,64 @@ static void overrides_replace_seeds_and_device(void **state)
     assert_fails(read_text(GOOD, &(struct df_spec_overrides){ .seeds = "1,,2" }, &spec, &err), DF_ERR_USAGE, "not an integer");
 }
 
+/* A control that trains longer: its epochs alone, and every epoch that is counted; other methods as they were. */
+static void a_method_may_be_stretched(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec, *plain;
+    char *text = with("{\"label\":\"none\",\"distillers\":[]},", "{\"label\":\"none\"},{\"label\":\"longer\",\"stretch\":1.5},");
+
+    (void)state;
+    assert_ok(read_text(text, NULL, &spec, &err));
+    assert_ok(read_text(GOOD, NULL, &plain, &err));
+    assert_string_equal(spec->cell[2]->label, "longer");
+    assert_close(spec->cell[2]->schedule.epochs, 18, 0, 0);
+    assert_close(spec->cell[2]->schedule.decay_at.value[0], 12, 0, 0);
+    assert_close(spec->cell[2]->schedule.decay_at.value[1], 16.5, 0, 0);
+    assert_int_equal(spec->cell[2]->schedule.warmup_steps, spec->cell[0]->schedule.warmup_steps);
+    assert_string_equal(spec->cell[0]->id, plain->cell[0]->id);
+    assert_string_equal(spec->cell[4]->id, plain->cell[2]->id);
+    assert_string_not_equal(spec->cell[2]->id, spec->cell[0]->id);
+    df_spec_free(spec);
+    df_spec_free(plain);
+    free(text);
+    text = with("{\"label\":\"none\",\"distillers\":[]},", "{\"label\":\"none\",\"stretch\":1000},");
+    assert_fails(read_text(text, NULL, &spec, &err), DF_ERR_USAGE, "/methods/0/stretch: 1000 times 12 epochs (expected 0.01..100 times");
+    free(text);
+}
+
+/* The control that is shipped computes what its distilled methods do, to a part in a thousand. */
+static void the_shipped_stretch_is_the_counted_one(void **state)
+{
+    const struct df_cost_images images = { 96, 96, 8 };
+    struct df_error err = { 0 };
+    struct df_cost cost;
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(df_spec_read("ablations/specs/equal-compute.json", NULL, &spec, &err));
+    const struct df_cell *plain = spec->cell[0], *longer = spec->cell[spec->seeds];
+    const size_t train = df_data_images(plain->data, DF_TRAIN), batch = (size_t)plain->schedule.batch;
+
+    for (size_t line = 2; line < spec->lines; line++) {
+        assert_ok(df_cost_count(spec->cell[line * spec->seeds], images, false, &cost, &err));
+        assert_close(longer->schedule.epochs / plain->schedule.epochs,
+                     df_cost_stretch(&cost, batch, plain->schedule.epochs * (double)(train / batch), 2 * train), 1e-3, 0);
+    }
+    df_spec_free(spec);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(axes_multiply_and_seeds_are_innermost),    cmocka_unit_test(variants_repeat_the_spec_with_their_members),
-        cmocka_unit_test(the_identity_is_what_decides_the_numbers), cmocka_unit_test(bad_specs_are_told_where_and_why),
-        cmocka_unit_test(overrides_replace_seeds_and_device),       cmocka_unit_test(a_teacher_may_be_another_network),
+        cmocka_unit_test(a_method_may_be_stretched),
+        cmocka_unit_test(the_shipped_stretch_is_the_counted_one),
+        cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
+        cmocka_unit_test(variants_repeat_the_spec_with_their_members),
+        cmocka_unit_test(the_identity_is_what_decides_the_numbers),
+        cmocka_unit_test(bad_specs_are_told_where_and_why),
+        cmocka_unit_test(overrides_replace_seeds_and_device),
+        cmocka_unit_test(a_teacher_may_be_another_network),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

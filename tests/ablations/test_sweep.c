@@ -80,12 +80,13 @@ static int fake_cell(const struct df_spec *spec, size_t k, const char *mode, con
 
 static int fake_run(int argc, char **argv, const char *mode)
 {
-    const char *out = word_after(argc, argv, "--out");
+    const char *out = word_after(argc, argv, "--out"), *seeds = word_after(argc, argv, "--seeds");
+    const struct df_spec_overrides overrides = { .seeds = *seeds ? seeds : NULL };
     struct df_spec *spec;
     int64_t k;
     int status = 1;
 
-    if (!df_parse_int(word_after(argc, argv, "--cell"), &k) || df_spec_read(argv[2], NULL, &spec, NULL) != DF_OK)
+    if (!df_parse_int(word_after(argc, argv, "--cell"), &k) || df_spec_read(argv[2], &overrides, &spec, NULL) != DF_OK)
         return 2;
     if (strcmp(word_after(argc, argv, "--id"), spec->cell[k]->id) != 0 || strcmp(argv[7], "--locked") != 0)
         fprintf(stderr, "defeat: another cell\n");
@@ -524,10 +525,13 @@ static df_status guarded(const char *seeds, bool guards, struct df_sweep_summary
 {
     const struct df_spec_overrides overrides = { .seeds = seeds };
     char *out = fresh_out();
-    const struct df_sweep_options options = { .run = { .out = out, .guards = guards }, .jobs = 2, .program = "/proc/self/exe" };
+    const char *const pass[] = { "--seeds", seeds, NULL };
+    const struct df_sweep_options options = {
+        .run = { .out = out, .guards = guards }, .jobs = 2, .program = "/proc/self/exe", .pass = pass
+    };
     struct df_spec *spec;
 
-    assert_ok(df_spec_read(spec_path, &overrides, &spec, err));
+    DF_TRY(df_spec_read(spec_path, &overrides, &spec, err));
     const df_status status = df_sweep(spec, &options, summary, err);
 
     df_spec_free(spec);

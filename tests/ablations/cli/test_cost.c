@@ -65,6 +65,15 @@ static const cJSON *part(const cJSON *method, const char *name)
     return NULL;
 }
 
+static double all_flops(const cJSON *method)
+{
+    const cJSON *row;
+    double sum = 0;
+
+    cJSON_ArrayForEach(row, cJSON_GetObjectItemCaseSensitive(method, "parts")) sum += number(row, "flops");
+    return sum;
+}
+
 /* The paper's setting; 16 images a step. */
 static void coco_without_coco(void **state)
 {
@@ -99,6 +108,13 @@ static void coco_without_coco(void **state)
     assert_close(number(defeat, "cache_bytes"), 2 * 118287 * number(defeat, "record_bytes"), 1e-3, 0);
     assert_close(number(defeat, "cache_images_max"), 23, 0, 0);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(defeat, "cached")));
+    /* the control's longer training: every step's distillers, and the teacher once for every image and its mirror image */
+    const double more =
+        number(none, "steps") * (number(part(defeat, "distillers"), "flops") + number(part(defeat, "distillers: backward"), "flops")) +
+        2 * 118287 * number(part(defeat, "teacher, live"), "flops") / 16;
+
+    assert_close(number(defeat, "stretch"), 1 + more / (number(none, "steps") * all_flops(none)), 1e-12, 0);
+    assert_null(cJSON_GetObjectItemCaseSensitive(none, "stretch"));
     cJSON_Delete(root);
     free(output);
 }

@@ -239,6 +239,21 @@ static void faster_rcnn_costs_what_formulas_say(void **state)
 
 /* ---- what follows ---- */
 
+static void a_stretch_is_the_distilled_work_over_the_plain(void **state)
+{
+    struct df_cost cost = { 0 };
+
+    (void)state;
+    for (int p = 0; p < DF_COST_PARTS; p++) /* every part its own digit, so that a wrong one shows */
+        cost.image[p].flops = pow(10, p);
+    cost.step[DF_COST_UPDATE].flops = 7;
+    const double plain = 2 * (1 + 1e1 + 1e2 + 1e3 + 1e8) + 7, distilled = 2 * (1e6 + 1e7);
+
+    assert_close(df_cost_stretch(&cost, 2, 50, 30), 1 + (50 * distilled + 30 * 1e4) / (50 * plain), 1e-15, 0);
+    cost.image[DF_COST_DISTILL].flops = cost.image[DF_COST_DISTILL_BACKWARD].flops = 0;
+    assert_close(df_cost_stretch(&cost, 2, 50, 0), 1, 0, 0);
+}
+
 static void floors_are_the_larger_of_two(void **state)
 {
     const struct df_cost_machine machine = { 100, 10 };
@@ -288,6 +303,7 @@ int main(void)
         { "the same: Faster R-CNN", dry_counts_are_those_of_a_computing_device, two_stages, drop_cell, NULL },
         cmocka_unit_test(scaled_counts_are_those_of_a_step),
         cmocka_unit_test(faster_rcnn_costs_what_formulas_say),
+        cmocka_unit_test(a_stretch_is_the_distilled_work_over_the_plain),
         cmocka_unit_test(floors_are_the_larger_of_two),
         cmocka_unit_test(memory_gives_the_largest_batch),
         cmocka_unit_test(cache_limit_is_exact),
