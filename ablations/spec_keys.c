@@ -55,7 +55,8 @@ static const struct df_spec_key method_keys[] = {
     { "init_student", "true or false", "false",
       "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one" },
     { "stretch", "number", "1",
-      "its epochs, and those of decay_at, times this (0.01 to 100): a plain student may so compute as much as a distilled one; 'defeat cost' says "
+      "its epochs, and those of decay_at, times this (0.01 to 100): a plain student may so compute as much as a distilled one; 'defeat "
+      "cost' says "
       "the factor" },
     { 0 },
 };

@@ -16,7 +16,7 @@ struct claims_options {
     bool beyond, json;
 };
 static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct claims_options, common),
+    DF_SPEC_OPTION_ROWS(struct claims_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct claims_options, which),
     { "beyond_teachers", DF_BOOL_OPTION(struct claims_options, beyond), 0, 0, 1, "one mean per teacher, for claims beyond these teachers" },
     { "json", DF_BOOL_OPTION(struct claims_options, json), 0, 0, 1, "one JSON object" },
@@ -148,8 +148,8 @@ static void add_remedy(const struct work *work, size_t first, struct df_text *ou
     char *folder = df_path_folder(work->file), *path = df_path_join(folder, work->claims.claim[first].spec);
 
     if (!has_rows(work, first)) {
-        df_text_addf(out, "  no pair has its rows yet: defeat sweep %s", path);
-        df_common_repeat(&work->options->common, out);
+        df_text_add(out, "  no pair has its rows yet: ");
+        df_common_command(&work->options->common, "sweep", path, out);
         df_text_add(out, "\n");
     }
     free(path);

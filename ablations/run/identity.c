@@ -96,8 +96,7 @@ df_status df_identity_check(const struct df_cell *cell, const struct df_run_opti
     quiet.quiet = true;
     quiet.guards = false;
     quiet.telemetry = 0;
-    plain.distillers = plain.needs.count = 0;
-    plain.teacher = NULL;
+    plain.distillers = plain.needs.count = 0; /* its teacher stays: init_student may start from it */
     while (made < zero.distillers && status == DF_OK)
         status = weigh_nothing(&zero, made++, err);
     if (status == DF_OK)

@@ -102,7 +102,7 @@ said '^  reproduced  *same: '
 said 'Intervals: 98.33 %'
 "$defeat" claims "$work/claims.json" --out "$work/nothing" >"$work/said" 2>"$work/told" || die "claims of no rows"
 said 'of 3 claims 0 reproduced, 0 refuted, 3 not resolved'
-said 'no pair has its rows yet: defeat sweep .*tiny.json --out '
+said 'no pair has its rows yet: .*defeat sweep .*tiny.json --out '
 "$defeat" claims "$work/claims.json" --out "$out" --json >"$work/said" 2>"$work/told" || die "claims as JSON"
 said '"answer":"reproduced"'
 sed 's/"a":"DeFeat w_fg=2"/"a":"DeFat"/' "$work/claims.json" >"$work/misspelt.json"
