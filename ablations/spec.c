@@ -15,7 +15,6 @@
 
 #define MOST_CELLS    10000
 #define MOST_SEEDS    1000
-#define MOST_AXES     8
 #define MOST_VARIANTS 64
 #define MOST_SEED     9007199254740992.0 /* integers up to here are exact in JSON */
 
@@ -40,6 +39,12 @@ struct axis {
     const char *key;
     const cJSON *values;
     size_t count, at;
+};
+/* Those of a method. */
+struct axes {
+    struct axis axis[DF_SPEC_AXES_MAX];
+    size_t count;
+    bool together; /* all of them step at once */
 };
 
 static df_status copy_text(char *to, size_t room, const char *from, const char *where, struct df_error *err)
@@ -378,12 +383,63 @@ static bool is_axis(const df_option *option, const cJSON *value)
     return cJSON_IsArray(value) && (!list || cJSON_IsArray(value->child));
 }
 
-static df_status find_axes(const cJSON *distillers, const char *where, struct axis *axes, size_t *count, struct df_error *err)
+/* No two lines of a method are the same: of an axis that multiplies no two values; of those that step together no two steps. */
+static bool stands_twice(const struct axis *axis, size_t count)
+{
+    const cJSON *one[DF_SPEC_AXES_MAX], *other[DF_SPEC_AXES_MAX];
+
+    for (size_t k = 0; k < count; k++)
+        one[k] = axis[k].values->child;
+    for (size_t i = 0; i < axis->count; i++) {
+        for (size_t k = 0; k < count; k++)
+            other[k] = axis[k].values->child;
+        for (size_t j = 0; j < i; j++) {
+            size_t same = 0;
+
+            for (size_t k = 0; k < count; k++, other[k - 1] = other[k - 1]->next)
+                same += cJSON_Compare(one[k], other[k], true) != 0;
+            if (same == count)
+                return true;
+        }
+        for (size_t k = 0; k < count; k++)
+            one[k] = one[k]->next;
+    }
+    return false;
+}
+
+static df_status check_axes(const struct axes *axes, const char *where, struct df_error *err)
+{
+    const struct axis *first = axes->axis;
+
+    for (size_t i = 0; i < axes->count; i++) {
+        const struct axis *axis = &axes->axis[i];
+
+        if (axes->together && axis->count != first->count)
+            return df_fail(err, DF_ERR_USAGE,
+                           "%s/distillers/%zu/%s: %zu values, but %s has %zu (\"axes\": \"together\" takes lists of one length)", where,
+                           axis->distiller, axis->key, axis->count, first->key, first->count);
+        if (!axes->together && stands_twice(axis, 1))
+            return df_fail(err, DF_ERR_USAGE, "%s/distillers/%zu/%s: a value stands twice", where, axis->distiller, axis->key);
+    }
+    if (axes->together && !axes->count)
+        return df_fail(err, DF_ERR_USAGE, "%s/axes: has no effect where no option is given as a list [remove it]", where);
+    if (axes->together && stands_twice(first, axes->count))
+        return df_fail(err, DF_ERR_USAGE, "%s/axes: the same values stand twice", where);
+    return DF_OK;
+}
+
+/* "axes" of the method, and the options that are lists. */
+static df_status find_axes(const cJSON *method, const cJSON *distillers, const char *where, struct axes *axes, struct df_error *err)
 {
     size_t at = 0;
     const cJSON *object, *member;
+    const char *how = "multiply";
 
-    *count = 0;
+    axes->count = 0;
+    DF_TRY(df_json_string(method, "axes", false, where, &how, err));
+    axes->together = strcmp(how, "together") == 0;
+    if (!axes->together && strcmp(how, "multiply") != 0)
+        return df_fail(err, DF_ERR_USAGE, "%s/axes: '%s' (expected multiply or together)", where, how);
     cJSON_ArrayForEach(object, distillers)
     {
         char place[1024];
@@ -406,27 +462,26 @@ static df_status find_axes(const cJSON *distillers, const char *where, struct ax
                 continue;
             if (!member->child)
                 return df_fail(err, DF_ERR_USAGE, "%s/%s: empty list (an axis needs at least one value)", place, member->string);
-            for (const cJSON *value = member->child; value; value = value->next)
-                for (const cJSON *other = member->child; other != value; other = other->next)
-                    if (cJSON_Compare(value, other, true))
-                        return df_fail(err, DF_ERR_USAGE, "%s/%s: a value stands twice", place, member->string);
-            if (*count == MOST_AXES)
-                return df_fail(err, DF_ERR_USAGE, "%s: more than %d axes in one method", where, MOST_AXES);
-            axes[(*count)++] = (struct axis){ at, member->string, member, (size_t)cJSON_GetArraySize(member), 0 };
+            if (axes->count == DF_SPEC_AXES_MAX)
+                return df_fail(err, DF_ERR_USAGE, "%s: more than %d axes in one method", where, DF_SPEC_AXES_MAX);
+            axes->axis[axes->count++] = (struct axis){ at, member->string, member, (size_t)cJSON_GetArraySize(member), 0 };
         }
         at++;
     }
-    return DF_OK;
+    return check_axes(axes, where, err);
 }
 
 /* The distillers array with every axis at its current value. */
-static cJSON *at_axes(const cJSON *distillers, const struct axis *axes, size_t count)
+static cJSON *at_axes(const cJSON *distillers, const struct axes *axes)
 {
     cJSON *chosen = distillers ? cJSON_Duplicate(distillers, 1) : cJSON_CreateArray();
 
-    for (size_t i = 0; i < count; i++)
-        cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetArrayItem(chosen, (int)axes[i].distiller), axes[i].key,
-                                               cJSON_Duplicate(cJSON_GetArrayItem(axes[i].values, (int)axes[i].at), 1));
+    for (size_t i = 0; i < axes->count; i++) {
+        const struct axis *axis = &axes->axis[i];
+
+        cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetArrayItem(chosen, (int)axis->distiller), axis->key,
+                                               cJSON_Duplicate(cJSON_GetArrayItem(axis->values, (int)axis->at), 1));
+    }
     return chosen;
 }
 
@@ -520,14 +575,19 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
     return DF_OK;
 }
 
-static bool next_axes(struct axis *axes, size_t count)
+static bool next_axes(struct axes *axes)
 {
-    for (size_t i = count; i-- > 0;) {
-        if (++axes[i].at < axes[i].count)
+    bool more = false;
+
+    for (size_t i = axes->count; i-- > 0;) {
+        struct axis *axis = &axes->axis[i];
+
+        more = ++axis->at < axis->count;
+        if (more && !axes->together)
             return true;
-        axes[i].at = 0;
+        axis->at = more ? axis->at : 0;
     }
-    return false;
+    return more;
 }
 
 /* Whether the student starts with the teacher's neck and head. */
@@ -559,10 +619,9 @@ static df_status read_stretch(struct reader *r, const cJSON *method, const char 
 
 static df_status read_lines(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
 {
-    struct axis axes[MOST_AXES];
     const cJSON *distillers = NULL;
     const char *label;
-    size_t count;
+    struct axes axes;
 
     if (!cJSON_IsObject(method))
         return df_fail(err, DF_ERR_USAGE, "%s: expected an object with \"label\" and \"distillers\"", where);
@@ -574,19 +633,19 @@ static df_status read_lines(struct reader *r, const cJSON *method, const char *w
     for (size_t i = r->variant->line * r->seeds; i < r->spec->count; i++)
         if (strcmp(r->spec->cell[i]->label, label) == 0)
             return df_fail(err, DF_ERR_USAGE, "%s/label: '%s' stands twice (labels name the lines of the table)", where, label);
-    DF_TRY(find_axes(distillers, where, axes, &count, err));
+    DF_TRY(find_axes(method, distillers, where, &axes, err));
     do {
         char text[256];
-        cJSON *chosen = at_axes(distillers, axes, count);
-        const int used = snprintf(text, sizeof text, "%s%s", r->variant->label, r->variant->label[0] && count ? " " : "");
+        cJSON *chosen = at_axes(distillers, &axes);
+        const int used = snprintf(text, sizeof text, "%s%s", r->variant->label, r->variant->label[0] && axes.count ? " " : "");
 
-        axes_text(chosen, axes, count, text + used, sizeof text - (size_t)used);
+        axes_text(chosen, axes.axis, axes.count, text + used, sizeof text - (size_t)used);
 
         const df_status status = add_line(r, label, text, chosen, where, err);
 
         cJSON_Delete(chosen);
         DF_TRY(status);
-    } while (next_axes(axes, count));
+    } while (next_axes(&axes));
     return DF_OK;
 }
 

@@ -7,13 +7,15 @@
  *   "variants": [ { "label": "context=0", "data": { "context": 0 } }, ... ],
  *   "seeds": [0, 1, 2], "baseline": "none"
  * }
- * A list in place of a distiller's option makes an axis (for list-typed options a list of lists does); axes multiply. A variant is the whole spec
- * once more with its members put over data, canvas, detector, student, teacher and schedule: its label stands before the axes, its teacher is its
+ * A list in place of a distiller's option makes an axis (for list-typed options a list of lists does); axes multiply, unless the method says
+ * "axes": "together": then its lines are the lists' first values, their second ones, and so on. A variant is the whole spec once more with its members put over data, canvas, detector, student, teacher and schedule: its label stands before the axes, its teacher is its
  * own, and its differences are to its own baseline.
  * Anything unknown, misspelt, out of range or without effect (a teacher that no distiller needs included) is an error that names the path. */
 #ifndef DF_ABLATIONS_SPEC_H
 #define DF_ABLATIONS_SPEC_H
 #include "ablations/run/cell.h"
+
+#define DF_SPEC_AXES_MAX 8 /* of a method */
 
 struct df_spec_variant {
     char label[64];              /* "": the spec has no variants */

@@ -26,6 +26,7 @@ static const struct df_spec_key root_keys[] = {
     { "baseline", "text", "first without distillers", "label of the method that differences are to" },
     { "plots", "object", "none", "section plots" },
     { "device", "text", "cpu", "cpu, ref, cuda[:N][+tf32]; --device and DEFEAT_DEVICE replace it" },
+    { "tuned", "object", "none", "how `defeat tune` chose the weights: a note that nothing reads" },
     { "threads", "integer 1..256", "1", "of one run; moves no bit" },
     { 0 },
 };
@@ -52,6 +53,8 @@ static const struct df_spec_key teacher_keys[] = {
 static const struct df_spec_key method_keys[] = {
     { "label", "text", "required", "names the line; no two methods have the same" },
     { "distillers", "list of objects", "none", "at most 4, their losses are summed: section distillers; none: plain training" },
+    { "axes", "multiply|together", "multiply",
+      "together: the lists of its options have one length, and a line takes from each its i-th value", "an option is given as a list" },
     { "init_student", "true or false", "false",
       "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one" },
     { "stretch", "number", "1",

@@ -63,8 +63,7 @@ static void move_base(cJSON *root, const char *folder)
         cJSON_AddStringToObject(root, "base", folder);
 }
 
-/* The paths of a file in `folder`, as a file beside which that folder lies says them. */
-static void move_paths(cJSON *root, const char *folder)
+void df_spec_move_paths(cJSON *root, const char *folder)
 {
     cJSON *variant, *plugins = cJSON_GetObjectItemCaseSensitive(root, "plugins");
 
@@ -104,7 +103,7 @@ static df_status extend(const char *path, const char *name, struct chain *chain,
     if (status == DF_OK) {
         cJSON_DeleteItemFromObjectCaseSensitive(base, "name");
         cJSON_DeleteItemFromObjectCaseSensitive(base, "title");
-        move_paths(base, folder);
+        df_spec_move_paths(base, folder);
 
         cJSON *merged = df_spec_merged(base, *root);
 

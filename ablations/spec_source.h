@@ -11,6 +11,8 @@
 
 /* set: NULL for none. from: "extends 'other.json', which extends ...", for messages; "" where nothing is extended. */
 df_status df_spec_source_read(const char *path, const struct df_texts *set, cJSON **root, struct df_text *from, struct df_error *err);
+/* The paths of a spec's file in `folder`, as a file beside which that folder lies says them. */
+void df_spec_move_paths(cJSON *root, const char *folder);
 /* `over` put over `base` as a new object. Either may be NULL. */
 cJSON *df_spec_merged(const cJSON *base, const cJSON *over);
 #endif

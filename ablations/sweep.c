@@ -23,6 +23,7 @@
 #include "core/base/progress.h"
 #include "core/base/shell.h"
 #include "core/metrics/coco_eval.h"
+#include "results/tuning.h"
 
 #define TABLES_SECONDS  30.0 /* between two makings of the CSV tables */
 #define UNCHECKED_CELLS 10   /* so many are run without asking whether weights of 0 change nothing */
@@ -64,6 +65,7 @@ struct sweep {
     size_t timed;
     bool ended;         /* a cell, since the tables were made */
     double tables_next; /* when they may be made again */
+    double end;         /* when it stops by itself */
     struct df_progress *bar;
     struct df_error fault;
 };
@@ -399,6 +401,8 @@ static df_status cell_ended(struct sweep *s, struct task *task, int wait_status,
     df_status status = df_store_read_cell(out, task->cell, &journal, err);
     const struct df_run_row *row = journal && journal->runs ? &journal->run[0] : NULL;
 
+    if (journal && s->options->tuning)
+        df_journal_judge_by_curve(journal, "tune");
     reason_of(wait_status, log, reason, sizeof reason);
     free(log);
     task->state = df_run_row_ok(row) ? DONE : interrupted ? LEFT : FAILED;
@@ -583,6 +587,8 @@ static df_status loop(struct sweep *s, struct df_error *err)
     df_status status = DF_OK;
 
     while (busy(s) || (!stops && status == DF_OK && hopeful(s))) {
+        if (!stops && df_now() >= s->end)
+            stops = 1;
         if (!stops && status == DF_OK)
             status = dispatch(s, err);
         if (stops > told || (status != DF_OK && !told)) {
@@ -654,13 +660,15 @@ static df_status run_all(struct sweep *s, struct df_error *err)
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
     s->tables_next = df_now() + TABLES_SECONDS;
+    s->end = s->options->seconds > 0 ? df_now() + s->options->seconds : INFINITY;
     df_status status = loop(s, err);
 
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
     df_progress_free(s->bar);
     if (status == DF_OK && stops)
-        status = df_fail(err, DF_ERR_INTERRUPTED, "interrupted; the same command goes on with what is left");
+        status = df_fail(err, DF_ERR_INTERRUPTED, "%s; the same command goes on with what is left",
+                         df_now() >= s->end ? "the time is over" : "interrupted");
     if (status == DF_OK && s->fault.status != DF_OK)
         status = df_fail(err, s->fault.status, "%s", s->fault.text);
     return status;

@@ -125,6 +125,7 @@ const struct df_distiller_class df_distiller_crosskd = {
     .cite = "Wang et al., CVPR 2024, arXiv:2306.11369",
     .needs = "class_tower/* box_tower/* logits deltas " DF_NEEDS_HEAD,
     .options = crosskd_options,
+    .tunable = "w_class w_box",
     .options_size = sizeof(struct crosskd_options),
     .init = crosskd_init,
     .loss = crosskd_loss,

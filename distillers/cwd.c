@@ -56,6 +56,7 @@ const struct df_distiller_class df_distiller_cwd = {
     .cite = "Shu et al., ICCV 2021, arXiv:2011.13256",
     .needs = "neck/*",
     .options = cwd_options,
+    .tunable = "w",
     .options_size = sizeof(struct cwd_options),
     .state_size = sizeof(struct df_neck_state),
     .init = cwd_init,

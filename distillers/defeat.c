@@ -160,6 +160,7 @@ const struct df_distiller_class df_distiller_defeat = {
     .needs = "neck/* backbone/* " DF_NEEDS_OF_HEAD,
     .needs_of = defeat_needs,
     .options = defeat_options,
+    .tunable = "w_fg w_bg w_bb_fg w_bb_bg w_pos w_neg",
     .options_size = sizeof(struct defeat_options),
     .state_size = sizeof(struct defeat_state),
     .init = defeat_init,

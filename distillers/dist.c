@@ -120,6 +120,7 @@ const struct df_distiller_class df_distiller_dist = {
     .needs = DF_NEEDS_CLASS_LOGITS " neck/*",
     .needs_of = dist_needs,
     .options = dist_options,
+    .tunable = "w_inter w_intra w_mimic",
     .options_size = sizeof(struct dist_options),
     .state_size = sizeof(struct df_neck_state),
     .init = dist_init,

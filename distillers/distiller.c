@@ -135,6 +135,26 @@ static bool name_is_plain(const char *name)
     return true;
 }
 
+bool df_distiller_tunes(const struct df_distiller_class *class, const char *option)
+{
+    return class->tunable && df_names_cover(class->tunable, option);
+}
+
+/* Only real options are tuned: as many as there are names. */
+static df_status check_tunable(const struct df_distiller_class *class, struct df_error *err)
+{
+    size_t names = 0, found = 0;
+
+    for (const char *at = class->tunable ? class->tunable : ""; *at; at += strcspn(at, " "), at += strspn(at, " "))
+        names++;
+    for (const df_option *row = class->options; row->name; row++)
+        found += row->type == DF_OPTION_REAL && df_distiller_tunes(class, row->name);
+    if (names != found)
+        return df_fail(err, DF_ERR_FORMAT, "tunable '%s': %zu of its %zu names are real options (expected all of them)", class->tunable,
+                       found, names);
+    return DF_OK;
+}
+
 df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err)
 {
     if (class->abi != DF_DISTILLER_ABI)
@@ -146,7 +166,8 @@ df_status df_distiller_legal(const struct df_distiller_class *class, struct df_e
         return df_fail(err, DF_ERR_FORMAT, "summary, cite, needs, loss, options and options_size must be set");
     if (class->revision < 0)
         return df_fail(err, DF_ERR_FORMAT, "the revision must not be negative");
-    return df_options_legal(class->options, class->options_size, err);
+    DF_TRY(df_options_legal(class->options, class->options_size, err));
+    return check_tunable(class, err);
 }
 
 /* ---- plugins ---- */

@@ -5,7 +5,7 @@
 #define DF_DISTILLERS_DISTILLER_H
 #include "detectors/detector.h"
 
-#define DF_DISTILLER_ABI 2
+#define DF_DISTILLER_ABI 3
 /* What a distiller may ask for besides the names of parts (detectors/part.h): */
 #define DF_NEEDS_CLASS_LOGITS "class_logits" /* the part that says the classes: the detector's class_logits */
 #define DF_NEEDS_HEAD         "head"         /* no part: the teacher's own network, whose run_head the loss calls */
@@ -54,6 +54,9 @@ struct df_distiller_class {
     /* Raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on. What several distillers share (common.h)
      * raises all of theirs. */
     int revision;
+    /* Names of the real options that `defeat tune` tries, separated by blanks; NULL or "": none. A weight that has no effect or is 0 is left as it
+     * is: what is off stays off. */
+    const char *tunable;
     /* For `defeat distillers NAME` and the page of all of them. NULL: not told; a distiller that is built in tells all three. */
     const char
         *formula; /* the loss, as plain text, line by line ('\n'), its letters explained: printed as it stands, at most 120 columns */
@@ -71,6 +74,8 @@ df_status df_distiller_load_plugin(const char *path, const struct df_distiller_c
 
 /* Sets all options w and w_* to 0, which turns it off; how many there are. */
 size_t df_distiller_weigh_nothing(const struct df_distiller_class *class, void *options);
+/* Whether `defeat tune` tries this option. */
+bool df_distiller_tunes(const struct df_distiller_class *class, const char *option);
 /* Whether ABI, name, texts and the whole option table are as they must be. Plugins are asked when they are loaded. */
 df_status df_distiller_legal(const struct df_distiller_class *class, struct df_error *err);
 /* The hash of a plugin's file: its code decides numbers. NULL: built in. */

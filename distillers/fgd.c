@@ -279,6 +279,7 @@ const struct df_distiller_class df_distiller_fgd = {
     .cite = "Yang et al., CVPR 2022, arXiv:2111.11837",
     .needs = "neck/*",
     .options = fgd_options,
+    .tunable = "w_fg w_bg w_attention w_global",
     .options_size = sizeof(struct fgd_options),
     .state_size = sizeof(struct fgd_state),
     .init = fgd_init,

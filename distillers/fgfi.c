@@ -68,6 +68,7 @@ const struct df_distiller_class df_distiller_fgfi = {
     .cite = "Wang et al., CVPR 2019, arXiv:1906.03609",
     .needs = "neck/*",
     .options = fgfi_options,
+    .tunable = "w",
     .options_size = sizeof(struct fgfi_options),
     .state_size = sizeof(struct df_neck_state),
     .init = fgfi_init,

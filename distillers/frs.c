@@ -104,6 +104,7 @@ const struct df_distiller_class df_distiller_frs = {
     .cite = "Du et al., NeurIPS 2021, arXiv:2111.00674",
     .needs = "neck/* logits",
     .options = frs_options,
+    .tunable = "w_feat w_cls",
     .options_size = sizeof(struct frs_options),
     .state_size = sizeof(struct df_neck_state),
     .init = frs_init,

@@ -34,6 +34,7 @@ const struct df_distiller_class df_distiller_head_kl = {
     .needs = DF_NEEDS_OF_HEAD,
     .needs_of = head_kl_needs,
     .options = head_kl_options,
+    .tunable = "w_pos w_neg",
     .options_size = sizeof(struct head_kl_options),
     .loss = head_kl_loss,
     .formula = "L = w_pos t_pos^2/n_pos sum_{i on objects} KL_i(t_pos) + w_neg t_neg^2/n_neg sum_{i on background} KL_i(t_neg)\n"

@@ -96,6 +96,7 @@ const struct df_distiller_class df_distiller_mgd = {
     .cite = "Yang et al., ECCV 2022, arXiv:2205.01529",
     .needs = "neck/*",
     .options = mgd_options,
+    .tunable = "w",
     .options_size = sizeof(struct mgd_options),
     .state_size = sizeof(struct mgd_state),
     .init = mgd_init,

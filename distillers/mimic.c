@@ -188,6 +188,7 @@ const struct df_distiller_class df_distiller_mimic = {
     .cite = "Chen et al., NIPS 2017 (Learning Efficient Object Detection Models with Knowledge Distillation)",
     .needs = "neck/* logits deltas " DF_NEEDS_CLASS_LOGITS,
     .options = mimic_options,
+    .tunable = "w_hint w_cls w_box",
     .options_size = sizeof(struct mimic_options),
     .state_size = sizeof(struct df_neck_state),
     .init = mimic_init,

@@ -74,6 +74,7 @@ const struct df_distiller_class df_distiller_pkd = {
     .cite = "Cao et al., NeurIPS 2022, arXiv:2207.02039",
     .needs = "neck/*",
     .options = pkd_options,
+    .tunable = "w",
     .options_size = sizeof(struct pkd_options),
     .state_size = sizeof(struct df_neck_state),
     .init = pkd_init,

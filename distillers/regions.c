@@ -54,6 +54,7 @@ static df_tensor *region_loss(const struct df_distill_context *context, const st
         .cite = cite_,                                                                                                                     \
         .needs = "neck/*",                                                                                                                 \
         .options = name_##_options,                                                                                                        \
+        .tunable = "w",                                                                                                                    \
         .options_size = sizeof(struct region_options),                                                                                     \
         .state_size = sizeof(struct df_neck_state),                                                                                        \
         .init = region_init,                                                                                                               \

@@ -104,6 +104,7 @@ const struct df_distiller_class df_distiller_reviewkd = {
     .cite = "Chen et al., CVPR 2021, arXiv:2104.09044",
     .needs = "neck/*",
     .options = reviewkd_options,
+    .tunable = "w",
     .options_size = sizeof(struct reviewkd_options),
     .state_size = sizeof(struct reviewkd_state),
     .init = reviewkd_init,

@@ -15,4 +15,25 @@ df_status df_plot_heat(const struct df_table *table, const char *axis_x, const c
                        struct df_error *err);
 /* Paired differences over the variants of a spec, a line per method; fewer than two variants, or no difference yet: DF_ERR_UNSUPPORTED. */
 df_status df_plot_gain(const struct df_table *table, const char *folder, const char *name, struct df_error *err);
+
+/* What trials say of weights. */
+struct df_plot_trial {
+    double value, score; /* of the weight; AP in percent, NAN: a trial without a score, which is not drawn */
+};
+struct df_plot_weight { /* a panel */
+    const char *method, *weight;
+    size_t trials;
+    const struct df_plot_trial *trial;
+    size_t start, best; /* trials */
+};
+struct df_sensitivity {
+    const char *title;
+    size_t weights;
+    const struct df_plot_weight *weight;
+    const char *reference; /* a method that has no weights, and its score: a line in all panels; NULL: none */
+    double reference_score;
+};
+/* Score against each weight, on a logarithmic axis, a panel per method and weight; all panels have one vertical axis. No weights:
+ * DF_ERR_UNSUPPORTED. */
+df_status df_plot_sensitivity(const struct df_sensitivity *what, const char *folder, const char *name, struct df_error *err);
 #endif

@@ -11,6 +11,7 @@
     X(predict)                                                                                                                             \
     X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
+    X(tune)                                                                                                                                \
     X(prepare)                                                                                                                             \
     X(run)                                                                                                                                 \
     X(status)                                                                                                                              \

@@ -60,6 +60,7 @@ static void add_page(const struct df_distiller_class *class, bool markdown, stru
     add_line("source", class->cite, markdown, text);
     add_line("deviates", class->deviation, markdown, text);
     add_line("published", class->published, markdown, text);
+    add_line("tuned", class->tunable, markdown, text);
     add_line("needs of the teacher", class->needs[0] ? class->needs : "nothing", markdown, text);
     if (class->options->name) {
         df_text_add(text, markdown ? "| option | default | range | meaning |\n|---|---|---|---|\n" : "options:\n");

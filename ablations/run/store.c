@@ -48,6 +48,19 @@ char *df_store_spec_folder(const char *out, const char *spec) { return df_path_j
 
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 
+char *df_store_trials(const char *spec_folder) { return df_path_join(spec_folder, "trials.json"); }
+
+char *df_store_tuned(const char *spec_folder, const char *spec)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    df_text_addf(&name, "%s-tuned.json", spec);
+    char *path = df_path_join(spec_folder, name.data);
+
+    df_text_release(&name);
+    return path;
+}
+
 char *df_store_looks(const char *spec_folder, const char *key)
 {
     struct df_text name = DF_TEXT_INIT;

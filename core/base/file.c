@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,6 +99,30 @@ char *df_path_folder(const char *path)
 
     slash[slash == folder] = 0; /* "/" of "/b" */
     return folder;
+}
+
+df_status df_path_from(const char *path, const char *folder, char **out, struct df_error *err)
+{
+    char to[PATH_MAX], from[PATH_MAX];
+    struct df_text text = DF_TEXT_INIT;
+    size_t same = 0;
+
+    *out = NULL;
+    if (!realpath(path, to))
+        return fail_errno(err, "find", path);
+    if (!realpath(folder, from))
+        return fail_errno(err, "find", folder);
+    for (size_t i = 0; i == 0 || (to[i - 1] == from[i - 1] && to[i - 1]); i++)
+        if ((!to[i] || to[i] == '/') && (!from[i] || from[i] == '/'))
+            same = i; /* whole names agree up to here */
+    for (const char *up = from + same; *up; up++)
+        if (*up == '/' && up[1])
+            df_text_add(&text, text.length ? "/.." : "..");
+    if (to[same] && to[same + 1])
+        df_text_addf(&text, "%s%s", text.length ? "/" : "", to + same + 1);
+    *out = df_strdup(text.length ? text.data : ".");
+    df_text_release(&text);
+    return DF_OK;
 }
 
 static int open_folder_of(const char *path)

@@ -27,7 +27,9 @@ void df_unlock(int fd);
 /* Joins with one '/', newly allocated. An absolute b is returned alone. */
 char *df_path_join(const char *a, const char *b);
 char *df_path_folder(const char *path); /* "a" of "a/b", "." of "b"; newly allocated */
-double df_now(void);                    /* monotonic seconds */
-void df_utc(char buffer[24]);           /* "2026-01-31T23:59:59Z" */
-size_t df_anonymous_peak_bytes(void);   /* peak anonymous resident memory of this process as far as sampled; samples on each call */
+/* `path` as somebody in `folder` calls it, newly allocated: "../../data" for "a/data" and "a/out/x"; "." for the folder itself. Both must be there. */
+df_status df_path_from(const char *path, const char *folder, char **out, struct df_error *err);
+double df_now(void);                  /* monotonic seconds */
+void df_utc(char buffer[24]);         /* "2026-01-31T23:59:59Z" */
+size_t df_anonymous_peak_bytes(void); /* peak anonymous resident memory of this process as far as sampled; samples on each call */
 #endif

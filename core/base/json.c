@@ -494,3 +494,63 @@ void df_json_canonical(const cJSON *node, struct df_text *out)
     else
         df_text_add(out, cJSON_IsTrue(node) ? "true" : cJSON_IsFalse(node) ? "false" : "null");
 }
+
+/* ---- for people ---- */
+
+#define LINE 140
+
+/* On one line, with blanks behind ':' and ','. */
+static void add_flat(const cJSON *node, struct df_text *out)
+{
+    const bool object = cJSON_IsObject(node);
+    const cJSON *child;
+
+    if (!object && !cJSON_IsArray(node)) {
+        df_json_canonical(node, out);
+        return;
+    }
+    df_text_add(out, object ? "{" : "[");
+    cJSON_ArrayForEach(child, node)
+    {
+        df_text_add(out, child == node->child ? "" : ", ");
+        if (object) {
+            quote(child->string, out);
+            df_text_add(out, ": ");
+        }
+        add_flat(child, out);
+    }
+    df_text_add(out, object ? "}" : "]");
+}
+
+/* column: what stands on its line besides, the comma behind it included. The file's own object is never one line. */
+static void add_pretty(const cJSON *node, size_t indent, size_t column, struct df_text *out)
+{
+    const size_t before = out->length;
+    const bool object = cJSON_IsObject(node), list = object || cJSON_IsArray(node);
+    const cJSON *child;
+
+    add_flat(node, out);
+    if (!list || !node->child || (indent > 0 && column + out->length - before <= LINE))
+        return;
+    out->length = before;
+    df_text_add(out, object ? "{\n" : "[\n");
+    cJSON_ArrayForEach(child, node)
+    {
+        const size_t line = out->length;
+
+        df_text_addf(out, "%*s", (int)indent + 2, "");
+        if (object) {
+            quote(child->string, out);
+            df_text_add(out, ": ");
+        }
+        add_pretty(child, indent + 2, out->length - line + 1, out);
+        df_text_add(out, child->next ? ",\n" : "\n");
+    }
+    df_text_addf(out, "%*s%s", (int)indent, "", object ? "}" : "]");
+}
+
+void df_json_pretty(const cJSON *node, struct df_text *out)
+{
+    add_pretty(node, 0, 0, out);
+    df_text_add(out, "\n");
+}

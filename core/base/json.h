@@ -25,4 +25,6 @@ df_status df_json_array(const cJSON *object, const char *key, bool required, con
 /* Canonical form: keys in the order given by the tree, no white space, numbers as df_format_real prints them, what a terminal
  * would obey or hide as \u escapes: the text may go to one. */
 void df_json_canonical(const cJSON *node, struct df_text *out);
+/* For people, as the spec files are written: what fits on a line of 140 stands on one, else a member or element a line, indented by two. */
+void df_json_pretty(const cJSON *node, struct df_text *out);
 #endif

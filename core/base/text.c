@@ -237,6 +237,29 @@ bool df_parse_int(const char *text, int64_t *out)
     return true;
 }
 
+bool df_parse_seconds(const char *text, double *out)
+{
+    static const struct {
+        char letter;
+        double seconds;
+    } units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+    const size_t length = strlen(text);
+    char number[32];
+    double unit = 0, value;
+
+    if (length == 0 || length >= sizeof number)
+        return false;
+    memcpy(number, text, length + 1);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        unit = number[length - 1] == units[i].letter ? units[i].seconds : unit;
+    if (unit > 0)
+        number[length - 1] = 0;
+    if (!df_parse_real(number, &value) || value <= 0)
+        return false;
+    *out = value * (unit > 0 ? unit : 1);
+    return true;
+}
+
 /* %g drops trailing zeros, so 15 digits already give the shortest form of every value that has one of at most 15 digits;
  * subnormals hold fewer digits and are tried from 1 up. */
 char *df_format_real(char buffer[32], double value)

@@ -38,6 +38,8 @@ size_t df_find_name(df_name_at *name, const void *table, const char *word, const
 /* Strict numbers, independent of the locale: the whole text must be the number, and it must be finite. */
 bool df_parse_real(const char *text, double *out);
 bool df_parse_int(const char *text, int64_t *out);
+/* "90", "90s", "15m", "2h", "1.5d": seconds, above 0. */
+bool df_parse_seconds(const char *text, double *out);
 /* Shortest decimal form that reads back as the same double ("0.1", "1e-05", "3"). buffer >= 32 bytes. Returns buffer. */
 char *df_format_real(char buffer[32], double value);
 #endif

@@ -64,6 +64,40 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     df_spec_free(spec);
 }
 
+static void axes_may_step_together(void **state)
+{
+    static const char *const bad[][2] = {
+        { "\"axes\":\"together\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]}",
+          "w_bg: 3 values, but w_fg has 2" },
+        { "\"axes\":\"together\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2,1],\"w_bg\":[4,8,4]}",
+          "/axes: the same values stand twice" },
+        { "\"axes\":\"together\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":1}", "/methods/1/axes: has no effect" },
+        { "\"axes\":\"zipped\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2]}", "'zipped' (expected multiply or together)" },
+    };
+    static const char *const axes[] = { "w_fg=1 w_bg=4 w_pos=0.1", "w_fg=2 w_bg=8 w_pos=0.1", "w_fg=1 w_bg=16 w_pos=0.3" };
+    static const char from[] = "\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]}";
+    char *good = with("\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2],\"w_bg\":[4,8,16]},{\"name\":\"head_kl\"}",
+                      "\"axes\":\"together\",\"distillers\":[{\"name\":\"defeat\",\"w_fg\":[1,2,1],\"w_bg\":[4,8,16]},"
+                      "{\"name\":\"head_kl\",\"w_pos\":[0.1,0.1,0.3]}");
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(read_text(good, NULL, &spec, &err));
+    assert_int_equal(spec->lines, 1 + 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(spec->cell[2 * (1 + i)]->axes, axes[i]);
+    assert_int_equal(spec->cell[7]->seed, 5);
+    df_spec_free(spec);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char *text = with(from, bad[i][0]);
+
+        assert_fails(read_text(text, NULL, &spec, &err), DF_ERR_USAGE, bad[i][1]);
+        free(text);
+    }
+    free(good);
+}
+
 static void variants_repeat_the_spec_with_their_members(void **state)
 {
     struct df_error err = { 0 };
@@ -320,6 +354,7 @@ int main(void)
         cmocka_unit_test(a_method_may_be_stretched),
         cmocka_unit_test(the_shipped_stretch_is_the_counted_one),
         cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
+        cmocka_unit_test(axes_may_step_together),
         cmocka_unit_test(variants_repeat_the_spec_with_their_members),
         cmocka_unit_test(the_identity_is_what_decides_the_numbers),
         cmocka_unit_test(bad_specs_are_told_where_and_why),

@@ -477,6 +477,66 @@ static void an_interrupt_stops_cleanly_and_the_same_command_goes_on(void **state
     free(out);
 }
 
+static df_status sweep_with(const struct df_sweep_options *options, struct df_sweep_summary *summary, struct df_error *err)
+{
+    struct df_spec *spec;
+
+    DF_TRY(df_spec_read(spec_path, NULL, &spec, err));
+    const df_status status = df_sweep(spec, options, summary, err);
+
+    df_spec_free(spec);
+    return status;
+}
+
+static void when_the_time_is_over_it_stops_like_an_interrupt(void **state)
+{
+    char *out = fresh_out();
+    struct df_sweep_options options = { .run = { .out = out }, .jobs = 2, .program = "/proc/self/exe", .seconds = 0.2 };
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "sleep", 1);
+    assert_fails(sweep_with(&options, &summary, &err), DF_ERR_INTERRUPTED, "the time is over; the same command goes on with what is left");
+    assert_int_equal(summary.left, CELLS);
+    assert_true(summary.seconds >= 0.2 && summary.seconds < 30);
+    setenv("DEFEAT_FAKE", "ok", 1);
+    options.seconds = 600;
+    assert_ok(sweep_with(&options, &summary, &err));
+    assert_int_equal(summary.done, CELLS);
+    free(out);
+}
+
+/* What tunes must not see what validation says. */
+static void outcomes_are_of_the_tuning_split_where_it_tunes(void **state)
+{
+    char *out = fresh_out(), *log = df_path_join(df_test_folder(), "tuning.log"), *text;
+    const struct df_sweep_options options = { .run = { .out = out }, .jobs = 1, .program = "/proc/self/exe", .tuning = true };
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    size_t bytes, told = 0;
+    const int before = dup(2), file = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "ok", 1);
+    fflush(stderr);
+    dup2(file, 2);
+    const df_status status = sweep_with(&options, &summary, &err);
+
+    fflush(stderr);
+    dup2(before, 2);
+    close(before);
+    close(file);
+    assert_int_equal(status, DF_OK);
+    assert_ok(df_file_read(log, 0, &text, &bytes, &err));
+    for (const char *at = text; (at = strstr(at, " mAP, ")); at++, told++)
+        assert_memory_equal(at - 5, "25.00", 5); /* the curve's point; the score is another in every row */
+    assert_int_equal(told, CELLS);
+    free(text);
+    free(log);
+    free(out);
+}
+
 static void workers_do_not_outlive_a_killed_sweep(void **state)
 {
     char *out = fresh_out();
@@ -678,6 +738,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(only_selects_and_dry_run_lists),
         cmocka_unit_test(two_sweeps_share_a_journal),
         cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),
+        cmocka_unit_test(when_the_time_is_over_it_stops_like_an_interrupt),
+        cmocka_unit_test(outcomes_are_of_the_tuning_split_where_it_tunes),
         cmocka_unit_test(workers_do_not_outlive_a_killed_sweep),
         cmocka_unit_test(a_teacher_that_fails_its_gate_starts_nothing_that_needs_it),
         cmocka_unit_test(a_leak_stops_a_long_sweep),

@@ -129,11 +129,30 @@ static void test_check_contract(void **state)
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "outside of its range");
     bad = good, bad.options = absent;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "'absent' is none of its values");
+    bad = good, bad.tunable = "w w_fg";
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "tunable 'w w_fg': 1 of its 2 names are real options");
     bad = good, bad.revision = -1;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "revision");
     bad = good, bad.options_size = 4;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "outside of options_size");
     df_text_release(&report);
+}
+
+/* Whatever has a teacher has a weight, and tuning knows it. */
+static void check_tunable(void)
+{
+    for (size_t i = 0; df_distiller_classes[i]; i++) {
+        const struct df_distiller_class *class = df_distiller_classes[i];
+        size_t weights = 0;
+
+        for (const df_option *row = class->options; row->name; row++) {
+            const bool weight = strncmp(row->name, "w_", 2) == 0 || strcmp(row->name, "w") == 0;
+
+            weights += weight;
+            assert_true(weight == df_distiller_tunes(class, row->name));
+        }
+        assert_true((weights > 0) == (class->needs[0] != 0));
+    }
 }
 
 /* ---- registry, options, plugins ---- */
@@ -150,6 +169,7 @@ static void test_registry(void **state)
     assert_null(df_distiller_class_find("defaet", &err));
     assert_int_equal(err.status, DF_ERR_USAGE);
     assert_non_null(strstr(err.text, "unknown distiller 'defaet' (did you mean 'defeat'?"));
+    check_tunable();
 }
 
 /* What `defeat distillers NAME` tells of those that are built in: a formula whose lines fit a terminal, and texts of whole sentences. */
@@ -644,7 +664,7 @@ static void test_plugin(void **state)
     df_text_release(&report);
     df_device_close(device);
     assert_true(compile_plugin("WRONG_ABI", path, sizeof path));
-    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 2");
+    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 3");
     assert_null(class);
     assert_true(compile_plugin("TAKEN_NAME", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_USAGE, "there is a distiller 'defeat' already");

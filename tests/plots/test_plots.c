@@ -318,11 +318,40 @@ static void without_gnuplot(void **state)
     free(folder);
 }
 
+/* Three weights of two methods: a point per trial that has a score, the start ringed, the best filled, a line for the method without weights. */
+static void sensitivity(void **state)
+{
+    (void)state;
+    static const char *const words[] = { "A &amp; B", "cwd 100%_'x'", "w_fg", "w_bg", ">10<", "mAP (%)", "line: none", NULL };
+    static const struct df_plot_trial one[] = { { 10, 30 }, { 100, 32 }, { 1, 31 }, { 3, NAN } };
+    static const struct df_plot_trial fg[] = { { 4, 33 }, { 8, 31 }, { 2, 30 } }, bg[] = { { 16, 33 }, { 2, 31 }, { 99, 30 } };
+    static const struct df_plot_weight weight[] = { { "cwd 100%_'x'", "w", 4, one, 0, 1 },
+                                                    { "DeFeat", "w_fg", 3, fg, 0, 0 },
+                                                    { "DeFeat", "w_bg", 3, bg, 0, 0 } };
+    struct df_sensitivity what = { "A & B", 3, weight, "none", 29 };
+    size_t bytes;
+    char *data;
+
+    need_gnuplot();
+    char *folder = df_path_join(df_test_folder(), "sensitivity");
+
+    assert_ok(df_plot_sensitivity(&what, folder, "s", &err));
+    assert_int_equal(check_pictures(folder, "s", words, "<use xlink:href='#gpPt6'"), 2 + 3 + 3); /* one trial has no score, one is a ring */
+    read_text(folder, "s.csv", &data, &bytes);
+    assert_non_null(strstr(data, "\n0,100,32,best,cwd 100%_'x',w\n0,1,31,trial,"));
+    assert_non_null(strstr(data, "\n2,16,33,best,DeFeat,w_bg\n"));
+    assert_null(strstr(data, "nan"));
+    free(data);
+    what.weights = 0;
+    assert_fails(df_plot_sensitivity(&what, folder, "s", &err), DF_ERR_UNSUPPORTED, "no method has weights");
+    free(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(bars),           cmocka_unit_test(curves), cmocka_unit_test(heat),
-                                        cmocka_unit_test(gain),           cmocka_unit_test(ranges), cmocka_unit_test(one_seed),
-                                        cmocka_unit_test(without_gnuplot) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(bars),        cmocka_unit_test(curves),         cmocka_unit_test(heat),
+                                        cmocka_unit_test(gain),        cmocka_unit_test(ranges),         cmocka_unit_test(one_seed),
+                                        cmocka_unit_test(sensitivity), cmocka_unit_test(without_gnuplot) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,6 +219,40 @@ static int try_elsewhere(const char *path)
     return WEXITSTATUS(result);
 }
 
+static void a_path_as_another_folder_calls_it(void **state)
+{
+    static const char *const cases[][3] = { { "a/b", "a", "b" },       { "a", "a/b", ".." },        { "a", "a", "." },
+                                            { "a/b", "ab", "../a/b" }, { "ab", "a/b", "../../ab" }, { "a/../ab/.", "a", "../ab" } };
+    char *root = df_path_join(df_test_folder(), "from"), *seen;
+    struct df_error err;
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        char *folder = df_path_join(root, i ? "ab" : "a/b");
+
+        assert_ok(df_folder_make(folder, &err));
+        free(folder);
+    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = df_path_join(root, cases[i][0]), *folder = df_path_join(root, cases[i][1]);
+
+        assert_ok(df_path_from(path, folder, &seen, &err));
+        assert_string_equal(seen, cases[i][2]);
+        free(seen);
+        free(path);
+        free(folder);
+    }
+    assert_ok(df_path_from("/usr", "/", &seen, &err));
+    assert_string_equal(seen, "usr");
+    free(seen);
+    assert_ok(df_path_from("/", "/usr", &seen, &err));
+    assert_string_equal(seen, "..");
+    free(seen);
+    assert_fails(df_path_from("/no/where", "/", &seen, &err), DF_ERR_NOT_FOUND, "cannot find '/no/where'");
+    assert_null(seen);
+    free(root);
+}
+
 static void a_lock_is_exclusive_and_is_released(void **state)
 {
     char *path = path_of("lock"), *nowhere = path_of("no/lock");
@@ -305,6 +339,7 @@ int main(void)
         cmocka_unit_test(folders_are_made_with_their_parents),
         cmocka_unit_test(names_in_a_folder),
         cmocka_unit_test(paths_join),
+        cmocka_unit_test(a_path_as_another_folder_calls_it),
         cmocka_unit_test(a_lock_is_exclusive_and_is_released),
         cmocka_unit_test(a_reader_never_sees_a_part),
         cmocka_unit_test(clocks_and_memory),

@@ -234,6 +234,35 @@ static void files_are_read_and_named(void **state)
     free(path);
 }
 
+/* 140 columns, the comma behind included: an element more, and it is broken. */
+static void for_people_what_fits_stands_on_a_line(void **state)
+{
+    struct df_text text = DF_TEXT_INIT, long_line = DF_TEXT_INIT;
+    cJSON *tree = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(tree, "list"), *object = cJSON_AddObjectToObject(tree, "o");
+    struct df_error err;
+
+    (void)state;
+    cJSON_AddStringToObject(object, "text", "a \"b\"");
+    cJSON_AddItemToObject(object, "none", cJSON_CreateArray());
+    for (int i = 0; i < 43; i++) /* `  "list": [` and `],` are 13, the elements 3 each less 2 */
+        cJSON_AddItemToArray(list, cJSON_CreateNumber(i % 10));
+    df_json_pretty(tree, &text);
+    const char *end = strchr(text.data + 2, '\n');
+
+    assert_int_equal(end - text.data - 2, 140);
+    assert_non_null(strstr(text.data, "\n  \"o\": {\"text\": \"a \\\"b\\\"\", \"none\": []}\n}\n"));
+    cJSON_AddItemToArray(list, cJSON_CreateNumber(7));
+    df_json_pretty(tree, &long_line);
+    assert_non_null(strstr(long_line.data, "{\n  \"list\": [\n    0,\n    1,"));
+    assert_non_null(strstr(long_line.data, "    2,\n    7\n  ],\n"));
+    cJSON_Delete(tree);
+    assert_ok(df_json_parse(long_line.data, long_line.length, "pretty", &tree, &err));
+    assert_int_equal(cJSON_GetArraySize(tree->child), 44);
+    cJSON_Delete(tree);
+    df_text_release(&text);
+    df_text_release(&long_line);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -246,6 +275,7 @@ int main(void)
         cmocka_unit_test(unknown_keys_name_the_nearest),
         cmocka_unit_test(long_values_are_cut_in_messages),
         cmocka_unit_test(the_canonical_form_keeps_order_and_reads_back),
+        cmocka_unit_test(for_people_what_fits_stands_on_a_line),
         cmocka_unit_test(files_are_read_and_named),
     };
 

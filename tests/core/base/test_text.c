@@ -140,6 +140,25 @@ static void numbers_are_strict(void **state)
     assert_true(df_parse_int("-0", &integer) && integer == 0);
 }
 
+static void times_have_units(void **state)
+{
+    static const struct {
+        const char *text;
+        double seconds;
+    } good[] = { { "90", 90 }, { "90s", 90 }, { "15m", 900 }, { "2h", 7200 }, { "1.5d", 129600 } };
+    static const char *const bad[] = {
+        "", "h", "2 h", "-1m", "0", "0s", "2hm", "2H", "soon", "1e999d", "0000000000000000000000000000000000001"
+    };
+    double seconds = 42;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(df_parse_seconds(bad[i], &seconds));
+    assert_true(seconds == 42);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        assert_true(df_parse_seconds(good[i].text, &seconds) && seconds == good[i].seconds);
+}
+
 static void assert_form(double value, const char *form)
 {
     char buffer[32];
@@ -230,6 +249,7 @@ int main(void)
         cmocka_unit_test(names_are_found_or_told),
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(names_are_shown),
+        cmocka_unit_test(times_have_units),
         cmocka_unit_test(reals_print_shortest_and_read_back),
         cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
     };
