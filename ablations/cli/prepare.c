@@ -64,14 +64,15 @@ static df_status check_identity(const struct df_run_options *run, const struct d
                                 struct df_error *err)
 {
     const struct df_cell *before = NULL;
+    size_t steps;
 
     for (size_t i = begin; i < end; before = spec->cell[i], i++) {
         const struct df_cell *cell = spec->cell[i];
 
         if (!cell->needs.count || (before && strcmp(before->label, cell->label) == 0))
             continue;
-        DF_TRY(df_identity_check(cell, run, err));
-        printf("identity: %s with weights of 0 is the plain student over %d steps\n", cell->label, DF_IDENTITY_STEPS);
+        DF_TRY(df_identity_check(cell, run, &steps, err));
+        printf("identity: %s with weights of 0 is the plain student over %zu steps\n", cell->label, steps);
     }
     return DF_OK;
 }

@@ -49,7 +49,7 @@ static df_status train(struct df_trainer *trainer, struct df_error *err)
 
 /* against: what another student's training ended with, which is compared; NULL: *out is this one's (free it). */
 static df_status train_one(const struct df_cell *cell, const struct df_run_options *options, const df_real *against, df_real **out,
-                           struct df_error *err)
+                           size_t *steps, struct df_error *err)
 {
     struct df_trainer *trainer;
     df_real *values;
@@ -58,6 +58,7 @@ static df_status train_one(const struct df_cell *cell, const struct df_run_optio
     df_status status = train(trainer, err);
 
     if (status == DF_OK) {
+        *steps = trainer->student.step;
         values = own_values(&trainer->student);
         if (against)
             status = compare(&trainer->student, against, values, err);
@@ -85,7 +86,7 @@ static df_status weigh_nothing(struct df_cell *cell, size_t i, struct df_error *
     return DF_OK;
 }
 
-df_status df_identity_check(const struct df_cell *cell, const struct df_run_options *options, struct df_error *err)
+df_status df_identity_check(const struct df_cell *cell, const struct df_run_options *options, size_t *steps, struct df_error *err)
 {
     struct df_cell plain = *cell, zero = *cell;
     struct df_run_options quiet = *options;
@@ -100,9 +101,9 @@ df_status df_identity_check(const struct df_cell *cell, const struct df_run_opti
     while (made < zero.distillers && status == DF_OK)
         status = weigh_nothing(&zero, made++, err);
     if (status == DF_OK)
-        status = train_one(&plain, &quiet, NULL, &values, err);
+        status = train_one(&plain, &quiet, NULL, &values, steps, err);
     if (status == DF_OK)
-        status = train_one(&zero, &quiet, values, NULL, err);
+        status = train_one(&zero, &quiet, values, NULL, steps, err);
     free(values);
     while (made > 0)
         free(zero.distiller[--made].options);

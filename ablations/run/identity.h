@@ -8,6 +8,6 @@
 #define DF_IDENTITY_STEPS 20
 
 /* Trains the cell plain, and with weights of 0, for so many steps (or all that it has), and compares every parameter and running statistic of the
- * student. Its teacher must be there. Writes nothing. Error (DF_ERR_CHECK): what differs; a distiller without a weight to be set to 0. */
-df_status df_identity_check(const struct df_cell *cell, const struct df_run_options *options, struct df_error *err);
+ * student. Its teacher must be there. Writes nothing. steps: how many it were. Error (DF_ERR_CHECK): what differs; a distiller without a weight to be set to 0. */
+df_status df_identity_check(const struct df_cell *cell, const struct df_run_options *options, size_t *steps, struct df_error *err);
 #endif

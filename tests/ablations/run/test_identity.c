@@ -4,6 +4,7 @@
 #include "tests/ablations/run/tiny.h"
 
 static struct df_error err;
+static size_t steps;
 
 static df_tensor *square(df_tape *tape, df_tensor *x) { return df_mean(tape, df_mul(tape, x, x), 15); }
 
@@ -61,7 +62,8 @@ static void built_in_ones_are_turned_off(void **state)
     tiny_add(cell, "head_kl", "{\"w_pos\":3}", teacher);
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_prepare(cell, &options, &err));
-    assert_ok(df_identity_check(cell, &options, &err));
+    assert_ok(df_identity_check(cell, &options, &steps, &err));
+    assert_int_equal(steps, 9);                                     /* all that there are */
     assert_string_equal(cell->distiller[1].class->name, "head_kl"); /* the cell is as it was */
     cJSON *kept = df_options_write(cell->distiller[1].class->options, cell->distiller[1].options);
 
@@ -77,9 +79,9 @@ static void leaks_are_found(void **state)
     const struct df_run_options options = tiny_run(tiny_out("leak"));
 
     (void)state;
-    assert_fails(df_identity_check(cell, &options, &err), DF_ERR_CHECK,
+    assert_fails(df_identity_check(cell, &options, &steps, &err), DF_ERR_CHECK,
                  "is not the plain student: after 9 steps of the same batches 'backbone.");
-    assert_fails(df_identity_check(other, &options, &err), DF_ERR_CHECK, "'nameless' of 'none' has no option w or w_*");
+    assert_fails(df_identity_check(other, &options, &steps, &err), DF_ERR_CHECK, "'nameless' of 'none' has no option w or w_*");
     df_cell_free(cell);
     df_cell_free(other);
 }
