@@ -1,0 +1,185 @@
+/* `defeat report`: a sweep as one HTML page. */
+#include "ablations/report/report.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ablations/cli/command.h"
+#include "ablations/cli/compare_source.h"
+#include "ablations/run/store.h"
+
+struct report_options {
+    struct df_common_options common;
+    struct df_which_rows which;
+    char output[DF_STRING_MAX], baseline[DF_STRING_MAX];
+    bool detections;
+    int64_t images;
+};
+static const df_option options_table[] = {
+    DF_COMMON_OPTION_ROWS(struct report_options, common),
+    DF_WHICH_ROWS_OPTION_ROWS(struct report_options, which),
+    { "output", DF_STRING_OPTION(struct report_options, output), 0, 0, 0,
+      "the page; its data go to a folder beside it (X.html: X-data); empty: report.html beside the rows", .text = "" },
+    { "baseline", DF_STRING_OPTION(struct report_options, baseline), 0, 0, 0,
+      "differences are to this label; none: as the spec says, of a folder the first method without distillers", .text = "" },
+    { "detections", DF_BOOL_OPTION(struct report_options, detections), 1, 0, 1,
+      "read the results.json of every finished run: kinds of errors (TIDE), images" },
+    { "images", DF_INT_OPTION(struct report_options, images), 4, 0, 64, "validation images with detections", .when = "detections=1" },
+    { 0 },
+};
+
+/* ---- warnings are told twice: at once, and on the page ----------------------------------------------------------------------------- */
+
+struct kept {
+    struct df_report_warnings list;
+    char **text;
+};
+
+static void keep(void *context, const char *text)
+{
+    struct kept *kept = context;
+
+    fprintf(stderr, "warning: %s\n", text);
+    kept->text = df_realloc(kept->text, (kept->list.count + 1) * sizeof *kept->text);
+    kept->text[kept->list.count++] = df_strdup(text);
+    kept->list.text = (const char *const *)kept->text;
+}
+
+static void kept_release(struct kept *kept)
+{
+    for (size_t i = 0; i < kept->list.count; i++)
+        free(kept->text[i]);
+    free(kept->text);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------------------------------------- */
+
+static bool has_no_distillers(const struct df_journal *journal, const struct df_table_request *rows, size_t line)
+{
+    const struct df_run_row *row = df_journal_find(journal, rows->line[line].run[0], rows->semantics);
+
+    return row && strstr(row->cell, "\"distillers\":[]");
+}
+
+static const char *label_at(const void *table, size_t i)
+{
+    const struct df_table_request *rows = table;
+
+    return i < rows->lines ? rows->line[i].label : NULL;
+}
+
+/* Of a folder of rows, which says nothing of a baseline. */
+static df_status choose_baseline(const char *label, struct df_table_source *source, struct df_error *err)
+{
+    struct df_table_request *rows = &source->request;
+    size_t chosen = 0;
+
+    if (*label) {
+        chosen = df_find_name(label_at, rows, label, "method", NULL, err);
+        if (chosen == SIZE_MAX)
+            return df_fail_in(err, DF_ERR_USAGE, "--baseline");
+    } else {
+        while (chosen < rows->lines && !has_no_distillers(source->journal, rows, chosen))
+            chosen++;
+        chosen = chosen < rows->lines ? chosen : 0;
+    }
+    for (size_t l = 0; l < rows->lines; l++)
+        rows->line[l].baseline = chosen;
+    return DF_OK;
+}
+
+/* A spec with its own seeds (--seeds: those), as `table` has it, or a folder of rows. */
+static df_status open_rows(const struct report_options *options, const char *path, struct df_compare_source *out, struct df_error *err)
+{
+    if (df_compare_is_spec(path)) {
+        *out = (struct df_compare_source){ .path = df_strdup(path) };
+        const df_status status = df_table_source_open(&options->common, &options->which, path, options->baseline, &out->rows, err);
+
+        if (status != DF_OK)
+            free(out->path);
+        return status;
+    }
+    DF_TRY(df_compare_source_open(&options->common, &options->which, path, out, err));
+    const df_status status = choose_baseline(options->baseline, &out->rows, err);
+
+    if (status != DF_OK)
+        df_compare_source_close(out);
+    return status;
+}
+
+/* ---- the page --------------------------------------------------------------------------------------------------------------------- */
+
+static df_status write_page(const struct report_options *options, struct df_compare_source *source, const struct kept *kept,
+                            struct df_error *err)
+{
+    char *path = options->output[0] ? df_strdup(options->output) : df_store_report(source->rows.folder);
+    struct df_text repeat = DF_TEXT_INIT, why = DF_TEXT_INIT;
+    struct df_report_written written;
+    df_status status = DF_OK;
+
+    if (source->rows.spec && df_table_source_empty(&source->rows, &why))
+        status = df_fail(err, DF_ERR_NOT_FOUND, "nothing to report: %s", why.data);
+    if (source->rows.request.elsewhere)
+        df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source->rows.request.elsewhere);
+    if (source->rows.spec)
+        df_common_repeat(&options->common, &repeat);
+    const struct df_report_request request = { .spec = source->rows.spec,
+                                               .journal = source->rows.journal,
+                                               .rows = &source->rows.request,
+                                               .source = source->path,
+                                               .out = options->common.out,
+                                               .repeat = df_text_get(&repeat),
+                                               .path = path,
+                                               .detections = options->detections,
+                                               .images = (size_t)options->images,
+                                               .warnings = &kept->list };
+
+    if (status == DF_OK)
+        status = df_report_write(&request, &written, err);
+    if (status == DF_OK)
+        printf("%s: %.2f MB, and %zu CSV files beside it\n", path, (double)written.bytes / 1e6, written.files);
+    df_text_release(&repeat);
+    df_text_release(&why);
+    free(path);
+    return status;
+}
+
+static int run(const void *values, int count, char *const *arguments)
+{
+    const struct report_options *options = values;
+    struct df_compare_source source;
+    struct df_error err = { 0 };
+    struct kept kept = { 0 };
+
+    (void)count;
+    df_warn_set(keep, &kept);
+    df_status status = open_rows(options, arguments[0], &source, &err);
+
+    if (status == DF_OK) {
+        status = write_page(options, &source, &kept, &err);
+        df_compare_source_close(&source);
+    }
+    df_warn_set(NULL, NULL);
+    kept_release(&kept);
+    return status == DF_OK ? 0 : df_command_fail(&err);
+}
+
+const struct df_command df_command_report = {
+    .name = "report",
+    .summary = "one self-contained HTML page: verdicts, table, figures, images, what went wrong, provenance",
+    .usage = "defeat report SPEC|FOLDER [--output FILE.html] [--baseline LABEL] [--images N] [--semantics N]",
+    .example = "defeat report ablations/specs/reproduce-table.json --out results/published --output report.html",
+    .notes =
+        "The page needs no script, no network and no other file, follows light and dark screens, phones and paper, and is at most 5 MiB; "
+        "the data of every figure lie beside it as CSV.\n"
+        "SPEC: its rows under --out. FOLDER: rows whose spec is not at hand, such as another machine's out/SPEC; then there are no "
+        "images and no kinds of errors, for nobody knows which data the runs were judged on. Both need each run's results.json, which "
+        "published and imported rows have not: the page says what is missing.\n"
+        "Intervals are as in 'defeat table': all of a list hold at once with 95 %. Any two methods may be chosen on the page.",
+    .options = options_table,
+    .options_size = sizeof(struct report_options),
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};
