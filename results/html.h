@@ -3,9 +3,8 @@
 #define DF_RESULTS_HTML_H
 #include "core/base/text.h"
 
-/* Adds UTF-8 as text of an element or of a quoted attribute. What would be marked-up is escaped; what could not be seen, or would turn the text
- * around it (control characters, marks of direction, byte order marks), is told by its number, "[U+202E]"; bytes that are no UTF-8 are U+FFFD.
- * Tabs and ends of lines stay. */
+/* Adds text as that of an element or of a quoted attribute: what would be mark-up is escaped, what could not be seen or would turn the text around
+ * it is shown as a terminal sees it (core/base/show.h). Tabs and ends of lines stay. */
 void df_html_add(struct df_text *out, const char *text);
 /* The same as an element of its own, whose direction (Hebrew, Arabic) stays inside of it. */
 void df_html_add_name(struct df_text *out, const char *name);

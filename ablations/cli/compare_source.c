@@ -136,7 +136,7 @@ static df_status open_folder(const struct df_which_rows *which, struct df_compar
     return df_journal_keep_environment(rows->journal, &rows->request, which->environment, &rows->request.elsewhere, err);
 }
 
-bool df_compare_is_spec(const char *path)
+static bool is_spec(const char *path)
 {
     const size_t n = strlen(path);
 
@@ -147,7 +147,7 @@ df_status df_compare_source_open(const struct df_common_options *options, const 
                                  struct df_compare_source *out, struct df_error *err)
 {
     *out = (struct df_compare_source){ .path = df_strdup(path) };
-    const df_status status = df_compare_is_spec(path) ? open_spec(options, which, out, err) : open_folder(which, out, err);
+    const df_status status = is_spec(path) ? open_spec(options, which, out, err) : open_folder(which, out, err);
 
     if (status != DF_OK)
         df_compare_source_close(out);

@@ -10,7 +10,6 @@ struct df_compare_source {
     struct df_table_source rows;
 };
 /* A path that ends in ".json" is a spec's. */
-bool df_compare_is_spec(const char *path);
 df_status df_compare_source_open(const struct df_common_options *options, const struct df_which_rows *which, const char *path,
                                  struct df_compare_source *out, struct df_error *err);
 void df_compare_source_close(struct df_compare_source *source);

@@ -8,6 +8,8 @@
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare_source.h"
 #include "ablations/run/store.h"
+#include "core/base/file.h"
+#include "core/base/shell.h"
 
 struct report_options {
     struct df_common_options common;
@@ -17,15 +19,16 @@ struct report_options {
     int64_t images;
 };
 static const df_option options_table[] = {
-    DF_COMMON_OPTION_ROWS(struct report_options, common),
+    DF_SPEC_OPTION_ROWS(struct report_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct report_options, which),
-    { "output", DF_STRING_OPTION(struct report_options, output), 0, 0, 0,
-      "the page; its data go to a folder beside it (X.html: X-data); empty: report.html beside the rows", .text = "" },
-    { "baseline", DF_STRING_OPTION(struct report_options, baseline), 0, 0, 0,
-      "differences are to this label; none: as the spec says, of a folder the first method without distillers", .text = "" },
-    { "detections", DF_BOOL_OPTION(struct report_options, detections), 1, 0, 1,
-      "read the results.json of every finished run: kinds of errors (TIDE), images" },
-    { "images", DF_INT_OPTION(struct report_options, images), 4, 0, 64, "validation images with detections", .when = "detections=1" },
+    { "output", DF_STRING_OPTION(struct report_options, output), .text = "",
+      .help = "the page; its data go to a folder beside it (X.html: X-data); empty: report.html beside the rows" },
+    { "baseline", DF_STRING_OPTION(struct report_options, baseline), .text = "",
+      .help = "differences are to this label; empty: as the spec says, of a folder the first method without distillers" },
+    { "detections", DF_BOOL_OPTION(struct report_options, detections), .standard = 1,
+      .help = "read the results.json of every finished run: kinds of errors (TIDE), images" },
+    { "images", DF_INT_OPTION(struct report_options, images), .standard = 4, .max = 64, .when = "detections=1",
+      .help = "validation images with detections" },
     { 0 },
 };
 
@@ -89,20 +92,19 @@ static df_status choose_baseline(const char *label, struct df_table_source *sour
     return DF_OK;
 }
 
-/* A spec with its own seeds (--seeds: those), as `table` has it, or a folder of rows. */
+/* A folder of rows, or a spec with its own seeds (--seeds: those), as `table` has it. */
 static df_status open_rows(const struct report_options *options, const char *path, struct df_compare_source *out, struct df_error *err)
 {
-    if (df_compare_is_spec(path)) {
-        *out = (struct df_compare_source){ .path = df_strdup(path) };
-        const df_status status = df_table_source_open(&options->common, &options->which, path, options->baseline, &out->rows, err);
+    df_status status;
 
-        if (status != DF_OK)
-            free(out->path);
+    if (!df_folder_is(path)) {
+        *out = (struct df_compare_source){ 0 };
+        status = df_table_source_open(&options->common, &options->which, path, options->baseline, &out->rows, err);
+        out->path = status == DF_OK ? df_strdup(path) : NULL;
         return status;
     }
     DF_TRY(df_compare_source_open(&options->common, &options->which, path, out, err));
-    const df_status status = choose_baseline(options->baseline, &out->rows, err);
-
+    status = choose_baseline(options->baseline, &out->rows, err);
     if (status != DF_OK)
         df_compare_source_close(out);
     return status;
@@ -110,38 +112,68 @@ static df_status open_rows(const struct report_options *options, const char *pat
 
 /* ---- the page --------------------------------------------------------------------------------------------------------------------- */
 
+/* As they work when pasted. */
+struct commands {
+    struct df_text sweep, run, report;
+};
+
+static void make_commands(const struct report_options *options, const struct df_compare_source *source, struct commands *out)
+{
+    *out = (struct commands){ 0 };
+    if (source->rows.spec) {
+        df_common_command(&options->common, "sweep", source->path, &out->sweep);
+        df_common_command(&options->common, "run", source->path, &out->run);
+        df_common_command(&options->common, "report", source->path, &out->report);
+    } else {
+        df_text_addf(&out->report, "%s report", df_program());
+        df_shell_add(&out->report, source->path);
+    }
+    if (options->which.semantics != DF_SEMANTICS)
+        df_text_addf(&out->report, " --semantics %lld", (long long)options->which.semantics);
+}
+
 static df_status write_page(const struct report_options *options, struct df_compare_source *source, const struct kept *kept,
                             struct df_error *err)
 {
     char *path = options->output[0] ? df_strdup(options->output) : df_store_report(source->rows.folder);
-    struct df_text repeat = DF_TEXT_INIT, why = DF_TEXT_INIT;
     struct df_report_written written;
+    struct commands commands;
+
+    make_commands(options, source, &commands);
+    const struct df_report_request request = { .spec = source->rows.spec,
+                                               .journal = source->rows.journal,
+                                               .rows = &source->rows.request,
+                                               .source = source->path,
+                                               .out = options->common.out,
+                                               .sweep = commands.sweep.data,
+                                               .run = commands.run.data,
+                                               .report = commands.report.data,
+                                               .path = path,
+                                               .detections = options->detections,
+                                               .images = (size_t)options->images,
+                                               .warnings = &kept->list };
+    const df_status status = df_report_write(&request, &written, err);
+
+    if (status == DF_OK)
+        printf("%s: %.2f MB, and %zu CSV files beside it\n", df_shown(path).text, (double)written.bytes / 1e6, written.files);
+    df_text_release(&commands.sweep);
+    df_text_release(&commands.run);
+    df_text_release(&commands.report);
+    free(path);
+    return status;
+}
+
+/* A spec without any row has nothing to tell. */
+static df_status check_rows(const struct df_compare_source *source, struct df_error *err)
+{
+    struct df_text why = DF_TEXT_INIT;
     df_status status = DF_OK;
 
     if (source->rows.spec && df_table_source_empty(&source->rows, &why))
         status = df_fail(err, DF_ERR_NOT_FOUND, "nothing to report: %s", why.data);
     if (source->rows.request.elsewhere)
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source->rows.request.elsewhere);
-    if (source->rows.spec)
-        df_common_repeat(&options->common, &repeat);
-    const struct df_report_request request = { .spec = source->rows.spec,
-                                               .journal = source->rows.journal,
-                                               .rows = &source->rows.request,
-                                               .source = source->path,
-                                               .out = options->common.out,
-                                               .repeat = df_text_get(&repeat),
-                                               .path = path,
-                                               .detections = options->detections,
-                                               .images = (size_t)options->images,
-                                               .warnings = &kept->list };
-
-    if (status == DF_OK)
-        status = df_report_write(&request, &written, err);
-    if (status == DF_OK)
-        printf("%s: %.2f MB, and %zu CSV files beside it\n", path, (double)written.bytes / 1e6, written.files);
-    df_text_release(&repeat);
     df_text_release(&why);
-    free(path);
     return status;
 }
 
@@ -157,7 +189,9 @@ static int run(const void *values, int count, char *const *arguments)
     df_status status = open_rows(options, arguments[0], &source, &err);
 
     if (status == DF_OK) {
-        status = write_page(options, &source, &kept, &err);
+        status = check_rows(&source, &err);
+        if (status == DF_OK)
+            status = write_page(options, &source, &kept, &err);
         df_compare_source_close(&source);
     }
     df_warn_set(NULL, NULL);

@@ -164,8 +164,12 @@ static void add_panel(struct df_page *page, const struct series *series, const s
     for (size_t l = 0; l < lines; l++) {
         if (!curve[l].points)
             continue;
+        struct df_text name = DF_TEXT_INIT; /* an SVG's title holds text alone */
+
+        df_page_method_text(page, l, &name);
         df_text_addf(&page->body, "<g class=\"m m%zu\"><title>", l);
-        df_page_method(page, l, &page->body);
+        df_html_add(&page->body, df_text_get(&name));
+        df_text_release(&name);
         df_text_add(&page->body, "</title>");
         df_chart_curve(&frame, curve[l].point, curve[l].points, &page->body);
         df_text_add(&page->body, "</g>\n");

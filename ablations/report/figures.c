@@ -611,9 +611,9 @@ df_status df_report_errors(struct df_page *page, struct df_error *err)
         status = tell_errors(page, &found, err);
     else if (found.absent + found.other)
         df_page_say(page, "",
-                    "Not counted: of %zu finished runs none has its results.json here; published and imported rows have none. 'defeat run "
-                    "%s --cell %zu --again%s' makes the first.",
-                    found.absent + found.other, request->source, found.first, request->repeat);
+                    "Not counted: of %zu finished runs none has its results.json here; published and imported rows have none. To make the "
+                    "first: %s --cell %zu --again",
+                    found.absent + found.other, request->run, found.first);
     df_page_section_end(page);
     return status;
 }

@@ -231,15 +231,11 @@ static void tell_command(struct df_page *page)
     const struct df_report_request *request = page->request;
 
     df_text_add(&page->body, "<h3>Again</h3>\n<pre>");
-    if (request->spec && request->rows->semantics == DF_SEMANTICS) {
-        df_text_add(&page->body, "defeat sweep ");
-        df_html_add(&page->body, request->source);
-        df_html_add(&page->body, request->repeat);
+    if (request->sweep && request->rows->semantics == DF_SEMANTICS) {
+        df_html_add(&page->body, request->sweep);
         df_text_add(&page->body, "\n");
     }
-    df_text_add(&page->body, "defeat report ");
-    df_html_add(&page->body, request->source);
-    df_html_add(&page->body, request->repeat);
+    df_html_add(&page->body, request->report);
     df_text_add(&page->body, "</pre>\n");
     df_page_say(page, "note", "This page was made by revision %s (semantics %d, %s).", df_run_revision(), DF_SEMANTICS, df_run_compiler());
 }
@@ -249,12 +245,9 @@ static df_status tell_spec(struct df_page *page, struct df_error *err)
     const struct df_spec *spec = page->request->spec;
     struct df_text canonical = DF_TEXT_INIT;
     char hash[51];
-    cJSON *root;
 
-    DF_TRY(df_json_read(spec->path, &root, err));
-    df_json_canonical(root, &canonical);
-    cJSON_Delete(root);
-    add_pre(page, "The spec, canonical", df_text_get(&canonical));
+    df_json_canonical(spec->source, &canonical);
+    add_pre(page, "The spec as it was read: extended, set, canonical", df_text_get(&canonical));
     df_text_release(&canonical);
     if (page->request->rows->semantics != DF_SEMANTICS) /* its files were not looked at */
         return DF_OK;

@@ -13,12 +13,14 @@ struct df_report_request {
     const struct df_spec *spec; /* NULL: a folder of rows, whose spec is not known */
     struct df_journal *journal; /* its rows get TIDE's scores */
     const struct df_table_request *rows;
-    const char *source;                        /* the spec's path or the folder */
-    const char *out;                           /* of the runs: where their detections are */
-    const char *repeat;                        /* options that name the same rows: " --out X" */
-    const char *path;                          /* of the page; data go to the folder of that name with "-data" in place of ".html" */
-    bool detections;                           /* read the runs' results.json: kinds of errors, images */
-    size_t images;                             /* that are shown; 0: none */
+    const char *source; /* the spec's path or the folder */
+    const char *out;    /* of the runs: where their detections are */
+    const char *sweep, *run,
+        *report;      /* commands: that made the rows, that makes one ("... --cell 3" follows), that makes the page; for a folder
+                                         of rows the last one alone, else NULL */
+    const char *path; /* of the page; data go to the folder of that name with "-data" in place of ".html" */
+    bool detections;  /* read the runs' results.json: kinds of errors, images */
+    size_t images;    /* that are shown; 0: none */
     const struct df_report_warnings *warnings; /* up to when they are told; may grow until then */
 };
 struct df_report_written {
