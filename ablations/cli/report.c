@@ -24,7 +24,7 @@ static const df_option options_table[] = {
     { "output", DF_STRING_OPTION(struct report_options, output), .text = "",
       .help = "the page; its data go to a folder beside it (X.html: X-data); empty: report.html beside the rows" },
     { "baseline", DF_STRING_OPTION(struct report_options, baseline), .text = "",
-      .help = "differences are to this label; empty: as the spec says, of a folder the first method without distillers" },
+      .help = "differences are to this label; empty: as the spec says, of a folder those without distillers" },
     { "detections", DF_BOOL_OPTION(struct report_options, detections), .standard = 1,
       .help = "read the results.json of every finished run: kinds of errors (TIDE), images" },
     { "images", DF_INT_OPTION(struct report_options, images), .standard = 4, .max = 64, .when = "detections=1",
@@ -58,11 +58,20 @@ static void kept_release(struct kept *kept)
 
 /* ---- rows ------------------------------------------------------------------------------------------------------------------------- */
 
-static bool has_no_distillers(const struct df_journal *journal, const struct df_table_request *rows, size_t line)
+static bool is_baseline(const struct df_table_source *source, const char *label, size_t line)
 {
-    const struct df_run_row *row = df_journal_find(journal, rows->line[line].run[0], rows->semantics);
+    const struct df_table_line_request *of = &source->request.line[line];
+    const struct df_run_row *row = df_journal_find(source->journal, of->run[0], source->request.semantics);
 
-    return row && strstr(row->cell, "\"distillers\":[]");
+    return *label ? strcmp(of->label, label) == 0 : row && strstr(row->cell, "\"distillers\":[]");
+}
+
+/* Whether the words of `begin` are the first ones of `text`. */
+static bool begins_with(const char *text, const char *begin)
+{
+    const size_t length = strlen(begin);
+
+    return strncmp(text, begin, length) == 0 && (!length || !text[length] || text[length] == ' ');
 }
 
 static const char *label_at(const void *table, size_t i)
@@ -72,23 +81,48 @@ static const char *label_at(const void *table, size_t i)
     return i < rows->lines ? rows->line[i].label : NULL;
 }
 
-/* Of a folder of rows, which says nothing of a baseline. */
-static df_status choose_baseline(const char *label, struct df_table_source *source, struct df_error *err)
+static bool stands_before(const struct df_table_source *source, const char *label, size_t a, size_t b)
+{
+    const struct df_table_line_request *x = &source->request.line[a], *y = &source->request.line[b];
+    const bool first = is_baseline(source, label, a), second = is_baseline(source, label, b);
+    const int by_label = strcmp(x->label, y->label);
+
+    return first != second ? first : by_label != 0 ? by_label < 0 : strcmp(x->axes, y->axes) < 0;
+}
+
+/* A folder has its rows by run, which is no order for a reader: what others are compared with comes first, then by name. */
+static void sort_lines(const char *label, struct df_table_source *source)
 {
     struct df_table_request *rows = &source->request;
-    size_t chosen = 0;
 
-    if (*label) {
-        chosen = df_find_name(label_at, rows, label, "method", NULL, err);
-        if (chosen == SIZE_MAX)
-            return df_fail_in(err, DF_ERR_USAGE, "--baseline");
-    } else {
-        while (chosen < rows->lines && !has_no_distillers(source->journal, rows, chosen))
-            chosen++;
-        chosen = chosen < rows->lines ? chosen : 0;
+    for (size_t i = 1; i < rows->lines; i++)
+        for (size_t k = i; k > 0 && stands_before(source, label, k, k - 1); k--) {
+            const struct df_table_line_request swap = rows->line[k];
+
+            rows->line[k] = rows->line[k - 1];
+            rows->line[k - 1] = swap;
+        }
+}
+
+/* Of a folder of rows, which says nothing of baselines: a line's is the one whose options are the first of its own, the longest of them, for a
+ * variant's label stands before the options. Without any it is the first line. */
+static df_status choose_baselines(const char *label, struct df_table_source *source, struct df_error *err)
+{
+    struct df_table_request *rows = &source->request;
+
+    if (*label && df_find_name(label_at, rows, label, "method", NULL, err) == SIZE_MAX)
+        return df_fail_in(err, DF_ERR_USAGE, "--baseline");
+    sort_lines(label, source);
+    for (size_t l = 0; l < rows->lines; l++) {
+        size_t best = SIZE_MAX;
+
+        for (size_t b = 0; b < rows->lines; b++)
+            if (is_baseline(source, label, b) && begins_with(rows->line[l].axes, rows->line[b].axes) &&
+                (best == SIZE_MAX || strlen(rows->line[b].axes) > strlen(rows->line[best].axes)))
+                best = b;
+        rows->line[l].baseline = best == SIZE_MAX ? 0 : best;
+        rows->line[l].variant = best == SIZE_MAX ? "" : rows->line[best].axes;
     }
-    for (size_t l = 0; l < rows->lines; l++)
-        rows->line[l].baseline = chosen;
     return DF_OK;
 }
 
@@ -104,7 +138,7 @@ static df_status open_rows(const struct report_options *options, const char *pat
         return status;
     }
     DF_TRY(df_compare_source_open(&options->common, &options->which, path, out, err));
-    status = choose_baseline(options->baseline, &out->rows, err);
+    status = choose_baselines(options->baseline, &out->rows, err);
     if (status != DF_OK)
         df_compare_source_close(out);
     return status;

@@ -453,22 +453,30 @@ static const struct df_interval *class_interval(const struct df_table_line *line
     return NULL;
 }
 
-static void add_class_row(struct df_page *page, const char *name, struct df_text *csv)
+/* The highest mean of a class among the lines of one variant, which are judged on the same images. */
+static double best_of(const struct df_table *table, const char *class, const char *variant)
 {
-    const struct df_table *table = page->table;
     double best = -INFINITY;
 
     for (size_t l = 0; l < table->lines; l++) {
-        const struct df_interval *ap = class_interval(&table->line[l], name);
+        const struct df_interval *ap = class_interval(&table->line[l], class);
 
-        best = ap ? fmax(best, ap->mean) : best;
+        if (ap && strcmp(table->line[l].variant, variant) == 0)
+            best = fmax(best, ap->mean);
     }
+    return best;
+}
+
+static void add_class_row(struct df_page *page, const char *name, struct df_text *csv)
+{
+    const struct df_table *table = page->table;
+
     df_text_add(&page->body, "<tr><th scope=\"row\">");
     df_html_add_name(&page->body, name);
     df_text_add(&page->body, "</th>");
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_interval *ap = class_interval(&table->line[l], name), none = { NAN, NAN, NAN, NAN, 0 };
-        const char *mark = ap && ap->mean == best ? "strong" : "span";
+        const char *mark = ap && ap->mean == best_of(table, name, table->line[l].variant) ? "strong" : "span";
         const double number[] = { ap ? ap->mean : NAN, ap ? ap->sd : NAN, ap ? ap->low : NAN, ap ? ap->high : NAN };
 
         df_text_addf(&page->body, "<td class=\"number\"><%s>", mark);

@@ -37,6 +37,7 @@ char *df_store_looks(const char *spec_folder, const char *key);  /* of one compa
 char *df_store_trials(const char *spec_folder);                  /* the spec that `defeat tune` makes, beside its rows */
 char *df_store_tuned(const char *spec_folder, const char *spec); /* and the one that it chooses: <spec>-tuned.json */
 char *df_store_report(const char *spec_folder); /* the page; its data beside it: ablations/report */
+char *df_store_report(const char *spec_folder);                 /* the page; its data beside it: ablations/report */
 char *df_store_looks(const char *spec_folder, const char *key); /* of one comparison (results/look_journal.h) */
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.log", "cache.context=0.log" */
 char *df_store_teachers(const char *out);
