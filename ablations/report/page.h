@@ -1,7 +1,7 @@
 /* The page under construction: what it is about, its sections, the CSV files beside it. */
 #ifndef DF_ABLATIONS_REPORT_PAGE_H
 #define DF_ABLATIONS_REPORT_PAGE_H
-#include "ablations/report/report.h"
+#include "ablations/report/request.h"
 
 /* A page is no larger. Parts that could be large ask for room, and tell what they leave out. */
 #define DF_PAGE_MOST_BYTES ((size_t)5 * 1024 * 1024)
