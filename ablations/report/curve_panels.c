@@ -88,11 +88,12 @@ static void fill_curve(const struct df_page *page, const struct series *series, 
     *out = (struct curve){ .point = df_calloc(most + 1, sizeof *out->point), .n = df_calloc(most + 1, sizeof *out->n) };
     for (size_t p = 0; p < most; p++) {
         double epoch = 0;
-        size_t n = 0;
+        size_t n = 0, left = 0;
 
         for (size_t r = 0; r < runs; r++) {
             const struct df_curve_point *point = row[r] ? next_point(&row[r]->curve, series, &at[r]) : NULL;
 
+            left += point != NULL;
             if (!point || !isfinite(point->value) || !isfinite(point->epoch))
                 continue;
             value[n++] = is_score(series) ? 100 * point->value : point->value;
@@ -100,6 +101,8 @@ static void fill_curve(const struct df_page *page, const struct series *series, 
         }
         const struct df_interval i = df_mean_spread(value, n);
 
+        if (!left)
+            break;
         if (!n)
             continue;
         out->n[out->points] = n;

@@ -175,25 +175,32 @@ static size_t boxes_in(const struct sides *sides, const struct df_image_info *in
     return n;
 }
 
-static df_status add_image(struct df_page *page, const struct sides *sides, size_t k, bool *shown, struct df_error *err)
+/* What cannot be read on this machine is warned of: the rest of the page does not hang on it. Returns whether there was room. */
+static bool add_image(struct df_page *page, const struct sides *sides, size_t k)
 {
     const struct df_image_info *info = &sides->dataset->info[sides->image[k]];
     const size_t bytes = boxes_in(sides, info) * BYTES_PER_BOX + sides->count * 512;
     struct df_picture picture;
 
-    *shown = df_page_has_room(page, bytes);
-    if (*shown)
-        DF_TRY(df_picture_add(page, sides->dataset, sides->image[k], k, &picture, shown, err));
-    if (!*shown)
-        return DF_OK;
+    bool shown;
+    struct df_error err;
+
+    if (!df_page_has_room(page, bytes))
+        return false;
+    if (df_picture_add(page, sides->dataset, sides->image[k], k, &picture, &shown, &err) != DF_OK) {
+        df_warn("%s", err.text);
+        return true;
+    }
+    if (!shown)
+        return false;
     df_text_add(&page->body, "<div class=\"pictures\">\n");
     add_truth(sides, &picture, info, &page->body);
     for (size_t s = 0; s < sides->count; s++)
         add_seen(page, sides, &sides->side[s], &picture, info->id);
-    if (k == 0)
-        DF_TRY(df_report_masks(page, sides->dataset, sides->image[k], &picture, err));
+    if (k == 0 && df_report_masks(page, sides->dataset, sides->image[k], &picture, &err) != DF_OK)
+        df_warn("%s", err.text);
     df_text_add(&page->body, "</div>\n");
-    return DF_OK;
+    return true;
 }
 
 static void add_legend(const struct df_dataset *dataset, struct df_text *out)
@@ -207,17 +214,15 @@ static void add_legend(const struct df_dataset *dataset, struct df_text *out)
     df_text_addf(out, "%s</p>\n", dataset->categories > 16 ? " ..." : "");
 }
 
-static df_status tell(struct df_page *page, struct sides *sides, struct df_error *err)
+static void tell(struct df_page *page, const struct sides *sides)
 {
     const struct df_spec *spec = page->request->spec;
-    size_t missing = 0;
-    bool shown = true, teacher = false;
+    bool teacher = false;
+    size_t k = 0;
 
     add_legend(sides->dataset, &page->body);
-    for (size_t k = 0; k < sides->images && shown; k++) {
-        DF_TRY(add_image(page, sides, k, &shown, err));
-        missing += shown ? 0 : sides->images - k;
-    }
+    while (k < sides->images && add_image(page, sides, k))
+        k++;
     for (size_t s = 0; s < sides->count; s++)
         teacher |= sides->side[s].line == SIZE_MAX;
     df_page_say(
@@ -227,9 +232,8 @@ static df_status tell(struct df_page *page, struct sides *sides, struct df_error
         spec->variants > 1 ? ", of variant '" : "", spec->variant[0].label, spec->variants > 1 ? "'" : "", least_score);
     if (!teacher)
         df_page_say(page, "note", "The teacher's detections (its results.json under '%s/teachers') are not here.", page->request->out);
-    if (missing)
-        df_page_say(page, "note", "%zu images are left out: the page would be too large.", missing);
-    return DF_OK;
+    if (k < sides->images)
+        df_page_say(page, "note", "%zu images are left out: the page would be too large.", sides->images - k);
 }
 
 static df_status show(struct df_page *page, struct sides *sides, struct df_error *err)
@@ -245,7 +249,8 @@ static df_status show(struct df_page *page, struct sides *sides, struct df_error
     DF_TRY(add_teacher(page, sides, err));
     if (!methods)
         df_page_say(page, "", "No method has a run whose detections (results.json) are here: the truth alone is shown.");
-    return tell(page, sides, err);
+    tell(page, sides);
+    return DF_OK;
 }
 
 df_status df_report_detections(struct df_page *page, struct df_error *err)

@@ -7,6 +7,8 @@
 #include "distillers/masks.h"
 #include "results/html.h"
 
+enum { BYTES_PER_CELL = 110 };
+
 /* The value of an option of a distiller; NULL: it has none of that name. */
 static const void *option_at(const struct df_cell_distiller *distiller, const char *name)
 {
@@ -79,6 +81,11 @@ static void add_levels(struct df_page *page, df_tape *tape, const struct df_dete
 {
     for (size_t l = 0; l < state->levels; l++) {
         const struct df_part *neck = df_part(state, "neck", l);
+
+        if (!df_page_has_room(page, neck->shape.h * neck->shape.w * BYTES_PER_CELL)) {
+            df_page_say(page, "note", "The masks of level %zu are left out: the page would be too large.", l);
+            continue;
+        }
         const df_real *mask = df_mask_objects(tape, state, l, options);
         struct df_text caption = DF_TEXT_INIT;
 

@@ -259,6 +259,39 @@ static void without_telemetry_it_says_so(void **state)
     free(page);
 }
 
+/* More metrics than a page can hold: it stays within its size and tells how many it left out, which the CSV has all the same. */
+static void a_page_has_its_size(void **state)
+{
+    enum { METRICS = 250, STEPS = 190 };
+    struct df_curve_point *many = df_malloc(METRICS * STEPS * sizeof *many);
+    char(*name)[16] = df_malloc(METRICS * sizeof *name);
+    struct sample s;
+    size_t bytes, drawn;
+
+    (void)state;
+    for (size_t m = 0; m < METRICS; m++)
+        snprintf(name[m], sizeof name[m], "telemetry.%zu", m);
+    for (size_t p = 0; p < METRICS * STEPS; p++)
+        many[p] =
+            (struct df_curve_point){ (int64_t)(p / METRICS), (double)(p / METRICS), "train", name[p % METRICS], (double)(p * p % 1013) };
+    fill(&s);
+    for (size_t i = 0; i < s.journal.runs; i++)
+        s.row[i].curve = (struct df_curve){ METRICS * STEPS, many };
+    char *page = write_page(&s, "large.html", &no_warnings, &bytes);
+
+    assert_true(bytes > 3 * 1024 * 1024 && bytes <= 5 * 1024 * 1024);
+    drawn = count(page, "<svg class=\"data\"");
+    assert_true(drawn > 100 && drawn < METRICS);
+    char told[64];
+
+    snprintf(told, sizeof told, "<p class=\"note\">%zu metrics are not drawn", METRICS - drawn);
+    has(page, told);
+    check_well_formed(page);
+    free(page);
+    free(many);
+    free(name);
+}
+
 /* A band of one standard deviation around a mean, in thousandths of the frame: of one run there is none. */
 static void a_curve_stands_where_it_should(void **state)
 {
@@ -379,13 +412,10 @@ static void figures_have_their_data(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_page_is_whole),
-        cmocka_unit_test(names_are_text),
-        cmocka_unit_test(it_tells_what_there_is),
-        cmocka_unit_test(without_telemetry_it_says_so),
-        cmocka_unit_test(a_curve_stands_where_it_should),
-        cmocka_unit_test(ticks_are_round),
-        cmocka_unit_test(a_range_holds_its_values),
+        cmocka_unit_test(the_page_is_whole),       cmocka_unit_test(names_are_text),
+        cmocka_unit_test(it_tells_what_there_is),  cmocka_unit_test(without_telemetry_it_says_so),
+        cmocka_unit_test(a_page_has_its_size),     cmocka_unit_test(a_curve_stands_where_it_should),
+        cmocka_unit_test(ticks_are_round),         cmocka_unit_test(a_range_holds_its_values),
         cmocka_unit_test(figures_have_their_data),
     };
 
