@@ -10,8 +10,7 @@ const char df_report_style[] =
     ":root{color-scheme:light dark;" LIGHT "}\n"
     "@media screen and (prefers-color-scheme:dark){:root{--ink:#e4e7ea;--dim:#9aa5b1;--rule:#3a424b;--paper:#14171a;--panel:#1e2328;"
     "--a:#6db8f2;--b:#f59a55;--better:#4fcf9e;--worse:#ff8f86;--bar:#2f5f80;--plain:#555d66;--shade:0.22}}\n"
-    "@media print{:root{color-scheme:light;" LIGHT "}nav,.pick,.csv{display:none}section,figure,.rows>div{break-inside:avoid}"
-    "details::details-content{content-visibility:visible;display:block}}\n"
+    "@media print{:root{color-scheme:light;" LIGHT "}}\n"
     "*{box-sizing:border-box}\n"
     "html{scroll-padding-top:3rem}\n"
     "body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,sans-serif}\n"
@@ -99,4 +98,8 @@ const char df_report_style[] =
     ".box{fill:none;stroke-width:2;vector-effect:non-scaling-stroke}.under{fill:none;stroke:#000;stroke-opacity:.55;stroke-width:4;"
     "vector-effect:non-scaling-stroke}\n"
     ".weight{fill:#e69f00}.rest{fill:#0b3c5d;fill-opacity:.55}.weight,.rest{shape-rendering:crispEdges}\n"
-    ".pictures .p figcaption{color:var(--c)}\n";
+    ".pictures .p figcaption{color:var(--c)}\n"
+    /* paper: nothing to press, nothing to scroll */
+    "@media print{nav,.pick,.csv{display:none}body{font-size:12px}main,header{max-width:none;padding:0}.scroll{overflow:visible}"
+    "table{font-size:9px}th,td{padding:.2rem .35rem}thead th{max-width:6rem}tbody th{white-space:normal}h2,h3,figcaption{break-after:avoid}"
+    "figure,tr,li,.rows>div{break-inside:avoid}details::details-content{content-visibility:visible;display:block}}\n";
