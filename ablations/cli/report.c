@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare_source.h"
@@ -14,7 +15,7 @@
 struct report_options {
     struct df_common_options common;
     struct df_which_rows which;
-    char output[DF_STRING_MAX], baseline[DF_STRING_MAX];
+    char output[DF_STRING_MAX], baseline[DF_STRING_MAX], claims[DF_STRING_MAX];
     bool detections;
     int64_t images;
 };
@@ -25,6 +26,8 @@ static const df_option options_table[] = {
       .help = "the page; its data go to a folder beside it (X.html: X-data); empty: report.html beside the rows" },
     { "baseline", DF_STRING_OPTION(struct report_options, baseline), .text = "",
       .help = "differences are to this label; empty: as the spec says, of a folder those without distillers" },
+    { "claims", DF_STRING_OPTION(struct report_options, claims), .text = "",
+      .help = "a paper's claims, such as ablations/claims.json: those about this spec are answered; empty: none" },
     { "detections", DF_BOOL_OPTION(struct report_options, detections), .standard = 1,
       .help = "read the results.json of every finished run: kinds of errors (TIDE), images" },
     { "images", DF_INT_OPTION(struct report_options, images), .standard = 4, .max = 64, .when = "detections=1",
@@ -166,12 +169,59 @@ static void make_commands(const struct report_options *options, const struct df_
         df_text_addf(&out->report, " --semantics %lld", (long long)options->which.semantics);
 }
 
+/* Those of the file that are about this spec. */
+struct chosen_claims {
+    struct df_claims all;
+    const struct df_claim **claim;
+    size_t count;
+};
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+static df_status choose_claims(const char *file, const struct df_spec *spec, struct chosen_claims *out, struct df_error *err)
+{
+    *out = (struct chosen_claims){ 0 };
+    if (!file[0])
+        return DF_OK;
+    if (!spec)
+        return df_fail(err, DF_ERR_USAGE, "--claims '%s': claims are about a spec, and a folder of rows names none [defeat report SPEC]",
+                       file);
+    DF_TRY(df_claims_read(file, &out->all, err));
+    out->claim = df_calloc(out->all.count + 1, sizeof *out->claim);
+    char *folder = df_path_folder(file);
+
+    for (size_t i = 0; i < out->all.count; i++) {
+        char *path = df_path_join(folder, out->all.claim[i].spec);
+
+        if (same_file(path, spec->path))
+            out->claim[out->count++] = &out->all.claim[i];
+        free(path);
+    }
+    free(folder);
+    if (!out->count)
+        df_warn("'%s' claims nothing of '%s'", file, spec->path);
+    return DF_OK;
+}
+
+static void chosen_claims_release(struct chosen_claims *claims)
+{
+    df_claims_release(&claims->all);
+    free(claims->claim);
+}
+
 static df_status write_page(const struct report_options *options, struct df_compare_source *source, const struct kept *kept,
                             struct df_error *err)
 {
     char *path = options->output[0] ? df_strdup(options->output) : df_store_report(source->rows.folder);
     struct df_report_written written;
+    struct chosen_claims claims;
     struct commands commands;
+    df_status status = choose_claims(options->claims, source->rows.spec, &claims, err);
 
     make_commands(options, source, &commands);
     const struct df_report_request request = { .spec = source->rows.spec,
@@ -185,11 +235,16 @@ static df_status write_page(const struct report_options *options, struct df_comp
                                                .path = path,
                                                .detections = options->detections,
                                                .images = (size_t)options->images,
+                                               .claim = claims.claim,
+                                               .claims = claims.count,
                                                .warnings = &kept->list };
-    const df_status status = df_report_write(&request, &written, err);
+
+    if (status == DF_OK)
+        status = df_report_write(&request, &written, err);
 
     if (status == DF_OK)
         printf("%s: %.2f MB, and %zu CSV files beside it\n", df_shown(path).text, (double)written.bytes / 1e6, written.files);
+    chosen_claims_release(&claims);
     df_text_release(&commands.sweep);
     df_text_release(&commands.run);
     df_text_release(&commands.report);
@@ -236,8 +291,9 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_report = {
     .name = "report",
     .summary = "one self-contained HTML page: verdicts, table, figures, images, what went wrong, provenance",
-    .usage = "defeat report SPEC|FOLDER [--output FILE.html] [--baseline LABEL] [--images N] [--semantics N]",
-    .example = "defeat report ablations/specs/reproduce-table.json --out results/published --output report.html",
+    .usage = "defeat report SPEC|FOLDER [--output FILE.html] [--baseline LABEL] [--claims FILE] [--images N] [--semantics N]",
+    .example =
+        "defeat report ablations/specs/reproduce-table.json --out results/published --claims ablations/claims.json --output report.html",
     .notes =
         "The page needs no script, no network and no other file, follows light and dark screens, phones and paper, and is at most 5 MiB; "
         "the data of every figure lie beside it as CSV.\n"

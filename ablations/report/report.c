@@ -1,5 +1,6 @@
 #include "ablations/report/report.h"
 
+#include "ablations/report/claim_answers.h"
 #include "ablations/report/curve_panels.h"
 #include "ablations/report/detections.h"
 #include "ablations/report/figures.h"
@@ -18,6 +19,7 @@ static df_status add_sections(struct df_page *page, struct df_error *err)
     DF_TRY(df_report_heat(page, err));
     DF_TRY(df_report_classes(page, err));
     DF_TRY(df_report_errors(page, err));
+    DF_TRY(df_report_claims(page, err)); /* of kinds of errors too */
     DF_TRY(df_report_two_begin(page, err));
     DF_TRY(df_report_curves(page, err));
     DF_TRY(df_report_detections(page, err));

@@ -2,6 +2,7 @@
 #ifndef DF_ABLATIONS_REPORT_REQUEST_H
 #define DF_ABLATIONS_REPORT_REQUEST_H
 #include "ablations/spec.h"
+#include "results/claims.h"
 #include "results/table.h"
 
 struct df_report_warnings {
@@ -19,6 +20,8 @@ struct df_report_request {
     const char *path;        /* of the page; data go to the folder of that name with "-data" in place of ".html" */
     bool detections;         /* read the runs' results.json: kinds of errors, images */
     size_t images;           /* that are shown; 0: none */
+    const struct df_claim *const *claim; /* [claims] of a paper, about methods of these rows */
+    size_t claims;
     const struct df_report_warnings *warnings; /* up to when they are told; may grow until then */
 };
 #endif

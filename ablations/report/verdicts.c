@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "results/comparison.h"
 #include "results/csv_rows.h"
 #include "results/html.h"
 #include "results/inference.h"
@@ -31,11 +30,8 @@ static struct df_compare_run *runs_of(const struct df_page *page, size_t line)
     return run;
 }
 
-static struct df_comparison *compare_lines(const struct df_page *page, size_t a, size_t b, size_t comparisons)
+struct df_comparison *df_report_compare(const struct df_page *page, size_t a, size_t b, const struct df_comparison_request *request)
 {
-    const struct df_comparison_request request = {
-        .metric = "AP", .class = "", .confidence = df_simultaneous(0.95, comparisons), .comparisons = comparisons
-    };
     const struct df_table_line_request *line = page->request->rows->line;
     struct df_compare_run *run_a = runs_of(page, a), *run_b = runs_of(page, b);
     struct df_text name_a = DF_TEXT_INIT, name_b = DF_TEXT_INIT;
@@ -43,7 +39,7 @@ static struct df_comparison *compare_lines(const struct df_page *page, size_t a,
     df_page_method_text(page, a, &name_a);
     df_page_method_text(page, b, &name_b);
     struct df_comparison *comparison = df_compare(&(struct df_compare_side){ df_text_get(&name_a), line[a].runs, run_a },
-                                                  &(struct df_compare_side){ df_text_get(&name_b), line[b].runs, run_b }, &request);
+                                                  &(struct df_compare_side){ df_text_get(&name_b), line[b].runs, run_b }, request);
 
     df_text_release(&name_a);
     df_text_release(&name_b);
@@ -70,7 +66,11 @@ static void comparisons_release(struct comparisons *all)
 
 static void add_comparison(struct comparisons *all, const struct df_page *page, size_t a, size_t b, size_t comparisons)
 {
-    all->comparison[all->count] = compare_lines(page, a, b, comparisons);
+    const struct df_comparison_request request = {
+        .metric = "AP", .class = "", .confidence = df_simultaneous(0.95, comparisons), .comparisons = comparisons
+    };
+
+    all->comparison[all->count] = df_report_compare(page, a, b, &request);
     all->line[all->count] = a;
     all->other[all->count++] = b;
 }

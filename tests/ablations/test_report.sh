@@ -67,9 +67,14 @@ has "No method has a run whose detections (results.json) are here: the truth alo
 
 # rows without their runs: of a spec, and of a folder, whose variants keep their baselines
 page=$work/rows.html
-report 0 ablations/specs/reproduce-table.json --out results/published --output "$page"
+report 0 ablations/specs/reproduce-table.json --out results/published --output "$page" --claims ablations/claims.json
 has "of 35 finished runs none has its results.json here"
 has "run ablations/specs/reproduce-table.json --out results/published --cell 0 --again"
+"$defeat" claims ablations/claims.json --out results/published | sed -n 's/^  \([nr].*ed  *regions without objects teach: .*\)\.$/\1/p' | head -n 1 >"$work/claim"
+[ -s "$work/claim" ] || die "no such claim"
+has "<bdi>$(cat "$work/claim")</bdi>"
+report 2 results/published/bccd --claims ablations/claims.json --output "$page"
+told "a folder of rows names none"
 report 0 results/published/semantics-1/ablations/context --semantics 1 --output "$page"
 has "Of 6 methods against &#39;none&#39; of its variant:"
 has "background context=0.5 is 10.92 better than none context=0.5 ("
