@@ -20,11 +20,13 @@ void df_chart_widen(struct df_chart_range *range, double value)
 
 void df_chart_round(struct df_chart_range *range)
 {
-    if (is_empty(range))
+    if (is_empty(range) || (range->low == 0 && range->high == 0))
         *range = (struct df_chart_range){ 0, 1 };
     if (range->low == range->high) {
-        range->low -= fmax(1e-6, fabs(range->low) / 2);
-        range->high += fmax(1e-6, fabs(range->high) / 2);
+        const double half = fabs(range->low) / 2;
+
+        range->low -= half;
+        range->high += half;
     }
     const double room = 0.05 * (range->high - range->low);
 

@@ -329,7 +329,8 @@ static void ticks_are_round(void **state)
 
 static void a_range_holds_its_values(void **state)
 {
-    struct df_chart_range range = DF_CHART_RANGE_INIT, same = DF_CHART_RANGE_INIT, empty = DF_CHART_RANGE_INIT, axis = { 0, 0 };
+    struct df_chart_range range = DF_CHART_RANGE_INIT, same = DF_CHART_RANGE_INIT, empty = DF_CHART_RANGE_INIT, zero = DF_CHART_RANGE_INIT,
+                          axis = { 0, 0 };
 
     (void)state;
     df_chart_widen(&range, NAN);
@@ -343,6 +344,9 @@ static void a_range_holds_its_values(void **state)
     df_chart_widen(&same, 5);
     df_chart_round(&same);
     assert_true(same.low < 5 && same.high > 5);
+    df_chart_widen(&zero, 0);
+    df_chart_round(&zero);
+    assert_true(zero.low == 0 && zero.high > 1); /* nothing but 0 is no landscape of a millionth */
     df_chart_round(&empty);
     assert_true(empty.low < empty.high);
     df_chart_widen(&axis, 40);
