@@ -1,8 +1,10 @@
-/* Three kinds of marks around the same cells. */
+/* Four kinds of marks around the same cells. */
 #include "results/grid.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "results/html.h"
 
 #define PLUS_MINUS "\xc2\xb1"
 
@@ -113,6 +115,23 @@ static void print_text(const struct df_grid *grid, struct df_text *out)
     df_text_release(&cell);
 }
 
+/* Sentence by sentence. */
+static void add_notes(const char *note, void (*add)(struct df_text *out, const char *text), const char *before, const char *behind,
+                      struct df_text *out)
+{
+    while (*note) {
+        const char *end = strchr(note, '\n');
+        char *sentence = df_strdup(note);
+
+        sentence[end - note] = 0;
+        df_text_add(out, before);
+        add(out, sentence);
+        df_text_add(out, behind);
+        free(sentence);
+        note = end + 1;
+    }
+}
+
 static void print_markdown(const struct df_grid *grid, struct df_text *out)
 {
     if (grid->title[0]) {
@@ -133,17 +152,30 @@ static void print_markdown(const struct df_grid *grid, struct df_text *out)
         for (size_t c = 0; r == 0 && c < grid->columns; c++)
             df_text_addf(out, "%s%s", grid->number[c] ? "|---:" : "|---", c + 1 < grid->columns ? "" : "|\n");
     }
-    for (const char *note = grid->notes; *note;) {
-        const char *end = strchr(note, '\n');
-        char *sentence = df_strdup(note);
+    add_notes(grid->notes, add_markdown, "\n", "\n", out);
+}
 
-        sentence[end - note] = 0;
-        df_text_add(out, "\n");
-        add_markdown(out, sentence);
-        df_text_add(out, "\n");
-        free(sentence);
-        note = end + 1;
+static void print_html(const struct df_grid *grid, struct df_text *out)
+{
+    if (grid->subtitle[0]) {
+        df_text_add(out, "<p>");
+        df_html_add(out, grid->subtitle);
+        df_text_add(out, "</p>\n");
     }
+    df_text_add(out, "<div class=\"scroll\" tabindex=\"0\"><table>\n");
+    for (size_t r = 0; r < grid->rows; r++) {
+        df_text_add(out, r == 0 ? "<thead><tr>" : "<tr>");
+        for (size_t c = 0; c < grid->columns; c++) {
+            const char *mark = r == 0 ? "th scope=\"col\"" : c == 0 ? "th scope=\"row\"" : "td";
+
+            df_text_addf(out, "<%s%s>", mark, grid->number[c] ? " class=\"number\"" : "");
+            df_html_add_name(out, df_text_get(&grid->cell[r * grid->columns + c]));
+            df_text_addf(out, "</%.2s>", mark);
+        }
+        df_text_add(out, r == 0 ? "</tr></thead>\n<tbody>\n" : "</tr>\n");
+    }
+    df_text_add(out, "</tbody></table></div>\n");
+    add_notes(grid->notes, df_html_add, "<p class=\"note\">", "</p>\n", out);
 }
 
 static void print_latex(const struct df_grid *grid, struct df_text *out)
@@ -175,6 +207,8 @@ void df_grid_print(const struct df_grid *grid, enum df_table_format format, stru
         print_text(grid, out);
     else if (format == DF_TABLE_MARKDOWN)
         print_markdown(grid, out);
+    else if (format == DF_TABLE_HTML)
+        print_html(grid, out);
     else
         print_latex(grid, out);
 }

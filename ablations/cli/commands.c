@@ -20,6 +20,7 @@
     X(power)                                                                                                                               \
     X(effects)                                                                                                                             \
     X(claims)                                                                                                                              \
+    X(report)                                                                                                                              \
     X(plot)                                                                                                                                \
     X(journal)                                                                                                                             \
     X(clean)                                                                                                                               \

@@ -47,6 +47,7 @@ static char *path_of(const char *first, ...)
 char *df_store_spec_folder(const char *out, const char *spec) { return df_path_join(out, spec); }
 
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
+char *df_store_report(const char *spec_folder) { return df_path_join(spec_folder, "report.html"); }
 
 char *df_store_trials(const char *spec_folder) { return df_path_join(spec_folder, "trials.json"); }
 
