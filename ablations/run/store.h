@@ -4,10 +4,9 @@
  *   <spec>/runs/<run id>/           row.json: the cell is finished, put there whole, by rename, and synced; failed.json: why it is not;
  *                                   log.txt, lock, position.safetensors while it trains; student.safetensors (export), results.json (COCO
  *                                   results of the validation split). On `cuda` row.<hash>.json too: the same run in other environments.
- *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/; looks/<key>.json; logs of the sweep's jobs
- *   <spec>-tune/                    trials.json, the spec of the rows that lie here; <spec>-tuned.json: defeat tune
  *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/;
  *                                   report.html, report-data/; looks/<key>.json; logs of the sweep's jobs
+ *   <spec>-tune/                    trials.json, the spec of the rows that lie here; <spec>-tuned.json: defeat tune
  *   teachers/<run id>.safetensors   trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                   neck_std per level, images
  *   teachers/<run id>/              results.json of the teacher; its position while it trains
@@ -36,9 +35,7 @@ char *df_store_plots(const char *spec_folder);
 char *df_store_looks(const char *spec_folder, const char *key);  /* of one comparison (results/look_journal.h) */
 char *df_store_trials(const char *spec_folder);                  /* the spec that `defeat tune` makes, beside its rows */
 char *df_store_tuned(const char *spec_folder, const char *spec); /* and the one that it chooses: <spec>-tuned.json */
-char *df_store_report(const char *spec_folder); /* the page; its data beside it: ablations/report */
-char *df_store_report(const char *spec_folder);                 /* the page; its data beside it: ablations/report */
-char *df_store_looks(const char *spec_folder, const char *key); /* of one comparison (results/look_journal.h) */
+char *df_store_report(const char *spec_folder);                  /* the page; its data beside it: ablations/report */
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.log", "cache.context=0.log" */
 char *df_store_teachers(const char *out);
 char *df_store_teacher(const char *out, const char *id);
