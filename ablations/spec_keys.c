@@ -19,6 +19,8 @@ static const struct df_spec_key root_keys[] = {
     { "detector", "object", "required", "section detector" },
     { "student", "object", "required", "the network that is trained by every method: section student" },
     { "teacher", "object", "none", "who teaches: section teacher", "a method has a distiller that needs a teacher" },
+    { "teachers", "object", "none", "several in place of it, by names that distillers tell: each as in section teacher",
+      "\"teacher\" is not given" },
     { "schedule", "object", "defaults", "how student and teacher are trained: section schedule" },
     { "methods", "list of objects", "required", "the lines of the table: section methods" },
     { "seeds", "list of integers", "required", "0..2^53 each, at most 1000: every line of the table is run once per seed" },
@@ -55,8 +57,10 @@ static const struct df_spec_key method_keys[] = {
     { "distillers", "list of objects", "none", "at most 4, their losses are summed: section distillers; none: plain training" },
     { "axes", "multiply|together", "multiply",
       "together: the lists of its options have one length, and a line takes from each its i-th value", "an option is given as a list" },
-    { "init_student", "true or false", "false",
-      "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one" },
+    { "init_student", "true, false or text", "false",
+      "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one; of "
+      "several "
+      "teachers the name of the one that it has them of" },
     { "stretch", "number", "1",
       "its epochs, and those of decay_at, times this (0.01 to 100): a plain student may so compute as much as a distilled one; 'defeat "
       "cost' says "
@@ -65,6 +69,8 @@ static const struct df_spec_key method_keys[] = {
 };
 static const struct df_spec_key distiller_keys[] = {
     { "name", "text", "required", "of the distiller" },
+    { "teacher", "text or list", "the only one", "which of the spec's \"teachers\" it is taught by; a list makes an axis",
+      "there are several" },
     { "(option)", "value or list", "its default", "a list of values makes an axis: one line per value; axes multiply" },
     { 0 },
 };
@@ -75,6 +81,7 @@ static const struct df_spec_key variant_keys[] = {
     { "detector", "object", "the spec's", "" },
     { "student", "object", "the spec's", "" },
     { "teacher", "object", "the spec's", "every variant trains its own" },
+    { "teachers", "object", "the spec's", "" },
     { "schedule", "object", "the spec's", "" },
     { 0 },
 };

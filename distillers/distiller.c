@@ -166,6 +166,9 @@ df_status df_distiller_legal(const struct df_distiller_class *class, struct df_e
         return df_fail(err, DF_ERR_FORMAT, "summary, cite, needs, loss, options and options_size must be set");
     if (class->revision < 0)
         return df_fail(err, DF_ERR_FORMAT, "the revision must not be negative");
+    for (const df_option *row = class->options; row->name; row++)
+        if (strcmp(row->name, "name") == 0 || strcmp(row->name, "teacher") == 0)
+            return df_fail(err, DF_ERR_FORMAT, "option '%s' is called as a key of every distiller in a spec is", row->name);
     DF_TRY(df_options_legal(class->options, class->options_size, err));
     return check_tunable(class, err);
 }

@@ -12,10 +12,8 @@
 #include "core/device/open.h"
 #include "core/nn/checkpoint.h"
 
-char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
+char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options *options)
 {
-    const struct df_cell *teacher = student->teacher;
-
     return teacher->file[0] ? df_strdup(teacher->file) : df_store_teacher(options->out, teacher->id);
 }
 
@@ -285,10 +283,10 @@ static df_status gate_file(const struct df_cell *cell, const char *path, struct 
     return DF_OK;
 }
 
-df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err)
+df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err)
 {
-    char *path = df_teacher_path(student, options);
-    const df_status status = gate_file(student->teacher, path, err);
+    char *path = df_teacher_path(teacher, options);
+    const df_status status = gate_file(teacher, path, err);
 
     free(path);
     return status;

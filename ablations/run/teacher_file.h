@@ -26,10 +26,10 @@ df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model,
 df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
                            struct df_error *err);
 
-char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options); /* free it */
+char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options *options); /* free it */
 /* A file under a teacher's name must be that teacher. */
 df_status df_teacher_check(const struct df_cell *teacher, const char *path, struct df_error *err);
 /* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when device and isa are the
  * recorded ones, else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
-df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err);
+df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err);
 #endif
