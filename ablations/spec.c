@@ -109,7 +109,8 @@ static df_status read_detector(const cJSON *owner, const char *file, struct df_c
     return df_options_read(class->options, object, others, where, cell->detector_options, err);
 }
 
-static df_status read_network(const cJSON *owner, const char *where, struct df_network_options *out, struct df_error *err)
+/* neck: whether the network has one; else there is no option of it to check. */
+static df_status read_network(const cJSON *owner, const char *where, bool neck, struct df_network_options *out, struct df_error *err)
 {
     const cJSON *object;
     char place[1024];
@@ -119,6 +120,8 @@ static df_status read_network(const cJSON *owner, const char *where, struct df_n
     DF_TRY(df_options_read(df_network_option_table, object, NULL, place, out, err));
     if (cJSON_GetObjectItemCaseSensitive(object, "base_width") && out->widths.count && out->stem_width)
         return df_fail(err, DF_ERR_USAGE, "%s/base_width: has no effect where widths and stem_width are given [remove it]", place);
+    if (!neck)
+        out->fpn_stages = (struct df_list){ 1, { 2 } }; /* C2, which every body has */
     return df_network_check(out, place, err);
 }
 
@@ -214,7 +217,7 @@ static df_status read_student(struct reader *r, const char *file, struct df_erro
     snprintf(where, sizeof where, "%s/student", file);
     DF_TRY(df_json_object(r->root, "student", true, file, &student, err));
     DF_TRY(df_spec_only(DF_SPEC_STUDENT, student, where, err));
-    DF_TRY(read_network(student, where, &r->common.network, err));
+    DF_TRY(read_network(student, where, true, &r->common.network, err));
     DF_TRY(read_schedule(r->root, student, file, where, &r->common.schedule, err));
     DF_TRY(read_file(r, student, where, r->common.file, err));
     DF_TRY(df_json_string(student, "take", false, where, &take, err));
@@ -237,6 +240,37 @@ static struct df_cell *cell_new(const struct df_cell *common)
     return cell;
 }
 
+/* The options of a teacher that is no detector, in the object of its kind's name. */
+static df_status read_kind(const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
+{
+    const struct df_detector_class *class = cell->kind->class;
+    const cJSON *object = NULL;
+    char place[1024];
+
+    DF_TRY(df_json_object(teacher, cell->kind->name, false, where, &object, err));
+    snprintf(place, sizeof place, "%s/%s", where, cell->kind->name);
+    free(cell->detector_options);
+    cell->detector = class;
+    cell->detector_options = df_calloc(1, class->options_size);
+    return df_options_read(class->options, object, NULL, place, cell->detector_options, err);
+}
+
+/* Objects of other kinds, and keys of a network that stand for what a classifier has not. */
+static df_status check_kind_keys(const cJSON *teacher, const struct df_teacher_kind *kind, const char *where, struct df_error *err)
+{
+    static const char *const of_detectors[] = { "fpn_stages", "fpn_channels", "extra", "head_convs", "head_norm", "head_width" };
+    const cJSON *network = cJSON_GetObjectItemCaseSensitive(teacher, "network");
+
+    for (size_t i = 0; df_teacher_kinds[i]; i++)
+        if (df_teacher_kinds[i] != kind && cJSON_GetObjectItemCaseSensitive(teacher, df_teacher_kinds[i]->name))
+            return df_fail(err, DF_ERR_USAGE, "%s/%s: has no effect, for the teacher's kind is '%s' [remove it]", where,
+                           df_teacher_kinds[i]->name, kind->name);
+    for (size_t i = 0; kind->class && i < sizeof of_detectors / sizeof *of_detectors; i++)
+        if (cJSON_GetObjectItemCaseSensitive(network, of_detectors[i]))
+            return df_fail(err, DF_ERR_USAGE, "%s/network/%s: has no effect on a %s [remove it]", where, of_detectors[i], kind->name);
+    return DF_OK;
+}
+
 /* What trained and given teachers have. */
 static df_status read_teacher_network(const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
 {
@@ -246,11 +280,14 @@ static df_status read_teacher_network(const cJSON *teacher, const char *where, s
     cell->kind = df_teacher_kind_find(kind, err);
     if (!cell->kind)
         return df_fail_in(err, err ? err->status : DF_ERR_UNSUPPORTED, "%s/kind", where);
-    if (cJSON_GetObjectItemCaseSensitive(teacher, "detector"))
+    if (cell->kind->class)
+        DF_TRY(read_kind(teacher, where, cell, err));
+    else if (cJSON_GetObjectItemCaseSensitive(teacher, "detector"))
         DF_TRY(read_detector(teacher, where, cell, err));
+    DF_TRY(check_kind_keys(teacher, cell->kind, where, err));
     if (cJSON_GetObjectItemCaseSensitive(teacher, "canvas"))
         DF_TRY(read_canvas(teacher, where, &cell->canvas, err));
-    DF_TRY(read_network(teacher, where, &cell->network, err));
+    DF_TRY(read_network(teacher, where, !cell->kind->class, &cell->network, err));
     return try_network(cell, &cell->network, where, err);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/teacher_kind.h"
 #include "core/data/loader.h"
 #include "core/nn/optimiser.h"
 #include "distillers/distiller.h"
@@ -42,9 +43,10 @@ static const struct df_spec_key student_keys[] = {
     { 0 },
 };
 static const struct df_spec_key teacher_keys[] = {
-    { "kind", "text", "detector", "of teacher; there is: detector" },
+    { "kind", "text", "detector", "of teacher: detector, classifier" },
     { "network", "object", "required", "section network" },
-    { "detector", "object", "the student's", "another detector, given whole: section detector" },
+    { "detector", "object", "the student's", "another detector, given whole: section detector", "kind=detector" },
+    { "classifier", "object", "defaults", "its options, below", "kind=classifier" },
     { "canvas", "object", "the student's", "another canvas, given whole: section canvas" },
     { "schedule", "object", "the spec's", "put over the spec's schedule, member by member", "file is not given" },
     { "seed", "integer 0..", "1000", "of its training", "file is not given" },
@@ -123,6 +125,21 @@ static const df_option *distiller_kind(size_t i, const char **name, const char *
     return class->options;
 }
 
+/* Kinds that have options of their own, in the object of their name. */
+static const df_option *teacher_kind(size_t i, const char **name, const char **summary)
+{
+    for (size_t k = 0; df_teacher_kinds[k]; k++) {
+        const struct df_teacher_kind *kind = df_teacher_kinds[k];
+
+        if (!kind->class || i-- > 0)
+            continue;
+        *name = kind->name;
+        *summary = kind->summary;
+        return kind->class->options;
+    }
+    return NULL;
+}
+
 const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
     [DF_SPEC_ROOT] = { "spec", "the file's own members", root_keys },
     [DF_SPEC_DATA] = { "data", "the data set", data_keys, NULL, data_kind },
@@ -131,7 +148,7 @@ const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
     [DF_SPEC_NETWORK] = { "network", "the backbone, in student and teacher", NULL, df_network_option_table },
     [DF_SPEC_SCHEDULE] = { "schedule", "training", NULL, df_schedule_options },
     [DF_SPEC_STUDENT] = { "student", "the network that is trained", student_keys },
-    [DF_SPEC_TEACHER] = { "teacher", "trained once for the spec, or given as a file", teacher_keys },
+    [DF_SPEC_TEACHER] = { "teacher", "trained once for the spec, or given as a file", teacher_keys, NULL, teacher_kind },
     [DF_SPEC_METHODS] = { "methods", "a line of the table each", method_keys },
     [DF_SPEC_DISTILLERS] = { "distillers", "in a method", distiller_keys, NULL, distiller_kind },
     [DF_SPEC_VARIANTS] = { "variants", "the spec once more, with members put over its own", variant_keys },

@@ -320,15 +320,10 @@ static char *job_log(const struct sweep *s, const struct plan *plan, enum job jo
 
 static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum job job, struct df_error *err)
 {
-    const char *const first[] = { "prepare",
-                                  s->spec->path,
-                                  "--stage",
-                                  job_names[job],
-                                  "--id",
-                                  plan->variant->first->id,
-                                  name_of(plan)[0] ? "--which" : NULL,
-                                  name_of(plan),
-                                  NULL };
+    const char *const first[] = {
+        "prepare",     s->spec->path, "--stage", job_names[job], "--id", plan->variant->first->id, name_of(plan)[0] ? "--which" : NULL,
+        name_of(plan), NULL
+    };
     char *log = job_log(s, plan, job);
 
     remove(log);
@@ -393,8 +388,7 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
     log_tail(log, tail, sizeof tail);
     free(log);
     df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
-            "%s%s%s: no cell that needs the teacher was started: %s", job_titles[job], name_of(plan)[0] ? " " : "",
-            name_of(plan), tail);
+            "%s%s%s: no cell that needs the teacher was started: %s", job_titles[job], name_of(plan)[0] ? " " : "", name_of(plan), tail);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)

@@ -5,30 +5,24 @@
 #include <string.h>
 
 #include "ablations/run/store.h"
+#include "ablations/run/teacher_file.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
-#include "core/nn/checkpoint.h"
 
-/* Not trained yet: nothing; a damaged one is told. */
+/* Not trained yet, or measured by nobody: nothing; a damaged one is told. */
 static void describe_teacher(const struct df_spec_variant *variant, const struct df_spec_teacher *teacher, const char *out,
                              struct df_text *line)
 {
     const struct df_cell *cell = teacher->cell;
-    char *path = cell->file[0] ? df_strdup(cell->file) : df_store_teacher(out, cell->id);
-    cJSON *metadata = NULL;
+    char *path = cell->file[0] ? df_strdup(cell->file) : df_store_teacher(out, cell->id), score[32];
+    struct df_teacher_facts facts;
     struct df_error err;
-    double map;
 
-    if (df_file_exists(path) && df_checkpoint_metadata(path, &metadata, &err) != DF_OK) {
+    if (df_file_exists(path) && df_teacher_facts_read(path, &facts, &err) != DF_OK)
         df_warn("%s", err.text);
-    } else if (metadata) {
-        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "map"));
-
-        if (text && df_parse_real(text, &map) && map >= 0)
-            df_text_addf(line, "%s%s%s%s%s%.2f mAP", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "",
-                         teacher->name, teacher->name[0] ? " " : "", 100 * map);
-    }
-    cJSON_Delete(metadata);
+    else if (df_file_exists(path) && facts.map >= 0)
+        df_text_addf(line, "%s%s%s%s%s%s", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "", teacher->name,
+                     teacher->name[0] ? " " : "", df_teacher_score_text(&facts, facts.map, score));
     free(path);
 }
 

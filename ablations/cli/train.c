@@ -39,15 +39,17 @@ static df_status reseed(struct df_cell *cell, int64_t seed, struct df_error *err
 
 static void print_teacher(const char *path, const struct df_teacher_facts *facts, bool json)
 {
+    const char *score = facts->accuracy ? "accuracy" : "AP";
     char map[32], gate[32];
 
     df_format_real(map, facts->map);
     df_format_real(gate, facts->gate_map);
     if (json)
-        printf("{\"id\": \"%s\", \"AP\": %s, \"gate_AP\": %s, \"gate_images\": %zu}\n", facts->id, map, gate, facts->gate_images);
+        printf("{\"id\": \"%s\", \"%s\": %s, \"gate_%s\": %s, \"gate_images\": %zu}\n", facts->id, score, map, score, gate,
+               facts->gate_images);
     else
-        printf("teacher %s: %s on validation, %s on the gate's %zu images\n", path, df_coco_percent(facts->map, map),
-               df_coco_percent(facts->gate_map, gate), facts->gate_images);
+        printf("teacher %s: %s on validation, %s on the gate's %zu images\n", path, df_teacher_score_text(facts, facts->map, map),
+               df_teacher_score_text(facts, facts->gate_map, gate), facts->gate_images);
 }
 
 static df_status train_teacher(const struct df_spec *spec, const struct df_spec_variant *variant, const struct train_options *options,

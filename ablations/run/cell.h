@@ -10,7 +10,7 @@
  *    "teacher":"<run id of the teacher's cell>"|"file:<hash of the checkpoint>"   (only where a distiller needs one),
  *    "teacher_network":{...}, "teacher_detector":{...}, "teacher_canvas":{...}, "teacher_classes":80
  *                          (of a file; the last three only where they are not the student's, the data's),
- *    "teachers":{"big":{"teacher":...},"wide":{"teacher":...,"teacher_network":...}}   (in place of these five, by name, where several teach),
+ *    "teachers":{"big":{"teacher":...},"wide":{"teacher":...,"teacher_network":...}}   (in place of these, by name, where several teach),
  *    "init_student":true   (only where the student starts with a teacher's neck and head; that one's name where several teach),
  *    "distillers":[{"name":"defeat","teacher":"big",...all options...}],   (teacher: where several teach; a plugin's file: "plugin":"<16 hex>")
  *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float's)}

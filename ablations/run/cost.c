@@ -223,6 +223,8 @@ static void count_body(struct subject *s, const struct df_batch *batch, struct c
     df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
     df_tape *tape = s->student.tape;
 
+    if (!s->student.model.detector->network) /* a classifier, trained as a teacher: it is all head */
+        return;
     df_tape_reset(tape);
     (void)taken(df_tape_device(tape));
     df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);

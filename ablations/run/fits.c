@@ -10,9 +10,10 @@ void df_teacher_plan_of(const struct df_cell_teacher *by, struct df_teacher_plan
     for (size_t i = 0; i < by->needs.count; i++) {
         const char *name = by->needs.name[i];
         const bool on_request = df_names_cover(detector->on_request, name), head = strcmp(name, DF_NEEDS_HEAD) == 0;
+        const bool own = strcmp(name, DF_OBJECT_LOGITS) == 0; /* no student has it */
 
         out->head = out->head || on_request || head;
-        if (!on_request && !head)
+        if (!on_request && !head && !own)
             df_needs_add(&out->captured, name);
         if (!head)
             df_needs_add(&out->given, on_request ? "neck/*" : name);
@@ -47,6 +48,8 @@ static df_status offers(const struct lesson *lesson, const char *who, const stru
     for (size_t i = 0; i < needs->count; i++) {
         const char *name = needs->name[i];
 
+        if (strcmp(name, DF_OBJECT_LOGITS) == 0 && detector != lesson->by->cell->detector)
+            continue;
         if (strcmp(name, DF_NEEDS_HEAD) != 0 && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
             return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs '%s' of both networks, which detector '%s' of the %s does not have",
                            lesson->student->label, name, detector->name, who);
@@ -98,6 +101,21 @@ static df_status head_fits(const struct lesson *lesson, size_t classes, struct d
     return DF_OK;
 }
 
+/* The crops of the one are the objects of the other, and their classes. */
+static df_status objects_fit(const struct lesson *lesson, size_t classes, struct df_error *err)
+{
+    const struct df_cell *teacher = lesson->by->cell;
+
+    if (!df_same_canvas(&teacher->canvas, &lesson->student->canvas))
+        return df_fail(err, DF_ERR_UNSUPPORTED,
+                       "'%s': the classifier's crops come from the student's images, but it has another canvas [leave the teacher's out]",
+                       lesson->student->label);
+    if (teacher->classes && teacher->classes != classes)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "'%s': the classifier has %zu classes and the student %zu (expected the same)",
+                       lesson->student->label, teacher->classes, classes);
+    return DF_OK;
+}
+
 static df_status lesson_fits(struct lesson *lesson, const struct df_dataset *train, struct df_error *err)
 {
     const struct df_cell *student = lesson->student, *teacher = lesson->by->cell;
@@ -107,6 +125,8 @@ static df_status lesson_fits(struct lesson *lesson, const struct df_dataset *tra
     DF_TRY(offers(lesson, "teacher", teacher->detector, err));
     if (lesson->plan.head)
         DF_TRY(head_fits(lesson, train->categories, err));
+    if (df_needs_has(&lesson->by->needs, DF_OBJECT_LOGITS))
+        DF_TRY(objects_fit(lesson, train->categories, err));
     DF_TRY(df_cell_parts(student, train->categories, own, &lesson->parts.student, err));
     DF_TRY(df_cell_parts(teacher, train->categories, theirs, &lesson->parts.teacher, err));
     DF_TRY(df_parts_fit(&lesson->plan.captured, &lesson->parts.teacher, &lesson->parts.student, err));

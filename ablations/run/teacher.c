@@ -10,30 +10,6 @@
 #include "core/base/hash.h"
 #include "core/device/open.h"
 
-/* ---- kinds ---- */
-
-static void detector_says(struct df_model *model, df_tape *tape, const struct df_batch *images, struct df_detection_state *state)
-{
-    df_detector_forward(model->detector, tape, images, DF_FIRST_STAGE, state);
-}
-
-static const struct df_teacher_kind detector_kind = { "detector", "a detector of this program", detector_says };
-const struct df_teacher_kind *const df_teacher_kinds[] = { &detector_kind, NULL };
-
-const struct df_teacher_kind *df_teacher_kind_find(const char *name, struct df_error *err)
-{
-    struct df_text names = DF_TEXT_INIT;
-
-    for (size_t i = 0; df_teacher_kinds[i]; i++) {
-        if (strcmp(df_teacher_kinds[i]->name, name) == 0)
-            return df_teacher_kinds[i];
-        df_text_addf(&names, "%s'%s'", i ? ", " : "", df_teacher_kinds[i]->name);
-    }
-    df_fail(err, DF_ERR_UNSUPPORTED, "teacher kind '%s' is none of this version's (there is %s)", name, df_text_get(&names));
-    df_text_release(&names);
-    return NULL;
-}
-
 /* ---- opening ---- */
 
 struct live { /* an image's record on the device */
@@ -115,7 +91,9 @@ static df_status open_network(struct df_teacher *teacher, const struct df_run_op
     memcpy(facts->parameters_hash, hash, sizeof hash);
     df_detector_show(teacher->model.detector, &teacher->plan.recorded);
     teacher->tape = df_tape_new(teacher->model.device, false);
-    return facts->measured ? DF_OK : df_teacher_measure(teacher->cell, &teacher->model, options->skip_bad_images, facts, err);
+    if (facts->measured || !df_teacher_has_neck(teacher->cell))
+        return DF_OK;
+    return df_teacher_measure(teacher->cell, &teacher->model, options->skip_bad_images, facts, err);
 }
 
 /* The cache, where it is there. */
@@ -227,7 +205,7 @@ const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teac
 static void teacher_says(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
 {
     df_tape_reset(teacher->tape);
-    (teacher->cell->kind ? teacher->cell->kind : df_teacher_kinds[0])->say(&teacher->model, teacher->tape, one, state);
+    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, state);
 }
 
 static struct df_batch one_of(const struct df_batch *batch, size_t i)

@@ -6,15 +6,6 @@
 #include "ablations/run/record.h"
 #include "ablations/run/teacher_file.h"
 
-/* What can teach: a registry of one entry, in teacher.c. */
-struct df_teacher_kind {
-    const char *name, *summary;
-    /* What it says of images: a state with its parts. */
-    void (*say)(struct df_model *model, df_tape *tape, const struct df_batch *images, struct df_detection_state *state);
-};
-extern const struct df_teacher_kind *const df_teacher_kinds[]; /* NULL-terminated; the first is a detector */
-const struct df_teacher_kind *df_teacher_kind_find(const char *name, struct df_error *err);
-
 struct df_teacher;
 /* By: one of the student's teachers. With the cache where it is there and not off. An error where the teacher's file is not there, or the cache
  * that must be; one that says what does not fit the student. */
@@ -25,7 +16,7 @@ void df_teacher_close(struct df_teacher *teacher);
 const struct df_taught_parts *df_teacher_parts(const struct df_teacher *teacher);
 const char *df_teacher_cache(const struct df_teacher *teacher);                       /* its file; NULL: live */
 const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teacher); /* with the hash of its weights */
-/* No heap memory after the first batches of a canvas. The tensors live on the tape. */
+/* No heap memory after the first batches of a canvas (from a classifier that is live: and of as many objects). The tensors live on the tape. */
 df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
                            struct df_detection_state *out, struct df_error *err);
 

@@ -78,6 +78,25 @@ run 0 cost two.json --set 'teachers.wide.canvas={"min_side": 128, "max_side": 12
     --set 'teachers.wide.network.blocks=[1, 1, 1, 1]' --set 'teachers.wide.network.widths=[8, 16, 24, 24]'
 said "^both: "
 
+# ---- a classifier of crops: trained, gated by its accuracy, told by the table
+cat >crops.json <<END
+{ "name": "crops", "extends": "$tiny", "data": {"train": 16, "tune": 3, "validation": 4}, "schedule": {"epochs": 1, "warmup_steps": 2}, "seeds": [0],
+  "plots": null, "baseline": "none", "teacher": {"kind": "classifier", "classifier": {"size": 32}, "network":
+    {"blocks": [1, 1], "widths": [8, 16], "fpn_stages": null, "fpn_channels": null, "extra": null, "head_convs": null, "head_norm": null}},
+  "methods": [ {"label": "none"}, {"label": "kd", "distillers": [{"name": "kd_classifier", "sigmoid": ["kl_bce", "kl_ce"]}]} ] }
+END
+run 0 sweep crops.json --jobs 2
+run 0 table crops.json
+said "^teacher: [0-9.]* % accuracy"
+run 0 prepare crops.json
+said "^gate: passed"
+run 0 train crops.json --json
+said '"gate_accuracy"'
+run 0 predict crops.json --teacher --output crops-results.json
+run 0 cost crops.json --teacher
+said "^teacher: "
+run 0 bench crops.json --steps 3
+
 # ---- compared: what taught one of them taught the other too
 run 0 compare two.json both 'one teacher=big'
 said "1 pair"

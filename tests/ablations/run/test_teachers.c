@@ -1,8 +1,10 @@
-/* Several teachers of one student: each is asked once, each distiller sees its own, each has its own file, cache and hash. */
+/* Several teachers of one student: each is asked once, each distiller sees its own, each has its own file, cache and hash. Classifiers, which
+ * teach beside detectors. */
 #include "ablations/run/cache.h"
 #include "ablations/run/teacher.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
+#include "core/nn/checkpoint.h"
 #include "results/environment.h"
 #include "tests/ablations/run/tiny.h"
 
@@ -194,8 +196,8 @@ static void a_row_knows_its_teachers(void **state)
     cell->init_student = true;
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_cell_seal(one, &err));
-    df_text_addf(&expected, "\"teachers\":{\"big\":{\"teacher\":\"%s\"},\"wide\":{\"teacher\":\"%s\"}},\"init_student\":\"wide\",", big->id,
-                 wide->id);
+    df_text_addf(&expected, "\"teachers\":{\"wide\":{\"teacher\":\"%s\"},\"big\":{\"teacher\":\"%s\"}},\"init_student\":\"wide\",",
+                 wide->id, big->id);
     assert_non_null(strstr(df_text_get(&cell->json), df_text_get(&expected)));
     assert_non_null(strstr(df_text_get(&cell->json), "{\"name\":\"full_feature\",\"teacher\":\"wide\","));
     assert_null(strstr(df_text_get(&one->json), "\"teachers\""));
@@ -222,6 +224,176 @@ static void a_row_knows_its_teachers(void **state)
     df_cell_free(one);
 }
 
+/* A classifier of crops, of the tiny teacher's body. */
+static struct df_cell *classifier_cell(const char *options)
+{
+    struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1000);
+    struct df_error err = { 0 };
+
+    cell->kind = df_teacher_kind_find("classifier", &err);
+    assert_non_null(cell->kind);
+    free(cell->detector_options);
+    cell->detector = cell->kind->class;
+    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, options);
+    cell->teacher_role = true;
+    assert_ok(df_cell_seal(cell, &err));
+    return cell;
+}
+
+/* A classifier beside a detector: what it says of the objects comes live as from the cache, of images with more objects and with fewer. */
+static void a_classifier_beside_a_detector(void **state)
+{
+    struct df_cell *crops = classifier_cell("{\"size\":16}"), *cell = student_cell(), *two = tiny_faster(1);
+    struct df_run_options options = tiny_run(tiny_out("crops"));
+    struct df_run_result *cached, *live;
+    struct df_error err = { 0 };
+
+    (void)state;
+    tiny_add_by(cell, "kd_classifier", "{\"w\":2}", "crops", crops);
+    tiny_add_by(cell, "full_feature", "{}", "big", big);
+    tiny_add(two, "kd_classifier", "{}", crops);
+    for (int k = 0; k < 2; k++) {
+        struct df_cell *one = k ? two : cell;
+
+        assert_ok(df_cell_seal(one, &err));
+        options.cache = DF_CACHE_ON;
+        assert_ok(df_prepare_and_run(one, &options, &cached, &err));
+        options.cache = DF_CACHE_OFF;
+        assert_ok(df_prepare_and_run(one, &options, &live, &err));
+        tiny_assert_same(cached, live);
+        assert_true(tiny_point(cached, "term.kd_classifier.class", 0)->value > 0);
+        df_run_result_free(cached);
+        df_run_result_free(live);
+    }
+    df_cell_free(cell);
+    df_cell_free(two);
+    df_cell_free(crops);
+}
+
+/* Row n of the state is what the classifier says of image n's objects alone. */
+static void each_object_has_its_row(void **state)
+{
+    struct df_cell *crops = classifier_cell("{\"size\":16,\"context\":0.1}"), *cell = student_cell();
+    struct df_run_options options = tiny_run(tiny_out("rows"));
+    struct df_detection_state seen, taught, alone;
+    const struct df_batch *batch, *one;
+    struct df_trainer *trainer;
+    struct df_loader *loader;
+    struct df_model model;
+    struct df_error err = { 0 };
+    size_t most = 0, fewest = SIZE_MAX;
+
+    (void)state;
+    tiny_add(cell, "kd_classifier", "{}", crops);
+    assert_ok(df_cell_seal(cell, &err));
+    options.cache = DF_CACHE_ON;
+    assert_ok(df_prepare(cell, &options, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
+    df_detector_forward(trainer->student.model.detector, trainer->student.tape, batch, 0, &seen);
+    assert_ok(df_teacher_state(trainer->teacher[0], trainer->student.tape, &seen, &taught, &err));
+
+    const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
+    const df_tensor *rows = df_part_tensor(&taught, DF_OBJECT_LOGITS);
+    char *path = df_teacher_path(crops, &options);
+
+    assert_ok(df_loader_new(&config, &loader, &err));
+    assert_ok(df_model_open(crops, trainer->train->categories, path, &model, &err));
+
+    df_tape *tape = df_tape_new(model.device, false);
+
+    for (size_t n = 0; n < batch->n; n++) {
+        const size_t count = batch->truth[n].count, row = rows->shape.c;
+
+        assert_ok(df_loader_one(loader, batch->index[n], batch->flipped[n], &one, &err));
+        df_tape_reset(tape);
+        df_detector_forward(model.detector, tape, one, 0, &alone);
+        assert_memory_equal(rows->data + n * rows->shape.w * row, df_part_tensor(&alone, DF_OBJECT_LOGITS)->data,
+                            count * row * sizeof(df_real));
+        for (size_t i = count * row; count && i < rows->shape.w * row; i++)
+            assert_true(rows->data[n * rows->shape.w * row + i] == 0);
+        most = count > most ? count : most;
+        fewest = count < fewest ? count : fewest;
+    }
+    assert_int_equal(rows->shape.w, most);
+    assert_true(fewest < most);
+    df_tape_free(tape);
+    df_model_release(&model);
+    df_loader_free(loader);
+    df_trainer_free(trainer);
+    free(path);
+    df_cell_free(cell);
+    df_cell_free(crops);
+}
+
+/* Its file records the accuracy over all validation objects, and the gate measures it again. */
+static void a_classifiers_gate_counts_objects(void **state)
+{
+    struct df_cell *crops = classifier_cell("{\"size\":16}");
+    struct df_run_options options = tiny_run(tiny_out("gate"));
+    struct df_teacher_facts facts;
+    struct df_error err = { 0 };
+    struct df_text metadata = DF_TEXT_INIT;
+    struct df_model model;
+    char *path, score[32];
+
+    (void)state;
+    assert_ok(df_prepare_teacher(crops, &options, &path, &err));
+    assert_ok(df_teacher_facts_read(path, &facts, &err));
+    assert_true(facts.accuracy && facts.gated && !facts.measured);
+    assert_true(facts.map >= 0 && facts.map <= 1);
+    assert_true(facts.map == facts.gate_map); /* the whole split is smaller than the gate's subset */
+    df_text_addf(&metadata, "%.2f %% accuracy", 100 * facts.map);
+    assert_string_equal(df_teacher_score_text(&facts, facts.map, score), df_text_get(&metadata));
+    assert_ok(df_teacher_gate(crops, &options, &err));
+
+    /* the same weights, with another number recorded */
+    assert_ok(df_model_load(crops, path, &model, &err));
+
+    const struct df_metadata wrong[] = {
+        { "id", crops->id },
+        { "accuracy", "0.5" },
+        { "gate_accuracy", "2" },
+        { "gate_images", "7" },
+        { "parameters_hash", facts.parameters_hash },
+        { "device", facts.device },
+        { "isa", facts.isa },
+    };
+
+    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, wrong, sizeof wrong / sizeof *wrong, &err));
+    assert_fails(df_teacher_gate(crops, &options, &err), DF_ERR_CHECK, "accuracy on the first 7 validation images, but 2 is recorded");
+    df_model_release(&model);
+    df_text_release(&metadata);
+    free(path);
+    df_cell_free(crops);
+}
+
+static void classifiers_that_do_not_fit(void **state)
+{
+    struct df_cell *crops = classifier_cell("{\"size\":16}"), *cell = student_cell();
+    struct df_dataset *train;
+    struct df_needs needs;
+    struct df_error err = { 0 };
+
+    (void)state;
+    tiny_add_by(cell, "kd_classifier", "{}", "crops", crops);
+    assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
+    assert_ok(df_teacher_fits(cell, &cell->teacher[0], train, NULL, &err));
+    crops->classes = 5;
+    assert_fails(df_teacher_fits(cell, &cell->teacher[0], train, NULL, &err), DF_ERR_UNSUPPORTED,
+                 "teacher 'crops': 'kd_classifier': the classifier has 5 classes and the student 8");
+    crops->canvas.divisor = 64;
+    assert_fails(df_teacher_fits(cell, &cell->teacher[0], train, NULL, &err), DF_ERR_UNSUPPORTED,
+                 "the classifier's crops come from the student's images, but it has another canvas");
+
+    const struct df_distiller_class *class = cell->distiller[0].class;
+
+    assert_fails(df_distiller_needs(class, cell->distiller[0].options, cell->detector, cell->detector, &needs, &err), DF_ERR_UNSUPPORTED,
+                 "needs 'object/logits', which detector 'retinanet' does not have");
+    df_cell_free(cell);
+    df_cell_free(crops);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -245,6 +417,10 @@ int main(void)
         cmocka_unit_test(a_two_stage_teacher_beside_a_one_stage_one),
         cmocka_unit_test(a_larger_canvas_beside_the_students),
         cmocka_unit_test(a_row_knows_its_teachers),
+        cmocka_unit_test(a_classifier_beside_a_detector),
+        cmocka_unit_test(each_object_has_its_row),
+        cmocka_unit_test(a_classifiers_gate_counts_objects),
+        cmocka_unit_test(classifiers_that_do_not_fit),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
