@@ -25,18 +25,18 @@ struct reader {
     struct df_cell common; /* student: data, canvas, detector, network, schedule */
     struct {
         char path[DF_STRING_MAX], hash[17];
-    } known[2]; /* the student's file, the teacher's: asked for once where variants name the same ones */
+    } known[1 + DF_SPEC_TEACHERS]; /* files of students and teachers: asked for once where variants name the same ones */
+    size_t knows;
     struct df_spec_variant *variant;
-    bool has_teacher;
     int64_t seed[MOST_SEEDS];
     size_t seeds;
-    bool taught; /* a method of the variant needs the teacher */
+    const char *init_from; /* whose neck and head the method's students start with, by name; NULL: there is one teacher, or nobody's */
 };
 
-/* One option of one distiller that the spec gives several values. */
+/* One key of one distiller that the spec gives several values. */
 struct axis {
     size_t distiller;
-    const char *key;
+    const char *key; /* an option's, or "teacher" */
     const cJSON *values;
     size_t count, at;
 };
@@ -109,7 +109,8 @@ static df_status read_detector(const cJSON *owner, const char *file, struct df_c
     return df_options_read(class->options, object, others, where, cell->detector_options, err);
 }
 
-static df_status read_network(const cJSON *owner, const char *where, struct df_network_options *out, struct df_error *err)
+/* neck: whether the network has one; else there is no option of it to check. */
+static df_status read_network(const cJSON *owner, const char *where, bool neck, struct df_network_options *out, struct df_error *err)
 {
     const cJSON *object;
     char place[1024];
@@ -119,6 +120,8 @@ static df_status read_network(const cJSON *owner, const char *where, struct df_n
     DF_TRY(df_options_read(df_network_option_table, object, NULL, place, out, err));
     if (cJSON_GetObjectItemCaseSensitive(object, "base_width") && out->widths.count && out->stem_width)
         return df_fail(err, DF_ERR_USAGE, "%s/base_width: has no effect where widths and stem_width are given [remove it]", place);
+    if (!neck)
+        out->fpn_stages = (struct df_list){ 1, { 2 } }; /* C2, which every body has */
     return df_network_check(out, place, err);
 }
 
@@ -184,16 +187,24 @@ static df_status read_file(const struct reader *r, const cJSON *owner, const cha
 /* The hash of its file, if it has one. */
 static df_status know_file(struct reader *r, struct df_cell *cell, const char *where, struct df_error *err)
 {
+    const size_t most = sizeof r->known / sizeof *r->known;
+    size_t i = 0;
+
     if (!cell->file[0] || cell->unread)
         return DF_OK;
-    if (strcmp(r->known[cell->teacher_role].path, cell->file) != 0) {
-        const df_status status = df_file_hash(cell->file, r->known[cell->teacher_role].hash, err);
+    while (i < r->knows && i < most && strcmp(r->known[i].path, cell->file) != 0)
+        i++;
+    if (i == r->knows || i == most) {
+        i = r->knows % most;
+
+        const df_status status = df_file_hash(cell->file, r->known[i].hash, err);
 
         if (status != DF_OK)
             return df_fail_in(err, status, "%s/file", where);
-        memcpy(r->known[cell->teacher_role].path, cell->file, sizeof cell->file);
+        memcpy(r->known[i].path, cell->file, sizeof cell->file);
+        r->knows++;
     }
-    memcpy(cell->file_hash, r->known[cell->teacher_role].hash, sizeof cell->file_hash);
+    memcpy(cell->file_hash, r->known[i].hash, sizeof cell->file_hash);
     return DF_OK;
 }
 
@@ -206,7 +217,7 @@ static df_status read_student(struct reader *r, const char *file, struct df_erro
     snprintf(where, sizeof where, "%s/student", file);
     DF_TRY(df_json_object(r->root, "student", true, file, &student, err));
     DF_TRY(df_spec_only(DF_SPEC_STUDENT, student, where, err));
-    DF_TRY(read_network(student, where, &r->common.network, err));
+    DF_TRY(read_network(student, where, true, &r->common.network, err));
     DF_TRY(read_schedule(r->root, student, file, where, &r->common.schedule, err));
     DF_TRY(read_file(r, student, where, r->common.file, err));
     DF_TRY(df_json_string(student, "take", false, where, &take, err));
@@ -229,6 +240,37 @@ static struct df_cell *cell_new(const struct df_cell *common)
     return cell;
 }
 
+/* The options of a teacher that is no detector, in the object of its kind's name. */
+static df_status read_kind(const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
+{
+    const struct df_detector_class *class = cell->kind->class;
+    const cJSON *object = NULL;
+    char place[1024];
+
+    DF_TRY(df_json_object(teacher, cell->kind->name, false, where, &object, err));
+    snprintf(place, sizeof place, "%s/%s", where, cell->kind->name);
+    free(cell->detector_options);
+    cell->detector = class;
+    cell->detector_options = df_calloc(1, class->options_size);
+    return df_options_read(class->options, object, NULL, place, cell->detector_options, err);
+}
+
+/* Objects of other kinds, and keys of a network that stand for what a classifier has not. */
+static df_status check_kind_keys(const cJSON *teacher, const struct df_teacher_kind *kind, const char *where, struct df_error *err)
+{
+    static const char *const of_detectors[] = { "fpn_stages", "fpn_channels", "extra", "head_convs", "head_norm", "head_width" };
+    const cJSON *network = cJSON_GetObjectItemCaseSensitive(teacher, "network");
+
+    for (size_t i = 0; df_teacher_kinds[i]; i++)
+        if (df_teacher_kinds[i] != kind && cJSON_GetObjectItemCaseSensitive(teacher, df_teacher_kinds[i]->name))
+            return df_fail(err, DF_ERR_USAGE, "%s/%s: has no effect, for the teacher's kind is '%s' [remove it]", where,
+                           df_teacher_kinds[i]->name, kind->name);
+    for (size_t i = 0; kind->class && i < sizeof of_detectors / sizeof *of_detectors; i++)
+        if (cJSON_GetObjectItemCaseSensitive(network, of_detectors[i]))
+            return df_fail(err, DF_ERR_USAGE, "%s/network/%s: has no effect on a %s [remove it]", where, of_detectors[i], kind->name);
+    return DF_OK;
+}
+
 /* What trained and given teachers have. */
 static df_status read_teacher_network(const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
 {
@@ -238,11 +280,14 @@ static df_status read_teacher_network(const cJSON *teacher, const char *where, s
     cell->kind = df_teacher_kind_find(kind, err);
     if (!cell->kind)
         return df_fail_in(err, err ? err->status : DF_ERR_UNSUPPORTED, "%s/kind", where);
-    if (cJSON_GetObjectItemCaseSensitive(teacher, "detector"))
+    if (cell->kind->class)
+        DF_TRY(read_kind(teacher, where, cell, err));
+    else if (cJSON_GetObjectItemCaseSensitive(teacher, "detector"))
         DF_TRY(read_detector(teacher, where, cell, err));
+    DF_TRY(check_kind_keys(teacher, cell->kind, where, err));
     if (cJSON_GetObjectItemCaseSensitive(teacher, "canvas"))
         DF_TRY(read_canvas(teacher, where, &cell->canvas, err));
-    DF_TRY(read_network(teacher, where, &cell->network, err));
+    DF_TRY(read_network(teacher, where, !cell->kind->class, &cell->network, err));
     return try_network(cell, &cell->network, where, err);
 }
 
@@ -286,28 +331,59 @@ static df_status check_teacher_keys(const cJSON *teacher, bool given, const char
     return DF_OK;
 }
 
-static df_status read_teacher(struct reader *r, const char *file, struct df_error *err)
+static df_status read_teacher(struct reader *r, const cJSON *teacher, const char *name, const char *file, struct df_error *err)
 {
-    const cJSON *teacher = NULL;
+    struct df_spec_teacher *one = &r->variant->teacher[r->variant->teachers];
     char where[1024], path[DF_STRING_MAX];
 
-    DF_TRY(df_json_object(r->root, "teacher", false, file, &teacher, err));
-    r->has_teacher = teacher != NULL;
-    if (!teacher)
-        return DF_OK;
-    snprintf(where, sizeof where, "%s/teacher", file);
+    snprintf(where, sizeof where, "%s/teacher%s%s", file, name[0] ? "s/" : "", name);
     DF_TRY(df_spec_only(DF_SPEC_TEACHER, teacher, where, err));
     DF_TRY(read_file(r, teacher, where, path, err));
     DF_TRY(check_teacher_keys(teacher, path[0], where, err));
+    DF_TRY(copy_text(one->name, sizeof one->name, name, where, err));
+    one->cell = cell_new(&r->common);
+    r->variant->teachers++;
+    one->cell->teacher_role = true;
+    memcpy(one->cell->file, path, sizeof path);
+    one->cell->take[0] = one->cell->file_hash[0] = 0;
+    snprintf(one->cell->label, sizeof one->cell->label, "teacher%s%s", name[0] ? " " : "", name);
+    return path[0] ? read_given(r, teacher, where, one->cell, err) : read_trained(r, teacher, file, where, one->cell, err);
+}
 
-    struct df_cell *cell = cell_new(&r->common);
+static df_status check_teacher_name(const struct reader *r, const char *name, const char *file, struct df_error *err)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
-    *(path[0] ? &r->variant->given : &r->variant->teacher) = cell;
-    cell->teacher_role = true;
-    memcpy(cell->file, path, sizeof path);
-    cell->take[0] = cell->file_hash[0] = 0;
-    snprintf(cell->label, sizeof cell->label, "teacher");
-    return path[0] ? read_given(r, teacher, where, cell, err) : read_trained(r, teacher, file, where, cell, err);
+    if (!*name || name[strspn(name, allowed)])
+        return df_fail(err, DF_ERR_USAGE, "%s/teachers: name '%s' (expected letters, digits, '-' and '_')", file, name);
+    if (r->variant->teachers == DF_SPEC_TEACHERS)
+        return df_fail(err, DF_ERR_USAGE, "%s/teachers: more than %d", file, DF_SPEC_TEACHERS);
+    return DF_OK;
+}
+
+static df_status read_teachers(struct reader *r, const char *file, struct df_error *err)
+{
+    const cJSON *only = NULL, *several = NULL, *one;
+    char where[1024];
+
+    DF_TRY(df_json_object(r->root, "teacher", false, file, &only, err));
+    DF_TRY(df_json_object(r->root, "teachers", false, file, &several, err));
+    if (only && several)
+        return df_fail(err, DF_ERR_USAGE, "%s/teachers: stands beside \"teacher\" (expected one of both)", file);
+    if (several && !several->child)
+        return df_fail(err, DF_ERR_USAGE, "%s/teachers: empty (expected a teacher or more, such as {\"big\": {...}})", file);
+    if (only)
+        return read_teacher(r, only, "", file, err);
+    snprintf(where, sizeof where, "%s/teachers", file);
+    cJSON_ArrayForEach(one, several)
+    {
+        const cJSON *teacher;
+
+        DF_TRY(check_teacher_name(r, one->string, file, err));
+        DF_TRY(df_json_object(several, one->string, true, where, &teacher, err));
+        DF_TRY(read_teacher(r, teacher, one->string, file, err));
+    }
+    return DF_OK;
 }
 
 static df_status add_seed(struct reader *r, int64_t seed, const char *where, struct df_error *err)
@@ -368,6 +444,8 @@ static df_status read_seeds(struct reader *r, const char *file, const char *over
     return r->seeds ? DF_OK : df_fail(err, DF_ERR_USAGE, "%s/seeds: empty (expected at least one seed)", file);
 }
 
+static const char teacher_key[] = "teacher"; /* of a distiller, beside its options */
+
 static const df_option *find_option(const df_option *table, const char *name)
 {
     while (table && table->name && strcmp(table->name, name) != 0)
@@ -375,9 +453,12 @@ static const df_option *find_option(const df_option *table, const char *name)
     return table && table->name ? table : NULL;
 }
 
-/* An array is an axis, unless the option is itself a list: then an array of arrays is. */
+/* An array is an axis, unless the option is itself a list: then an array of arrays is. option NULL: a key that is no option. */
 static bool is_axis(const df_option *option, const cJSON *value)
 {
+    if (!option)
+        return strcmp(value->string, teacher_key) == 0 && cJSON_IsArray(value);
+
     const bool list = option->type == DF_OPTION_INT_LIST || option->type == DF_OPTION_REAL_LIST;
 
     return cJSON_IsArray(value) && (!list || cJSON_IsArray(value->child));
@@ -458,7 +539,7 @@ static df_status find_axes(const cJSON *method, const cJSON *distillers, const c
         {
             const df_option *option = find_option(class->options, member->string);
 
-            if (!option || !is_axis(option, member))
+            if (!is_axis(option, member))
                 continue;
             if (!member->child)
                 return df_fail(err, DF_ERR_USAGE, "%s/%s: empty list (an axis needs at least one value)", place, member->string);
@@ -512,15 +593,75 @@ static void axes_text(const cJSON *chosen, const struct axis *axes, size_t count
     df_text_release(&text);
 }
 
+static const char *name_of_teacher(const void *variant, size_t i)
+{
+    const struct df_spec_variant *of = variant;
+
+    return i < of->teachers ? of->teacher[i].name : NULL;
+}
+
+/* The one that a distiller names, or the spec's only one; else NULL. */
+static df_status choose_teacher(const struct reader *r, const cJSON *distiller, const char *where, const struct df_spec_teacher **out,
+                                struct df_error *err)
+{
+    const struct df_spec_variant *variant = r->variant;
+    const char *name = NULL;
+
+    *out = variant->teachers == 1 ? &variant->teacher[0] : NULL;
+    DF_TRY(df_json_string(distiller, teacher_key, false, where, &name, err));
+    if (!name)
+        return DF_OK;
+    if (!variant->teachers || !variant->teacher[0].name[0])
+        return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect without \"teachers\" in the spec [remove it, or name the teachers]",
+                       where);
+
+    const size_t i = df_find_name(name_of_teacher, variant, name, teacher_key, NULL, err);
+
+    if (i == SIZE_MAX)
+        return df_fail_in(err, DF_ERR_USAGE, "%s/teacher", where);
+    *out = &variant->teacher[i];
+    return DF_OK;
+}
+
+static df_status no_teacher(const struct df_spec_variant *variant, const char *method, const char *where, struct df_error *err)
+{
+    struct df_text names = DF_TEXT_INIT;
+
+    if (!variant->teachers)
+        return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", method);
+    for (size_t t = 0; t < variant->teachers; t++)
+        df_text_addf(&names, "%s'%s'", t ? ", " : "", variant->teacher[t].name);
+    df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, and the spec has several [add \"teacher\": one of %s]", where, df_text_get(&names));
+    df_text_release(&names);
+    return DF_ERR_USAGE;
+}
+
+/* What it needs of whom. object: of the distiller at `where` in the method. */
+static df_status teach(const struct reader *r, const cJSON *object, const char *method, const char *where, struct df_cell *cell,
+                       struct df_cell_distiller *distiller, struct df_error *err)
+{
+    const struct df_spec_teacher *teacher;
+    struct df_needs needs;
+
+    distiller->teacher = DF_NO_TEACHER;
+    DF_TRY(choose_teacher(r, object, where, &teacher, err));
+    if (df_distiller_needs(distiller->class, distiller->options, cell->detector, teacher ? teacher->cell->detector : cell->detector, &needs,
+                           err) != DF_OK)
+        return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", where);
+    if (!needs.count && cJSON_GetObjectItemCaseSensitive(object, teacher_key))
+        return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for the distiller needs nothing of a teacher [remove it]", where);
+    if (!needs.count)
+        return DF_OK;
+    if (!teacher)
+        return no_teacher(r->variant, method, where, err);
+    distiller->teacher = df_cell_taught_by(cell, teacher->name, teacher->cell, &needs);
+    return DF_OK;
+}
+
 static df_status add_distillers(struct reader *r, const cJSON *chosen, const char *where, struct df_cell *cell, struct df_error *err)
 {
-    static const char *const name_key[] = { "name", NULL };
+    static const char *const keys[] = { "name", teacher_key, NULL };
     const cJSON *object;
-
-    cell->needs.count = 0;
-    cell->teacher = r->variant->teacher ? r->variant->teacher : r->variant->given;
-
-    const struct df_detector_class *teacher = cell->teacher ? cell->teacher->detector : cell->detector;
 
     cJSON_ArrayForEach(object, chosen)
     {
@@ -533,20 +674,46 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         distiller->class = df_distiller_class_find(cJSON_GetObjectItemCaseSensitive(object, "name")->valuestring, err);
         distiller->options = df_calloc(1, distiller->class->options_size ? distiller->class->options_size : 1);
         cell->distillers++;
-        DF_TRY(df_options_read(distiller->class->options, object, name_key, place, distiller->options, err));
-
-        struct df_needs needs;
-
-        if (df_distiller_needs(distiller->class, distiller->options, cell->detector, teacher, &needs, err) != DF_OK)
-            return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", place);
-        df_needs_add_all(&cell->needs, &needs);
+        DF_TRY(df_options_read(distiller->class->options, object, keys, place, distiller->options, err));
+        DF_TRY(teach(r, object, where, place, cell, distiller, err));
     }
-    r->taught |= cell->needs.count > 0;
-    if (cell->needs.count && !r->has_teacher)
-        return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", where);
-    if (!cell->needs.count)
-        cell->teacher = NULL;
     return DF_OK;
+}
+
+static const char *name_of_cells_teacher(const void *cell, size_t i)
+{
+    const struct df_cell *of = cell;
+
+    return i < of->teachers ? of->teacher[i].name : NULL;
+}
+
+/* Whose neck and head the student starts with. */
+static df_status choose_start(const struct reader *r, const char *where, struct df_cell *cell, struct df_error *err)
+{
+    if (!cell->init_student)
+        return DF_OK;
+    if (!cell->teachers)
+        return df_fail(err, DF_ERR_USAGE, "%s/init_student: has no effect without a distiller that needs a teacher [remove it]", where);
+    if (!r->init_from && cell->teachers > 1)
+        return df_fail(err, DF_ERR_USAGE, "%s/init_student: expected the name of one of the method's %zu teachers", where, cell->teachers);
+    if (!r->init_from)
+        return DF_OK;
+    if (!cell->teacher[0].name[0])
+        return df_fail(err, DF_ERR_USAGE, "%s/init_student: '%s', but the spec's teacher has no name (expected true or false)", where,
+                       r->init_from);
+    cell->init_from = df_find_name(name_of_cells_teacher, cell, r->init_from, "teacher of the method", NULL, err);
+    return cell->init_from == SIZE_MAX ? df_fail_in(err, DF_ERR_USAGE, "%s/init_student", where) : DF_OK;
+}
+
+/* The first cell of the variant that each of its teachers teaches. */
+static void note_first(struct df_spec_variant *variant, const struct df_cell *cell)
+{
+    if (cell->teachers && !variant->first)
+        variant->first = cell;
+    for (size_t t = 0; t < cell->teachers; t++)
+        for (size_t i = 0; i < variant->teachers; i++)
+            if (variant->teacher[i].cell == cell->teacher[t].cell && !variant->teacher[i].first)
+                variant->teacher[i].first = cell;
 }
 
 static df_status add_line(struct reader *r, const char *label, const char *axes, const cJSON *chosen, const char *where,
@@ -565,11 +732,9 @@ static df_status add_line(struct reader *r, const char *label, const char *axes,
         snprintf(cell->axes, sizeof cell->axes, "%s", axes);
         DF_TRY(copy_text(cell->label, sizeof cell->label, label, where, err));
         DF_TRY(add_distillers(r, chosen, where, cell, err));
-        if (cell->init_student && !cell->needs.count)
-            return df_fail(err, DF_ERR_USAGE, "%s/init_student: has no effect without a distiller that needs a teacher [remove it]", where);
+        DF_TRY(choose_start(r, where, cell, err));
         DF_TRY(df_cell_seal(cell, err));
-        if (cell->needs.count && !r->variant->first)
-            r->variant->first = cell;
+        note_first(r->variant, cell);
     }
     spec->lines++;
     return DF_OK;
@@ -590,14 +755,15 @@ static bool next_axes(struct axes *axes)
     return more;
 }
 
-/* Whether the student starts with the teacher's neck and head. */
-static df_status read_init_student(const cJSON *method, const char *where, bool *out, struct df_error *err)
+/* Whether the method's students start with a teacher's neck and head; a name says with whose. */
+static df_status read_init_student(struct reader *r, const cJSON *method, const char *where, struct df_error *err)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(method, "init_student");
 
-    if (item && !cJSON_IsBool(item))
-        return df_fail(err, DF_ERR_USAGE, "%s/init_student: expected true or false", where);
-    *out = cJSON_IsTrue(item);
+    if (item && !cJSON_IsBool(item) && !cJSON_IsString(item))
+        return df_fail(err, DF_ERR_USAGE, "%s/init_student: expected true, false or the name of a teacher", where);
+    r->init_from = cJSON_GetStringValue(item);
+    r->common.init_student = cJSON_IsTrue(item) || r->init_from;
     return DF_OK;
 }
 
@@ -628,7 +794,7 @@ static df_status read_lines(struct reader *r, const cJSON *method, const char *w
     DF_TRY(df_spec_only(DF_SPEC_METHODS, method, where, err));
     DF_TRY(df_json_string(method, "label", true, where, &label, err));
     DF_TRY(df_json_array(method, "distillers", false, where, &distillers, err));
-    DF_TRY(read_init_student(method, where, &r->common.init_student, err));
+    DF_TRY(read_init_student(r, method, where, err));
     DF_TRY(read_stretch(r, method, where, err));
     for (size_t i = r->variant->line * r->seeds; i < r->spec->count; i++)
         if (strcmp(r->spec->cell[i]->label, label) == 0)
@@ -658,6 +824,22 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
     return status;
 }
 
+static df_status check_all_teach(const struct df_spec_variant *variant, const char *file, struct df_error *err)
+{
+    for (size_t t = 0; t < variant->teachers; t++) {
+        const struct df_spec_teacher *one = &variant->teacher[t];
+
+        if (!one->first && one->name[0])
+            return df_fail(err, DF_ERR_USAGE,
+                           "%s/teachers/%s: has no effect, for no distiller is taught by it [remove it, or name it in one]", file,
+                           one->name);
+        if (!one->first)
+            return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]",
+                           file);
+    }
+    return DF_OK;
+}
+
 static df_status read_methods(struct reader *r, const char *file, struct df_error *err)
 {
     const cJSON *methods, *method;
@@ -674,9 +856,7 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
     r->variant->lines = r->spec->lines - r->variant->line;
     if (!r->variant->lines)
         return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
-    if (r->has_teacher && !r->taught)
-        return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
-    return DF_OK;
+    return check_all_teach(r->variant, file, err);
 }
 
 /* The i-th label of the variant; the lines of a label follow each other. */
@@ -712,7 +892,7 @@ static df_status read_baseline(struct reader *r, const char *file, struct df_err
     for (size_t line = r->variant->line; line < spec->lines; line++) {
         const struct df_cell *cell = spec->cell[line * r->seeds];
 
-        if (label ? strcmp(cell->label, label) == 0 : cell->needs.count == 0) {
+        if (label ? strcmp(cell->label, label) == 0 : cell->teachers == 0) {
             r->variant->baseline = line;
             return DF_OK;
         }
@@ -814,7 +994,6 @@ static void forget_common(struct reader *r)
 {
     free(r->common.detector_options);
     r->common = (struct df_cell){ .threads = r->common.threads };
-    r->taught = false;
 }
 
 /* The lines of one variant; r->root holds all of its members. */
@@ -833,7 +1012,7 @@ static df_status read_variant(struct reader *r, const char *file, const struct d
     DF_TRY(read_data(r, file, overrides ? overrides->data_path : NULL, err));
     DF_TRY(read_detector(r->root, file, &r->common, err));
     DF_TRY(read_student(r, file, err));
-    DF_TRY(read_teacher(r, file, err));
+    DF_TRY(read_teachers(r, file, err));
     DF_TRY(read_methods(r, file, err));
     return read_baseline(r, file, err);
 }
@@ -982,10 +1161,9 @@ void df_spec_free(struct df_spec *spec)
         return;
     for (size_t i = 0; i < spec->count; i++)
         df_cell_free(spec->cell[i]);
-    for (size_t v = 0; v < spec->variants; v++) {
-        df_cell_free(spec->variant[v].teacher);
-        df_cell_free(spec->variant[v].given);
-    }
+    for (size_t v = 0; v < spec->variants; v++)
+        for (size_t t = 0; t < spec->variant[v].teachers; t++)
+            df_cell_free(spec->variant[v].teacher[t].cell);
     free(spec->variant);
     free(spec->cell);
     df_data_free(spec->data);

@@ -8,8 +8,10 @@
  *   "seeds": [0, 1, 2], "baseline": "none"
  * }
  * A list in place of a distiller's option makes an axis (for list-typed options a list of lists does); axes multiply, unless the method says
- * "axes": "together": then its lines are the lists' first values, their second ones, and so on. A variant is the whole spec once more with its members put over data, canvas, detector, student, teacher and schedule: its label stands before the axes, its teacher is its
- * own, and its differences are to its own baseline.
+ * "axes": "together": then its lines are the lists' first values, their second ones, and so on. A variant is the whole spec once more with its
+ * members put over data, canvas, detector, student, teacher and schedule: its label stands before the axes, its teacher is its own, and its
+ * differences are to its own baseline. Several teachers have names, "teachers": { "big": {...}, "wide": {...} }, and a distiller says which one is
+ * its own: { "name": "pkd", "teacher": "big" }.
  * Anything unknown, misspelt, out of range or without effect (a teacher that no distiller needs included) is an error that names the path. */
 #ifndef DF_ABLATIONS_SPEC_H
 #define DF_ABLATIONS_SPEC_H
@@ -17,10 +19,17 @@
 
 #define DF_SPEC_AXES_MAX 8 /* of a method */
 
+#define DF_SPEC_TEACHERS 16
+
+struct df_spec_teacher {
+    char name[DF_TEACHER_NAME];  /* "": the spec's "teacher" */
+    struct df_cell *cell;        /* that is trained, or of a file */
+    const struct df_cell *first; /* the variant's first cell that it teaches; NULL: none */
+};
 struct df_spec_variant {
-    char label[64];              /* "": the spec has no variants */
-    struct df_cell *teacher;     /* that is trained; NULL: none, or a file */
-    struct df_cell *given;       /* the teacher of a file; NULL: none */
+    char label[64]; /* "": the spec has no variants */
+    size_t teachers;
+    struct df_spec_teacher teacher[DF_SPEC_TEACHERS];
     size_t line, lines;          /* its first line, and how many */
     size_t baseline;             /* line */
     const struct df_cell *first; /* its first cell that needs a teacher; NULL: none does */

@@ -1,6 +1,7 @@
 #include "ablations/spec_check.h"
 
-#include "ablations/run/teacher.h"
+#include "ablations/run/fits.h"
+#include "ablations/spec_teachers.h"
 #include "core/base/progress.h"
 
 /* ---- images ---- */
@@ -91,36 +92,32 @@ static df_status check_loader(const struct df_cell *cell, enum df_split split, s
         config.shuffle = true;
     }
     if (df_loader_new(&config, &loader, err) != DF_OK)
-        return df_fail_in(err, DF_ERR_USAGE, "the %s's %s images", cell->teacher_role ? "teacher" : "student", df_split_name[split]);
+        return df_fail_in(err, DF_ERR_USAGE, "the %s's %s images", cell->teacher_role ? cell->label : "student", df_split_name[split]);
     df_loader_free(loader);
     return DF_OK;
 }
 
-/* Whether cell i needs of its teacher what no cell of the variant before it does. */
-static bool needs_more(const struct df_spec *spec, size_t begin, size_t i)
+static bool looks_alike(const struct df_cell *a, const struct df_cell *b)
 {
-    for (size_t j = begin; j < i; j++)
-        if (df_needs_same(&spec->cell[j]->needs, &spec->cell[i]->needs))
-            return false;
-    return spec->cell[i]->needs.count > 0;
+    return df_same_canvas(&a->canvas, &b->canvas) && a->schedule.batch == b->schedule.batch;
 }
 
 static df_status check_variant(const struct df_spec *spec, const struct df_spec_variant *variant, struct df_error *err)
 {
-    const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
-    const struct df_cell *student = spec->cell[begin], *teacher = variant->teacher ? variant->teacher : variant->given;
-    const bool alike = teacher && df_same_canvas(&teacher->canvas, &student->canvas) && teacher->schedule.batch == student->schedule.batch;
+    const struct df_cell *student = spec->cell[variant->line * spec->seeds];
+    struct df_spec_lesson lesson = { NULL };
     struct df_dataset *train;
 
     for (int split = 0; split < DF_SPLITS; split++) {
         DF_TRY(check_loader(student, (enum df_split)split, err));
-        if (teacher && !alike && split != DF_TUNE)
-            DF_TRY(check_loader(teacher, (enum df_split)split, err));
+        for (size_t t = 0; t < variant->teachers && split != DF_TUNE; t++)
+            if (!looks_alike(variant->teacher[t].cell, student))
+                DF_TRY(check_loader(variant->teacher[t].cell, (enum df_split)split, err));
     }
     DF_TRY(df_data_split(student->data, DF_TRAIN, &train, err));
-    for (size_t i = begin; i < end; i++)
-        if (needs_more(spec, begin, i) && df_teacher_fits(spec->cell[i], train, NULL, err) != DF_OK)
-            return df_fail_in(err, DF_ERR_UNSUPPORTED, "method '%s'", spec->cell[i]->label);
+    while (df_spec_next_lesson(spec, variant, &lesson))
+        if (df_teacher_fits(lesson.cell, lesson.by, train, NULL, err) != DF_OK)
+            return df_fail_in(err, DF_ERR_UNSUPPORTED, "method '%s'", lesson.cell->label);
     return DF_OK;
 }
 

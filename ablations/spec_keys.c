@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/teacher_kind.h"
 #include "core/data/loader.h"
 #include "core/nn/optimiser.h"
 #include "distillers/distiller.h"
@@ -19,6 +20,8 @@ static const struct df_spec_key root_keys[] = {
     { "detector", "object", "required", "section detector" },
     { "student", "object", "required", "the network that is trained by every method: section student" },
     { "teacher", "object", "none", "who teaches: section teacher", "a method has a distiller that needs a teacher" },
+    { "teachers", "object", "none", "several in place of it, by names that distillers tell: each as in section teacher",
+      "\"teacher\" is not given" },
     { "schedule", "object", "defaults", "how student and teacher are trained: section schedule" },
     { "methods", "list of objects", "required", "the lines of the table: section methods" },
     { "seeds", "list of integers", "required", "0..2^53 each, at most 1000: every line of the table is run once per seed" },
@@ -40,9 +43,10 @@ static const struct df_spec_key student_keys[] = {
     { 0 },
 };
 static const struct df_spec_key teacher_keys[] = {
-    { "kind", "text", "detector", "of teacher; there is: detector" },
+    { "kind", "text", "detector", "of teacher: detector, classifier" },
     { "network", "object", "required", "section network" },
-    { "detector", "object", "the student's", "another detector, given whole: section detector" },
+    { "detector", "object", "the student's", "another detector, given whole: section detector", "kind=detector" },
+    { "classifier", "object", "defaults", "its options, below", "kind=classifier" },
     { "canvas", "object", "the student's", "another canvas, given whole: section canvas" },
     { "schedule", "object", "the spec's", "put over the spec's schedule, member by member", "file is not given" },
     { "seed", "integer 0..", "1000", "of its training", "file is not given" },
@@ -55,8 +59,10 @@ static const struct df_spec_key method_keys[] = {
     { "distillers", "list of objects", "none", "at most 4, their losses are summed: section distillers; none: plain training" },
     { "axes", "multiply|together", "multiply",
       "together: the lists of its options have one length, and a line takes from each its i-th value", "an option is given as a list" },
-    { "init_student", "true or false", "false",
-      "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one" },
+    { "init_student", "true, false or text", "false",
+      "the student starts with the teacher's neck and head: every tensor that both have in one shape, after its own file if it has one; of "
+      "several "
+      "teachers the name of the one that it has them of" },
     { "stretch", "number", "1",
       "its epochs, and those of decay_at, times this (0.01 to 100): a plain student may so compute as much as a distilled one; 'defeat "
       "cost' says "
@@ -65,6 +71,8 @@ static const struct df_spec_key method_keys[] = {
 };
 static const struct df_spec_key distiller_keys[] = {
     { "name", "text", "required", "of the distiller" },
+    { "teacher", "text or list", "the only one", "which of the spec's \"teachers\" it is taught by; a list makes an axis",
+      "there are several" },
     { "(option)", "value or list", "its default", "a list of values makes an axis: one line per value; axes multiply" },
     { 0 },
 };
@@ -75,6 +83,7 @@ static const struct df_spec_key variant_keys[] = {
     { "detector", "object", "the spec's", "" },
     { "student", "object", "the spec's", "" },
     { "teacher", "object", "the spec's", "every variant trains its own" },
+    { "teachers", "object", "the spec's", "" },
     { "schedule", "object", "the spec's", "" },
     { 0 },
 };
@@ -116,6 +125,21 @@ static const df_option *distiller_kind(size_t i, const char **name, const char *
     return class->options;
 }
 
+/* Kinds that have options of their own, in the object of their name. */
+static const df_option *teacher_kind(size_t i, const char **name, const char **summary)
+{
+    for (size_t k = 0; df_teacher_kinds[k]; k++) {
+        const struct df_teacher_kind *kind = df_teacher_kinds[k];
+
+        if (!kind->class || i-- > 0)
+            continue;
+        *name = kind->name;
+        *summary = kind->summary;
+        return kind->class->options;
+    }
+    return NULL;
+}
+
 const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
     [DF_SPEC_ROOT] = { "spec", "the file's own members", root_keys },
     [DF_SPEC_DATA] = { "data", "the data set", data_keys, NULL, data_kind },
@@ -124,7 +148,7 @@ const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
     [DF_SPEC_NETWORK] = { "network", "the backbone, in student and teacher", NULL, df_network_option_table },
     [DF_SPEC_SCHEDULE] = { "schedule", "training", NULL, df_schedule_options },
     [DF_SPEC_STUDENT] = { "student", "the network that is trained", student_keys },
-    [DF_SPEC_TEACHER] = { "teacher", "trained once for the spec, or given as a file", teacher_keys },
+    [DF_SPEC_TEACHER] = { "teacher", "trained once for the spec, or given as a file", teacher_keys, NULL, teacher_kind },
     [DF_SPEC_METHODS] = { "methods", "a line of the table each", method_keys },
     [DF_SPEC_DISTILLERS] = { "distillers", "in a method", distiller_keys, NULL, distiller_kind },
     [DF_SPEC_VARIANTS] = { "variants", "the spec once more, with members put over its own", variant_keys },

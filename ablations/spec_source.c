@@ -46,8 +46,11 @@ static void move_path(cJSON *object, const char *key, const char *folder)
 
 static void move_files(cJSON *owner, const char *folder)
 {
+    cJSON *teacher;
+
     move_path(cJSON_GetObjectItemCaseSensitive(owner, "student"), "file", folder);
     move_path(cJSON_GetObjectItemCaseSensitive(owner, "teacher"), "file", folder);
+    cJSON_ArrayForEach(teacher, cJSON_GetObjectItemCaseSensitive(owner, "teachers")) move_path(teacher, "file", folder);
 }
 
 /* Data from files lie in the spec's folder unless it says otherwise. */

@@ -1,7 +1,9 @@
 /* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is its
  * cell's row, which it writes itself; the sweep writes one only for a worker that died without. A cell is taken under a lock file, so that
- * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells: "teacher" trains (if there is none) and gates, "cache" builds the teacher cache, "identity" (before more than ten cells) proves that weights of 0 change nothing; cells
- * that need no teacher do not wait for them, unless the teacher is there already: then the gate comes before everything. */
+ * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells, for each
+ * teacher: "teacher" trains (if there is none) and gates, "cache" builds its cache; for a variant, behind those, "identity" (before more than ten
+ * cells) proves that weights of 0 change nothing. Cells that a teacher does not teach do not wait for it, unless it is there already: then the
+ * gate comes before everything. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "ablations/sweep.h"
 
@@ -34,7 +36,7 @@ enum job { JOB_TEACHER, JOB_CACHE, JOB_IDENTITY, JOBS }; /* in their order */
 struct task {
     const struct df_cell *cell;
     size_t index; /* in the spec */
-    struct plan *plan;
+    const struct df_spec_variant *variant;
     enum state state;
     int lock; /* -1: not held */
     double started;
@@ -46,9 +48,11 @@ struct worker {
     struct plan *plan;
     struct task *task;
 };
-/* What has to be done before the cells of a variant that need a teacher: both jobs, in turn. */
+/* What has to be done before the cells that a teacher of a variant teaches: its jobs, in turn. teacher NULL: before all that are taught, behind
+ * the plans of all their teachers. */
 struct plan {
     const struct df_spec_variant *variant;
+    const struct df_spec_teacher *teacher;
     enum state job[JOBS];
     bool gate_first;
 };
@@ -60,8 +64,9 @@ struct sweep {
     size_t tasks;
     struct worker *worker;
     size_t workers;
-    struct plan *plan; /* [spec->variants] */
-    double seconds;    /* of finished cells, summed */
+    struct plan *plan;
+    size_t plans;
+    double seconds; /* of finished cells, summed */
     size_t timed;
     bool ended;         /* a cell, since the tables were made */
     double tables_next; /* when they may be made again */
@@ -301,14 +306,24 @@ static const char *const job_titles[JOBS] = {
     [JOB_TEACHER] = "the teacher", [JOB_CACHE] = "the teacher cache", [JOB_IDENTITY] = "weights of 0"
 };
 
+/* Of its teacher; "": it has none, or its only one. */
+static const char *name_of(const struct plan *plan) { return plan->teacher ? plan->teacher->name : ""; }
+
 static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
 {
-    return df_store_job_log(s->options->run.out, s->spec->name, job_names[job], plan->variant->label);
+    const char *variant = plan->variant->label, *teacher = name_of(plan);
+    char whose[sizeof plan->variant->label + DF_TEACHER_NAME + 1];
+
+    snprintf(whose, sizeof whose, "%s%s%s", variant, variant[0] && teacher[0] ? "." : "", teacher);
+    return df_store_job_log(s->options->run.out, s->spec->name, job_names[job], whose);
 }
 
 static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum job job, struct df_error *err)
 {
-    const char *const first[] = { "prepare", s->spec->path, "--stage", job_names[job], "--id", plan->variant->first->id, NULL };
+    const char *const first[] = {
+        "prepare",     s->spec->path, "--stage", job_names[job], "--id", plan->variant->first->id, name_of(plan)[0] ? "--which" : NULL,
+        name_of(plan), NULL
+    };
     char *log = job_log(s, plan, job);
 
     remove(log);
@@ -373,7 +388,7 @@ static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait
     log_tail(log, tail, sizeof tail);
     free(log);
     df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
-            "%s: no cell that needs the teacher was started: %s", job_titles[job], tail);
+            "%s%s%s: no cell that needs the teacher was started: %s", job_titles[job], name_of(plan)[0] ? " " : "", name_of(plan), tail);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
@@ -457,24 +472,60 @@ static bool any_job(const struct plan *plan, enum state state)
     return job < JOBS;
 }
 
-static bool may_start(const struct task *task)
+static bool teaches(const struct plan *plan, const struct df_cell *cell)
 {
-    const struct plan *plan = task->plan;
-
-    if (task->state != WAITING)
-        return false;
-    return task->cell->needs.count ? all_jobs(plan, DONE) : !plan->gate_first || plan->job[JOB_TEACHER] == DONE;
+    if (!plan->teacher)
+        return cell->teachers > 0;
+    for (size_t t = 0; t < cell->teachers; t++)
+        if (cell->teacher[t].cell == plan->teacher->cell)
+            return true;
+    return false;
 }
 
-/* The next job that can begin, of the first variant that has one; NULL: none. */
+/* Whether the task waits for any of the plan's jobs. */
+static bool waits_for(const struct task *task, const struct plan *plan)
+{
+    return task->variant == plan->variant && (plan->gate_first || teaches(plan, task->cell));
+}
+
+static bool may_start(const struct sweep *s, const struct task *task)
+{
+    for (size_t p = 0; p < s->plans; p++) {
+        const struct plan *plan = &s->plan[p];
+        const bool ready = teaches(plan, task->cell) ? all_jobs(plan, DONE) : plan->job[JOB_TEACHER] == DONE;
+
+        if (waits_for(task, plan) && !ready)
+            return false;
+    }
+    return task->state == WAITING;
+}
+
+/* Whether the plan is of teachers, or all of its variant's are through with theirs; whether one of these has failed. */
+static bool is_next(const struct sweep *s, const struct plan *plan)
+{
+    for (size_t p = 0; p < s->plans && !plan->teacher; p++)
+        if (&s->plan[p] != plan && s->plan[p].variant == plan->variant && !all_jobs(&s->plan[p], DONE))
+            return false;
+    return true;
+}
+
+static bool is_cut_off(const struct sweep *s, const struct plan *plan)
+{
+    for (size_t p = 0; p < s->plans && !plan->teacher; p++)
+        if (s->plan[p].variant == plan->variant && any_job(&s->plan[p], FAILED))
+            return true;
+    return any_job(plan, FAILED);
+}
+
+/* The next job that can begin, of the first plan that has one; NULL: none. */
 static struct plan *next_job(const struct sweep *s, enum job *job)
 {
-    for (size_t v = 0; v < s->spec->variants; v++) {
-        struct plan *plan = &s->plan[v];
+    for (size_t p = 0; p < s->plans; p++) {
+        struct plan *plan = &s->plan[p];
 
         for (*job = 0; *job < JOBS && plan->job[*job] == DONE;)
             ++*job;
-        if (*job < JOBS && plan->job[*job] == WAITING)
+        if (*job < JOBS && plan->job[*job] == WAITING && is_next(s, plan))
             return plan;
     }
     return NULL;
@@ -496,7 +547,7 @@ static df_status dispatch(struct sweep *s, struct df_error *err)
             continue;
         }
         for (size_t t = 0; t < s->tasks && !worker->pid; t++)
-            if (may_start(&s->task[t]))
+            if (may_start(s, &s->task[t]))
                 DF_TRY(start_cell(s, worker, &s->task[t], err));
     }
     return DF_OK;
@@ -520,24 +571,31 @@ static size_t count(const struct sweep *s, enum state state)
     return n;
 }
 
+static bool is_lost(const struct sweep *s, const struct task *task)
+{
+    for (size_t p = 0; p < s->plans; p++) {
+        const struct plan *plan = &s->plan[p];
+
+        if (waits_for(task, plan) && is_cut_off(s, plan))
+            return true;
+    }
+    return false;
+}
+
 /* Waiting cells that can still run: those behind a failed job cannot. */
 static size_t hopeful(const struct sweep *s)
 {
     size_t n = 0;
 
-    for (size_t t = 0; t < s->tasks; t++) {
-        const struct plan *plan = s->task[t].plan;
-        const bool lost = any_job(plan, FAILED);
-
-        n += s->task[t].state == WAITING && !(lost && (s->task[t].cell->needs.count || plan->gate_first));
-    }
+    for (size_t t = 0; t < s->tasks; t++)
+        n += s->task[t].state == WAITING && !is_lost(s, &s->task[t]);
     return n;
 }
 
 static bool any_running(const struct sweep *s, enum job job)
 {
-    for (size_t v = 0; v < s->spec->variants; v++)
-        if (s->plan[v].job[job] == RUNNING)
+    for (size_t p = 0; p < s->plans; p++)
+        if (s->plan[p].job[job] == RUNNING)
             return true;
     return false;
 }
@@ -605,11 +663,11 @@ static df_status loop(struct sweep *s, struct df_error *err)
     return status;
 }
 
-static bool teacher_is_there(const struct sweep *s, const struct df_spec_variant *variant)
+static bool teacher_is_there(const struct sweep *s, const struct df_spec_teacher *teacher)
 {
-    if (!variant->teacher)
-        return true; /* a file */
-    char *path = df_store_teacher(s->options->run.out, variant->teacher->id);
+    if (teacher->cell->file[0])
+        return true;
+    char *path = df_store_teacher(s->options->run.out, teacher->cell->id);
     const bool there = df_file_exists(path);
 
     free(path);
@@ -624,25 +682,34 @@ static bool checks_identity(const struct sweep *s)
     return s->tasks > UNCHECKED_CELLS && s->options->run.guards;
 }
 
+/* The next plan; without anything to do where no task is behind it. */
+static void add_plan(struct sweep *s, const struct df_spec_variant *variant, const struct df_spec_teacher *teacher)
+{
+    struct plan *plan = &s->plan[s->plans++];
+    bool needed = false;
+
+    *plan = (struct plan){ .variant = variant, .teacher = teacher };
+    for (size_t t = 0; t < s->tasks; t++)
+        needed |= s->task[t].variant == variant && teaches(plan, s->task[t].cell);
+    for (int job = 0; job < JOBS; job++)
+        plan->job[job] = needed && (job == JOB_IDENTITY) == !teacher ? WAITING : DONE;
+    plan->gate_first = needed && teacher && teacher_is_there(s, teacher);
+}
+
 static void plan_jobs(struct sweep *s)
 {
     const bool identity = checks_identity(s);
 
-    s->plan = df_calloc(s->spec->variants, sizeof *s->plan);
+    for (size_t t = 0; t < s->tasks; t++)
+        s->task[t].variant = df_spec_variant_of(s->spec, s->task[t].index);
     for (size_t v = 0; v < s->spec->variants; v++) {
-        struct plan *plan = &s->plan[v];
-        bool needed = false;
+        const struct df_spec_variant *variant = &s->spec->variant[v];
 
-        plan->variant = &s->spec->variant[v];
-        for (size_t t = 0; t < s->tasks; t++) {
-            if (df_spec_variant_of(s->spec, s->task[t].index) != plan->variant)
-                continue;
-            s->task[t].plan = plan;
-            needed |= s->task[t].cell->needs.count != 0;
-        }
-        plan->job[JOB_TEACHER] = plan->job[JOB_CACHE] = needed ? WAITING : DONE;
-        plan->job[JOB_IDENTITY] = needed && identity ? WAITING : DONE;
-        plan->gate_first = needed && teacher_is_there(s, plan->variant);
+        s->plan = df_realloc(s->plan, (s->plans + variant->teachers + 1) * sizeof *s->plan);
+        for (size_t t = 0; t < variant->teachers; t++)
+            add_plan(s, variant, &variant->teacher[t]);
+        if (identity)
+            add_plan(s, variant, NULL);
     }
 }
 

@@ -18,12 +18,16 @@
  *   logits, deltas      [N,1,A,K], [N,1,A,4] of the dense head, a row for every anchor: over all levels, row by row, then per cell; a proposal
  *                       network's K is 1
  *   roi/logits, deltas  [R,1,1,K+1], [R,1,1,4(K+1)]: column 0 is background, column 1 + k class k (torchvision's order)
+ *   object/logits       [1,1,R,K] of a classifier, R all objects of the batch, image by image, one row where there are none; as a teacher's state
+ *                       [N,1,W,K]: row g of an image is its object g, W the most of an image
  * and, where labels were asked for, what the rows were assigned (whole numbers; no teacher has these):
  *   label               [N,1,A,1] class >= 0, -1 background, -2 ignored
  *   matched             [N,1,A,1] where label >= 0: which object of its image the row learns
  *   target              [N,1,A,4] encoded boxes, meaningful where label >= 0
  *   positives           [N,1,1,1] rows of the image with label >= 0
  *   roi/label, /target  [R,1,1,1], [R,1,1,4]; label -2: a padding row, or ignored */
+#define DF_OBJECT_LOGITS "object/logits" /* what a classifier says of the ground truth's objects: a teacher's alone */
+
 struct df_detection_state {
     size_t batch, canvas_h, canvas_w, classes;
     const struct df_batch *images; /* ground truth, valid region */

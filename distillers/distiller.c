@@ -88,12 +88,13 @@ static const char *who_asks(const struct df_distiller_class *class, const void *
     return name;
 }
 
+/* taught: the side that is; what a teacher alone has is not asked of it. */
 static df_status one_side(const struct df_distiller_class *class, const void *options, const struct df_detector_class *detector,
-                          struct df_needs *needs, struct df_error *err)
+                          bool taught, struct df_needs *needs, struct df_error *err)
 {
     *needs = needs_of(class, options, detector);
     for (size_t i = 0; i < needs->count; i++) {
-        if (offers(detector, needs->name[i]))
+        if (offers(detector, needs->name[i]) || (taught && strcmp(needs->name[i], DF_OBJECT_LOGITS) == 0))
             continue;
 
         const char *option = who_asks(class, options, detector, needs->name[i]);
@@ -111,8 +112,8 @@ df_status df_distiller_needs(const struct df_distiller_class *class, const void 
 {
     struct df_needs own;
 
-    DF_TRY(one_side(class, options, student, &own, err));
-    DF_TRY(one_side(class, options, teacher, needs, err));
+    DF_TRY(one_side(class, options, student, true, &own, err));
+    DF_TRY(one_side(class, options, teacher, false, needs, err));
     if (!df_needs_same(&own, needs))
         return df_fail(
             err, DF_ERR_UNSUPPORTED,
@@ -166,6 +167,9 @@ df_status df_distiller_legal(const struct df_distiller_class *class, struct df_e
         return df_fail(err, DF_ERR_FORMAT, "summary, cite, needs, loss, options and options_size must be set");
     if (class->revision < 0)
         return df_fail(err, DF_ERR_FORMAT, "the revision must not be negative");
+    for (const df_option *row = class->options; row->name; row++)
+        if (strcmp(row->name, "name") == 0 || strcmp(row->name, "teacher") == 0)
+            return df_fail(err, DF_ERR_FORMAT, "option '%s' is called as a key of every distiller in a spec is", row->name);
     DF_TRY(df_options_legal(class->options, class->options_size, err));
     return check_tunable(class, err);
 }

@@ -17,8 +17,8 @@ struct df_distiller_setup {
     struct df_parameters *parameters; /* the student's; df_distiller_parameter adds to it, after all of the student's own */
     const char *prefix;               /* "distiller.0." : put before every parameter name */
     size_t levels;                    /* of the neck */
-    /* Names, strides and shapes of an image's parts, of the teacher's maps the deviation (0: not measured); no tensors. Empty where no distiller
-     * needs a teacher. */
+    /* Names, strides and shapes of an image's parts, of its own teacher's maps the deviation (0: not measured); no tensors. teacher: empty where
+     * this distiller needs nothing of one; student: where no distiller does. */
     const struct df_parts *student, *teacher;
     const struct df_detector_class *detector;
 };
@@ -47,8 +47,8 @@ struct df_distiller_class {
     size_t options_size, state_size;
     /* Options that contradict each other or the networks are errors here. May be NULL. */
     df_status (*init)(struct df_distiller_setup *setup, struct df_error *err);
-    /* student and teacher describe the same images; the teacher's tensors need no gradient. Returns a scalar on the tape; NULL: no loss. A
-     * term whose weight is 0 is computed and multiplied by 0. */
+    /* student and teacher, this distiller's own, describe the same images; the teacher's tensors need no gradient. Returns a scalar on the tape;
+     * NULL: no loss. A term whose weight is 0 is computed and multiplied by 0. */
     df_tensor *(*loss)(const struct df_distill_context *context, const struct df_detection_state *student,
                        const struct df_detection_state *teacher);
     /* Raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on. What several distillers share (common.h)

@@ -17,7 +17,8 @@
     X(fgd)                                                                                                                                 \
     X(mgd)                                                                                                                                 \
     X(reviewkd)                                                                                                                            \
-    X(crosskd)
+    X(crosskd)                                                                                                                             \
+    X(kd_classifier)
 
 #define DECLARE(name) extern const struct df_distiller_class df_distiller_##name;
 #define LIST(name)    &df_distiller_##name,

@@ -2,7 +2,12 @@
 
 #include <string.h>
 
-static bool is_hash(const char *key) { return strcmp(key, "data_hash") == 0 || strcmp(key, "teacher") == 0 || strcmp(key, "plugin") == 0; }
+/* A distiller's "teacher" is the name of one of several. */
+static bool is_hash(const cJSON *object, const char *key)
+{
+    return strcmp(key, "data_hash") == 0 || strcmp(key, "plugin") == 0 ||
+           (strcmp(key, "teacher") == 0 && !cJSON_GetObjectItemCaseSensitive(object, "name"));
+}
 
 static cJSON *parse_cell(const char *text)
 {
@@ -60,6 +65,17 @@ static bool take_distillers(cJSON *older, cJSON *newer, bool *raised)
     return same;
 }
 
+/* Ids and hashes that follow from the data's or the detector's revision. */
+static void forget_hashes(cJSON *cell)
+{
+    cJSON *teacher;
+
+    cJSON_DeleteItemFromObjectCaseSensitive(cell, "data_hash");
+    cJSON_DeleteItemFromObjectCaseSensitive(cell, "teacher");
+    cJSON_ArrayForEach(teacher, cJSON_GetObjectItemCaseSensitive(cell, "teachers"))
+        cJSON_DeleteItemFromObjectCaseSensitive(teacher, "teacher");
+}
+
 static bool superseded(cJSON *older, cJSON *newer)
 {
     bool data, detector, distillers;
@@ -67,9 +83,10 @@ static bool superseded(cJSON *older, cJSON *newer)
     if (!take_class(older, newer, "data", &data) || !take_class(older, newer, "detector", &detector) ||
         !take_distillers(older, newer, &distillers))
         return false;
-    for (int k = 0; k < 2 && (data || detector); k++)
-        for (const char *const *key = (const char *const[]){ "data_hash", "teacher", NULL }; *key; key++)
-            cJSON_DeleteItemFromObjectCaseSensitive(k ? older : newer, *key);
+    if (data || detector) {
+        forget_hashes(older);
+        forget_hashes(newer);
+    }
     return (data || detector || distillers) && cJSON_Compare(older, newer, true);
 }
 
@@ -113,7 +130,7 @@ static bool answers(const cJSON *older, const cJSON *asked)
     cJSON_ArrayForEach(member, asked)
     {
         other = cJSON_GetObjectItemCaseSensitive(older, member->string);
-        if (other && !is_hash(member->string) && !answers(other, member))
+        if (other && !is_hash(asked, member->string) && !answers(other, member))
             return false;
     }
     return true;

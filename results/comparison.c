@@ -33,15 +33,17 @@ static const struct df_compare_run *find_run(const struct df_compare_side *side,
     return NULL;
 }
 
-/* The number of the teacher's hash among those seen so far. */
+/* The number of the teacher's hash, of more than one those of the row that has more, among those seen so far. */
 static size_t teacher_index(char ***seen, size_t *count, const struct df_run_row *a, const struct df_run_row *b)
 {
-    char *hash = df_row_teacher(a);
+    char *hash = df_row_teacher(a), *other = df_row_teacher(b);
     size_t t = 0;
 
-    if (!*hash) {
+    if (strlen(other) > strlen(hash)) {
         free(hash);
-        hash = df_row_teacher(b);
+        hash = other;
+    } else {
+        free(other);
     }
     if (!*hash) {
         free(hash);
@@ -58,11 +60,11 @@ static size_t teacher_index(char ***seen, size_t *count, const struct df_run_row
     return t;
 }
 
-/* Not both taught, or by the same: rows that do not tell their teacher's weights tell its cell. */
+/* One of them taught by no others than the other: rows that do not tell their teachers' weights tell their cells. */
 static bool share_teacher(const struct df_run_row *a, const struct df_run_row *b)
 {
     char *one = df_row_teacher(a), *other = df_row_teacher(b);
-    const bool share = !*one || !*other || strcmp(one, other) == 0;
+    const bool share = df_teachers_pair(one, other);
 
     free(one);
     free(other);

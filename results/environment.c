@@ -28,14 +28,57 @@ static char *teacher_of(const struct df_run_row *row)
     return teacher.data ? teacher.data : df_strdup("");
 }
 
+static bool has_word(const char *text, const char *word, size_t length)
+{
+    for (const char *at = text; *at; at += at[0] == ' ') {
+        const size_t n = strcspn(at, " ");
+
+        if (n == length && memcmp(at, word, n) == 0)
+            return true;
+        at += n;
+    }
+    return false;
+}
+
+static bool has_all_words(const char *text, const char *words)
+{
+    while (*words) {
+        const size_t n = strcspn(words, " ");
+
+        if (!has_word(text, words, n))
+            return false;
+        words += n + (words[n] == ' ');
+    }
+    return true;
+}
+
+bool df_teachers_pair(const char *one, const char *other) { return has_all_words(one, other) || has_all_words(other, one); }
+
 bool df_rows_share_teacher(const struct df_run_row *a, const struct df_run_row *b)
 {
     char *one = teacher_of(a), *other = teacher_of(b);
-    const bool share = !*one || !*other || strcmp(one, other) == 0;
+    const bool share = df_teachers_pair(one, other);
 
     free(one);
     free(other);
     return share;
+}
+
+/* Run id or file of its teacher; of several all, in the order of their names. */
+static char *named_by_cell(const cJSON *cell)
+{
+    const char *only = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cell, "teacher"));
+    struct df_text names = DF_TEXT_INIT;
+    const cJSON *one;
+
+    df_text_add(&names, only ? only : "");
+    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(cell, "teachers"))
+    {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "teacher"));
+
+        df_text_addf(&names, "%s%s", names.length ? " " : "", name ? name : "");
+    }
+    return names.data ? names.data : df_strdup("");
 }
 
 char *df_row_teacher(const struct df_run_row *row)
@@ -44,10 +87,8 @@ char *df_row_teacher(const struct df_run_row *row)
     cJSON *cell = NULL;
 
     if (!*teacher && df_json_parse(row->cell, strlen(row->cell), "cell", &cell, NULL) == DF_OK) {
-        const char *named = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(cell, "teacher"));
-
         free(teacher);
-        teacher = df_strdup(named ? named : "");
+        teacher = named_by_cell(cell);
     }
     cJSON_Delete(cell);
     return teacher;

@@ -1,5 +1,5 @@
 /* `defeat bench [SPEC]`: how fast a spec's student trains here, plain and distilled, against what this machine can do, and where the time
- * goes. The teacher is untrained (its numbers do not matter to the clock) and the data few; both live in a scratch folder. Plain and
+ * goes. Teachers are untrained (their numbers do not matter to the clock) and the data few; both live in a scratch folder. Plain and
  * distilled steps alternate, so that what else the machine does falls on both; medians are reported. What distilling costs outside
  * convolutions and matrix products is told by the profiled steps alone: each step's time less its own convolutions. */
 #include <ftw.h>
@@ -87,7 +87,7 @@ static df_status shrink(struct df_cell *cell, struct df_error *err)
     return df_cell_seal(cell, err);
 }
 
-/* An untrained network under the name of the spec's teacher. */
+/* An untrained network under the name of a teacher of the spec. */
 static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct df_error *err)
 {
     struct df_dataset *train;
@@ -130,9 +130,9 @@ static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, i
     struct df_cell *plain = NULL, *distilled = NULL;
 
     for (size_t i = 0; i < spec->count; i++) {
-        if (!spec->cell[i]->needs.count && !plain)
+        if (!spec->cell[i]->teachers && !plain)
             plain = spec->cell[i];
-        if (spec->cell[i]->needs.count)
+        if (spec->cell[i]->teachers)
             distilled = spec->cell[i];
     }
     if (index >= 0)
@@ -141,10 +141,11 @@ static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, i
         return df_fail(err, DF_ERR_USAGE, "'%s' has no method without distillers to compare with", spec->path);
     DF_TRY(add_side(bench, plain, err));
     bench->peak = df_device_peak_gflops(bench->side[0].trainer->student.model.device);
-    if (!distilled || !distilled->needs.count)
+    if (!distilled || !distilled->teachers)
         return DF_OK;
-    if (!distilled->teacher->file[0])
-        DF_TRY(write_teacher(bench, distilled->teacher, err));
+    for (size_t t = 0; t < distilled->teachers; t++)
+        if (!distilled->teacher[t].cell->file[0])
+            DF_TRY(write_teacher(bench, distilled->teacher[t].cell, err));
     return add_side(bench, distilled, err);
 }
 
@@ -421,7 +422,7 @@ static df_status bench_methods(const char *path, const struct bench_options *opt
     df_status status = df_spec_read(path, NULL, &spec, err);
 
     for (size_t i = 0; status == DF_OK && i < spec->count; i++)
-        if (spec->cell[i]->needs.count && is_first_of_its_label(spec, i)) {
+        if (spec->cell[i]->teachers && is_first_of_its_label(spec, i)) {
             status = bench_cell(path, options, (int64_t)i, print_row, err);
             methods++;
         }

@@ -230,7 +230,9 @@ void df_compare_method_of_line(const struct df_compare_source *source, size_t li
 /* The same method in another variant: the cells differ by what the teacher is. */
 static bool same_but_teacher(const struct df_compare_source *source, size_t a, size_t b)
 {
-    static const char *const teacher[] = { "teacher", "teacher_network", "teacher_detector", "teacher_canvas", "teacher_classes", NULL };
+    static const char *const teacher[] = {
+        "teacher", "teacher_network", "teacher_detector", "teacher_canvas", "teacher_classes", "teachers", NULL
+    };
     const struct df_table_line_request *line = source->rows.request.line;
 
     return source->rows.spec && variant_of(source, a) != variant_of(source, b) && line[a].cell && line[b].cell &&

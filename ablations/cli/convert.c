@@ -5,7 +5,7 @@
 #include "ablations/cli/command.h"
 #include "ablations/run/model.h"
 #include "ablations/run/teacher_file.h"
-#include "ablations/spec.h"
+#include "ablations/spec_teachers.h"
 #include "core/nn/checkpoint.h"
 #include "core/nn/state_dict.h"
 
@@ -15,11 +15,13 @@ enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
 struct convert_options {
     struct df_texts set;
     int network, to, classes;
-    char variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
+    char which[DF_STRING_MAX], variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
 };
 static const df_option options_table[] = {
     { "network", DF_CHOICE_OPTION(struct convert_options, network), CONVERT_STUDENT, 0, 1, "whose weights they are",
       .choices = "student|teacher" },
+    { "which", DF_STRING_OPTION(struct convert_options, which), .text = "", .when = "network=teacher",
+      .help = "of several teachers the one of this name" },
     { "to", DF_CHOICE_OPTION(struct convert_options, to), TO_DEFEAT, 0, 1,
       "a checkpoint for the other commands, or a state dict for load_state_dict(strict=True)", .choices = "defeat|torch" },
     { "classes", DF_CHOICE_OPTION(struct convert_options, classes), CLASSES_IN_ORDER, 0, 1,
@@ -38,14 +40,16 @@ static df_status choose(const struct df_spec *spec, const struct convert_options
                         struct df_error *err)
 {
     const struct df_spec_variant *variant;
+    const struct df_spec_teacher *teacher;
 
     DF_TRY(df_spec_variant_find(spec, options->variant, &variant, err));
     *cell = spec->cell[variant->line * spec->seeds];
     if (options->network == CONVERT_STUDENT)
         return DF_OK;
-    if (!variant->first)
+    if (!variant->teachers)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--network student for its student]", spec->path);
-    *cell = variant->first->teacher;
+    DF_TRY(df_spec_teacher_find(spec, variant, options->which, &teacher, err));
+    *cell = teacher->cell;
     return DF_OK;
 }
 
@@ -144,7 +148,8 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_convert = {
     .name = "convert",
     .summary = "PyTorch's state dicts into checkpoints, and back",
-    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--variant LABEL] [--to defeat|torch] [--classes order|id]",
+    .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--which NAME] [--variant LABEL] [--to defeat|torch] [--classes "
+             "order|id]",
     .example = "defeat convert ablations/specs/tiny.json state_dict.safetensors teacher.safetensors --network teacher",
     .options = options_table,
     .options_size = sizeof(struct convert_options),

@@ -10,6 +10,7 @@
 #include "ablations/cli/common.h"
 #include "ablations/run/cache.h"
 #include "ablations/run/cost.h"
+#include "ablations/run/fits.h"
 #include "core/base/progress.h"
 
 #define H100_FLOAT32   67.0
@@ -71,6 +72,16 @@ struct facts {
     int width, height; /* of the first image; 0: nobody asks */
 };
 
+/* Whether an image's own size decides what student or teachers see. */
+static bool sees_own_size(const struct df_cell *cell)
+{
+    bool own = !cell->canvas.fixed && !cell->canvas.min_side;
+
+    for (size_t t = 0; t < cell->teachers; t++)
+        own |= !cell->teacher[t].cell->canvas.fixed && !cell->teacher[t].cell->canvas.min_side;
+    return own;
+}
+
 /* The data are opened only for what the command line does not say. */
 static df_status find_data(const struct cost_options *options, const struct df_cell *cell, struct facts *out, struct df_error *err)
 {
@@ -78,7 +89,7 @@ static df_status find_data(const struct cost_options *options, const struct df_c
     struct df_dataset *train;
 
     *out = (struct facts){ .images = (size_t)options->images, .classes = (size_t)options->classes };
-    if (options->images && options->classes && (options->canvas[0] || cell->canvas.fixed || cell->canvas.min_side))
+    if (options->images && options->classes && (options->canvas[0] || !sees_own_size(cell)))
         return DF_OK;
     if (df_data_split(cell->data, DF_TRAIN, &train, &cause) != DF_OK)
         return df_fail(err, cause.status, "%.1800s [without the data: --images and --classes, of COCO 2017 118287 and 80]", cause.text);
@@ -121,6 +132,25 @@ static void find_canvas(const struct df_canvas_options *canvas, const struct fac
                                      : round_up(data->height, canvas->divisor);
 }
 
+/* Those of the teachers that see others than the student. */
+static df_status find_teachers_canvases(const struct report *report, const struct df_cell *cell, const struct facts *data,
+                                        struct df_cost_images *out, struct df_error *err)
+{
+    for (size_t t = 0; t < cell->teachers; t++) {
+        const struct df_canvas_options *canvas = &cell->teacher[t].cell->canvas;
+        struct df_cost_images seen = { 0 };
+
+        if (df_same_canvas(canvas, &cell->canvas))
+            continue;
+        if (report->options->canvas[0])
+            return df_fail(err, DF_ERR_USAGE, "--canvas: a teacher of '%s' has another canvas than the student [leave the option out]",
+                           cell->label);
+        find_canvas(canvas, data, &seen);
+        out->teacher[t] = (struct df_canvas_size){ .height = seen.height, .width = seen.width };
+    }
+    return DF_OK;
+}
+
 static size_t copies(const struct line *line) { return line->cell->schedule.flip ? 2 : 1; }
 
 static double cache_limit(const struct report *report) { return report->options->cache_limit * 1073741824.0; }
@@ -129,7 +159,7 @@ static df_status count_line(const struct report *report, struct line *line, stru
 {
     const struct cost_options *options = report->options;
     const struct df_schedule *schedule = &line->cell->schedule;
-    struct df_cost_images images;
+    struct df_cost_images images = { 0 };
     struct facts data;
 
     DF_TRY(find_data(options, line->cell, &data, err));
@@ -139,6 +169,7 @@ static df_status count_line(const struct report *report, struct line *line, stru
         DF_TRY(parse_canvas(options->canvas, &images, err));
     else
         find_canvas(&line->cell->canvas, &data, &images);
+    DF_TRY(find_teachers_canvases(report, line->cell, &data, &images, err));
     if (line->images < (size_t)schedule->batch)
         return df_fail(err, DF_ERR_USAGE, "%zu training images are less than one batch of %lld", line->images, (long long)schedule->batch);
     DF_TRY(df_cost_count(line->cell, images, false, &line->cost, err));
@@ -152,10 +183,11 @@ static df_status choose_lines(struct report *report, struct df_error *err)
     const struct df_spec *spec = report->spec;
     const struct cost_options *options = report->options;
 
-    report->line = df_calloc(spec->lines + spec->variants, sizeof *report->line);
+    report->line = df_calloc(spec->lines + spec->variants * DF_SPEC_TEACHERS, sizeof *report->line);
     for (size_t v = 0; options->teacher && v < spec->variants; v++)
-        if (spec->variant[v].teacher)
-            report->line[report->lines++] = (struct line){ .cell = spec->variant[v].teacher, .runs = 1 };
+        for (size_t t = 0; t < spec->variant[v].teachers; t++)
+            if (!spec->variant[v].teacher[t].cell->file[0])
+                report->line[report->lines++] = (struct line){ .cell = spec->variant[v].teacher[t].cell, .runs = 1 };
     for (size_t i = 0; i < spec->lines; i++) {
         const struct df_cell *cell = spec->cell[i * spec->seeds];
 

@@ -140,13 +140,18 @@ static void changes_release(struct changes *changes)
     free(changes->change);
 }
 
-/* The cell's canonical JSON; in place of its teacher's id what the teacher is. */
+/* The cell's canonical JSON; in place of its teachers' ids what the teachers are. */
 static void flatten_cell(const struct df_cell *cell, struct flat *flat)
 {
-    cJSON *root = cJSON_Parse(df_text_get(&cell->json));
+    cJSON *root = cJSON_Parse(df_text_get(&cell->json)), *several = cJSON_GetObjectItemCaseSensitive(root, "teachers");
 
-    if (cell->teacher && !cell->teacher->file[0])
-        cJSON_ReplaceItemInObjectCaseSensitive(root, "teacher", cJSON_Parse(df_text_get(&cell->teacher->json)));
+    for (size_t t = 0; t < cell->teachers; t++) {
+        const struct df_cell_teacher *by = &cell->teacher[t];
+        cJSON *owner = several ? cJSON_GetObjectItemCaseSensitive(several, by->name) : root;
+
+        if (!by->cell->file[0])
+            cJSON_ReplaceItemInObjectCaseSensitive(owner, "teacher", cJSON_Parse(df_text_get(&by->cell->json)));
+    }
     flatten(root, "", flat);
     cJSON_Delete(root);
 }

@@ -8,6 +8,7 @@
 #include "ablations/run/model.h"
 #include "ablations/run/store.h"
 #include "ablations/run/teacher_file.h"
+#include "ablations/spec_teachers.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
 
@@ -16,7 +17,7 @@ struct predict_options {
     int64_t cell, limit;
     bool teacher, json;
     double score;
-    char checkpoint[DF_STRING_MAX], output[DF_STRING_MAX];
+    char which[DF_STRING_MAX], checkpoint[DF_STRING_MAX], output[DF_STRING_MAX];
     int split;
 };
 static const df_option options_table[] = {
@@ -30,6 +31,8 @@ static const df_option options_table[] = {
     { "cell", DF_INT_OPTION(struct predict_options, cell), .standard = -1, .min = -1, .max = 1e6, .when = "teacher=0",
       .help = "data set: index of the cell whose student predicts" },
     { "teacher", DF_BOOL_OPTION(struct predict_options, teacher), .help = "data set: the spec's teacher predicts" },
+    { "which", DF_STRING_OPTION(struct predict_options, which), .text = "", .when = "teacher=1",
+      .help = "data set: of several teachers the one of this name" },
     { "split", DF_CHOICE_OPTION(struct predict_options, split), .standard = DF_VALIDATION, .choices = "train|tune|validation",
       .help = "data set: on which images" },
     { "limit", DF_INT_OPTION(struct predict_options, limit), .max = 1e9, .help = "data set: only the first images; 0: all" },
@@ -50,33 +53,39 @@ static df_status no_weights(const struct df_spec *spec, const struct predict_opt
     return DF_ERR_NOT_FOUND;
 }
 
-static const struct df_cell *taught(const struct df_spec *spec)
+/* Of the first variant that has some. */
+static df_status choose_teacher(const struct df_spec *spec, const char *name, const struct df_cell **cell, struct df_error *err)
 {
-    for (size_t i = 0; i < spec->count; i++)
-        if (spec->cell[i]->needs.count)
-            return spec->cell[i];
-    return NULL;
+    const struct df_spec_teacher *teacher;
+    size_t v = 0;
+
+    while (v < spec->variants && !spec->variant[v].teachers)
+        v++;
+    if (v == spec->variants)
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
+    DF_TRY(df_spec_teacher_find(spec, &spec->variant[v], name, &teacher, err));
+    *cell = teacher->cell;
+    return DF_OK;
 }
 
 /* Whose network, and where its weights are. */
 static df_status choose(const struct df_spec *spec, const struct predict_options *options, const struct df_cell **cell, char **weights,
                         struct df_error *err)
 {
-    const struct df_cell *student = options->teacher ? taught(spec) : NULL;
     struct df_run_options run_with;
-    struct df_cell *chosen = NULL;
+    struct df_cell *student = NULL;
     df_status status = DF_OK;
 
     df_common_run(&options->common, &run_with);
-    if (options->teacher && !student)
-        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher [--cell K for a student]", spec->path);
-    if (!options->teacher)
-        DF_TRY(df_running_cell(spec, options->cell, &chosen, err));
-    *cell = student ? student->teacher : chosen;
+    if (options->teacher)
+        DF_TRY(choose_teacher(spec, options->which, cell, err));
+    else
+        DF_TRY(df_running_cell(spec, options->cell, &student, err));
+    *cell = student ? student : *cell;
 
     char *path = options->checkpoint[0] ? df_strdup(options->checkpoint)
-                 : student              ? df_teacher_path(student, &run_with)
-                                        : df_store_cell_file(run_with.out, chosen, DF_CELL_WEIGHTS);
+                 : student              ? df_store_cell_file(run_with.out, student, DF_CELL_WEIGHTS)
+                                        : df_teacher_path(*cell, &run_with);
 
     if (!options->checkpoint[0] && !df_file_exists(path))
         status = no_weights(spec, options, path, err);
@@ -197,7 +206,7 @@ const struct df_command df_command_predict = {
     .name = "predict",
     .summary = "boxes of a trained network: drawn on images, or as COCO results of a data set",
     .usage = "defeat predict IMAGE|FOLDER --checkpoint F [--score S] [--output FOLDER] [--json]\n"
-             "       defeat predict SPEC --cell K|--teacher [--checkpoint F] [--split validation] [--output results.json]",
+             "       defeat predict SPEC --cell K|--teacher [--which NAME] [--checkpoint F] [--split validation] [--output results.json]",
     .example = "defeat predict ablations/specs/reproduce-quick.json --teacher --output teacher.json",
     .options = options_table,
     .options_size = sizeof(struct predict_options),

@@ -1,4 +1,4 @@
-/* `defeat prepare SPEC`: what distilled cells stand on, before any of them runs: the teacher (trained if there is none, then gated) and its
+/* `defeat prepare SPEC`: what distilled cells stand on, before any of them runs: each teacher (trained if there is none, then gated) and its
  * cache; and, asked for, whether weights of 0 change nothing. `defeat sweep` does this by itself. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +9,12 @@
 #include "ablations/run/identity.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/teacher_file.h"
+#include "ablations/spec_teachers.h"
 
 struct prepare_options {
     struct df_common_options common;
     int stage;
-    char id[DF_STRING_MAX];
+    char id[DF_STRING_MAX], which[DF_STRING_MAX];
 };
 enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE, STAGE_IDENTITY };
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct prepare_options, common),
@@ -21,55 +22,89 @@ static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct prepare_
                                              "what to prepare, or to check", .choices = "all|teacher|cache|identity" },
                                            { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
                                              "only the variant whose first cell with a teacher has this run id; \"\": all", .text = "" },
+                                           { "which", DF_STRING_OPTION(struct prepare_options, which), .text = "",
+                                             .help = "of several teachers only the one of this name; \"\": all" },
                                            { 0 } };
 
 /* A teacher from elsewhere may hold no number to compare with. */
-static df_status print_gate(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
+static df_status print_gate(const struct df_cell *teacher, const struct df_run_options *run, struct df_error *err)
 {
-    char *path = df_teacher_path(cell, run);
+    char *path = df_teacher_path(teacher, run);
     struct df_teacher_facts facts;
     const df_status status = df_teacher_facts_read(path, &facts, err);
 
     free(path);
     if (status == DF_OK)
-        printf("gate: %s\n", !facts.gated             ? "not checked (the teacher's file records no mAP)"
-                             : cell->teacher->classes ? "not checked (the teacher has classes of its own)"
-                                                      : "passed");
+        printf("gate: %s\n", !facts.gated       ? "not checked (the teacher's file records no mAP)"
+                             : teacher->classes ? "not checked (the teacher has classes of its own)"
+                                                : "passed");
     return status;
 }
 
-/* Whether cell i needs of its teacher what no cell of the variant before it does. */
-static bool needs_more(const struct df_spec *spec, size_t begin, size_t i)
+static df_status prepare_teacher(const struct df_spec_teacher *teacher, const struct df_run_options *run, struct df_error *err)
 {
-    for (size_t j = begin; j < i; j++)
-        if (df_needs_same(&spec->cell[j]->needs, &spec->cell[i]->needs))
-            return false;
-    return spec->cell[i]->needs.count > 0;
+    char *path;
+
+    if (!teacher->cell->file[0]) {
+        DF_TRY(df_prepare_teacher(teacher->cell, run, &path, err));
+        printf("teacher%s%s: %s\n", teacher->name[0] ? " " : "", teacher->name, path);
+        free(path);
+    }
+    DF_TRY(df_teacher_gate(teacher->cell, run, err));
+    return print_gate(teacher->cell, run, err);
+}
+
+static bool is_chosen(const struct prepare_options *options, const char *name)
+{
+    return !options->which[0] || strcmp(options->which, name) == 0;
 }
 
 /* What does not fit is told before a teacher is trained for it. */
-static df_status check_fit(const struct df_spec *spec, size_t begin, size_t end, struct df_error *err)
+static df_status prepare_teachers(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
+                                  const struct df_run_options *run, struct df_error *err)
 {
+    struct df_spec_lesson lesson = { NULL };
     struct df_dataset *train;
 
-    DF_TRY(df_data_split(spec->cell[begin]->data, DF_TRAIN, &train, err));
-    for (size_t i = begin; i < end; i++)
-        if (needs_more(spec, begin, i))
-            DF_TRY(df_teacher_fits(spec->cell[i], train, NULL, err));
+    DF_TRY(df_data_split(variant->first->data, DF_TRAIN, &train, err));
+    while (df_spec_next_lesson(spec, variant, &lesson))
+        if (is_chosen(options, lesson.by->name))
+            DF_TRY(df_teacher_fits(lesson.cell, lesson.by, train, NULL, err));
+    for (size_t t = 0; t < variant->teachers; t++)
+        if (is_chosen(options, variant->teacher[t].name))
+            DF_TRY(prepare_teacher(&variant->teacher[t], run, err));
+    return DF_OK;
+}
+
+/* Each set of needs has its own. */
+static df_status prepare_caches(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
+                                const struct df_run_options *run, struct df_error *err)
+{
+    struct df_spec_lesson lesson = { NULL };
+    char *path;
+
+    while (df_spec_next_lesson(spec, variant, &lesson)) {
+        if (!is_chosen(options, lesson.by->name))
+            continue;
+        DF_TRY(df_prepare_cache(lesson.cell, lesson.by, run, &path, err));
+        printf("cache%s%s: %s\n", lesson.by->name[0] ? " " : "", lesson.by->name, path ? path : "not used: the teacher runs live");
+        free(path);
+    }
     return DF_OK;
 }
 
 /* The first cell of every method that a teacher teaches, on what the other stages have prepared. */
-static df_status check_identity(const struct df_run_options *run, const struct df_spec *spec, size_t begin, size_t end,
+static df_status check_identity(const struct df_run_options *run, const struct df_spec *spec, const struct df_spec_variant *variant,
                                 struct df_error *err)
 {
+    const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
     const struct df_cell *before = NULL;
     size_t steps;
 
     for (size_t i = begin; i < end; before = spec->cell[i], i++) {
         const struct df_cell *cell = spec->cell[i];
 
-        if (!cell->needs.count || (before && strcmp(before->label, cell->label) == 0))
+        if (!cell->teachers || (before && strcmp(before->label, cell->label) == 0))
             continue;
         DF_TRY(df_identity_check(cell, run, &steps, err));
         printf("identity: %s with weights of 0 is the plain student over %zu steps\n", cell->label, steps);
@@ -80,32 +115,17 @@ static df_status check_identity(const struct df_run_options *run, const struct d
 static df_status prepare_variant(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
                                  struct df_error *err)
 {
-    const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
+    const struct df_spec_teacher *chosen;
     struct df_run_options run;
-    char *path = NULL;
 
     df_common_run(&options->common, &run);
     if (options->stage == STAGE_IDENTITY)
-        return check_identity(&run, spec, begin, end, err);
-    if (options->stage != STAGE_CACHE) {
-        DF_TRY(check_fit(spec, begin, end, err));
-        if (variant->teacher) {
-            DF_TRY(df_prepare_teacher(variant->teacher, &run, &path, err));
-            printf("teacher: %s\n", path);
-            free(path);
-        }
-        DF_TRY(df_teacher_gate(variant->first, &run, err));
-        DF_TRY(print_gate(variant->first, &run, err));
-    }
-    /* each set of needs has its own cache */
-    for (size_t i = begin; i < end && options->stage != STAGE_TEACHER; i++) {
-        if (!needs_more(spec, begin, i))
-            continue;
-        DF_TRY(df_prepare_cache(spec->cell[i], &run, &path, err));
-        printf("cache: %s\n", path ? path : "not used: the teacher runs live");
-        free(path);
-    }
-    return DF_OK;
+        return check_identity(&run, spec, variant, err);
+    if (options->which[0])
+        DF_TRY(df_spec_teacher_find(spec, variant, options->which, &chosen, err));
+    if (options->stage != STAGE_CACHE)
+        DF_TRY(prepare_teachers(options, spec, variant, &run, err));
+    return options->stage == STAGE_TEACHER ? DF_OK : prepare_caches(options, spec, variant, &run, err);
 }
 
 /* Every variant with a teacher; with an id, the one whose first cell has it. */
@@ -140,8 +160,8 @@ static int run_prepare(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_prepare = {
     .name = "prepare",
-    .summary = "train and gate the teacher of a spec, build its cache",
-    .usage = "defeat prepare SPEC [--stage all|teacher|cache|identity]",
+    .summary = "train and gate the teachers of a spec, build their caches",
+    .usage = "defeat prepare SPEC [--stage all|teacher|cache|identity] [--which NAME]",
     .example = "defeat prepare ablations/specs/reproduce-quick.json",
     .options = options_table,
     .options_size = sizeof(struct prepare_options),

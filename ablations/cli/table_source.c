@@ -5,35 +5,24 @@
 #include <string.h>
 
 #include "ablations/run/store.h"
+#include "ablations/run/teacher_file.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
-#include "core/nn/checkpoint.h"
 
-static char *teacher_path(const struct df_spec_variant *variant, const char *out)
+/* Not trained yet, or measured by nobody: nothing; a damaged one is told. */
+static void describe_teacher(const struct df_spec_variant *variant, const struct df_spec_teacher *teacher, const char *out,
+                             struct df_text *line)
 {
-    if (variant->teacher)
-        return df_store_teacher(out, variant->teacher->id);
-    return variant->first ? df_strdup(variant->first->teacher->file) : NULL;
-}
-
-/* No teacher, or none trained yet: no line; a damaged one is told. */
-static void describe_teacher(const struct df_spec_variant *variant, const char *out, struct df_text *line)
-{
-    char *path = teacher_path(variant, out);
-    cJSON *metadata = NULL;
+    const struct df_cell *cell = teacher->cell;
+    char *path = cell->file[0] ? df_strdup(cell->file) : df_store_teacher(out, cell->id), score[32];
+    struct df_teacher_facts facts;
     struct df_error err;
-    double map;
 
-    if (path && df_file_exists(path) && df_checkpoint_metadata(path, &metadata, &err) != DF_OK) {
+    if (df_file_exists(path) && df_teacher_facts_read(path, &facts, &err) != DF_OK)
         df_warn("%s", err.text);
-    } else if (metadata) {
-        const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(metadata, "map"));
-
-        if (text && df_parse_real(text, &map) && map >= 0)
-            df_text_addf(line, "%s%s%s%.2f mAP", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "",
-                         100 * map);
-    }
-    cJSON_Delete(metadata);
+    else if (df_file_exists(path) && facts.map >= 0)
+        df_text_addf(line, "%s%s%s%s%s%s", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "", teacher->name,
+                     teacher->name[0] ? " " : "", df_teacher_score_text(&facts, facts.map, score));
     free(path);
 }
 
@@ -106,7 +95,8 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     if (older) /* the teacher that may be here taught none of them */
         df_text_addf(&out->teacher, "rows of semantics %lld, an older version's", (long long)which->semantics);
     for (size_t v = 0; v < out->spec->variants && !older; v++)
-        describe_teacher(&out->spec->variant[v], options->out, &out->teacher);
+        for (size_t t = 0; t < out->spec->variant[v].teachers; t++)
+            describe_teacher(&out->spec->variant[v], &out->spec->variant[v].teacher[t], options->out, &out->teacher);
     out->request.teacher = df_text_get(&out->teacher);
     refresh_tables(out->folder);
     return DF_OK;

@@ -5,6 +5,7 @@
 #include "ablations/cli/running.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/teacher_file.h"
+#include "ablations/spec_teachers.h"
 #include "core/metrics/coco_eval.h"
 
 enum { TRAIN_TEACHER, TRAIN_STUDENT };
@@ -12,12 +13,14 @@ struct train_options {
     struct df_common_options common;
     int network;
     int64_t seed;
-    char variant[DF_STRING_MAX], output[DF_STRING_MAX];
+    char which[DF_STRING_MAX], variant[DF_STRING_MAX], output[DF_STRING_MAX];
     bool json, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct train_options, common),
     { "network", DF_CHOICE_OPTION(struct train_options, network), TRAIN_TEACHER, 0, 1, "what to train", .choices = "teacher|student" },
+    { "which", DF_STRING_OPTION(struct train_options, which), .text = "", .when = "network=teacher",
+      .help = "of several teachers the one of this name" },
     { "seed", DF_INT_OPTION(struct train_options, seed), -1, -1, 9e15, "in place of the spec's; -1: the spec's (student: its first)" },
     { "variant", DF_STRING_OPTION(struct train_options, variant), 0, 0, 0, "of which variant of the spec, by its label", .text = "" },
     { "output", DF_STRING_OPTION(struct train_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
@@ -36,27 +39,34 @@ static df_status reseed(struct df_cell *cell, int64_t seed, struct df_error *err
 
 static void print_teacher(const char *path, const struct df_teacher_facts *facts, bool json)
 {
+    const char *score = facts->accuracy ? "accuracy" : "AP";
     char map[32], gate[32];
 
     df_format_real(map, facts->map);
     df_format_real(gate, facts->gate_map);
     if (json)
-        printf("{\"id\": \"%s\", \"AP\": %s, \"gate_AP\": %s, \"gate_images\": %zu}\n", facts->id, map, gate, facts->gate_images);
+        printf("{\"id\": \"%s\", \"%s\": %s, \"gate_%s\": %s, \"gate_images\": %zu}\n", facts->id, score, map, score, gate,
+               facts->gate_images);
     else
-        printf("teacher %s: %s on validation, %s on the gate's %zu images\n", path, df_coco_percent(facts->map, map),
-               df_coco_percent(facts->gate_map, gate), facts->gate_images);
+        printf("teacher %s: %s on validation, %s on the gate's %zu images\n", path, df_teacher_score_text(facts, facts->map, map),
+               df_teacher_score_text(facts, facts->gate_map, gate), facts->gate_images);
 }
 
 static df_status train_teacher(const struct df_spec *spec, const struct df_spec_variant *variant, const struct train_options *options,
                                const struct df_run_options *run, struct df_error *err)
 {
+    const struct df_spec_teacher *teacher;
     struct df_teacher_facts facts;
     char *path;
 
-    if (!variant->teacher)
+    if (!variant->teachers)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train [--network student trains its student]", spec->path);
-    DF_TRY(reseed(variant->teacher, options->seed, err));
-    DF_TRY(df_prepare_teacher(variant->teacher, run, &path, err));
+    DF_TRY(df_spec_teacher_find(spec, variant, options->which, &teacher, err));
+    if (teacher->cell->file[0])
+        return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train: '%s' is given [--network student trains its student]", spec->path,
+                       teacher->cell->file);
+    DF_TRY(reseed(teacher->cell, options->seed, err));
+    DF_TRY(df_prepare_teacher(teacher->cell, run, &path, err));
 
     df_status status = df_teacher_facts_read(path, &facts, err);
 
@@ -72,7 +82,7 @@ static df_status train_student(const struct df_spec *spec, const struct df_spec_
                                const struct df_run_options *run, struct df_error *err)
 {
     for (size_t i = variant->line * spec->seeds; i < (variant->line + variant->lines) * spec->seeds; i++) {
-        if (spec->cell[i]->needs.count)
+        if (spec->cell[i]->teachers)
             continue;
         DF_TRY(reseed(spec->cell[i], options->seed, err));
         return df_running_student(spec->cell[i], run, options->output, options->json, options->again, err);
@@ -100,7 +110,7 @@ static int run_train(const void *values, int count, char *const *arguments)
 const struct df_command df_command_train = {
     .name = "train",
     .summary = "train a spec's teacher, or its student without distillation",
-    .usage = "defeat train SPEC [--network teacher|student] [--variant LABEL] [--seed N] [--output F.safetensors]",
+    .usage = "defeat train SPEC [--network teacher|student] [--which NAME] [--variant LABEL] [--seed N] [--output F.safetensors]",
     .example = "defeat train ablations/specs/reproduce-quick.json --network teacher",
     .options = options_table,
     .options_size = sizeof(struct train_options),

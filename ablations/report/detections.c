@@ -16,7 +16,8 @@ static const double least_score = 0.3;
 
 /* Somebody's detections in the images that are shown. */
 struct side {
-    size_t line; /* SIZE_MAX: the teacher */
+    size_t line;         /* SIZE_MAX: a teacher */
+    const char *teacher; /* its name; "": it has none */
     int64_t seed;
     struct df_detection *detection;
     size_t count;
@@ -55,7 +56,7 @@ static df_status add_side(struct sides *sides, const char *path, size_t line, in
         if (is_shown(sides, &detection[i]))
             detection[kept++] = detection[i];
     sides->side = df_realloc(sides->side, (sides->count + 1) * sizeof *sides->side);
-    sides->side[sides->count++] = (struct side){ line, seed, detection, kept };
+    sides->side[sides->count++] = (struct side){ line, "", seed, detection, kept };
     return DF_OK;
 }
 
@@ -87,16 +88,27 @@ static df_status add_method(const struct df_page *page, size_t line, struct side
     return DF_OK;
 }
 
-static df_status add_teacher(const struct df_page *page, struct sides *sides, struct df_error *err)
+static df_status add_teacher(const struct df_page *page, const struct df_spec_teacher *teacher, struct sides *sides, struct df_error *err)
 {
-    const struct df_cell *teacher = page->request->spec->variant[0].teacher;
-    char *path = teacher ? df_store_cell_file(page->request->out, teacher, DF_CELL_RESULTS) : NULL;
+    char *path = df_store_cell_file(page->request->out, teacher->cell, DF_CELL_RESULTS);
     df_status status = DF_OK;
 
-    if (path && df_file_exists(path))
+    if (!teacher->cell->file[0] && df_file_exists(path)) {
         status = add_side(sides, path, SIZE_MAX, 0, err);
+        if (status == DF_OK)
+            sides->side[sides->count - 1].teacher = teacher->name;
+    }
     free(path);
     return status;
+}
+
+static df_status add_teachers(const struct df_page *page, struct sides *sides, struct df_error *err)
+{
+    const struct df_spec_variant *variant = &page->request->spec->variant[0];
+
+    for (size_t t = 0; t < variant->teachers; t++)
+        DF_TRY(add_teacher(page, &variant->teacher[t], sides, err));
+    return DF_OK;
 }
 
 /* ---- drawing ---------------------------------------------------------------------------------------------------------------------- */
@@ -153,7 +165,7 @@ static void add_seen(struct df_page *page, const struct sides *sides, const stru
 
     if (side->line == SIZE_MAX) {
         df_text_add(&class, "taught");
-        df_text_add(&caption, "teacher");
+        df_text_addf(&caption, "teacher%s%s", side->teacher[0] ? " " : "", side->teacher);
     } else {
         df_text_addf(&class, "of p p%zu", side->line);
         df_page_method(page, side->line, &caption);
@@ -246,7 +258,7 @@ static df_status show(struct df_page *page, struct sides *sides, struct df_error
     for (size_t l = 0; l < spec->variant[0].lines; l++)
         DF_TRY(add_method(page, spec->variant[0].line + l, sides, err));
     methods = sides->count;
-    DF_TRY(add_teacher(page, sides, err));
+    DF_TRY(add_teachers(page, sides, err));
     if (!methods)
         df_page_say(page, "", "No method has a run whose detections (results.json) are here: the truth alone is shown.");
     tell(page, sides);

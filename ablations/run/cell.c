@@ -13,10 +13,11 @@ typedef cJSON *options_writer(const df_option *table, const void *values);
 
 struct named {
     const char *key, *name, *plugin; /* plugin: NULL unless it is one */
+    const char *teacher;             /* NULL: it goes without saying */
     int revision;
 };
 
-/* {"<key>":"<name>", "revision":2, "plugin":"<hash>", ...options...} */
+/* {"<key>":"<name>", "revision":2, "plugin":"<hash>", "teacher":"<name>", ...options...} */
 static cJSON *named_object(struct named what, options_writer *write, const df_option *table, const void *values)
 {
     cJSON *object = cJSON_CreateObject(), *options = table ? write(table, values) : NULL;
@@ -26,6 +27,8 @@ static cJSON *named_object(struct named what, options_writer *write, const df_op
         cJSON_AddNumberToObject(object, "revision", what.revision);
     if (what.plugin)
         cJSON_AddStringToObject(object, "plugin", what.plugin);
+    if (what.teacher)
+        cJSON_AddStringToObject(object, "teacher", what.teacher);
     while (options && options->child) {
         cJSON *item = cJSON_DetachItemViaPointer(options, options->child);
 
@@ -58,20 +61,18 @@ static df_status add_start(const struct df_cell *cell, cJSON *root, struct df_er
 }
 
 /* "<run id>" of the teacher's cell, or "file:<hash of the checkpoint>". */
-static df_status teacher_name(const struct df_cell *cell, char name[32], struct df_error *err)
+static df_status add_teacher_name(const struct df_cell *cell, const struct df_cell *teacher, cJSON *owner, struct df_error *err)
 {
-    const struct df_cell *teacher = cell->teacher;
-    char hash[17];
+    char name[32], hash[17];
 
-    if (!teacher)
-        return df_fail(err, DF_ERR_USAGE, "'%s' needs a teacher, but there is none [add \"teacher\" to the spec]", cell->label);
-    if (!teacher->file[0]) {
+    if (teacher->file[0]) {
+        DF_TRY(hash_of_file(teacher, cell->unread, hash, err));
+        snprintf(name, sizeof name, "file:%s", hash);
+    } else {
         DF_ASSERT(teacher->id[0]);
-        snprintf(name, 32, "%s", teacher->id);
-        return DF_OK;
+        snprintf(name, sizeof name, "%s", teacher->id);
     }
-    DF_TRY(hash_of_file(teacher, cell->unread, hash, err));
-    snprintf(name, 32, "file:%s", hash);
+    cJSON_AddStringToObject(owner, "teacher", name);
     return DF_OK;
 }
 
@@ -111,33 +112,57 @@ static void add_networks(const struct df_cell *cell, options_writer *write, cJSO
 }
 
 /* Where it is not what the student has. */
-static void add_other(cJSON *root, const char *key, cJSON *theirs, const char *own)
+static void add_other(cJSON *owner, const char *key, cJSON *theirs, const cJSON *own)
 {
-    if (cJSON_Compare(theirs, cJSON_GetObjectItemCaseSensitive(root, own), true))
+    if (cJSON_Compare(theirs, own, true))
         cJSON_Delete(theirs);
     else
-        cJSON_AddItemToObject(root, key, theirs);
+        cJSON_AddItemToObject(owner, key, theirs);
 }
 
-/* A teacher that was not trained for this has no cell that says what it is. */
-static void add_given_teacher(const struct df_cell *teacher, options_writer *write, cJSON *root)
+/* A teacher that was not trained for this has no cell that says what it is. root: of the student. */
+static void add_given_teacher(const struct df_cell *teacher, options_writer *write, const cJSON *root, cJSON *owner)
 {
-    cJSON_AddItemToObject(root, "teacher_network", write(df_network_option_table, &teacher->network));
-    add_other(root, "teacher_detector", detector_object(teacher, write), "detector");
-    add_other(root, "teacher_canvas", write(df_canvas_option_table, &teacher->canvas), "canvas");
+    if (!teacher->file[0])
+        return;
+    cJSON_AddItemToObject(owner, "teacher_network", write(df_network_option_table, &teacher->network));
+    add_other(owner, "teacher_detector", detector_object(teacher, write), cJSON_GetObjectItemCaseSensitive(root, "detector"));
+    add_other(owner, "teacher_canvas", write(df_canvas_option_table, &teacher->canvas), cJSON_GetObjectItemCaseSensitive(root, "canvas"));
     if (teacher->classes)
-        cJSON_AddNumberToObject(root, "teacher_classes", (double)teacher->classes);
+        cJSON_AddNumberToObject(owner, "teacher_classes", (double)teacher->classes);
 }
 
-static df_status add_teacher(const struct df_cell *cell, cJSON *root, struct df_error *err)
+/* In the order in which the distillers ask for them, whatever the spec's is. named: with ids and hashes. */
+static df_status add_teachers(const struct df_cell *cell, options_writer *write, bool named, cJSON *root, struct df_error *err)
 {
-    char name[32];
+    cJSON *all = cell->teachers > 1 ? cJSON_AddObjectToObject(root, "teachers") : NULL;
 
-    if (!cell->needs.count)
-        return DF_OK;
-    DF_TRY(teacher_name(cell, name, err));
-    cJSON_AddStringToObject(root, "teacher", name);
+    for (size_t t = 0; t < cell->teachers; t++) {
+        const struct df_cell_teacher *one = &cell->teacher[t];
+        cJSON *owner = all ? cJSON_AddObjectToObject(all, one->name) : root;
+
+        if (named)
+            DF_TRY(add_teacher_name(cell, one->cell, owner, err));
+        add_given_teacher(one->cell, write, root, owner);
+    }
     return DF_OK;
+}
+
+static void add_init_student(const struct df_cell *cell, cJSON *root)
+{
+    if (cell->init_student && cell->teachers > 1)
+        cJSON_AddStringToObject(root, "init_student", cell->teacher[cell->init_from].name);
+    else if (cell->init_student)
+        cJSON_AddTrueToObject(root, "init_student");
+}
+
+static cJSON *distiller_object(const struct df_cell *cell, const struct df_cell_distiller *distiller, options_writer *write)
+{
+    const struct df_distiller_class *class = distiller->class;
+    const char *teacher = cell->teachers > 1 && distiller->teacher != DF_NO_TEACHER ? cell->teacher[distiller->teacher].name : NULL;
+    const struct named name = { "name", class->name, df_distiller_plugin_hash(class), teacher, class->revision };
+
+    return named_object(name, write, class->options, distiller->options);
 }
 
 /* The rest; of the device nothing that depends on the machine. */
@@ -146,19 +171,12 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
     struct df_device_identity device = df_device_identity(cell->device);
     char *plus = strchr(device.kind, '+'); /* "cuda+tf32" */
 
-    if (cell->needs.count && cell->teacher && cell->teacher->file[0])
-        add_given_teacher(cell->teacher, write, root);
-    if (cell->init_student)
-        cJSON_AddTrueToObject(root, "init_student");
+    add_init_student(cell, root);
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
 
-    for (size_t i = 0; i < cell->distillers; i++) {
-        const struct df_distiller_class *class = cell->distiller[i].class;
-        const struct named name = { "name", class->name, df_distiller_plugin_hash(class), class->revision };
-
-        cJSON_AddItemToArray(distillers, named_object(name, write, class->options, cell->distiller[i].options));
-    }
+    for (size_t i = 0; i < cell->distillers; i++)
+        cJSON_AddItemToArray(distillers, distiller_object(cell, &cell->distiller[i], write));
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
     if (plus)
         *plus = 0;
@@ -175,9 +193,34 @@ static df_status write_identity(struct df_cell *cell, cJSON *root, struct df_err
     DF_TRY(add_data_hash(cell, root, err));
     add_networks(cell, df_options_identity, root);
     DF_TRY(add_start(cell, root, err));
-    DF_TRY(add_teacher(cell, root, err));
+    DF_TRY(add_teachers(cell, df_options_identity, true, root, err));
     add_method(cell, df_options_identity, root);
     return DF_OK;
+}
+
+size_t df_cell_taught_by(struct df_cell *cell, const char *name, struct df_cell *teacher, const struct df_needs *needs)
+{
+    size_t t = 0;
+
+    while (t < cell->teachers && cell->teacher[t].cell != teacher)
+        t++;
+    DF_ASSERT(t < DF_STACK_MAX);
+    if (t == cell->teachers) {
+        cell->teacher[t] = (struct df_cell_teacher){ .cell = teacher };
+        snprintf(cell->teacher[t].name, sizeof cell->teacher[t].name, "%s", name);
+        cell->teachers++;
+    }
+    df_needs_add_all(&cell->teacher[t].needs, needs);
+    return t;
+}
+
+struct df_needs df_cell_needs(const struct df_cell *cell)
+{
+    struct df_needs all = { 0 };
+
+    for (size_t t = 0; t < cell->teachers; t++)
+        df_needs_add_all(&all, &cell->teacher[t].needs);
+    return all;
 }
 
 cJSON *df_cell_asked(const struct df_cell *cell)
@@ -187,6 +230,7 @@ cJSON *df_cell_asked(const struct df_cell *cell)
     cJSON_AddStringToObject(root, "role", cell->teacher_role ? "teacher" : "student");
     add_data(cell, df_options_asked, root);
     add_networks(cell, df_options_asked, root);
+    (void)add_teachers(cell, df_options_asked, false, root, NULL);
     add_method(cell, df_options_asked, root);
     return root;
 }

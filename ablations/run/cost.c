@@ -116,19 +116,24 @@ static struct df_batch made_one(const struct df_batch *batch, size_t i)
 struct counts {
     struct df_cost_amount part[DF_COST_PARTS];
     double tape, teacher_tape, live_record;
-    uint64_t cached_record;
+    uint64_t cached_record, largest_record;
 };
 
-/* Which of a batch's steps is counted: without distillers; with them, the teacher live or in the cache. */
+/* Which of a batch's steps is counted: without distillers; with them, the teachers live or in their caches. */
 enum pass { PLAIN, LIVE, CACHED };
+
+struct instructor {
+    struct df_model model;
+    bool own_canvas; /* it sees other images than the student */
+    df_tape *tape;
+    struct df_teacher_plan plan;
+    struct df_taught_parts parts;
+};
 
 struct subject {
     struct df_cell cell; /* the one that is counted, with a learning rate of 0: made-up gradients make no good weights */
     struct df_student student;
-    struct df_model teacher; /* device NULL: none needed */
-    df_tape *teacher_tape;
-    struct df_teacher_plan plan;
-    struct df_taught_parts parts;
+    struct instructor teacher[DF_STACK_MAX]; /* each of the cell's */
     struct df_cost_images images;
     bool dry;
     /* while a step is made */
@@ -136,40 +141,40 @@ struct subject {
     struct counts *counts;
 };
 
-static df_status open_teacher(struct subject *s, struct df_error *err)
+static df_status open_teacher(const struct subject *s, const struct df_cell *cell, struct instructor *teacher, struct df_error *err)
 {
-    const struct df_cell *cell = s->cell.teacher;
-
-    DF_TRY((s->dry ? df_model_create_dry : df_model_create)(cell, s->images.classes, &s->teacher, err));
-    df_model_build(&s->teacher, cell, false);
-    df_detector_show(s->teacher.detector, &s->plan.recorded);
-    s->teacher.detector->class->fold(s->teacher.detector);
-    s->teacher_tape = df_tape_new(s->teacher.device, false);
+    DF_TRY((s->dry ? df_model_create_dry : df_model_create)(cell, s->images.classes, &teacher->model, err));
+    df_model_build(&teacher->model, cell, false);
+    df_detector_show(teacher->model.detector, &teacher->plan.recorded);
+    teacher->model.detector->class->fold(teacher->model.detector);
+    teacher->tape = df_tape_new(teacher->model.device, false);
     return DF_OK;
 }
 
 /* The parts of both networks, for the distillers, as if deviations had been measured. */
-static df_status find_parts(struct subject *s, struct df_error *err)
+static df_status find_parts(const struct subject *s, size_t which, struct instructor *teacher, struct df_error *err)
 {
-    const struct df_canvas_size canvas = { s->images.height, s->images.width };
+    const struct df_canvas_size own = { s->images.height, s->images.width }, theirs = s->images.teacher[which];
+    const struct df_cell_teacher *by = &s->cell.teacher[which];
+    struct df_taught_parts *parts = &teacher->parts;
 
-    df_teacher_plan_of(&s->cell, &s->plan);
-    DF_TRY(df_cell_parts(&s->cell, s->images.classes, canvas, &s->parts.student, err));
-    DF_TRY(df_cell_parts(s->cell.teacher, s->images.classes, canvas, &s->parts.teacher, err));
-    for (size_t i = 0; i < s->parts.teacher.count; i++)
-        s->parts.teacher.part[i].std = 1;
-    return df_parts_fit(&s->plan.captured, &s->parts.teacher, &s->parts.student, err);
+    teacher->own_canvas = theirs.height && (theirs.height != own.height || theirs.width != own.width);
+    df_teacher_plan_of(by, &teacher->plan);
+    DF_TRY(df_cell_parts(&s->cell, s->images.classes, own, &parts->student, err));
+    DF_TRY(df_cell_parts(by->cell, s->images.classes, teacher->own_canvas ? theirs : own, &parts->teacher, err));
+    for (size_t i = 0; i < parts->teacher.count; i++)
+        parts->teacher.part[i].std = 1;
+    return df_parts_fit(&teacher->plan.captured, &parts->teacher, &parts->student, err);
 }
 
 static df_status open_subject(struct subject *s, struct df_error *err)
 {
-    const struct df_student_setup setup = {
-        .classes = s->images.classes, .steps = 1, .steps_per_epoch = 1, .parts = &s->parts, .dry = s->dry
-    };
+    struct df_student_setup setup = { .classes = s->images.classes, .steps = 1, .steps_per_epoch = 1, .dry = s->dry };
 
-    if (s->cell.needs.count) {
-        DF_TRY(find_parts(s, err));
-        DF_TRY(open_teacher(s, err));
+    for (size_t t = 0; t < s->cell.teachers; t++) {
+        DF_TRY(find_parts(s, t, &s->teacher[t], err));
+        DF_TRY(open_teacher(s, s->cell.teacher[t].cell, &s->teacher[t], err));
+        setup.parts[t] = &s->teacher[t].parts;
     }
     return df_student_open(&s->student, &s->cell, &setup, err);
 }
@@ -177,8 +182,10 @@ static df_status open_subject(struct subject *s, struct df_error *err)
 static void close_subject(struct subject *s)
 {
     df_student_close(&s->student);
-    df_tape_free(s->teacher_tape);
-    df_model_release(&s->teacher);
+    for (size_t t = 0; t < DF_STACK_MAX; t++) {
+        df_tape_free(s->teacher[t].tape);
+        df_model_release(&s->teacher[t].model);
+    }
 }
 
 /* ---- counting ---- */
@@ -216,6 +223,8 @@ static void count_body(struct subject *s, const struct df_batch *batch, struct c
     df_tensor *stage[DF_STAGES], *level[DF_LEVELS];
     df_tape *tape = s->student.tape;
 
+    if (!s->student.model.detector->network) /* a classifier, trained as a teacher: it is all head */
+        return;
     df_tape_reset(tape);
     (void)taken(df_tape_device(tape));
     df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
@@ -231,8 +240,11 @@ static void count_part(void *watcher, enum df_step_part part)
     struct counts *counts = s->counts;
     const struct df_cost_amount amount = taken(s->student.model.device);
 
-    if (part == DF_STEP_TEACH && s->pass == LIVE)
-        counts->part[DF_COST_TEACHER] = plus(amount, 1, taken(s->teacher.device));
+    if (part == DF_STEP_TEACH && s->pass == LIVE) {
+        counts->part[DF_COST_TEACHER] = amount;
+        for (size_t t = 0; t < s->cell.teachers; t++)
+            counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(s->teacher[t].model.device));
+    }
     if (part == DF_STEP_TEACH && s->pass == CACHED) /* nobody makes what is in a cache */
         counts->part[DF_COST_CACHED] = amount;
     if (part == DF_STEP_DISTILL)
@@ -252,59 +264,88 @@ static void count_part(void *watcher, enum df_step_part part)
 }
 
 /* The record of one image: made by a live teacher, which leaves it on the device; or as a cache has it, with nothing in it. */
-static void *make_record(struct subject *s, const struct df_batch *one, struct df_record_layout *layout)
+static void *make_record(const struct subject *s, const struct instructor *teacher, const struct df_batch *one,
+                         struct df_record_layout *layout)
 {
     struct df_detection_state state;
     void *record;
 
-    df_tape_reset(s->teacher_tape);
-    df_detector_forward(s->teacher.detector, s->teacher_tape, one, DF_FIRST_STAGE, &state);
-    df_record_layout_of(&state, s->pass == LIVE ? &s->plan.given : &s->plan.recorded, layout);
-    if (s->pass == CACHED) {
-        s->counts->cached_record = layout->bytes;
+    df_tape_reset(teacher->tape);
+    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, &state);
+    df_record_layout_of(&state, s->pass == LIVE ? &teacher->plan.given : &teacher->plan.recorded, layout);
+    if (s->pass == CACHED)
         return df_calloc(1, layout->bytes + 1);
-    }
-    s->counts->live_record = (double)layout->bytes;
-    s->counts->teacher_tape = (double)df_tape_used(s->teacher_tape);
-    record = df_device_alloc(s->teacher.device, layout->bytes);
-    df_record_take(layout, &state, s->teacher.device, DF_RECORD_ON_DEVICE, record);
+    record = df_device_alloc(teacher->model.device, layout->bytes);
+    df_record_take(layout, &state, teacher->model.device, DF_RECORD_ON_DEVICE, record);
     return record;
 }
 
-static void drop_record(struct subject *s, void *record)
+static void drop_record(const struct subject *s, const struct instructor *teacher, void *record)
 {
     if (s->pass == LIVE)
-        df_device_free(s->teacher.device, record);
+        df_device_free(teacher->model.device, record);
     else
         free(record);
 }
 
+/* What one image takes, of all teachers. */
+static void count_record(const struct subject *s, const struct instructor *teacher, const struct df_record_layout *layout)
+{
+    struct counts *counts = s->counts;
+
+    if (s->pass == LIVE) {
+        counts->live_record += (double)layout->bytes;
+        counts->teacher_tape += (double)df_tape_used(teacher->tape);
+    } else {
+        counts->cached_record += layout->bytes;
+        counts->largest_record = layout->bytes > counts->largest_record ? layout->bytes : counts->largest_record;
+    }
+}
+
+/* What the teacher sees of the student's images; own: of a canvas of its own one image, which is as good as any. */
+static const struct df_batch *images_of(const struct subject *s, size_t which, const struct df_batch *students, struct made *own)
+{
+    const struct df_canvas_size canvas = s->images.teacher[which];
+
+    *own = (struct made){ .truth = NULL };
+    if (!s->teacher[which].own_canvas)
+        return students;
+    made_init(own, 1, (struct df_cost_images){ .height = canvas.height, .width = canvas.width, .classes = s->images.classes }, !s->dry);
+    return &own->batch;
+}
+
 /* Made records, one an image, and the teacher's state of them: a struct df_teaching. */
-static df_status give_made_records(void *subject, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
-                                   struct df_error *err)
+static df_status give_made_records(void *subject, size_t which, df_tape *tape, const struct df_detection_state *student,
+                                   struct df_detection_state *out, struct df_error *err)
 {
     struct subject *s = subject;
+    struct instructor *teacher = &s->teacher[which];
     const size_t n = student->batch;
     void **record = df_calloc(n, sizeof *record);
     struct df_record_layout layout; /* all images have one canvas */
     const struct df_record_layout **layouts = df_calloc(n, sizeof *layouts);
     const struct df_records records = { s->pass == LIVE ? DF_RECORD_ON_DEVICE : DF_RECORD_ON_HOST, layouts, (const void *const *)record,
-                                        &s->plan.given, &s->parts.teacher };
+                                        &teacher->plan.given, &teacher->parts.teacher };
 
-    (void)taken(s->teacher.device);
+    struct made own;
+    const struct df_batch *images = images_of(s, which, student->images, &own);
+
+    (void)taken(teacher->model.device);
     for (size_t i = 0; i < n; i++) {
-        const struct df_batch one = made_one(student->images, i);
+        const struct df_batch one = made_one(images, teacher->own_canvas ? 0 : i);
 
-        record[i] = make_record(s, &one, &layout);
+        record[i] = make_record(s, teacher, &one, &layout);
         layouts[i] = &layout;
     }
+    count_record(s, teacher, &layout);
 
     const df_status status = df_record_state(&records, student, tape, out, err);
 
-    if (s->plan.head)
-        out->detector = s->teacher.detector;
+    if (teacher->plan.head)
+        out->detector = teacher->model.detector;
     for (size_t i = 0; i < n; i++)
-        drop_record(s, record[i]);
+        drop_record(s, teacher, record[i]);
+    made_release(&own);
     free(record);
     free(layouts);
     return status;
@@ -316,7 +357,7 @@ static df_status count_step(struct subject *s, enum pass pass, const struct df_b
 
     s->pass = pass;
     s->student.distillers = pass == PLAIN ? 0 : s->cell.distillers;
-    DF_TRY(df_student_step(&s->student, batch, pass != PLAIN && s->teacher.device ? &teaching : NULL, err));
+    DF_TRY(df_student_step(&s->student, batch, pass != PLAIN && s->cell.teachers ? &teaching : NULL, err));
     if (pass != CACHED)
         s->counts->tape = (double)df_tape_used(s->student.tape);
     return DF_OK;
@@ -328,7 +369,7 @@ static df_status count_batch(struct subject *s, const struct df_batch *batch, st
     DF_TRY(count_step(s, PLAIN, batch, err));
     if (s->cell.distillers)
         DF_TRY(count_step(s, LIVE, batch, err));
-    return s->teacher.device ? count_step(s, CACHED, batch, err) : DF_OK;
+    return s->cell.teachers ? count_step(s, CACHED, batch, err) : DF_OK;
 }
 
 static df_status count_images(struct subject *s, size_t n, struct counts *counts, struct df_error *err)
@@ -364,6 +405,7 @@ static void tell_step_from_image(const struct counts *one, const struct counts *
     out->teacher_tape = one->teacher_tape;
     out->live_record = one->live_record;
     out->record = one->cached_record;
+    out->largest_record = one->largest_record;
 }
 
 static double held_bytes(const struct df_parameters *parameters)
@@ -384,15 +426,17 @@ static size_t count_values(const struct df_parameters *parameters, size_t from, 
 
 static void note_sizes(const struct subject *s, struct df_cost *out)
 {
-    const struct df_parameters *own = s->student.model.parameters, *teacher = s->teacher.parameters;
+    const struct df_parameters *own = s->student.model.parameters;
 
     out->parameters = count_values(own, 0, s->student.own_parameters);
     out->adaptation = count_values(own, s->student.own_parameters, own->count);
     out->held = held_bytes(own);
-    if (!teacher)
-        return;
-    out->teacher_parameters = count_values(teacher, 0, teacher->count);
-    out->teacher_held = held_bytes(teacher);
+    for (size_t t = 0; t < s->cell.teachers; t++) {
+        const struct df_parameters *teacher = s->teacher[t].model.parameters;
+
+        out->teacher_parameters += count_values(teacher, 0, teacher->count);
+        out->teacher_held += held_bytes(teacher);
+    }
 }
 
 static df_status count_subject(struct subject *s, struct df_cost *out, struct df_error *err)
@@ -474,7 +518,11 @@ size_t df_cost_largest_batch(const struct df_cost *cost, double bytes)
     return room > 0 ? (size_t)(room / image_memory(cost)) : 0;
 }
 
-static double cache_bytes(const struct df_cost *cost, size_t records) { return (double)df_cache_bytes(records * cost->record, records); }
+/* Each teacher has a cache, and each cache the limit. */
+static double cache_bytes(const struct df_cost *cost, size_t records)
+{
+    return (double)df_cache_bytes(records * cost->largest_record, records);
+}
 
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit)
 {

@@ -11,8 +11,8 @@ enum df_cost_part {
     DF_COST_HEADS,            /* student: proposals, heads, forward */
     DF_COST_LOSS,             /* the detector's losses */
     DF_COST_BACKWARD,         /* of all of that */
-    DF_COST_TEACHER,          /* a live teacher, forward, image by image, and its records, which stay on the device */
-    DF_COST_CACHED,           /* a cached one: its records, copied to the device */
+    DF_COST_TEACHER,          /* live teachers, forward, image by image, and their records, which stay on the device */
+    DF_COST_CACHED,           /* cached ones: their records, copied to the device */
     DF_COST_DISTILL,          /* adaptation layers, masks, distillation losses */
     DF_COST_DISTILL_BACKWARD, /* what these add to the backward pass */
     DF_COST_UPDATE,           /* gradients zeroed, their norm, the optimiser */
@@ -23,6 +23,7 @@ extern const char *const df_cost_part_names[DF_COST_PARTS];
 /* The images of a step. */
 struct df_cost_images {
     size_t height, width, classes;
+    struct df_canvas_size teacher[DF_STACK_MAX]; /* what each of the cell's teachers sees of one; 0 x 0: the same */
 };
 struct df_cost_amount {
     double flops;  /* of convolutions and matrix products, 2 per multiply-add */
@@ -33,11 +34,12 @@ struct df_cost {
     struct df_cost_images images;
     struct df_cost_amount step[DF_COST_PARTS], image[DF_COST_PARTS];
     double tape_step, tape_image; /* bytes of activations and their gradients that live at the end of the backward pass */
-    double teacher_tape;          /* ... of the teacher's activations, which is given one image at a time */
-    double held, teacher_held;    /* bytes of parameters, gradients and moments; of the teacher's weights */
-    size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teacher's */
-    uint64_t record;                                   /* bytes of an image's in a teacher's cache; 0 where there is no teacher */
-    double live_record;                                /* bytes of an image's in a live teacher's memory: only what is asked for */
+    double teacher_tape;          /* ... of the teachers' activations, which are given one image at a time */
+    double held, teacher_held;    /* bytes of parameters, gradients and moments; of the teachers' weights */
+    size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teachers' */
+    uint64_t record,
+        largest_record; /* bytes of an image's in the teachers' caches, and in the largest of these; 0 where there is no teacher */
+    double live_record; /* bytes of an image's in live teachers' memory: only what is asked for */
 };
 /* compute: on the cell's own device, which also computes: the same counts, slowly (tests). Fails where the cell's networks and distillers do
  * not fit together. */
@@ -59,6 +61,6 @@ size_t df_cost_largest_batch(const struct df_cost *cost, double bytes);
 /* What a plain student's epochs are multiplied with, so that it is given the multiply-adds of a run of this cell, of so many steps whose teacher is
  * asked for so many records: each image once, and once more for its mirror image, as a cache holds them. 1: nothing distils. */
 double df_cost_stretch(const struct df_cost *cost, size_t batch, double steps, size_t records);
-/* The most images whose cache (`copies` records each) stays within the limit. */
+/* The most images whose largest cache (`copies` records each) stays within the limit. */
 size_t df_cost_cached_images(const struct df_cost *cost, size_t copies, double limit);
 #endif

@@ -2,17 +2,18 @@
 
 #include <string.h>
 
-void df_teacher_plan_of(const struct df_cell *student, struct df_teacher_plan *out)
+void df_teacher_plan_of(const struct df_cell_teacher *by, struct df_teacher_plan *out)
 {
-    const struct df_detector_class *detector = student->teacher->detector;
+    const struct df_detector_class *detector = by->cell->detector;
 
     *out = (struct df_teacher_plan){ .head = false };
-    for (size_t i = 0; i < student->needs.count; i++) {
-        const char *name = student->needs.name[i];
+    for (size_t i = 0; i < by->needs.count; i++) {
+        const char *name = by->needs.name[i];
         const bool on_request = df_names_cover(detector->on_request, name), head = strcmp(name, DF_NEEDS_HEAD) == 0;
+        const bool own = strcmp(name, DF_OBJECT_LOGITS) == 0; /* no student has it */
 
         out->head = out->head || on_request || head;
-        if (!on_request && !head)
+        if (!on_request && !head && !own)
             df_needs_add(&out->captured, name);
         if (!head)
             df_needs_add(&out->given, on_request ? "neck/*" : name);
@@ -32,14 +33,26 @@ bool df_same_canvas(const struct df_canvas_options *a, const struct df_canvas_op
     return same;
 }
 
-static df_status offers(const struct df_cell *student, const char *who, const struct df_detector_class *detector, struct df_error *err)
-{
-    for (size_t i = 0; i < student->needs.count; i++) {
-        const char *name = student->needs.name[i];
+/* A student and the teacher that is asked about. */
+struct lesson {
+    const struct df_cell *student;
+    const struct df_cell_teacher *by;
+    struct df_teacher_plan plan;
+    struct df_taught_parts parts;
+};
 
+static df_status offers(const struct lesson *lesson, const char *who, const struct df_detector_class *detector, struct df_error *err)
+{
+    const struct df_needs *needs = &lesson->by->needs;
+
+    for (size_t i = 0; i < needs->count; i++) {
+        const char *name = needs->name[i];
+
+        if (strcmp(name, DF_OBJECT_LOGITS) == 0 && detector != lesson->by->cell->detector)
+            continue;
         if (strcmp(name, DF_NEEDS_HEAD) != 0 && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
             return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs '%s' of both networks, which detector '%s' of the %s does not have",
-                           student->label, name, detector->name, who);
+                           lesson->student->label, name, detector->name, who);
     }
     return DF_OK;
 }
@@ -47,14 +60,14 @@ static df_status offers(const struct df_cell *student, const char *who, const st
 static size_t cells(size_t pixels, size_t stride) { return (pixels + stride - 1) / stride; }
 
 /* Where the canvases differ: on every image each map must have as many cells in both. The dense rows follow the neck. */
-static df_status image_fits(const struct df_cell *student, const struct df_needs *captured, const struct df_taught_parts *parts,
-                            const struct df_image_info *info, struct df_error *err)
+static df_status image_fits(const struct lesson *lesson, const struct df_image_info *info, struct df_error *err)
 {
-    const struct df_canvas_size own = df_canvas_of(&student->canvas, info), theirs = df_canvas_of(&student->teacher->canvas, info);
+    const struct df_canvas_size own = df_canvas_of(&lesson->student->canvas, info), theirs = df_canvas_of(&lesson->by->cell->canvas, info);
+    const struct df_needs *captured = &lesson->plan.captured;
+    const bool dense = df_needs_has(captured, "logits") || df_needs_has(captured, "deltas");
 
-    for (size_t i = 0; i < parts->teacher.count; i++) {
-        const struct df_part *t = &parts->teacher.part[i], *s = df_parts_find(&parts->student, t->name);
-        const bool dense = df_needs_has(captured, "logits") || df_needs_has(captured, "deltas");
+    for (size_t i = 0; i < lesson->parts.teacher.count; i++) {
+        const struct df_part *t = &lesson->parts.teacher.part[i], *s = df_parts_find(&lesson->parts.student, t->name);
 
         if (!t->stride || !(df_needs_has(captured, t->name) || (dense && df_names_cover("neck/*", t->name))))
             continue;
@@ -70,9 +83,9 @@ static df_status image_fits(const struct df_cell *student, const struct df_needs
 }
 
 /* The head of the one runs over what comes from the other. */
-static df_status head_fits(const struct df_cell *student, size_t classes, struct df_error *err)
+static df_status head_fits(const struct lesson *lesson, size_t classes, struct df_error *err)
 {
-    const struct df_cell *teacher = student->teacher;
+    const struct df_cell *teacher = lesson->by->cell, *student = lesson->student;
 
     if (!df_same_canvas(&teacher->canvas, &student->canvas))
         return df_fail(
@@ -80,7 +93,7 @@ static df_status head_fits(const struct df_cell *student, size_t classes, struct
             "'%s': the teacher's head runs over the student's boxes or features, but it has another canvas than the student [give "
             "both one canvas, or leave out what needs the head]",
             student->label);
-    if (df_needs_has(&student->needs, teacher->detector->class_logits) && teacher->classes && teacher->classes != classes)
+    if (df_needs_has(&lesson->by->needs, teacher->detector->class_logits) && teacher->classes && teacher->classes != classes)
         return df_fail(
             err, DF_ERR_UNSUPPORTED,
             "'%s' needs '%s', but the teacher has %zu classes and the student %zu (expected the same) [leave out what needs them]",
@@ -88,23 +101,52 @@ static df_status head_fits(const struct df_cell *student, size_t classes, struct
     return DF_OK;
 }
 
-df_status df_teacher_fits(const struct df_cell *student, const struct df_dataset *train, struct df_taught_parts *out, struct df_error *err)
+/* The crops of the one are the objects of the other, and their classes. */
+static df_status objects_fit(const struct lesson *lesson, size_t classes, struct df_error *err)
 {
-    const struct df_cell *teacher = student->teacher;
-    struct df_taught_parts parts = { 0 };
-    struct df_teacher_plan plan;
+    const struct df_cell *teacher = lesson->by->cell;
 
-    DF_TRY(offers(student, "student", student->detector, err));
-    DF_TRY(offers(student, "teacher", teacher->detector, err));
-    df_teacher_plan_of(student, &plan);
-    if (plan.head)
-        DF_TRY(head_fits(student, train->categories, err));
-    DF_TRY(df_cell_parts(student, train->categories, df_canvas_of(&student->canvas, train->info), &parts.student, err));
-    DF_TRY(df_cell_parts(teacher, train->categories, df_canvas_of(&teacher->canvas, train->info), &parts.teacher, err));
-    DF_TRY(df_parts_fit(&plan.captured, &parts.teacher, &parts.student, err));
+    if (!df_same_canvas(&teacher->canvas, &lesson->student->canvas))
+        return df_fail(err, DF_ERR_UNSUPPORTED,
+                       "'%s': the classifier's crops come from the student's images, but it has another canvas [leave the teacher's out]",
+                       lesson->student->label);
+    if (teacher->classes && teacher->classes != classes)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "'%s': the classifier has %zu classes and the student %zu (expected the same)",
+                       lesson->student->label, teacher->classes, classes);
+    return DF_OK;
+}
+
+static df_status lesson_fits(struct lesson *lesson, const struct df_dataset *train, struct df_error *err)
+{
+    const struct df_cell *student = lesson->student, *teacher = lesson->by->cell;
+    const struct df_canvas_size own = df_canvas_of(&student->canvas, train->info), theirs = df_canvas_of(&teacher->canvas, train->info);
+
+    DF_TRY(offers(lesson, "student", student->detector, err));
+    DF_TRY(offers(lesson, "teacher", teacher->detector, err));
+    if (lesson->plan.head)
+        DF_TRY(head_fits(lesson, train->categories, err));
+    if (df_needs_has(&lesson->by->needs, DF_OBJECT_LOGITS))
+        DF_TRY(objects_fit(lesson, train->categories, err));
+    DF_TRY(df_cell_parts(student, train->categories, own, &lesson->parts.student, err));
+    DF_TRY(df_cell_parts(teacher, train->categories, theirs, &lesson->parts.teacher, err));
+    DF_TRY(df_parts_fit(&lesson->plan.captured, &lesson->parts.teacher, &lesson->parts.student, err));
     for (size_t i = 0; i < train->size && !df_same_canvas(&teacher->canvas, &student->canvas); i++)
-        DF_TRY(image_fits(student, &plan.captured, &parts, &train->info[i], err));
+        DF_TRY(image_fits(lesson, &train->info[i], err));
+    return DF_OK;
+}
+
+df_status df_teacher_fits(const struct df_cell *student, const struct df_cell_teacher *by, const struct df_dataset *train,
+                          struct df_taught_parts *out, struct df_error *err)
+{
+    struct lesson lesson = { .student = student, .by = by };
+
+    df_teacher_plan_of(by, &lesson.plan);
+
+    const df_status status = lesson_fits(&lesson, train, err);
+
+    if (status != DF_OK)
+        return by->name[0] ? df_fail_in(err, status, "teacher '%s'", by->name) : status;
     if (out)
-        *out = parts;
+        *out = lesson.parts;
     return DF_OK;
 }

@@ -97,7 +97,7 @@ df_status df_identity_check(const struct df_cell *cell, const struct df_run_opti
     quiet.quiet = true;
     quiet.guards = false;
     quiet.telemetry = 0;
-    plain.distillers = plain.needs.count = 0; /* its teacher stays: init_student may start from it */
+    plain.distillers = plain.teachers = 0; /* none is asked; init_student may start from one all the same */
     while (made < zero.distillers && status == DF_OK)
         status = weigh_nothing(&zero, made++, err);
     if (status == DF_OK)

@@ -21,7 +21,10 @@ static df_status create_on_device(struct df_model model, const struct df_cell *c
         df_model_release(&model);
         return status;
     }
-    df_detector_show(model.detector, &cell->needs);
+
+    const struct df_needs needs = df_cell_needs(cell);
+
+    df_detector_show(model.detector, &needs);
     *out = model;
     return DF_OK;
 }
@@ -78,7 +81,7 @@ static df_status take_teacher(const struct df_cell *cell, const struct df_model 
     struct df_model teacher = { 0 };
     size_t taken = 0, kept = 0;
 
-    DF_TRY(df_model_open(cell->teacher, model->detector->classes, path, &teacher, err));
+    DF_TRY(df_model_open(cell->teacher[cell->init_from].cell, model->detector->classes, path, &teacher, err));
     for (size_t i = 0; i < own; i++) {
         const struct df_parameter *item = model->parameters->items[i], *theirs = df_parameters_find(teacher.parameters, item->name);
         const bool fits = theirs && item->kind == theirs->kind && df_same_shape(item->shape, theirs->shape);

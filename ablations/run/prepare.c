@@ -84,9 +84,10 @@ df_status df_prepare_teacher(const struct df_cell *teacher, const struct df_run_
 
 /* ---- its cache ---- */
 
-/* A cell's cache, which may have to be built. */
+/* The cache of one of a cell's teachers, which may have to be built. */
 struct plan {
     const struct df_cell *cell;
+    const struct df_cell_teacher *by;
     const struct df_run_options *options;
     struct df_dataset *train;
     size_t records;
@@ -94,10 +95,10 @@ struct plan {
     char *teacher, *folder, *path; /* path: NULL until the key is known */
 };
 
-static struct plan plan_of(const struct df_cell *cell, const struct df_run_options *options)
+static struct plan plan_of(const struct df_cell *cell, const struct df_cell_teacher *by, const struct df_run_options *options)
 {
     return (struct plan){
-        .cell = cell, .options = options, .teacher = df_teacher_path(cell, options), .folder = df_store_caches(options->out)
+        .cell = cell, .by = by, .options = options, .teacher = df_teacher_path(by->cell, options), .folder = df_store_caches(options->out)
     };
 }
 
@@ -110,7 +111,7 @@ static void plan_release(struct plan *plan)
 
 static void name_cache(struct plan *plan, const struct df_teacher_facts *facts)
 {
-    df_teacher_cache_key(plan->cell, plan->train, facts, plan->key);
+    df_teacher_cache_key(plan->cell, plan->by, plan->train, facts, plan->key);
     free(plan->path);
     plan->path = df_store_cache(plan->options->out, plan->key);
 }
@@ -123,7 +124,7 @@ static df_status estimate_bytes(const struct plan *plan, struct df_teacher *teac
 
     DF_TRY(df_teacher_record(teacher, 0, &first, err));
     for (size_t i = 0; i < plan->train->size; i++) {
-        const struct df_canvas_size canvas = df_canvas_of(&plan->cell->teacher->canvas, &plan->train->info[i]);
+        const struct df_canvas_size canvas = df_canvas_of(&plan->by->cell->canvas, &plan->train->info[i]);
 
         areas += (double)canvas.height * (double)canvas.width / ((double)first->canvas_h * (double)first->canvas_w);
     }
@@ -223,7 +224,7 @@ static df_status ensure_cache(struct plan *plan, const struct df_teacher_facts *
     if (facts->parameters_hash[0] && df_file_exists(plan->path))
         return DF_OK;
     live.cache = DF_CACHE_OFF;
-    DF_TRY(df_teacher_open(plan->cell, &live, plan->train, &teacher, err));
+    DF_TRY(df_teacher_open(plan->cell, plan->by, &live, plan->train, &teacher, err));
 
     const df_status status = build_cache(plan, teacher, err);
 
@@ -233,26 +234,38 @@ static df_status ensure_cache(struct plan *plan, const struct df_teacher_facts *
 
 static df_status ensure_all(struct plan *plan, struct df_error *err)
 {
-    const struct df_cell *teacher = plan->cell->teacher;
+    const struct df_cell *teacher = plan->by->cell;
     struct df_teacher_facts facts;
 
     DF_TRY(df_data_split(plan->cell->data, DF_TRAIN, &plan->train, err));
-    DF_TRY(df_teacher_fits(plan->cell, plan->train, NULL, err));
+    DF_TRY(df_teacher_fits(plan->cell, plan->by, plan->train, NULL, err));
     if (!teacher->file[0])
         DF_TRY(ensure_teacher(teacher, plan->options, plan->teacher, err));
     DF_TRY(df_teacher_facts_read(plan->teacher, &facts, err));
     return plan->options->cache == DF_CACHE_OFF ? DF_OK : ensure_cache(plan, &facts, err);
 }
 
+/* Before the first of them is trained. */
+static df_status fit_all(const struct df_cell *cell, struct df_error *err)
+{
+    struct df_dataset *train;
+
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
+    for (size_t t = 0; t < cell->teachers; t++)
+        DF_TRY(df_teacher_fits(cell, &cell->teacher[t], train, NULL, err));
+    return DF_OK;
+}
+
 df_status df_prepare(const struct df_cell *cell, const struct df_run_options *options, struct df_error *err)
 {
-    if (!cell->needs.count)
-        return DF_OK;
+    df_status status = cell->teachers > 1 ? fit_all(cell, err) : DF_OK;
 
-    struct plan plan = plan_of(cell, options);
-    const df_status status = ensure_all(&plan, err);
+    for (size_t t = 0; t < cell->teachers && status == DF_OK; t++) {
+        struct plan plan = plan_of(cell, &cell->teacher[t], options);
 
-    plan_release(&plan);
+        status = ensure_all(&plan, err);
+        plan_release(&plan);
+    }
     return status;
 }
 
@@ -283,13 +296,14 @@ static df_status ensure_verified(struct plan *plan, char **path, struct df_error
     return DF_OK;
 }
 
-df_status df_prepare_cache(const struct df_cell *cell, const struct df_run_options *options, char **path, struct df_error *err)
+df_status df_prepare_cache(const struct df_cell *cell, const struct df_cell_teacher *by, const struct df_run_options *options, char **path,
+                           struct df_error *err)
 {
     *path = NULL;
-    if (!cell->needs.count || options->cache == DF_CACHE_OFF)
+    if (options->cache == DF_CACHE_OFF)
         return DF_OK;
 
-    struct plan plan = plan_of(cell, options);
+    struct plan plan = plan_of(cell, by, options);
     const df_status status = ensure_verified(&plan, path, err);
 
     plan_release(&plan);

@@ -68,16 +68,44 @@ void df_record_take(const struct df_record_layout *layout, const struct df_detec
     }
 }
 
-/* [N,h,w,c] on the tape out of N records. */
-static df_tensor *stack_part(df_tape *tape, const struct df_records *from, size_t n, const struct df_record_part *part)
+/* Rows of an image's objects, of which another image has others. */
+static bool varies(const struct df_record_part *part) { return strcmp(part->name, DF_OBJECT_LOGITS) == 0; }
+
+/* [N,h,w,c] on the tape out of N records, part k of each; w is the largest, what a record has not is 0. */
+static df_tensor *stack_part(df_tape *tape, const struct df_records *from, size_t n, size_t k)
 {
-    df_tensor *tensor = df_tensor_new(tape, (df_shape){ n, part->h, part->w, part->c });
-    const size_t each = part->h * part->w * part->c;
+    const struct df_record_part *first = &from->layout[0]->part[k];
+    struct df_device *device = df_tape_device(tape);
+    size_t w = 0;
 
     for (size_t i = 0; i < n; i++)
-        (from->place == DF_RECORD_ON_HOST ? df_write : df_copy)(df_tape_device(tape), tensor->data + i * each,
-                                                                (const char *)from->record[i] + part->offset, each * sizeof(df_real));
+        w = from->layout[i]->part[k].w > w ? from->layout[i]->part[k].w : w;
+
+    df_tensor *tensor = df_tensor_new(tape, (df_shape){ n, first->h, w, first->c });
+    const size_t each = first->h * w * first->c;
+
+    if (varies(first))
+        df_zero(device, tensor->data, n * each * sizeof(df_real));
+    for (size_t i = 0; i < n; i++) {
+        const struct df_record_part *part = &from->layout[i]->part[k];
+
+        (from->place == DF_RECORD_ON_HOST ? df_write : df_copy)(
+            device, tensor->data + i * each, (const char *)from->record[i] + part->offset, part->h * part->w * part->c * sizeof(df_real));
+    }
     return tensor;
+}
+
+/* But for how many objects they have. */
+static bool alike(const struct df_record_layout *a, const struct df_record_layout *b)
+{
+    bool same = a->parts == b->parts && a->canvas_h == b->canvas_h && a->canvas_w == b->canvas_w;
+
+    for (size_t k = 0; same && k < a->parts; k++) {
+        const struct df_record_part *one = &a->part[k], *other = &b->part[k];
+
+        same = strcmp(one->name, other->name) == 0 && one->h == other->h && one->c == other->c && (one->w == other->w || varies(one));
+    }
+    return same;
 }
 
 df_status df_record_state(const struct df_records *records, const struct df_detection_state *student, df_tape *tape,
@@ -86,7 +114,7 @@ df_status df_record_state(const struct df_records *records, const struct df_dete
     const struct df_record_layout *layout = records->layout[0];
 
     for (size_t i = 1; i < student->batch; i++)
-        if (memcmp(records->layout[i], layout, head_bytes(layout)) != 0)
+        if (!alike(records->layout[i], layout))
             return df_fail(
                 err, DF_ERR_UNSUPPORTED,
                 "the teacher's canvas is %zu x %zu for one image of a batch and %zu x %zu for another (expected one for all images "
@@ -107,7 +135,7 @@ df_status df_record_state(const struct df_records *records, const struct df_dete
 
         if (!df_needs_has(records->needs, part->name))
             continue;
-        given = df_parts_set(&out->parts, part->name, DF_NO_LEVEL, (size_t)part->stride, stack_part(tape, records, student->batch, part));
+        given = df_parts_set(&out->parts, part->name, DF_NO_LEVEL, (size_t)part->stride, stack_part(tape, records, student->batch, i));
         given->level = (size_t)part->level;
         given->std = df_parts_find(records->parts, part->name)->std;
         out->levels += strncmp(part->name, "neck/", 5) == 0;

@@ -100,11 +100,13 @@ static df_status export_student(const struct run *run, const struct df_student *
 
 static void note_training(const struct run *run, const struct df_trainer *trainer)
 {
-    const char *teacher = trainer->teacher ? df_teacher_facts_of(trainer->teacher)->parameters_hash : NULL;
     struct df_run_row *row = &run->result->row;
-    struct df_text text = DF_TEXT_INIT;
+    struct df_text text = DF_TEXT_INIT, teachers = DF_TEXT_INIT;
 
-    df_run_environment(run->cell, trainer->student.model.device, teacher, &text);
+    for (size_t t = 0; t < run->cell->teachers; t++)
+        df_text_addf(&teachers, "%s%s", t ? " " : "", df_teacher_facts_of(trainer->teacher[t])->parameters_hash);
+    df_run_environment(run->cell, trainer->student.model.device, df_text_get(&teachers), &text);
+    df_text_release(&teachers);
     row->environment = df_arena_strdup(run->result->memory, text.data);
     df_text_release(&text);
     row->curve = trainer->learning.curve;

@@ -5,18 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Before the parameters are built: distillers may add theirs. */
-static df_status add_distillers(struct df_student *student, const struct df_taught_parts *parts, struct df_error *err)
+/* Before the parameters are built: distillers may add theirs. parts: with each teacher. */
+static df_status add_distillers(struct df_student *student, const struct df_taught_parts *const *parts, struct df_error *err)
 {
+    static const struct df_parts none = { 0 };
     const struct df_cell *cell = student->cell;
-    struct df_distiller_setup setup = {
-        .parameters = student->model.parameters, .detector = cell->detector, .student = &parts->student, .teacher = &parts->teacher
-    };
+    const bool taught = cell->teachers && parts[0];
+    struct df_distiller_setup setup = { .parameters = student->model.parameters,
+                                        .detector = cell->detector,
+                                        .student = taught ? &parts[0]->student : &none };
 
-    while (df_parts_at(&parts->student, "neck", setup.levels))
+    while (df_parts_at(setup.student, "neck", setup.levels))
         setup.levels++;
     for (size_t i = 0; i < cell->distillers; i++) {
         const struct df_distiller_class *class = cell->distiller[i].class;
+        const size_t teacher = cell->distiller[i].teacher;
         char prefix[32];
 
         student->state[i] = df_calloc(1, class->state_size + 1);
@@ -24,6 +27,7 @@ static df_status add_distillers(struct df_student *student, const struct df_taug
         snprintf(prefix, sizeof prefix, "distiller.%zu.", i);
         setup.options = cell->distiller[i].options;
         setup.state = student->state[i];
+        setup.teacher = taught && teacher != DF_NO_TEACHER ? &parts[teacher]->teacher : &none;
         setup.prefix = prefix;
         if (class->init && class->init(&setup, err) != DF_OK)
             return df_fail_in(err, DF_ERR_USAGE, "distiller '%s' of '%s'", class->name, cell->label);
@@ -34,13 +38,11 @@ static df_status add_distillers(struct df_student *student, const struct df_taug
 df_status df_student_open(struct df_student *student, const struct df_cell *cell, const struct df_student_setup *setup,
                           struct df_error *err)
 {
-    const struct df_taught_parts none = { 0 };
-
     *student = (struct df_student){ .cell = cell, .steps = setup->steps, .steps_per_epoch = setup->steps_per_epoch };
     DF_TRY((setup->dry ? df_model_create_dry : df_model_create)(cell, setup->classes, &student->model, err));
     student->model.device->comm = setup->comm;
     student->own_parameters = student->model.parameters->count;
-    DF_TRY(add_distillers(student, setup->parts ? setup->parts : &none, err));
+    DF_TRY(add_distillers(student, setup->parts, err));
     df_model_build(&student->model, cell, true);
     student->tape = df_tape_new(student->model.device, true);
     return DF_OK;
@@ -68,10 +70,11 @@ static void rename_repeated_terms(struct df_loss_terms *terms, size_t before, si
             }
 }
 
-/* Adds the distillers' losses to the student's. */
+/* Adds the distillers' losses to the student's. teacher: what each of the cell's says. */
 static void distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher,
                     struct df_step_view *view)
 {
+    static const struct df_detection_state nothing = { 0 };
     const struct df_cell *cell = student->cell;
     struct df_distill_context context = {
         .tape = student->tape,
@@ -85,12 +88,12 @@ static void distill(struct df_student *student, const struct df_detection_state 
     };
 
     for (size_t i = 0; i < student->distillers; i++) {
-        const size_t before = student->terms.count;
+        const size_t before = student->terms.count, t = cell->distiller[i].teacher;
 
         context.options = cell->distiller[i].options;
         context.state = student->state[i];
 
-        df_tensor *one = cell->distiller[i].class->loss(&context, own, teacher);
+        df_tensor *one = cell->distiller[i].class->loss(&context, own, t == DF_NO_TEACHER ? &nothing : &teacher[t]);
 
         rename_repeated_terms(&student->terms, before, i);
         view->taught[i].loss = one;
@@ -121,8 +124,8 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
                           struct df_error *err)
 {
     struct df_detector *detector = student->model.detector;
-    struct df_detection_state own = { 0 }, teacher = { 0 };
-    struct df_step_view view = { .own = &own, .teacher = &teacher };
+    struct df_detection_state own = { 0 }, teacher[DF_STACK_MAX] = { 0 };
+    struct df_step_view view = { .own = &own, .teacher = teacher };
 
     df_tape_reset(student->tape);
     df_parameters_zero_grad(student->model.parameters);
@@ -134,11 +137,12 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
     view.own_terms = student->terms.count;
     part_is_done(student, DF_STEP_LOSS);
     if (teaching) {
-        DF_TRY(teaching->state(teaching->teacher, student->tape, &own, &teacher, err));
+        for (size_t t = 0; t < student->cell->teachers; t++)
+            DF_TRY(teaching->state(teaching->teachers, t, student->tape, &own, &teacher[t], err));
         part_is_done(student, DF_STEP_TEACH);
     }
     if (student->distillers) {
-        distill(student, &own, &teacher, &view);
+        distill(student, &own, teacher, &view);
         part_is_done(student, DF_STEP_DISTILL);
     }
     if (student->look)

@@ -6,11 +6,11 @@
 #include "ablations/run/parts.h"
 #include "core/base/comm.h"
 
-/* Gives the teacher's state of the student's images; its tensors live on the tape. */
+/* Gives the state that one of the cell's teachers has of the student's images; its tensors live on the tape. */
 struct df_teaching {
-    df_status (*state)(void *teacher, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
-                       struct df_error *err);
-    void *teacher;
+    df_status (*state)(void *teachers, size_t which, df_tape *tape, const struct df_detection_state *student,
+                       struct df_detection_state *out, struct df_error *err);
+    void *teachers;
 };
 
 /* A step's parts, in their order. */
@@ -18,7 +18,7 @@ enum df_step_part {
     DF_STEP_CLEAR, /* gradients zeroed */
     DF_STEP_FORWARD,
     DF_STEP_LOSS,
-    DF_STEP_TEACH,   /* only with a teacher */
+    DF_STEP_TEACH,   /* all teachers, each once; only with a teacher */
     DF_STEP_DISTILL, /* only with distillers */
     DF_STEP_BACKWARD,
     DF_STEP_UPDATE,
@@ -29,7 +29,7 @@ struct df_student;
 /* A step before its backward pass, for who looks on: all losses are on the tape, no gradient is. Who walks it back himself leaves the parameters'
  * gradients zeroed. */
 struct df_step_view {
-    const struct df_detection_state *own, *teacher; /* teacher: without parts where there is none */
+    const struct df_detection_state *own, *teacher; /* teacher: [cell->teachers] */
     size_t own_terms;                               /* of student->terms the detector's, which stand first */
     struct {
         df_tensor *loss; /* NULL: none */
@@ -62,17 +62,18 @@ struct df_student {
 struct df_student_setup {
     size_t classes; /* of the data */
     size_t steps, steps_per_epoch;
-    const struct df_taught_parts *parts; /* of both networks, which fit; NULL: there is no teacher */
-    struct df_comm *comm;                /* NULL: alone */
-    bool dry;                            /* on the device that counts and does not compute */
+    const struct df_taught_parts *parts[DF_STACK_MAX]; /* with each of the cell's teachers: of both networks, which fit */
+    struct df_comm *comm;                              /* NULL: alone */
+    bool dry;                                          /* on the device that counts and does not compute */
 };
 df_status df_student_open(struct df_student *student, const struct df_cell *cell, const struct df_student_setup *setup,
                           struct df_error *err);
 /* Also of one that could not be opened. */
 void df_student_close(struct df_student *student);
-/* One step: teaching NULL: there is no teacher. From the second on none of our code takes heap memory, and nothing here waits for the device;
- * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only the teacher and
- * who looks on fail. */
+/* One step. teaching: NULL: no teacher is asked, and no distiller may need one. Each distiller sees its own teacher's state; one that needs
+ * nothing of a teacher sees an empty one. From the second on none of our code takes heap memory, and nothing here waits for the device;
+ * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only a teacher
+ * and who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
 #endif

@@ -10,30 +10,6 @@
 #include "core/base/hash.h"
 #include "core/device/open.h"
 
-/* ---- kinds ---- */
-
-static void detector_says(struct df_model *model, df_tape *tape, const struct df_batch *images, struct df_detection_state *state)
-{
-    df_detector_forward(model->detector, tape, images, DF_FIRST_STAGE, state);
-}
-
-static const struct df_teacher_kind detector_kind = { "detector", "a detector of this program", detector_says };
-const struct df_teacher_kind *const df_teacher_kinds[] = { &detector_kind, NULL };
-
-const struct df_teacher_kind *df_teacher_kind_find(const char *name, struct df_error *err)
-{
-    struct df_text names = DF_TEXT_INIT;
-
-    for (size_t i = 0; df_teacher_kinds[i]; i++) {
-        if (strcmp(df_teacher_kinds[i]->name, name) == 0)
-            return df_teacher_kinds[i];
-        df_text_addf(&names, "%s'%s'", i ? ", " : "", df_teacher_kinds[i]->name);
-    }
-    df_fail(err, DF_ERR_UNSUPPORTED, "teacher kind '%s' is none of this version's (there is %s)", name, df_text_get(&names));
-    df_text_release(&names);
-    return NULL;
-}
-
 /* ---- opening ---- */
 
 struct live { /* an image's record on the device */
@@ -43,7 +19,8 @@ struct live { /* an image's record on the device */
 };
 struct df_teacher {
     const struct df_cell *student;
-    const struct df_cell *cell;
+    const struct df_cell_teacher *by;
+    const struct df_cell *cell; /* the teacher's own */
     struct df_teacher_plan plan;
     char *path;
     struct df_teacher_facts facts;
@@ -66,17 +43,18 @@ static size_t copies(const struct df_cell *student) { return student->schedule.f
 
 size_t df_teacher_records(const struct df_cell *student, const struct df_dataset *train) { return train->size * copies(student); }
 
-void df_teacher_cache_key(const struct df_cell *student, const struct df_dataset *train, const struct df_teacher_facts *facts, char key[17])
+void df_teacher_cache_key(const struct df_cell *student, const struct df_cell_teacher *by, const struct df_dataset *train,
+                          const struct df_teacher_facts *facts, char key[17])
 {
     const struct df_device_identity device = df_device_identity(student->device);
-    const struct df_cell *teacher = student->teacher;
+    const struct df_cell *teacher = by->cell;
     cJSON *canvas = df_options_write(df_canvas_option_table, &teacher->canvas);
     cJSON *network = df_options_write(df_network_option_table, &teacher->network);
     struct df_text text = DF_TEXT_INIT;
     struct df_teacher_plan plan;
     char hash[17];
 
-    df_teacher_plan_of(student, &plan);
+    df_teacher_plan_of(by, &plan);
     df_text_addf(&text, "semantics %d teacher %s file %s ", DF_SEMANTICS, facts->parameters_hash, facts->contents_hash);
     df_json_canonical(network, &text);
     df_text_addf(&text, " detector %s %d data %d %s canvas ", teacher->detector->name, teacher->detector->revision,
@@ -113,7 +91,9 @@ static df_status open_network(struct df_teacher *teacher, const struct df_run_op
     memcpy(facts->parameters_hash, hash, sizeof hash);
     df_detector_show(teacher->model.detector, &teacher->plan.recorded);
     teacher->tape = df_tape_new(teacher->model.device, false);
-    return facts->measured ? DF_OK : df_teacher_measure(teacher->cell, &teacher->model, options->skip_bad_images, facts, err);
+    if (facts->measured || !df_teacher_has_neck(teacher->cell))
+        return DF_OK;
+    return df_teacher_measure(teacher->cell, &teacher->model, options->skip_bad_images, facts, err);
 }
 
 /* The cache, where it is there. */
@@ -124,7 +104,7 @@ static df_status open_cache(struct df_teacher *teacher, const struct df_run_opti
 
     if (options->cache == DF_CACHE_OFF)
         return DF_OK;
-    df_teacher_cache_key(teacher->student, train, &teacher->facts, key);
+    df_teacher_cache_key(teacher->student, teacher->by, train, &teacher->facts, key);
     teacher->cache_path = df_store_cache(options->out, key);
     if (df_file_exists(teacher->cache_path))
         return df_cache_open(teacher->cache_path, key, df_teacher_records(teacher->student, train), &teacher->cache, err);
@@ -159,7 +139,7 @@ static df_status open_live(struct df_teacher *teacher, const struct df_run_optio
 static df_status set_up_teacher(struct df_teacher *teacher, const struct df_run_options *options, struct df_dataset *train,
                                 struct df_error *err)
 {
-    DF_TRY(df_teacher_fits(teacher->student, train, &teacher->parts, err));
+    DF_TRY(df_teacher_fits(teacher->student, teacher->by, train, &teacher->parts, err));
     DF_TRY(open_network(teacher, options, train->categories, err));
     for (size_t i = 0; i < teacher->parts.teacher.count; i++) {
         struct df_part *part = &teacher->parts.teacher.part[i];
@@ -174,19 +154,20 @@ static df_status set_up_teacher(struct df_teacher *teacher, const struct df_run_
     return DF_OK;
 }
 
-df_status df_teacher_open(const struct df_cell *student, const struct df_run_options *options, struct df_dataset *train,
-                          struct df_teacher **out, struct df_error *err)
+df_status df_teacher_open(const struct df_cell *student, const struct df_cell_teacher *by, const struct df_run_options *options,
+                          struct df_dataset *train, struct df_teacher **out, struct df_error *err)
 {
     struct df_teacher *teacher = df_calloc(1, sizeof *teacher);
 
     *out = NULL;
     teacher->student = student;
-    teacher->cell = student->teacher;
-    teacher->path = df_teacher_path(student, options);
+    teacher->by = by;
+    teacher->cell = by->cell;
+    teacher->path = df_teacher_path(by->cell, options);
     teacher->batch = (size_t)student->schedule.batch;
     teacher->layout = df_calloc(teacher->batch, sizeof *teacher->layout);
     teacher->record = df_calloc(teacher->batch, sizeof *teacher->record);
-    df_teacher_plan_of(student, &teacher->plan);
+    df_teacher_plan_of(by, &teacher->plan);
 
     const df_status status = set_up_teacher(teacher, options, train, err);
 
@@ -224,7 +205,7 @@ const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teac
 static void teacher_says(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
 {
     df_tape_reset(teacher->tape);
-    (teacher->cell->kind ? teacher->cell->kind : df_teacher_kinds[0])->say(&teacher->model, teacher->tape, one, state);
+    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, state);
 }
 
 static struct df_batch one_of(const struct df_batch *batch, size_t i)

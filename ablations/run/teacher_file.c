@@ -6,16 +6,14 @@
 #include <string.h>
 
 #include "ablations/run/described.h"
-#include "ablations/run/evaluate.h"
 #include "ablations/run/store.h"
 #include "core/base/hash.h"
 #include "core/device/open.h"
+#include "core/metrics/coco_eval.h"
 #include "core/nn/checkpoint.h"
 
-char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options)
+char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options *options)
 {
-    const struct df_cell *teacher = student->teacher;
-
     return teacher->file[0] ? df_strdup(teacher->file) : df_store_teacher(options->out, teacher->id);
 }
 
@@ -80,15 +78,6 @@ df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model,
     return DF_OK;
 }
 
-/* mAP on the gate's images. */
-static df_status gate_map(const struct df_cell *cell, struct df_model *model, size_t images, double *map, struct df_error *err)
-{
-    struct df_evaluation gate = { .cell = cell, .limit = images };
-
-    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &gate.dataset, err));
-    return df_evaluate_map(&gate, model->detector, model->device, map, err);
-}
-
 static void add_reals(struct df_text *text, const double *values, size_t n)
 {
     char number[32];
@@ -103,7 +92,7 @@ static df_status measure_gate(const struct df_cell *cell, struct df_model *model
 
     DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
     facts->gate_images = validation->size < DF_GATE_IMAGES ? validation->size : DF_GATE_IMAGES;
-    return gate_map(cell, model, facts->gate_images, &facts->gate_map, err);
+    return df_teacher_kind_of(cell)->measure(cell, model, facts->gate_images, &facts->gate_map, err);
 }
 
 df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
@@ -113,22 +102,27 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
     struct df_teacher_facts facts = { 0 };
     struct df_text neck = DF_TEXT_INIT, classes = DF_TEXT_INIT;
     struct df_dataset *train;
-    char hash[17], map_text[32], gate_text[32], images_text[32];
+    const struct df_teacher_kind *kind = df_teacher_kind_of(cell);
+    char hash[17], map_text[32], gate_text[32], images_text[32], gate_key[32];
 
-    DF_TRY(df_teacher_measure(cell, model, skip_bad, &facts, err));
+    if (df_teacher_has_neck(cell))
+        DF_TRY(df_teacher_measure(cell, model, skip_bad, &facts, err));
+    if (kind->class) /* what its training evaluated is the mAP of boxes that were told */
+        DF_TRY(kind->measure(cell, model, 0, &map, err));
     DF_TRY(measure_gate(cell, model, &facts, err));
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     df_classes_text(train, &classes);
     add_reals(&neck, facts.neck_std, facts.levels);
     snprintf(images_text, sizeof images_text, "%zu", facts.gate_images);
+    snprintf(gate_key, sizeof gate_key, "gate_%s", kind->score);
 
     const struct df_metadata metadata[] = {
         { "format", "defeat teacher" },
         { "id", cell->id },
         { "cell", df_text_get(&cell->json) },
         { "classes", df_text_get(&classes) },
-        { "map", df_format_real(map_text, map) },
-        { "gate_map", df_format_real(gate_text, facts.gate_map) },
+        { kind->score, df_format_real(map_text, map) },
+        { gate_key, df_format_real(gate_text, facts.gate_map) },
         { "gate_images", images_text },
         { "neck_std", df_text_get(&neck) },
         { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
@@ -195,8 +189,11 @@ df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts 
 
     DF_TRY(df_checkpoint_metadata(checkpoint, &metadata, err));
     facts.map = NAN;
-    (void)metadata_real(metadata, "map", &facts.map);
-    facts.gated = metadata_real(metadata, "gate_map", &facts.gate_map) && metadata_real(metadata, "gate_images", &images) && images >= 1;
+    facts.accuracy = metadata_real(metadata, "accuracy", &facts.map);
+    if (!facts.accuracy)
+        (void)metadata_real(metadata, "map", &facts.map);
+    facts.gated = metadata_real(metadata, facts.accuracy ? "gate_accuracy" : "gate_map", &facts.gate_map) &&
+                  metadata_real(metadata, "gate_images", &images) && images >= 1;
     facts.gate_images = facts.gated ? (size_t)images : 0;
     facts.levels = parse_reals(metadata_text(metadata, "neck_std"), facts.neck_std, DF_LEVELS);
     facts.measured = facts.levels > 0;
@@ -236,9 +233,10 @@ static df_status compare_gate(const char *path, const struct df_teacher_facts *f
         return DF_OK;
     return df_fail(
         err, DF_ERR_CHECK,
-        "teacher gate: '%s' reaches %s mAP on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
+        "teacher gate: '%s' reaches %s %s on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
         "the teacher to train it again]",
-        path, df_format_real(found, map), facts->gate_images, df_format_real(expected, facts->gate_map), allowed,
+        path, df_format_real(found, map), facts->accuracy ? "accuracy" : "mAP", facts->gate_images,
+        df_format_real(expected, facts->gate_map), allowed,
         same_machine ? "the same device and instruction set" : "another device or instruction set");
 }
 
@@ -263,7 +261,7 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
     df_status status = check_weights(&model, path, facts, err);
 
     if (status == DF_OK)
-        status = gate_map(cell, &model, facts->gate_images, &map, err);
+        status = df_teacher_kind_of(cell)->measure(cell, &model, facts->gate_images, &map, err);
     df_model_release(&model);
     DF_TRY(status);
     return compare_gate(path, facts, cell->device, map, err);
@@ -285,11 +283,19 @@ static df_status gate_file(const struct df_cell *cell, const char *path, struct 
     return DF_OK;
 }
 
-df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err)
+df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err)
 {
-    char *path = df_teacher_path(student, options);
-    const df_status status = gate_file(student->teacher, path, err);
+    char *path = df_teacher_path(teacher, options);
+    const df_status status = gate_file(teacher, path, err);
 
     free(path);
     return status;
+}
+
+const char *df_teacher_score_text(const struct df_teacher_facts *facts, double score, char buffer[32])
+{
+    if (!facts->accuracy)
+        return df_coco_percent(score, buffer);
+    snprintf(buffer, 32, "%.2f %% accuracy", 100 * score);
+    return buffer;
 }

@@ -1,8 +1,8 @@
 /* A teacher's file: the weights and what was measured about them; the gate, which measures again before anything is taught. */
 #ifndef DF_ABLATIONS_RUN_TEACHER_FILE_H
 #define DF_ABLATIONS_RUN_TEACHER_FILE_H
-#include "ablations/run/model.h"
 #include "ablations/run/options.h"
+#include "ablations/run/teacher_kind.h"
 
 #define DF_GATE_IMAGES     100 /* of the validation split */
 #define DF_NECK_STD_IMAGES 256 /* of the training split, unflipped */
@@ -10,6 +10,7 @@
 /* What the checkpoint's metadata says; a file from elsewhere may say nothing. */
 struct df_teacher_facts {
     bool measured, gated; /* neck_std is there; the gate's number is there */
+    bool accuracy;        /* the two are no mAP but the share of objects that are classified right */
     double map, gate_map;
     size_t gate_images, levels;
     double neck_std[DF_LEVELS];
@@ -17,19 +18,22 @@ struct df_teacher_facts {
     char contents_hash[17]; /* of the whole file, metadata included */
 };
 df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
+/* "45.10 mAP", "97.30 % accuracy" */
+const char *df_teacher_score_text(const struct df_teacher_facts *facts, double score, char buffer[32]);
 /* Fills in levels and neck_std: the standard deviation over all cells and channels of each neck level, over the first images of the training
  * split, in double. skip_bad: of these images. */
 df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
                              struct df_error *err);
-/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` into the metadata. skip_bad: of
+/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` (of a classifier: its accuracy) into
+ * the metadata. skip_bad: of
  * the training images; one of the gate's that cannot be read is always an error. */
 df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
                            struct df_error *err);
 
-char *df_teacher_path(const struct df_cell *student, const struct df_run_options *options); /* free it */
+char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options *options); /* free it */
 /* A file under a teacher's name must be that teacher. */
 df_status df_teacher_check(const struct df_cell *teacher, const char *path, struct df_error *err);
 /* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when device and isa are the
  * recorded ones, else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
-df_status df_teacher_gate(const struct df_cell *student, const struct df_run_options *options, struct df_error *err);
+df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err);
 #endif

@@ -175,7 +175,17 @@ static void add_level(const struct look *look, const struct df_part *neck, const
     }
 }
 
-/* Whether the teacher shows its neck is seen at the first level. */
+/* The map of the first teacher that shows its neck; NULL: none does. */
+static const struct df_part *neck_of_teacher(const struct look *look, size_t level)
+{
+    const struct df_part *neck = NULL;
+
+    for (size_t t = 0; t < look->student->cell->teachers && !neck; t++)
+        neck = df_parts_at(&look->view->teacher[t].parts, "neck", level);
+    return neck;
+}
+
+/* Whether a teacher shows its neck is seen at the first level. */
 static void look_at_regions(const struct look *look)
 {
     df_tape *tape = look->student->tape;
@@ -184,8 +194,7 @@ static void look_at_regions(const struct look *look)
     bool taught = false;
 
     for (size_t l = 0; l < look->levels; l++) {
-        const struct df_part *own = df_parts_at(&look->view->own->parts, "neck", l),
-                             *theirs = df_parts_at(&look->view->teacher->parts, "neck", l);
+        const struct df_part *own = df_parts_at(&look->view->own->parts, "neck", l), *theirs = neck_of_teacher(look, l);
         double *s = theirs ? lengths(df_part_host(tape, own), own->shape) : NULL;
         double *t = theirs ? lengths(df_part_host(tape, theirs), theirs->shape) : NULL;
 

@@ -5,7 +5,7 @@
  *   telemetry.share.<region>    share of the neck's cells, all levels together: object, background, padding
  *   telemetry.error.<region>    how far the student's neck is from the teacher's there: the mean over its cells of (|s| / r_s - |t| / r_t)^2, |.| a cell's
  *                               length over channels, r the root of the mean of |.|^2 over the level's cells; widths may differ, and a
- *                               factor on all of a map is no difference
+ *                               factor on all of a map is no difference; of several teachers the first that shows its neck
  * A cell is an object's if a box touches it on the level of its size (masks.h: gt, fpn, cover), padding's if it lies outside of its image.
  * It reads, walks parts of the tape back and zeroes the gradients: no bit of the training moves. */
 #ifndef DF_ABLATIONS_RUN_TELEMETRY_H

@@ -38,13 +38,13 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 static df_status start_from_file(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_student *student = &trainer->student;
+    const struct df_cell *cell = trainer->cell;
     struct df_text said = DF_TEXT_INIT;
-    char *teacher = trainer->cell->init_student ? df_teacher_path(trainer->cell, trainer->options) : NULL;
-    const df_status status = df_model_start(trainer->cell, &student->model, student->own_parameters, teacher, &said, err);
+    char *teacher = cell->init_student ? df_teacher_path(cell->teacher[cell->init_from].cell, trainer->options) : NULL;
+    const df_status status = df_model_start(cell, &student->model, student->own_parameters, teacher, &said, err);
 
     if (said.length && !trainer->options->quiet)
-        fprintf(stderr, "%s seed %lld %s\n", df_shown(trainer->cell->label).text, (long long)trainer->cell->seed,
-                df_shown(df_text_get(&said)).text);
+        fprintf(stderr, "%s seed %lld %s\n", df_shown(cell->label).text, (long long)cell->seed, df_shown(df_text_get(&said)).text);
     df_text_release(&said);
     free(teacher);
     return status;
@@ -66,12 +66,13 @@ static df_status open_student(struct df_trainer *trainer, struct df_error *err)
     const struct df_schedule *schedule = &trainer->cell->schedule;
     const size_t steps_per_epoch = df_loader_steps_per_epoch(trainer->loader), points = (size_t)schedule->evaluations;
     const double steps = floor(schedule->epochs * (double)steps_per_epoch + 0.5);
-    const struct df_student_setup setup = { .classes = trainer->train->categories,
-                                            .steps = steps < 1 ? 1 : (size_t)steps,
-                                            .steps_per_epoch = steps_per_epoch,
-                                            .parts = trainer->teacher ? df_teacher_parts(trainer->teacher) : NULL,
-                                            .comm = trainer->options->comm };
+    struct df_student_setup setup = { .classes = trainer->train->categories,
+                                      .steps = steps < 1 ? 1 : (size_t)steps,
+                                      .steps_per_epoch = steps_per_epoch,
+                                      .comm = trainer->options->comm };
 
+    for (size_t t = 0; t < trainer->cell->teachers; t++)
+        setup.parts[t] = df_teacher_parts(trainer->teacher[t]);
     trainer->points = points < setup.steps ? points : setup.steps;
     DF_TRY(df_student_open(&trainer->student, trainer->cell, &setup, err));
     df_step_log_init(&trainer->log, trainer->student.model.device);
@@ -83,9 +84,11 @@ static df_status open_student(struct df_trainer *trainer, struct df_error *err)
 
 static df_status set_up_trainer(struct df_trainer *trainer, struct df_error *err)
 {
+    const struct df_cell *cell = trainer->cell;
+
     DF_TRY(open_data(trainer, err));
-    if (trainer->cell->needs.count)
-        DF_TRY(df_teacher_open(trainer->cell, trainer->options, trainer->train, &trainer->teacher, err));
+    for (size_t t = 0; t < cell->teachers; t++)
+        DF_TRY(df_teacher_open(cell, &cell->teacher[t], trainer->options, trainer->train, &trainer->teacher[t], err));
     DF_TRY(open_student(trainer, err));
     if (!trainer->tune->size)
         return DF_OK;
@@ -120,19 +123,21 @@ void df_trainer_free(struct df_trainer *trainer)
     df_telemetry_release(&trainer->telemetry);
     df_step_log_release(&trainer->log);
     df_student_close(&trainer->student);
-    df_teacher_close(trainer->teacher);
+    for (size_t t = 0; t < DF_STACK_MAX; t++)
+        df_teacher_close(trainer->teacher[t]);
     df_loader_free(trainer->loader);
     free(trainer);
 }
 
 /* ---- a step ---- */
 
-static df_status ask_teacher(void *teacher, df_tape *tape, const struct df_detection_state *student, struct df_detection_state *out,
-                             struct df_error *err)
+static df_status ask_teacher(void *teachers, size_t which, df_tape *tape, const struct df_detection_state *student,
+                             struct df_detection_state *out, struct df_error *err)
 {
+    struct df_teacher *const *teacher = teachers;
     const double asked = df_profile_begin(df_tape_device(tape));
 
-    DF_TRY(df_teacher_state(teacher, tape, student, out, err));
+    DF_TRY(df_teacher_state(teacher[which], tape, student, out, err));
     df_profile_end(df_tape_device(tape), "host: teacher's records", asked);
     return DF_OK;
 }
@@ -146,7 +151,7 @@ df_status df_trainer_step(struct df_trainer *trainer, struct df_error *err)
 
     DF_TRY(df_loader_get(trainer->loader, student->step, &batch, err));
     df_profile_end(student->model.device, "host: batch", begun);
-    DF_TRY(df_student_step(student, batch, trainer->teacher ? &teaching : NULL, err));
+    DF_TRY(df_student_step(student, batch, trainer->cell->teachers ? &teaching : NULL, err));
     df_step_log_add(&trainer->log, student->step - 1, student->loss, &student->terms, student->norm);
     return df_step_log_full(&trainer->log) ? df_trainer_read_log(trainer, err) : DF_OK;
 }

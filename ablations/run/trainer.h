@@ -13,10 +13,10 @@ struct df_trainer {
     struct df_dataset *train, *tune; /* the cell's */
     struct df_loader *loader;
     struct df_student student;
-    struct df_teacher *teacher;     /* NULL: none needed */
-    struct df_evaluator *evaluator; /* on the tune split; NULL when that is empty */
-    size_t points;                  /* of the learning curve, spread evenly */
-    struct df_step_log log;         /* of the steps since the last point */
+    struct df_teacher *teacher[DF_STACK_MAX]; /* each of the cell's */
+    struct df_evaluator *evaluator;           /* on the tune split; NULL when that is empty */
+    size_t points;                            /* of the learning curve, spread evenly */
+    struct df_step_log log;                   /* of the steps since the last point */
     struct df_learning learning;
     struct df_guard guard;
     struct df_telemetry telemetry;

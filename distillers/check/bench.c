@@ -7,7 +7,7 @@
 #include "core/geometry/box.h"
 #include "core/nn/ops.h"
 
-enum { BATCH = DF_BENCH_BATCH, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6 };
+enum { BATCH = DF_BENCH_BATCH, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6, MOST_OBJECTS = 2 };
 enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS, BOX_WEIGHTS, TOWERS, TOWER_BOX_WEIGHTS = TOWERS + 2 * LEVELS };
 
 static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
@@ -73,6 +73,7 @@ static void network_init(struct df_bench_network *network, size_t anchors, size_
     for (size_t l = 0; l < LEVELS; l++)
         add_map(network, "box_tower", l, neck_stride(l), tower_width, seed);
     add_rows(network, NULL, (df_shape){ PER_CELL * 4, 1, 1, tower_width }, seed, 0.3);
+    add_rows(network, "object/logits", (df_shape){ BATCH, 1, MOST_OBJECTS, CLASSES }, seed, 2);
 }
 
 /* What init is told of it. */
@@ -169,14 +170,14 @@ static void run_head(struct df_detector *base, df_tape *tape, const struct df_de
 
 const struct df_detector_class df_bench_one_stage = { .abi = DF_DETECTOR_ABI,
                                                       .name = "one-stage",
-                                                      .offers = "backbone/* neck/* logits deltas class_tower/* box_tower/*",
+                                                      .offers = "backbone/* neck/* logits deltas class_tower/* box_tower/* object/logits",
                                                       .on_request = "",
                                                       .class_logits = "logits",
                                                       .run_head = run_head,
                                                       .finish_head = finish_head };
 const struct df_detector_class df_bench_two_stage = { .abi = DF_DETECTOR_ABI,
                                                       .name = "two-stage",
-                                                      .offers = "backbone/* neck/* logits deltas",
+                                                      .offers = "backbone/* neck/* logits deltas object/logits",
                                                       .on_request = "roi/logits roi/deltas",
                                                       .class_logits = "roi/logits",
                                                       .run_head = run_head };

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "ablations/run/cost.h"
-#include "ablations/spec.h"
+#include "ablations/spec_teachers.h"
 #include "core/base/file.h"
 #include "tests/support/support.h"
 
@@ -53,11 +53,11 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     assert_int_equal(spec->cell[12]->seed, 3);
     assert_int_equal(spec->cell[13]->seed, 5);
     assert_int_equal(spec->cell[2]->distillers, 2);
-    assert_null(spec->cell[0]->teacher);
-    assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
-    assert_int_equal(spec->cell[2]->needs.count, 2);
-    assert_string_equal(spec->cell[2]->needs.name[0], "logits");
-    assert_string_equal(spec->cell[2]->needs.name[1], "neck/*");
+    assert_int_equal(spec->cell[0]->teachers, 0);
+    assert_ptr_equal(spec->cell[2]->teacher[0].cell, spec->variant[0].teacher[0].cell);
+    assert_int_equal(spec->cell[2]->teacher[0].needs.count, 2);
+    assert_string_equal(spec->cell[2]->teacher[0].needs.name[0], "logits");
+    assert_string_equal(spec->cell[2]->teacher[0].needs.name[1], "neck/*");
     for (size_t i = 0; i < spec->count; i++)
         for (size_t j = 0; j < i; j++)
             assert_string_not_equal(spec->cell[i]->id, spec->cell[j]->id);
@@ -98,6 +98,132 @@ static void axes_may_step_together(void **state)
     free(good);
 }
 
+#define TWO  "\"teachers\":{\"wide\":{\"network\":{\"depth\":34}},\"big\":{\"network\":{\"depth\":50}}},"
+#define NONE "{\"label\":\"none\"},"
+
+/* A spec of two teachers and these methods. */
+static df_status read_taught(const char *teachers, const char *methods, struct df_spec **spec, struct df_error *err)
+{
+    char text[2048];
+
+    snprintf(text, sizeof text,
+             "{\"name\":\"taught\"," DATA "\"student\":{\"network\":{\"depth\":18}},%s\"methods\":[" NONE "%s],\"seeds\":[3]}", teachers,
+             methods);
+    return read_text(text, NULL, spec, err);
+}
+
+/* Each distiller has its own; where a method has one of several, its cells are those of a spec that has no other. */
+static void several_teachers_have_names(void **state)
+{
+    struct df_error err = { 0 };
+    struct df_spec *spec, *turned, *plain;
+    struct df_cell *both;
+
+    (void)state;
+    assert_ok(read_taught(TWO,
+                          "{\"label\":\"both\",\"init_student\":\"wide\",\"distillers\":[{\"name\":\"full_feature\",\"teacher\":\"wide\"},"
+                          "{\"name\":\"head_kl\",\"teacher\":\"big\"},{\"name\":\"none\"}]},"
+                          "{\"label\":\"one\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":[\"wide\",\"big\"]}]}",
+                          &spec, &err));
+    assert_int_equal(spec->count, 4);
+    assert_int_equal(spec->variant[0].teachers, 2);
+    assert_string_equal(spec->variant[0].teacher[1].name, "big");
+    assert_string_equal(spec->variant[0].teacher[1].cell->label, "teacher big");
+    assert_ptr_equal(spec->variant[0].first, spec->cell[1]);
+    assert_ptr_equal(spec->variant[0].teacher[1].first, spec->cell[1]);
+    both = spec->cell[1];
+    assert_int_equal(both->teachers, 2);
+    assert_ptr_equal(both->teacher[both->distiller[0].teacher].cell, spec->variant[0].teacher[0].cell);
+    assert_ptr_equal(both->teacher[both->distiller[1].teacher].cell, spec->variant[0].teacher[1].cell);
+    assert_true(both->distiller[2].teacher == DF_NO_TEACHER);
+    assert_string_equal(both->teacher[both->init_from].name, "wide");
+    assert_int_equal(both->teacher[both->distiller[1].teacher].needs.count, 1);
+    assert_string_equal(both->teacher[both->distiller[1].teacher].needs.name[0], "logits");
+    assert_string_equal(spec->cell[2]->axes, "teacher=wide");
+    assert_string_equal(spec->cell[3]->teacher[0].name, "big");
+    assert_ok(read_taught("\"teacher\":{\"network\":{\"depth\":50}},", "{\"label\":\"one\",\"distillers\":[{\"name\":\"head_kl\"}]}",
+                          &plain, &err));
+    assert_string_equal(spec->cell[3]->id, plain->cell[1]->id);
+    assert_string_equal(spec->cell[0]->id, plain->cell[0]->id);
+    assert_string_not_equal(spec->cell[2]->id, plain->cell[1]->id);
+    df_spec_free(plain);
+
+    /* no trace of the order that they stand in */
+    assert_ok(read_taught("\"teachers\":{\"big\":{\"network\":{\"depth\":50}},\"wide\":{\"network\":{\"depth\":34}}},",
+                          "{\"label\":\"both\",\"init_student\":\"wide\",\"distillers\":[{\"name\":\"full_feature\",\"teacher\":\"wide\"},"
+                          "{\"name\":\"head_kl\",\"teacher\":\"big\"},{\"name\":\"none\"}]}",
+                          &turned, &err));
+    assert_string_equal(turned->cell[1]->id, both->id);
+    df_spec_free(turned);
+    df_spec_free(spec);
+}
+
+static void teachers_that_cannot_be(void **state)
+{
+    static const char one[] = "{\"label\":\"m\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":\"big\"}]}";
+    static const struct {
+        const char *teachers, *methods, *message;
+    } bad[] = {
+        { TWO, one, "/teachers/wide: has no effect, for no distiller is taught by it" },
+        { TWO, "{\"label\":\"m\",\"distillers\":[{\"name\":\"head_kl\"}]}",
+          "/methods/1/distillers/0: needs a teacher, and the spec has several [add \"teacher\": one of 'wide', 'big']" },
+        { TWO, "{\"label\":\"m\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":\"bigg\"}]}",
+          "/methods/1/distillers/0/teacher: unknown teacher 'bigg' (did you mean 'big'?" },
+        { TWO, "{\"label\":\"m\",\"distillers\":[{\"name\":\"none\",\"teacher\":\"big\"}]}",
+          "/methods/1/distillers/0/teacher: has no effect, for the distiller needs nothing" },
+        { TWO,
+          "{\"label\":\"m\",\"init_student\":true,\"distillers\":[{\"name\":\"head_kl\",\"teacher\":\"big\"},{\"name\":\"full_feature\","
+          "\"teacher\":\"wide\"}]}",
+          "/methods/1/init_student: expected the name of one of the method's 2 teachers" },
+        { TWO, "{\"label\":\"m\",\"init_student\":\"wide\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":\"big\"}]}",
+          "/methods/1/init_student: unknown teacher of the method 'wide'" },
+        { TWO "\"teacher\":{\"network\":{\"depth\":50}},", one, "/teachers: stands beside \"teacher\"" },
+        { "\"teachers\":{},", one, "/teachers: empty" },
+        { "\"teachers\":{\"a b\":{\"network\":{\"depth\":50}}},", one, "/teachers: name 'a b'" },
+        { "\"teachers\":{\"big\":{\"network\":{\"dept\":50}}},", one, "/teachers/big/network" },
+        { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"sed\":1}},", one, "/teachers/big" },
+        { "\"teachers\":{\"big\":3},", one, "/teachers: /big: found 3, expected an object" },
+    };
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (read_taught(bad[i].teachers, bad[i].methods, &spec, &err) == DF_OK || !strstr(err.text, bad[i].message))
+            fail_msg("case %zu: message '%s', expected '%s'", i, err.text, bad[i].message);
+}
+
+/* What differs in teacher or needs, each once. */
+static void lessons_are_walked(void **state)
+{
+    static const char *const expected[][2] = {
+        { "wide", "neck/*" }, { "big", "logits" }, { "wide", "logits" }, { "wide", "logits neck/*" }
+    };
+    struct df_spec_lesson lesson = { NULL };
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+    size_t n = 0;
+
+    (void)state;
+    assert_ok(read_taught(
+        TWO,
+        "{\"label\":\"a\",\"distillers\":[{\"name\":\"full_feature\",\"teacher\":\"wide\"},{\"name\":\"head_kl\",\"teacher\":\"big\"}]},"
+        "{\"label\":\"b\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":[\"wide\",\"big\"],\"w_pos\":[1,2]}]},"
+        "{\"label\":\"c\",\"distillers\":[{\"name\":\"full_feature\",\"teacher\":\"wide\"},{\"name\":\"head_kl\",\"teacher\":\"wide\"}]}",
+        &spec, &err));
+    while (df_spec_next_lesson(spec, &spec->variant[0], &lesson)) {
+        struct df_text needs = DF_TEXT_INIT;
+
+        assert_true(n < sizeof expected / sizeof *expected);
+        df_needs_text(&lesson.by->needs, " ", &needs);
+        assert_string_equal(lesson.by->name, expected[n][0]);
+        assert_string_equal(needs.data, expected[n++][1]);
+        df_text_release(&needs);
+    }
+    assert_int_equal(n, 4);
+    df_spec_free(spec);
+}
+
 static void variants_repeat_the_spec_with_their_members(void **state)
 {
     struct df_error err = { 0 };
@@ -121,8 +247,8 @@ static void variants_repeat_the_spec_with_their_members(void **state)
     assert_int_equal(spec->variant[1].line, 7);
     assert_int_equal(spec->variant[1].baseline, 7);
     assert_ptr_equal(spec->variant[1].first, spec->cell[16]);
-    assert_ptr_equal(spec->cell[16]->teacher, spec->variant[1].teacher);
-    assert_ptr_equal(spec->cell[2]->teacher, spec->variant[0].teacher);
+    assert_ptr_equal(spec->cell[16]->teacher[0].cell, spec->variant[1].teacher[0].cell);
+    assert_ptr_equal(spec->cell[2]->teacher[0].cell, spec->variant[0].teacher[0].cell);
     assert_ptr_equal(df_spec_variant_of(spec, 13), &spec->variant[0]);
     assert_ptr_equal(df_spec_variant_of(spec, 14), &spec->variant[1]);
     assert_string_equal(spec->cell[0]->axes, "context=0");
@@ -193,10 +319,10 @@ static void a_teacher_may_be_another_network(void **state)
     assert_string_equal(a->cell[0]->id, b->cell[0]->id);
     assert_string_not_equal(a->cell[2]->id, b->cell[2]->id);
     assert_string_equal(b->cell[2]->detector->name, "retinanet");
-    assert_string_equal(b->cell[2]->teacher->detector->name, "faster_rcnn");
-    assert_int_equal(b->cell[2]->teacher->canvas.divisor, 64);
+    assert_string_equal(b->cell[2]->teacher[0].cell->detector->name, "faster_rcnn");
+    assert_int_equal(b->cell[2]->teacher[0].cell->canvas.divisor, 64);
     assert_int_equal(b->cell[2]->canvas.divisor, 32);
-    assert_non_null(strstr(df_text_get(&b->variant[0].teacher->json), "\"roi_batch\":64"));
+    assert_non_null(strstr(df_text_get(&b->variant[0].teacher[0].cell->json), "\"roi_batch\":64"));
     df_spec_free(a);
     df_spec_free(b);
     df_text_release(&text);
@@ -251,8 +377,15 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"methods\":[]}]", "methods" },
         { "\"name\":\"good\"", "\"name\":\"good\",\"variants\":[{\"label\":\"a\",\"data\":{\"contxt\":0}}]", "did you mean 'context'" },
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"seed\":1,", "seed" },
+        { "\"teacher\":{", "\"teacher\":{\"kind\":\"clasifier\",",
+          "/teacher/kind: unknown kind of teacher 'clasifier' (did you mean 'classifier'?" },
+        { "\"teacher\":{", "\"teacher\":{\"classifier\":{\"size\":32},",
+          "/teacher/classifier: has no effect, for the teacher's kind is 'detector'" },
+        { "\"teacher\":{\"network\":{", "\"teacher\":{\"kind\":\"classifier\",\"network\":{\"fpn_channels\":8,",
+          "/teacher/network/fpn_channels: has no effect on a classifier" },
+        { "\"teacher\":{", "\"teacher\":{\"kind\":\"classifier\",\"classifier\":{\"sise\":32},", "/teacher/classifier" },
         { "\"teacher\":{", "\"teacher\":{\"kind\":\"classifier\",",
-          "/teacher/kind: teacher kind 'classifier' is none of this version's (there is 'detector')" },
+          "needs 'neck/*', which detector 'classifier' does not have (it has object/logits)" },
         { "\"teacher\":{", "\"teacher\":{\"detector\":{\"kind\":\"faster_rcnn\"},",
           "'roi/logits' of the teacher's detector 'faster_rcnn', but 'logits' of the student's 'retinanet'" },
         { "\"teacher\":{", "\"teacher\":{\"detector\":{\"kind\":\"retinanet\",\"anchor_size\":[8]},", "/teacher/network" },
@@ -260,7 +393,12 @@ static void bad_specs_are_told_where_and_why(void **state)
         { "\"teacher\":{", "\"teacher\":{\"classes\":80,", "classes" }, /* of a file only */
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"classes\":0,", "/teacher/classes: 0 (expected 1..100000)" },
         { "\"student\":{", "\"student\":{\"take\":\"backbone\",", "/student/take: has no effect" },
-        { "\"label\":\"DeFeat\",", "\"label\":\"DeFeat\",\"init_student\":1,", "/methods/1/init_student: expected true or false" },
+        { "\"label\":\"DeFeat\",", "\"label\":\"DeFeat\",\"init_student\":1,",
+          "/methods/1/init_student: expected true, false or the name" },
+        { "\"label\":\"DeFeat\",", "\"label\":\"DeFeat\",\"init_student\":\"big\",",
+          "/init_student: 'big', but the spec's teacher has no name" },
+        { "\"name\":\"head_kl\"", "\"name\":\"head_kl\",\"teacher\":\"big\"",
+          "/methods/1/distillers/1/teacher: has no effect without \"teachers\"" },
         { "\"label\":\"none\",", "\"label\":\"none\",\"init_student\":true,", "/methods/0/init_student: has no effect" },
         { "\"student\":{", "\"student\":{\"file\":\"none.safetensors\",", "none.safetensors" },
         { "\"teacher\":{", "\"teacher\":{\"schedule\":{\"optimiser\":\"adamw\",\"momentum\":0.5},", "momentum" },
@@ -355,6 +493,9 @@ int main(void)
         cmocka_unit_test(the_shipped_stretch_is_the_counted_one),
         cmocka_unit_test(axes_multiply_and_seeds_are_innermost),
         cmocka_unit_test(axes_may_step_together),
+        cmocka_unit_test(several_teachers_have_names),
+        cmocka_unit_test(teachers_that_cannot_be),
+        cmocka_unit_test(lessons_are_walked),
         cmocka_unit_test(variants_repeat_the_spec_with_their_members),
         cmocka_unit_test(the_identity_is_what_decides_the_numbers),
         cmocka_unit_test(bad_specs_are_told_where_and_why),

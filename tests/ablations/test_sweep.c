@@ -102,7 +102,7 @@ static int worker(int argc, char **argv)
 
     if (strcmp(argv[1], "run") == 0)
         return fake_run(argc, argv, mode);
-    if (strcmp(mode, "gate") == 0) {
+    if (strcmp(mode, "gate") == 0 || strcmp(word_after(argc, argv, "--which"), mode) == 0) {
         fprintf(stderr, "defeat: teacher gate: recorded 0.5, found 0.4\n");
         return 1;
     }
@@ -568,7 +568,7 @@ static void a_teacher_that_fails_its_gate_starts_nothing_that_needs_it(void **st
 
     out = fresh_out();
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
-    char *teacher = df_store_teacher(out, spec->variant[0].teacher->id), *folder = df_store_teachers(out);
+    char *teacher = df_store_teacher(out, spec->variant[0].teacher[0].cell->id), *folder = df_store_teachers(out);
 
     assert_ok(df_folder_make(folder, &err));
     assert_ok(df_file_write(teacher, "x", 1, &err));
@@ -617,6 +617,45 @@ static void a_leak_stops_a_long_sweep(void **state)
     setenv("DEFEAT_FAKE", "ok", 1);
     assert_ok(guarded("4", true, &summary, &err));
     assert_int_equal(summary.done, 12);
+}
+
+static const char taught_text[] = "{\"name\":\"fake\",\"data\":{\"kind\":\"scenes\"},\"detector\":{\"kind\":\"retinanet\"},"
+                                  "\"student\":{\"network\":{\"depth\":18}},"
+                                  "\"teachers\":{\"big\":{\"network\":{\"depth\":50}},\"wide\":{\"network\":{\"depth\":34}}},"
+                                  "\"methods\":[{\"label\":\"none\"},"
+                                  "{\"label\":\"one\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":[\"big\",\"wide\"]}]},"
+                                  "{\"label\":\"both\",\"distillers\":[{\"name\":\"head_kl\",\"teacher\":\"big\"},"
+                                  "{\"name\":\"full_feature\",\"teacher\":\"wide\"}]}],\"seeds\":[0,1]}";
+
+/* Each teacher has its jobs and its logs; one that fails stops what it teaches, and nothing else. */
+static void a_teacher_that_fails_stops_only_its_own(void **state)
+{
+    static const char *const log[] = { "teacher.big.log", "cache.big.log", "teacher.wide.log" };
+    char before[sizeof spec_path], path[900];
+    struct df_error err = { 0 };
+    struct df_sweep_summary summary;
+    char *out = fresh_out();
+
+    (void)state;
+    memcpy(before, spec_path, sizeof before);
+    snprintf(spec_path, sizeof spec_path, "%s/taught.json", df_test_folder());
+    assert_ok(df_file_write(spec_path, taught_text, strlen(taught_text), &err));
+    setenv("DEFEAT_FAKE", "wide", 1);
+    assert_fails(sweep(out, 2, NULL, NULL, &summary, &err), DF_ERR_CHECK,
+                 "the teacher wide: no cell that needs the teacher was started: teacher gate");
+    assert_int_equal(summary.done, 4); /* none, and those that are taught by big alone */
+    assert_int_equal(summary.left, 4);
+    for (size_t i = 0; i < sizeof log / sizeof *log; i++) {
+        snprintf(path, sizeof path, "%s/fake/%s", out, log[i]);
+        assert_true(df_file_exists(path));
+    }
+    snprintf(path, sizeof path, "%s/fake/cache.wide.log", out);
+    assert_false(df_file_exists(path));
+    setenv("DEFEAT_FAKE", "ok", 1);
+    assert_ok(sweep(out, 2, NULL, NULL, &summary, &err));
+    assert_int_equal(summary.done, 4);
+    memcpy(spec_path, before, sizeof before);
+    free(out);
 }
 
 /* A killed sweep's rows stand in files; the next one's last act is the tables, of all of them. */
@@ -743,6 +782,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(workers_do_not_outlive_a_killed_sweep),
         cmocka_unit_test(a_teacher_that_fails_its_gate_starts_nothing_that_needs_it),
         cmocka_unit_test(a_leak_stops_a_long_sweep),
+        cmocka_unit_test(a_teacher_that_fails_stops_only_its_own),
         cmocka_unit_test(the_tables_are_made_of_all_rows),
         cmocka_unit_test(an_older_journal_comes_first),
         cmocka_unit_test(ten_thousand_finished_cells_are_skipped_at_once),

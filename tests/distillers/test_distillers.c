@@ -97,6 +97,8 @@ static void test_check_contract(void **state)
     static const df_option twice[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
                                        { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
                                        { 0 } };
+    static const df_option whose[] = { { "teacher", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", NULL, NULL, NULL },
+                                       { 0 } };
     static const df_option absent[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 2, 0, 10, "weight", .absent = "11" }, { 0 } };
     static const df_option range[] = { { "w", DF_REAL_OPTION(struct wrong_options, w), 20, 0, 10, "weight", NULL, NULL, NULL }, { 0 } };
     const struct df_distiller_class good = { .abi = DF_DISTILLER_ABI,
@@ -123,6 +125,8 @@ static void test_check_contract(void **state)
     assert_non_null(strstr(df_text_get(&report), "needs_of adds 'neck/*', which is not among the needs ''"));
     bad = good, bad.loss = NULL;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "loss");
+    bad = good, bad.options = whose;
+    assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "option 'teacher' is called as a key");
     bad = good, bad.options = twice;
     assert_fails(df_distiller_check(&bad, NULL, &report, &err), DF_ERR_CHECK, "same name");
     bad = good, bad.options = range;

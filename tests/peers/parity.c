@@ -146,7 +146,7 @@ static df_status run(const char *path, const char *folder, size_t steps, struct 
 
     DF_TRY(df_spec_read(path, NULL, &spec, err));
     for (size_t i = 0; i < spec->count && !cell; i++)
-        cell = spec->cell[i]->needs.count ? NULL : spec->cell[i];
+        cell = spec->cell[i]->teachers ? NULL : spec->cell[i];
     if (!cell) {
         df_spec_free(spec);
         return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils", path);

@@ -73,6 +73,28 @@ static void nothing_else_is(void **state)
     assert_false(df_cell_is_superseded("", cell));
 }
 
+/* Several teachers are named each by its own hash; a distiller's "teacher" is no hash. */
+static void of_several_teachers(void **state)
+{
+    static const char *const several = "\"teachers\":{\"a\":{\"teacher\":\"t1\"},\"b\":{\"teacher\":\"t2\",\"teacher_classes\":3}}";
+    static const char *const others = "\"teachers\":{\"a\":{\"teacher\":\"t8\"},\"b\":{\"teacher\":\"t9\",\"teacher_classes\":3}}";
+    static const char *const classes = "\"teachers\":{\"a\":{\"teacher\":\"t8\"},\"b\":{\"teacher\":\"t9\",\"teacher_classes\":4}}";
+    static const char *const by = "\"name\":\"head_kl\",\"teacher\":\"a\"";
+    char *old = df_strdup(WITH("\"teacher\":\"t1\"", several, "\"name\":\"head_kl\"", by));
+    cJSON *asked = cJSON_Parse("{\"distillers\":[{\"name\":\"defeat\"},{\"name\":\"head_kl\",\"teacher\":\"a\"}]}");
+
+    (void)state;
+    assert_true(df_cell_is_superseded(old, WITH("\"teacher\":\"t1\"", others, "\"name\":\"head_kl\"", by, DETECTOR_2)));
+    assert_false(df_cell_is_superseded(old, WITH("\"teacher\":\"t1\"", classes, "\"name\":\"head_kl\"", by, DETECTOR_2)));
+    assert_false(df_cell_is_superseded(old, WITH("\"teacher\":\"t1\"", others, "\"name\":\"head_kl\"", by, DEFEAT_2)));
+    assert_true(df_cell_answers(old, asked));
+    cJSON_ReplaceItemInObjectCaseSensitive(cJSON_GetObjectItemCaseSensitive(asked, "distillers")->child->next, "teacher",
+                                           cJSON_CreateString("b"));
+    assert_false(df_cell_answers(old, asked));
+    cJSON_Delete(asked);
+    free(old);
+}
+
 static bool answers(const char *older, const char *asked)
 {
     cJSON *object = cJSON_Parse(asked);
@@ -117,7 +139,7 @@ static void an_old_row_answers_what_both_know(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_lower_revision_is_superseded), cmocka_unit_test(nothing_else_is),
-                                        cmocka_unit_test(an_old_row_answers_what_both_know) };
+                                        cmocka_unit_test(of_several_teachers), cmocka_unit_test(an_old_row_answers_what_both_know) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,6 +33,25 @@ static bool table_says(const struct df_table *table, const char *words)
     return says;
 }
 
+/* Of several, those of the one row must be among the other's, in whatever order. */
+static void rows_of_several_teachers(void **state)
+{
+    struct df_run_row row = { .environment = "",
+                              .cell = "{\"teachers\":{\"big\":{\"teacher\":\"0a\"},\"wide\":{\"teacher\":\"file:1b\"}}}" };
+    char *named = df_row_teacher(&row);
+
+    (void)state;
+    assert_string_equal(named, "0a file:1b");
+    free(named);
+    assert_true(df_teachers_pair("1 2", "2"));
+    assert_true(df_teachers_pair("1", "2 1"));
+    assert_true(df_teachers_pair("1 2", "2 1"));
+    assert_true(df_teachers_pair("", "2 1"));
+    assert_false(df_teachers_pair("1 2", "2 3"));
+    assert_false(df_teachers_pair("1 2", "12"));
+    assert_false(df_teachers_pair("1 22", "2"));
+}
+
 static void rows_of_two_teachers_are_no_pair(void **state)
 {
     struct sample s;
@@ -176,9 +195,9 @@ static void rows_of_an_older_revision_are_stale(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_of_two_teachers_are_no_pair),     cmocka_unit_test(on_cpu_the_machine_does_not_count),
-        cmocka_unit_test(on_cuda_the_most_rows_of_one_machine), cmocka_unit_test(one_machine_must_be_meant),
-        cmocka_unit_test(rows_of_an_older_revision_are_stale),
+        cmocka_unit_test(rows_of_two_teachers_are_no_pair),  cmocka_unit_test(rows_of_several_teachers),
+        cmocka_unit_test(on_cpu_the_machine_does_not_count), cmocka_unit_test(on_cuda_the_most_rows_of_one_machine),
+        cmocka_unit_test(one_machine_must_be_meant),         cmocka_unit_test(rows_of_an_older_revision_are_stale),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,9 +141,9 @@ static void a_teacher_that_the_spec_waits_for(void **state)
     assert_ok(df_spec_read(spec_path, &later, &spec, &err));
     taught = spec->variant[0].first;
     assert_non_null(strstr(df_text_get(&taught->json), "\"teacher\":\"file:\""));
-    hash = make_weights(taught, &taught->teacher->network, path("unused.safetensors"), state_dict);
+    hash = make_weights(taught, &taught->teacher[0].cell->network, path("unused.safetensors"), state_dict);
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, teacher, "--network", "teacher", NULL }), 0);
-    assert_true(hash_of(taught, &taught->teacher->network, teacher) == hash);
+    assert_true(hash_of(taught, &taught->teacher[0].cell->network, teacher) == hash);
     df_spec_free(spec);
     assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
     assert_null(strstr(df_text_get(&spec->variant[0].first->json), "\"teacher\":\"file:\""));

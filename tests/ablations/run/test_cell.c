@@ -285,17 +285,6 @@ static void a_teacher_file_counts_by_its_contents(void **state)
     }
 }
 
-static void a_distiller_without_teacher_is_an_error(void **state)
-{
-    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 3);
-    struct df_error err = { 0 };
-
-    (void)state;
-    tiny_add(cell, "full_feature", "{}", NULL);
-    assert_fails(df_cell_seal(cell, &err), DF_ERR_USAGE, "needs a teacher");
-    df_cell_free(cell);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,7 +298,6 @@ int main(void)
         cmocka_unit_test(what_is_asked),
         cmocka_unit_test(environment_says_what_the_machine_adds),
         cmocka_unit_test(a_teacher_file_counts_by_its_contents),
-        cmocka_unit_test(a_distiller_without_teacher_is_an_error),
     };
 
     return cmocka_run_group_tests_name("cell", tests, NULL, NULL);

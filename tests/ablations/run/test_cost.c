@@ -44,7 +44,7 @@ static struct df_cell *faster_taught(const char *student, const char *of_teacher
 
 static void drop(struct df_cell *cell)
 {
-    df_cell_free(cell->teacher);
+    df_cell_free(cell->teacher[0].cell);
     df_cell_free(cell);
 }
 
@@ -53,7 +53,7 @@ static struct df_cost count(const struct df_cell *cell, size_t classes, size_t h
     struct df_error err = { 0 };
     struct df_cost cost;
 
-    assert_ok(df_cost_count(cell, (struct df_cost_images){ height, width, classes }, compute, &cost, &err));
+    assert_ok(df_cost_count(cell, (struct df_cost_images){ .height = height, .width = width, .classes = classes }, compute, &cost, &err));
     return cost;
 }
 
@@ -153,7 +153,7 @@ static void scaled_counts_are_those_of_a_step(void **state)
     assert_close(cost.tape_step + 5 * cost.tape_image, (double)df_tape_used(trainer->student.tape), 1e-3, 0);
     assert_int_equal(cost.parameters + cost.adaptation,
                      df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.model.parameters->count));
-    assert_int_equal(cost.record, record_of(df_teacher_cache(trainer->teacher)));
+    assert_int_equal(cost.record, record_of(df_teacher_cache(trainer->teacher[0])));
     df_trainer_free(trainer);
     drop(cell);
 }
@@ -280,9 +280,54 @@ static void memory_gives_the_largest_batch(void **state)
     assert_int_equal(df_cost_largest_batch(&cost, 20), 0);
 }
 
+/* Two teachers cost what each costs alone; a larger canvas is the teacher's own. */
+static void teachers_add_up(void **state)
+{
+    struct df_cell *big = tiny_teacher("cpu"), *two = faster_cell(TINY_FASTER_NETWORK, TINY_FASTER_DETECTOR, TINY_SCHEDULE);
+    struct df_cell *cell[3];
+
+    (void)state;
+    for (int k = 0; k < 3; k++) {
+        cell[k] = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 3);
+        if (k != 1)
+            tiny_add_by(cell[k], "head_kl", "{}", "big", big);
+        if (k != 0)
+            tiny_add_by(cell[k], "cwd", "{}", "two", two);
+    }
+
+    const struct df_cost one = count(cell[0], 8, 64, 96, false), other = count(cell[1], 8, 64, 96, false);
+    const struct df_cost both = count(cell[2], 8, 64, 96, false);
+
+    assert_true(one.image[DF_COST_TEACHER].flops > 0 && other.image[DF_COST_TEACHER].flops > 0);
+    assert_close(both.image[DF_COST_TEACHER].flops, one.image[DF_COST_TEACHER].flops + other.image[DF_COST_TEACHER].flops, 1e-12, 0);
+    assert_close(both.image[DF_COST_CACHED].copied, one.image[DF_COST_CACHED].copied + other.image[DF_COST_CACHED].copied, 1e-12, 0);
+    assert_int_equal(both.record, one.record + other.record);
+    assert_int_equal(both.largest_record, one.record > other.record ? one.record : other.record);
+    assert_int_equal(both.teacher_parameters, one.teacher_parameters + other.teacher_parameters);
+    assert_close(both.teacher_held, one.teacher_held + other.teacher_held, 1e-12, 0);
+
+    two->network.fpn_stages = (struct df_list){ 3, { 3, 4, 5 } };
+    two->network.blocks = (struct df_list){ 4, { 1, 1, 1, 1 } };
+    two->network.widths = (struct df_list){ 4, { 8, 8, 16, 16 } };
+
+    const struct df_cost_images large = { .height = 64, .width = 96, .classes = 8, .teacher = { [1] = { .height = 128, .width = 192 } } };
+    struct df_error err = { 0 };
+    struct df_cost cost;
+
+    assert_fails(df_cost_count(cell[2], (struct df_cost_images){ 64, 96, 8, { { 0 } } }, false, &cost, &err), DF_ERR_UNSUPPORTED,
+                 "'neck/0'");
+    assert_ok(df_cost_count(cell[2], large, false, &cost, &err));
+    assert_true(cost.image[DF_COST_TEACHER].flops > 3 * other.image[DF_COST_TEACHER].flops);
+    assert_int_equal(cost.record, both.record); /* as many cells as before */
+    for (int k = 0; k < 3; k++)
+        df_cell_free(cell[k]);
+    df_cell_free(two);
+    df_cell_free(big);
+}
+
 static void cache_limit_is_exact(void **state)
 {
-    const struct df_cost cost = { .record = 128000 };
+    const struct df_cost cost = { .record = 200000, .largest_record = 128000 }; /* two caches, each within the limit */
     const double limit = 1e8;
 
     (void)state;
@@ -290,8 +335,8 @@ static void cache_limit_is_exact(void **state)
         const size_t most = df_cost_cached_images(&cost, copies, limit);
 
         assert_true(most > 300);
-        assert_true((double)df_cache_bytes(most * copies * cost.record, most * copies) <= limit);
-        assert_true((double)df_cache_bytes((most + 1) * copies * cost.record, (most + 1) * copies) > limit);
+        assert_true((double)df_cache_bytes(most * copies * cost.largest_record, most * copies) <= limit);
+        assert_true((double)df_cache_bytes((most + 1) * copies * cost.largest_record, (most + 1) * copies) > limit);
     }
     assert_int_equal(df_cost_cached_images(&cost, 1, 1000), 0);
 }
@@ -306,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_stretch_is_the_distilled_work_over_the_plain),
         cmocka_unit_test(floors_are_the_larger_of_two),
         cmocka_unit_test(memory_gives_the_largest_batch),
+        cmocka_unit_test(teachers_add_up),
         cmocka_unit_test(cache_limit_is_exact),
     };
 

@@ -13,8 +13,7 @@ static struct df_cell *student_of(const char *needs)
     struct df_cell *cell = tiny_faster(1);
     struct df_error err = { 0 };
 
-    cell->teacher = teacher;
-    df_needs_add(&cell->needs, needs);
+    tiny_needs(cell, needs, teacher);
     assert_ok(df_cell_seal(cell, &err));
     return cell;
 }
@@ -32,14 +31,14 @@ static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], 
     options.cache = cache ? DF_CACHE_ON : DF_CACHE_OFF;
     assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    assert_int_equal(df_teacher_cache(trainer->teacher) != NULL, cache);
+    assert_int_equal(df_teacher_cache(trainer->teacher[0]) != NULL, cache);
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
 
     struct df_detector *own = trainer->student.model.detector;
 
     df_detector_forward(own, trainer->student.tape, batch, DF_LABELS, &student);
     assert_int_equal(student.rois.count, ROWS);
-    assert_ok(df_teacher_state(trainer->teacher, trainer->student.tape, &student, &taught, &err));
+    assert_ok(df_teacher_state(trainer->teacher[0], trainer->student.tape, &student, &taught, &err));
     assert_non_null(taught.detector);
     assert_ptr_not_equal(taught.detector, own);
     for (int k = 0; k < 2; k++) {
@@ -88,10 +87,9 @@ static void one_stage_detectors_have_none(void **state)
     struct df_error err = { 0 };
 
     (void)state;
-    cell->teacher = teacher;
-    df_needs_add(&cell->needs, "roi/logits");
+    tiny_needs(cell, "roi/logits", teacher);
     assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
-    assert_fails(df_teacher_open(cell, &options, train, &open, &err), DF_ERR_UNSUPPORTED,
+    assert_fails(df_teacher_open(cell, &cell->teacher[0], &options, train, &open, &err), DF_ERR_UNSUPPORTED,
                  "which detector 'retinanet' of the student does not have");
     df_cell_free(cell);
 }

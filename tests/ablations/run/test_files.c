@@ -150,7 +150,7 @@ static void several_canvases_train_and_teach(void **state)
     tiny_assert_same(result[0], result[1]);
     assert_non_null(tiny_point(result[0], "term.defeat.pos", 0));
     options.cache = DF_CACHE_ON;
-    assert_ok(df_prepare_cache(cell, &options, &cache, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &cache, &err));
     assert_ok(df_cache_describe(cache, true, &text, &err));
     assert_non_null(strstr(df_text_get(&text), "checksums all match"));
     df_text_release(&text);
@@ -302,7 +302,7 @@ static void an_unreadable_image_stops_or_is_counted(void **state)
         assert_ok(df_prepare_and_run(cell, &options, &result, &err));
         assert_string_equal(result->row.status, "ok");
         assert_string_equal(warned, "1 training images could not be read and were replaced by empty ones");
-        assert_ok(df_teacher_gate(cell, &options, &err));
+        assert_ok(df_teacher_gate(teacher, &options, &err));
         df_run_result_free(result);
         df_cell_free(cell);
         df_cell_free(teacher);
@@ -343,8 +343,8 @@ static void each_split_is_opened_once(void **state)
     tiny_add(cell, "full_feature", "{\"w\":1,\"normalise_teacher\":true}", teacher);
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_prepare_and_run(cell, &options, &result, &err));
-    assert_ok(df_teacher_gate(cell, &options, &err));
-    assert_ok(df_prepare_cache(cell, &options, &cache, &err));
+    assert_ok(df_teacher_gate(teacher, &options, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &cache, &err));
     assert_true(tiny_hash(options.out, cell) != 0);
     for (int k = 0; k < DF_SPLITS; k++)
         assert_int_equal(opened[k], 1);

@@ -116,7 +116,7 @@ static void resumed_is_never_stopped(void **state)
         df_run_stop = 0;
         reads_left = 3 + df_rng_below(&rng, path ? 16 : 90); /* the cache takes 36 in a row */
         if (!path)
-            status = df_prepare_cache(cell, &options, &path, &err);
+            status = df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err);
         else
             status = df_run_cell(cell, &options, &result, &err);
         if (status != DF_OK) {
@@ -428,8 +428,7 @@ static void a_distiller_is_told_where_it_stands(void **state)
     (void)state;
     cell->distillers = 1;
     cell->distiller[0].class = &looker;
-    df_needs_add(&cell->needs, looker.needs);
-    cell->teacher = teacher;
+    tiny_needs(cell, looker.needs, teacher);
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
@@ -554,7 +553,7 @@ static void a_student_starts_with_the_teachers_head(void **state)
         assert_ok(df_prepare(cell, &options, &err));
         assert_ok(df_trainer_new(plain, &options, &drawn, &err));
         assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-        path = df_teacher_path(cell, &options);
+        path = df_teacher_path(teacher, &options);
         assert_ok(df_model_open(teacher, 8, path, &taught, &err));
 
         const struct df_parameters *own = trainer->student.model.parameters, *theirs = taught.parameters,

@@ -79,8 +79,8 @@ static void neck_std_is_that_of_the_features(void **state)
     options.cache = DF_CACHE_ON;
     assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
     assert_ok(df_prepare(cell, &options, &err));
-    assert_ok(df_teacher_open(cell, &options, train, &open, &err));
-    path = df_teacher_path(cell, &options);
+    assert_ok(df_teacher_open(cell, &cell->teacher[0], &options, train, &open, &err));
+    path = df_teacher_path(cell->teacher[0].cell, &options);
     assert_ok(df_teacher_facts_read(path, &facts, &err));
 
     const char *name = strrchr(df_teacher_cache(open), '/') + 1;
@@ -155,7 +155,7 @@ static void two_processes_share_one(void **state)
     data[0]->class = data[1]->class = &counting;
     teacher->data = cell->data = data[0];
     alone.cache = options.cache = DF_CACHE_ON;
-    assert_ok(df_prepare_cache(cell, &alone, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &alone, &path, &err));
     free(path);
     path = NULL;
     assert_int_equal(counts->trainings, 1);
@@ -168,7 +168,7 @@ static void two_processes_share_one(void **state)
     for (int k = 0; k < 2; k++) {
         child[k] = fork();
         if (child[k] == 0)
-            _exit(df_prepare_cache(cell, &options, &path, &err) != DF_OK || !path);
+            _exit(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err) != DF_OK || !path);
     }
     for (int k = 0; k < 2; k++) {
         assert_int_equal(waitpid(child[k], &status, 0), child[k]);
@@ -176,7 +176,7 @@ static void two_processes_share_one(void **state)
     }
     assert_int_equal(counts->trainings, 1);
     assert_int_equal(counts->reads, reads); /* who waits looks at none */
-    assert_ok(df_prepare_cache(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
     assert_non_null(path);
     teacher->data = tiny_data();
     for (int k = 0; k < 2; k++)
@@ -238,8 +238,8 @@ static void each_teacher_has_its_own_cache(void **state)
     assert_ok(df_cell_seal(other, &err));
     tiny_add(twin, "full_feature", "{}", other);
     assert_ok(df_cell_seal(twin, &err));
-    assert_ok(df_prepare_cache(cell, &options, &first, &err));
-    assert_ok(df_prepare_cache(twin, &options, &second, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &first, &err));
+    assert_ok(df_prepare_cache(twin, &twin->teacher[0], &options, &second, &err));
     assert_string_not_equal(first, second);
     free(first);
     free(second);
@@ -292,11 +292,11 @@ static void a_trainer_trains_no_teacher(void **state)
     assert_null(result);
     options.cache = DF_CACHE_AUTO; /* to be used where it is there */
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    assert_null(df_teacher_cache(trainer->teacher));
+    assert_null(df_teacher_cache(trainer->teacher[0]));
     df_trainer_free(trainer);
     assert_ok(df_prepare(cell, &options, &err));
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
-    assert_non_null(df_teacher_cache(trainer->teacher));
+    assert_non_null(df_teacher_cache(trainer->teacher[0]));
     df_trainer_free(trainer);
     df_cell_free(cell);
 }
@@ -320,10 +320,10 @@ static void each_image_has_its_own_teacher(void **state)
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
     assert_ok(df_loader_get(trainer->loader, 0, &batch, &err));
     df_detector_forward(trainer->student.model.detector, trainer->student.tape, batch, 0, &seen);
-    assert_ok(df_teacher_state(trainer->teacher, trainer->student.tape, &seen, &taught, &err));
+    assert_ok(df_teacher_state(trainer->teacher[0], trainer->student.tape, &seen, &taught, &err));
 
     const struct df_loader_config config = df_cell_loader(cell, trainer->train, false);
-    char *path = df_teacher_path(cell, &options);
+    char *path = df_teacher_path(cell->teacher[0].cell, &options);
 
     assert_ok(df_loader_new(&config, &loader, &err));
     assert_ok(df_model_open(teacher, trainer->train->categories, path, &model, &err));
@@ -395,18 +395,18 @@ static void auto_turns_a_large_cache_off(void **state)
     (void)state;
     options.cache_limit_bytes = 1000;
     warned[0] = 0;
-    assert_ok(df_prepare_cache(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
     assert_null(path);
     assert_non_null(strstr(warned, "runs live"));
     options.cache_limit_bytes = 1e9;
-    assert_ok(df_prepare_cache(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
     assert_non_null(path);
     assert_ok(df_file_size(path, &bytes, &err));
     assert_ok(df_file_remove(path, &err));
     free(path);
     for (size_t room = bytes - 1; room <= bytes; room++) { /* images of one size: what it would take is what it takes */
         options.cache_limit_bytes = (double)room;
-        assert_ok(df_prepare_cache(cell, &options, &path, &err));
+        assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
         assert_int_equal(path != NULL, room == bytes);
     }
     free(path);
@@ -540,15 +540,16 @@ static void a_damaged_record_is_found_at_once(void **state)
     struct stat st;
 
     (void)state;
-    assert_ok(df_prepare_cache(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
     assert_int_equal(stat(path, &st), 0);
     damage(path, st.st_size - 3);
-    assert_fails(df_prepare_cache(cell, &options, &none, &err), DF_ERR_FORMAT, "record 35 does not match its checksum [delete the file");
+    assert_fails(df_prepare_cache(cell, &cell->teacher[0], &options, &none, &err), DF_ERR_FORMAT,
+                 "record 35 does not match its checksum [delete the file");
     assert_non_null(strstr(err.text, path));
     assert_null(none);
     assert_int_equal(unlink(path), 0);
     free(path);
-    assert_ok(df_prepare_cache(cell, &options, &path, &err));
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
     free(path);
     df_cell_free(cell);
 }
@@ -596,9 +597,9 @@ static void the_gate_sees_other_weights(void **state)
     df_real weight;
 
     (void)state;
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_NOT_FOUND, teacher->id);
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_NOT_FOUND, teacher->id);
     assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
-    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
 
     assert_ok(df_checkpoint_metadata(path, &metadata, &err));
     assert_ok(df_model_load(teacher, path, &model, &err));
@@ -607,21 +608,21 @@ static void the_gate_sees_other_weights(void **state)
     weight = model.parameters->items[0]->value[0];
     model.parameters->items[0]->value[0] += 1;
     assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, "teacher gate");
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, "teacher gate");
     /* weights as recorded, another number: the least difference counts here, half a point on another instruction set */
     model.parameters->items[0]->value[0] = weight;
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 1e-9));
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, number);
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
     rewrite(path, &model, items, count, "isa", "abacus");
-    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0049));
-    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0051));
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_CHECK, number);
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
     /* the file of another teacher under this one's name */
     rewrite(path, &model, items, count, "id", "ffffffffffffffff");
-    assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_STALE, "ffffffffffffffff");
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_STALE, "ffffffffffffffff");
     df_model_release(&model);
     cJSON_Delete(metadata);
     free(path);
@@ -641,7 +642,7 @@ static void a_foreign_file_serves(void **state)
 
     (void)state;
     assert_ok(df_prepare_and_run(known, &options, &a, &err));
-    path = df_teacher_path(known, &options);
+    path = df_teacher_path(known->teacher[0].cell, &options);
     assert_ok(df_model_load(teacher, path, &model, &err));
     snprintf(file, sizeof file, "%s/foreign.safetensors", df_test_folder());
     assert_ok(df_checkpoint_write(file, model.parameters, 0, false, NULL, 0, &err));
@@ -651,7 +652,7 @@ static void a_foreign_file_serves(void **state)
     tiny_add(cell, "full_feature", "{\"normalise_teacher\":true}", given);
     assert_ok(df_cell_seal(cell, &err));
     warned[0] = 0;
-    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     assert_non_null(strstr(warned, "no recorded mAP"));
     assert_ok(df_prepare_and_run(cell, &options, &b, &err));
     tiny_assert_same(a, b);
@@ -699,7 +700,7 @@ static void one_flipped_bit_is_refused(void **state)
     (void)state;
     assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
-    path = df_teacher_path(cell, &options);
+    path = df_teacher_path(cell->teacher[0].cell, &options);
 
     struct df_cell *given = tiny_given("cpu", &teacher->network, path);
 
@@ -709,7 +710,7 @@ static void one_flipped_bit_is_refused(void **state)
         assert_fails(df_prepare_and_run(cell, &options, &result, &err), DF_ERR_FORMAT, path);
         assert_non_null(strstr(err.text, "is damaged"));
         assert_non_null(strstr(err.text, "[remove the file"));
-        assert_fails(df_teacher_gate(cell, &options, &err), DF_ERR_FORMAT, "is damaged");
+        assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_FORMAT, "is damaged");
         assert_ok(df_cell_seal(named, &err));
         assert_fails(df_prepare_and_run(named, &options, &result, &err), DF_ERR_FORMAT, "is damaged");
         flip(path, i == 2 ? "\"cootents_hash\"" : places[i].text, places[i].ahead);
@@ -751,7 +752,7 @@ static void a_cache_belongs_to_its_file(void **state)
         assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, &note, 1, &err));
         assert_ok(df_cell_seal(cell, &err));
         memcpy(id[i], cell->id, sizeof id[i]);
-        assert_ok(df_prepare_cache(cell, &options, &cache[i], &err));
+        assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &cache[i], &err));
     }
     assert_string_not_equal(id[0], id[1]);
     assert_string_not_equal(cache[0], cache[1]);
@@ -854,8 +855,7 @@ static void another_detector_teaches(void **state)
     assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     head = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1); /* dense rows of one class and of eight */
-    head->teacher = two;
-    df_needs_add(&head->needs, "logits");
+    tiny_needs(head, "logits", two);
     assert_ok(df_cell_seal(head, &err));
     options.out = tiny_out("hetero-head");
     assert_fails(df_prepare_and_run(head, &options, &result, &err), DF_ERR_UNSUPPORTED, "'logits': the teacher has");
@@ -891,10 +891,10 @@ static void another_canvas_teaches(void **state)
     tiny_assert_same(cached, live);
     df_run_result_free(cached);
     df_run_result_free(live);
-    df_needs_add(&cell->needs, DF_NEEDS_HEAD);
+    df_needs_add(&cell->teacher[0].needs, DF_NEEDS_HEAD);
     assert_fails(df_prepare_and_run(cell, &options, &live, &err), DF_ERR_UNSUPPORTED, "it has another canvas than the student");
-    cell->needs.count = 0;
-    df_needs_add(&cell->needs, "neck/*");
+    cell->teacher[0].needs.count = 0;
+    df_needs_add(&cell->teacher[0].needs, "neck/*");
     large->canvas.min_side = 160;
     assert_fails(df_prepare_and_run(cell, &options, &live, &err), DF_ERR_UNSUPPORTED,
                  "'neck/0': the teacher has 24 x 24 cells of stride 8");
@@ -925,7 +925,7 @@ static void a_teacher_of_other_classes(void **state)
     assert_ok(df_prepare_and_run(cell, &options, &result, &err));
     df_run_result_free(result);
     warned[0] = 0;
-    assert_ok(df_teacher_gate(cell, &options, &err));
+    assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     assert_non_null(strstr(warned, "11 classes of its own"));
     assert_ok(df_data_split(cell->data, DF_VALIDATION, &data, &err));
 

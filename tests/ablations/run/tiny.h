@@ -122,7 +122,8 @@ static inline struct df_cell *tiny_given(const char *device, const struct df_net
     return cell;
 }
 
-static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
+/* Taught by the teacher of that name; teacher NULL: it needs none. */
+static inline void tiny_add_by(struct df_cell *cell, const char *distiller, const char *options, const char *name, struct df_cell *teacher)
 {
     struct df_cell_distiller *one = &cell->distiller[cell->distillers++];
     struct df_error err = { 0 };
@@ -131,9 +132,23 @@ static inline void tiny_add(struct df_cell *cell, const char *distiller, const c
     one->class = df_distiller_class_find(distiller, NULL);
     one->options = tiny_options(one->class->options, one->class->options_size, options);
     assert_ok(df_distiller_needs(one->class, one->options, cell->detector, teacher ? teacher->detector : cell->detector, &needs, &err));
-    df_needs_add_all(&cell->needs, &needs);
-    cell->teacher = teacher;
+    one->teacher = teacher ? df_cell_taught_by(cell, name, teacher, &needs) : DF_NO_TEACHER;
     snprintf(cell->label, sizeof cell->label, "%s", distiller);
+}
+
+/* Where there is one teacher. */
+static inline void tiny_add(struct df_cell *cell, const char *distiller, const char *options, struct df_cell *teacher)
+{
+    tiny_add_by(cell, distiller, options, "", teacher);
+}
+
+/* Needs that come from no distiller. */
+static inline void tiny_needs(struct df_cell *cell, const char *names, struct df_cell *teacher)
+{
+    struct df_needs needs = { 0 };
+
+    df_needs_add(&needs, names);
+    (void)df_cell_taught_by(cell, "", teacher, &needs);
 }
 
 static inline struct df_run_options tiny_run(const char *out)
