@@ -297,7 +297,8 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
         slot->scale_y[k] = (double)h / info->height;
         canvas = own;
     }
-    const size_t elements = n * canvas.height * canvas.width * 3;
+    const size_t height = canvas.height, width = canvas.width, elements = n * height * width * 3;
+
     if (elements > slot->pixels_capacity) {
         free(batch->pixels);
         batch->pixels = df_malloc(elements * sizeof *batch->pixels);
@@ -310,17 +311,9 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
         fill_canvas(loader, slot, k, from, canvas);
         fill_truth(loader, slot, k, from == NULL);
     }
-    *batch = (struct df_batch){ n,
-                                canvas.height,
-                                canvas.width,
-                                batch->pixels,
-                                slot->truth,
-                                slot->index,
-                                slot->flipped,
-                                slot->valid_h,
-                                slot->valid_w,
-                                slot->scale_x,
-                                slot->scale_y };
+    *batch = (struct df_batch){
+        n, height, width, batch->pixels, slot->truth, slot->index, slot->flipped, slot->valid_h, slot->valid_w, slot->scale_x, slot->scale_y
+    };
     batch->seed = loader->config.seed;
     batch->step = slot->step;
     return DF_OK;
