@@ -31,8 +31,7 @@ static df_status evaluate(const char *path, const struct df_dataset *validation,
     size_t count;
 
     DF_TRY(df_coco_results_read(path, &detections, &count, err));
-    df_status status =
-        df_coco_evaluate(validation->size, validation->info, validation->categories, validation->category, detections, count, &scores, err);
+    df_status status = df_coco_evaluate(df_coco_set_of_dataset(validation), detections, count, &scores, err);
 
     if (status == DF_OK && scores.value[DF_AP] != df_run_row_score(row, metric, ""))
         status = df_fail(err, DF_ERR_STALE, "its AP is %.6f, that of the row is %.6f: another run has left it", scores.value[DF_AP],

@@ -172,17 +172,16 @@ static df_status find_methods(struct df_tuning *tuning, struct df_error *err)
     return weights ? DF_OK : df_fail(err, DF_ERR_USAGE, "%s: no method has a weight that could be tuned", spec->path);
 }
 
-df_status df_tuning_new(const struct df_spec *spec, size_t trials, double span, const int64_t *seed, size_t seeds, struct df_tuning **out,
-                        struct df_error *err)
+df_status df_tuning_new(const struct df_spec *spec, struct df_tuning_plan plan, struct df_tuning **out, struct df_error *err)
 {
     struct df_tuning *tuning;
 
     *out = NULL;
-    DF_ASSERT(trials >= 1 && trials <= DF_TUNE_TRIALS_MAX && span > 1 && seeds);
+    DF_ASSERT(plan.trials >= 1 && plan.trials <= DF_TUNE_TRIALS_MAX && plan.span > 1 && plan.seeds);
     DF_TRY(check_spec(spec, err));
     tuning = df_calloc(1, sizeof *tuning);
-    *tuning = (struct df_tuning){ .spec = spec, .trials = trials, .span = span, .seeds = seeds };
-    tuning->seed = memcpy(df_malloc(seeds * sizeof *seed), seed, seeds * sizeof *seed);
+    *tuning = (struct df_tuning){ .spec = spec, .trials = plan.trials, .span = plan.span, .seeds = plan.seeds };
+    tuning->seed = memcpy(df_malloc(plan.seeds * sizeof *plan.seed), plan.seed, plan.seeds * sizeof *plan.seed);
 
     df_status status = find_methods(tuning, err);
 

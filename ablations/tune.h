@@ -47,10 +47,15 @@ struct df_tuning {
     size_t methods;
     struct df_tune_method *method;
 };
-/* The first round. seeds: of the trials. Errors: a method has axes (what would be tuned?), too many weights, or there is nothing to tune; the data
+struct df_tuning_plan {
+    size_t trials;       /* of a round, for each method that has weights */
+    double span;         /* a window's end over its centre */
+    const int64_t *seed; /* [seeds] that every trial runs with */
+    size_t seeds;
+};
+/* The first round. Errors: a method has axes (what would be tuned?), too many weights, or there is nothing to tune; the data
  * have no tuning split. */
-df_status df_tuning_new(const struct df_spec *spec, size_t trials, double span, const int64_t *seed, size_t seeds, struct df_tuning **out,
-                        struct df_error *err);
+df_status df_tuning_new(const struct df_spec *spec, struct df_tuning_plan plan, struct df_tuning **out, struct df_error *err);
 void df_tuning_free(struct df_tuning *tuning);
 /* The next round, for every method. */
 df_status df_tuning_extend(struct df_tuning *tuning, struct df_error *err);

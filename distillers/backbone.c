@@ -23,7 +23,6 @@ df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_bac
     for (size_t i = 0; i < options->stages.count; i++) {
         const size_t k = stage_at(options, i);
         const struct df_part *student = df_parts_at(setup->student, "backbone", k), *teacher = df_parts_at(setup->teacher, "backbone", k);
-        char name[32];
 
         for (size_t j = 0; j < i; j++)
             if (stage_at(options, j) == k)
@@ -32,15 +31,14 @@ df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_bac
             return df_fail(err, DF_ERR_USAGE,
                            "bb_stages: the %s's backbone has no stage %zu (detector '%s') [choose stages that both have]",
                            student ? "teacher" : "student", k, setup->detector ? setup->detector->name : "");
-        snprintf(name, sizeof name, "bb_adapt.%zu", k);
-        DF_TRY(df_adapt_add(setup, &options->adapt, "bb_adapt", name, student, teacher, &state->layer[k - 2], err));
+        DF_TRY(df_adapt_add(setup, &options->adapt, (struct df_adapted){ "backbone", k, "bb_adapt" }, &state->layer[k - 2], err));
     }
     return DF_OK;
 }
 
 df_tensor *df_backbone_loss(const struct df_distill_context *context, const struct df_backbone_options *options,
                             const struct df_backbone_state *state, const struct df_detection_state *student,
-                            const struct df_detection_state *teacher, const struct df_feature_term *terms, size_t count)
+                            const struct df_detection_state *teacher, const struct df_feature_term *terms)
 {
     struct df_feature_map map[DF_STAGES];
     df_tape *tape = context->tape;
@@ -57,10 +55,10 @@ df_tensor *df_backbone_loss(const struct df_distill_context *context, const stru
                                           .stride = own->stride,
                                           .objects = df_mask_stage(tape, student, s->shape, (enum df_rounding)options->rounding) };
     }
-    for (size_t i = 0; i < count; i++) {
-        df_tensor *term = df_feature_loss(tape, map, options->stages.count, terms[i].region, &options->feature, student->images);
+    for (const struct df_feature_term *term = terms; term->name; term++) {
+        df_tensor *loss = df_feature_loss(tape, map, options->stages.count, term->region, &options->feature, student->images);
 
-        total = df_term_add(context, total, terms[i].name, term, terms[i].weight);
+        total = df_term_add(context, total, term->name, loss, term->weight);
     }
     return total;
 }

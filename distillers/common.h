@@ -29,9 +29,14 @@ struct df_adapt_options {
 struct df_adapt_layer {
     struct df_parameter *weight, *bias; /* NULL: no adaptation */
 };
-/* Adds "<name>.weight", "<name>.bias". Error: none between different widths. */
-df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
-                       const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err);
+struct df_adapted { /* a part that both networks have: its kind and level */
+    const char *kind;
+    size_t level;
+    const char *option; /* that says how it is adapted */
+};
+/* Adds "<option>.<level>.weight", "<option>.<level>.bias". Error: none between different widths. */
+df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, struct df_adapted what,
+                       struct df_adapt_layer *layer, struct df_error *err);
 df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options, const struct df_adapt_layer *layer, df_tensor *s);
 /* A row "adapt" of a distiller whose adaptation layers start as PyTorch's do. */
 /* clang-format off */
@@ -126,10 +131,10 @@ df_status df_neck_adapt(struct df_distiller_setup *setup, const struct df_adapt_
 /* ... of all levels. Error: also a deviation that is missing. */
 df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_options *options, struct df_neck_state *state,
                        struct df_error *err);
-/* Weighted sum of the terms; each is logged. */
+/* Weighted sum of the terms (their end has no name); each is logged. */
 df_tensor *df_neck_loss(const struct df_distill_context *context, const struct df_neck_options *options, const struct df_neck_state *state,
                         const struct df_detection_state *student, const struct df_detection_state *teacher,
-                        const struct df_feature_term *terms, size_t count);
+                        const struct df_feature_term *terms);
 
 /* ---- backbone (backbone.c): the same over chosen stages; masks: df_mask_stage ---- */
 struct df_backbone_options {
@@ -145,10 +150,10 @@ void df_backbone_needs(const struct df_backbone_options *options, struct df_need
 /* Adds the adaptation layers "bb_adapt.<stage>". Errors: a stage that a network lacks or that stands twice, widths as above. */
 df_status df_backbone_init(struct df_distiller_setup *setup, const struct df_backbone_options *options, struct df_backbone_state *state,
                            struct df_error *err);
-/* Weighted sum of the terms; each is logged. stages must not be empty. */
+/* ... as above. stages must not be empty. */
 df_tensor *df_backbone_loss(const struct df_distill_context *context, const struct df_backbone_options *options,
                             const struct df_backbone_state *state, const struct df_detection_state *student,
-                            const struct df_detection_state *teacher, const struct df_feature_term *terms, size_t count);
+                            const struct df_detection_state *teacher, const struct df_feature_term *terms);
 
 /* ---- head (head.c) ----
  * Per group P of rows:  w T^2 / n sum_{i in P} KL_i(T),  n at least 1

@@ -112,8 +112,8 @@ static df_tensor *crosskd_loss(const struct df_distill_context *context, const s
     weight = df_mul(tape, weight, df_sigmoid(tape, df_max(tape, logits, CLASSES)));
 
     df_tensor *class = df_quality_focal(tape, df_part_tensor(&crossed, "logits"), logits, use, options->beta, norm);
-    df_tensor *box =
-        df_giou(tape, df_part_tensor(&crossed, "deltas"), deltas, weight, crossed.anchor, teacher->detector->delta_weights, norm);
+    const struct df_deltas_of of = { crossed.anchor, teacher->detector->delta_weights };
+    df_tensor *box = df_giou(tape, df_part_tensor(&crossed, "deltas"), deltas, weight, of, norm);
 
     return df_term_add(context, df_term_add(context, NULL, "crosskd.class", class, options->w_class), "crosskd.box", box, options->w_box);
 }

@@ -139,14 +139,16 @@ static df_tensor *defeat_loss(const struct df_distill_context *context, const st
     const struct defeat_state *state = context->state;
     const double f = df_weight_factor(context, (enum df_decay)options.decay, options.warmup_steps);
     const struct df_feature_term neck[] = { { "defeat.fg", f * options.w_fg, DF_REGION_FOREGROUND },
-                                            { "defeat.bg", f * options.w_bg, DF_REGION_BACKGROUND } };
+                                            { "defeat.bg", f * options.w_bg, DF_REGION_BACKGROUND },
+                                            { 0 } };
     const struct df_feature_term backbone[] = { { "defeat.bb_fg", f * options.w_bb_fg, DF_REGION_FOREGROUND },
-                                                { "defeat.bb_bg", f * options.w_bb_bg, DF_REGION_BACKGROUND } };
+                                                { "defeat.bb_bg", f * options.w_bb_bg, DF_REGION_BACKGROUND },
+                                                { 0 } };
     df_tape *tape = context->tape;
-    df_tensor *loss = df_neck_loss(context, &options.neck, &state->neck, student, teacher, neck, 2);
+    df_tensor *loss = df_neck_loss(context, &options.neck, &state->neck, student, teacher, neck);
 
     if (options.backbone.stages.count)
-        loss = df_add(tape, loss, df_backbone_loss(context, &options.backbone, &state->backbone, student, teacher, backbone, 2));
+        loss = df_add(tape, loss, df_backbone_loss(context, &options.backbone, &state->backbone, student, teacher, backbone));
     if (options.head.mode != DF_HEAD_OFF)
         loss = df_add(tape, loss, df_head_loss(context, &options.head, "defeat", f, student, teacher));
     return loss;

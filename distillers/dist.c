@@ -107,9 +107,9 @@ static df_tensor *dist_loss(const struct df_distill_context *context, const stru
     if (!options->mimic)
         return loss;
     /* the neck's term is half of the mean over levels */
-    const struct df_feature_term mimic = { "dist.mimic", 2 * (double)student->levels * options->w_mimic, DF_REGION_ALL };
+    const struct df_feature_term mimic[] = { { "dist.mimic", 2 * (double)student->levels * options->w_mimic, DF_REGION_ALL }, { 0 } };
 
-    return df_add(context->tape, loss, df_neck_loss(context, &neck, context->state, student, teacher, &mimic, 1));
+    return df_add(context->tape, loss, df_neck_loss(context, &neck, context->state, student, teacher, mimic));
 }
 
 const struct df_distiller_class df_distiller_dist = {

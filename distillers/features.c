@@ -9,26 +9,28 @@
 
 static size_t kernel_of(const struct df_adapt_options *options) { return options->kind == DF_ADAPT_3X3 ? 3 : 1; }
 
-df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, const char *option, const char *name,
-                       const struct df_part *student, const struct df_part *teacher, struct df_adapt_layer *layer, struct df_error *err)
+df_status df_adapt_add(struct df_distiller_setup *setup, const struct df_adapt_options *options, struct df_adapted what,
+                       struct df_adapt_layer *layer, struct df_error *err)
 {
+    const struct df_part *student = df_parts_at(setup->student, what.kind, what.level);
+    const struct df_part *teacher = df_parts_at(setup->teacher, what.kind, what.level);
     const size_t k = kernel_of(options), in = student->shape.c, out = teacher->shape.c;
     const bool none = options->kind == DF_ADAPT_NONE || (options->kind == DF_ADAPT_AUTO && in == out);
     const struct df_initialiser pytorch = { DF_INIT_UNIFORM, 1 / sqrt((double)(k * k * in)) }, zero = { DF_INIT_ZERO, 0 };
     const struct df_initialiser normal = { options->init == DF_ADAPT_AUTHORS ? DF_INIT_WRAPPED_NORMAL : DF_INIT_NORMAL, options->std };
     const struct df_initialiser weight = options->init == DF_ADAPT_PYTORCH ? pytorch : normal;
     const struct df_initialiser bias = options->init == DF_ADAPT_NORMAL ? zero : pytorch;
-    char full[64];
+    char name[64];
 
     if (none && in != out)
         return df_fail(err, DF_ERR_USAGE, "%s none: '%s' has %zu channels in the student, %zu in the teacher [set %s to 1x1 or 3x3]",
-                       option, student->name, in, out, option);
+                       what.option, student->name, in, out, what.option);
     if (none)
         return DF_OK;
-    snprintf(full, sizeof full, "%s.weight", name);
-    layer->weight = df_distiller_parameter(setup, full, DF_CONV_WEIGHT, (df_shape){ out, k, k, in }, weight);
-    snprintf(full, sizeof full, "%s.bias", name);
-    layer->bias = df_distiller_parameter(setup, full, DF_VECTOR, (df_shape){ 1, 1, 1, out }, bias);
+    snprintf(name, sizeof name, "%s.%zu.weight", what.option, what.level);
+    layer->weight = df_distiller_parameter(setup, name, DF_CONV_WEIGHT, (df_shape){ out, k, k, in }, weight);
+    snprintf(name, sizeof name, "%s.%zu.bias", what.option, what.level);
+    layer->bias = df_distiller_parameter(setup, name, DF_VECTOR, (df_shape){ 1, 1, 1, out }, bias);
     return DF_OK;
 }
 
@@ -179,10 +181,11 @@ df_tensor *df_feature_loss(df_tape *tape, const struct df_feature_map *map, size
     DF_ASSERT(maps && maps <= DF_LEVELS);
     for (size_t l = 0; l < maps; l++) {
         const struct df_feature_map *own = &map[l];
+        const struct df_padding padding = { images, own->stride };
 
         masked[l].cells = df_tape_host(tape, own->s->shape.n * sizeof(double));
-        masked[l].mask = df_mask_region(tape, own->s->shape, own->objects, region, options->exclude_padding ? images : NULL, own->stride,
-                                        masked[l].cells);
+        masked[l].mask =
+            df_mask_region(tape, own->s->shape, own->objects, region, options->exclude_padding ? &padding : NULL, masked[l].cells);
         DF_ASSERT(!options->sum_channels || own->s->shape.c == map->s->shape.c);
     }
     df_tensor *loss = reduced(tape, map, masked, maps, options);

@@ -201,12 +201,19 @@ static df_tensor *context_of(df_tape *tape, const struct context_block *block, d
     return df_layer_apply(tape, &block->widen, narrow, false);
 }
 
+struct level_pair { /* the features of a level */
+    df_tensor *s, *t;
+    struct attention theirs; /* of t, where a term wants it */
+    double images;           /* N */
+};
+
 /* sum (s + c_s - c_t - t)^2 / N */
-static df_tensor *global_term(df_tape *tape, const struct fgd_state *state, size_t level, df_tensor *s, df_tensor *t, double images)
+static df_tensor *global_term(df_tape *tape, const struct fgd_state *state, size_t level, const struct level_pair *pair)
 {
+    df_tensor *s = pair->s, *t = pair->t;
     df_tensor *own = context_of(tape, &state->student[level], s), *theirs = context_of(tape, &state->teacher[level], t);
 
-    return df_squared_error(tape, df_add(tape, s, df_sub(tape, own, theirs)), t, NULL, NULL, images);
+    return df_squared_error(tape, df_add(tape, s, df_sub(tape, own, theirs)), t, NULL, NULL, pair->images);
 }
 
 /* ---- loss ---- */
@@ -214,18 +221,19 @@ static df_tensor *global_term(df_tape *tape, const struct fgd_state *state, size
 enum { FG, BG, ATTENTION, GLOBAL, TERMS };
 
 /* Of objects and of background, each where it is on. */
-static void focal_terms(const struct df_distill_context *context, const struct df_detection_state *student, df_tensor *s,
-                        const df_tensor *t, const struct attention *attention, double images, df_tensor *term[TERMS])
+static void focal_terms(const struct df_distill_context *context, const struct df_detection_state *student, const struct level_pair *pair,
+                        df_tensor *term[TERMS])
 {
     const struct fgd_options *options = context->options;
+    const struct attention *theirs = &pair->theirs;
     const bool on[2] = { options->fg, options->bg };
     df_tape *tape = context->tape;
     df_tensor *mask[2];
 
-    draw_masks(tape, options->mask, student, s->shape, mask);
+    draw_masks(tape, options->mask, student, pair->s->shape, mask);
     for (int k = 0; k < 2; k++)
         if (on[k])
-            term[FG + k] = df_squared_error(tape, s, t, df_mul(tape, mask[k], attention->cell), attention->channel, images);
+            term[FG + k] = df_squared_error(tape, pair->s, pair->t, df_mul(tape, mask[k], theirs->cell), theirs->channel, pair->images);
 }
 
 static void level_terms(const struct df_distill_context *context, const struct df_detection_state *student,
@@ -234,22 +242,21 @@ static void level_terms(const struct df_distill_context *context, const struct d
     const struct fgd_options *options = context->options;
     const struct fgd_state *state = context->state;
     df_tape *tape = context->tape;
-    const double images = df_loss_norm(tape, student->batch);
-    df_tensor *t = df_detach(tape, df_part(teacher, "neck", level)->tensor);
-    df_tensor *s = df_layer_apply(tape, &state->align[level], df_part(student, "neck", level)->tensor, false);
-    struct attention theirs = { 0 };
+    struct level_pair pair = { .images = df_loss_norm(tape, student->batch) };
 
+    pair.t = df_detach(tape, df_part(teacher, "neck", level)->tensor);
+    pair.s = df_layer_apply(tape, &state->align[level], df_part(student, "neck", level)->tensor, false);
     if (options->fg || options->bg || options->attention)
-        theirs = attend(tape, t, options->temperature);
+        pair.theirs = attend(tape, pair.t, options->temperature);
     if (options->fg || options->bg)
-        focal_terms(context, student, s, t, &theirs, images, term);
+        focal_terms(context, student, &pair, term);
     if (options->attention) {
-        const struct attention own = attend(tape, s, options->temperature);
+        const struct attention own = attend(tape, pair.s, options->temperature);
 
-        term[ATTENTION] = attention_term(tape, &own, &theirs, images);
+        term[ATTENTION] = attention_term(tape, &own, &pair.theirs, pair.images);
     }
     if (options->global)
-        term[GLOBAL] = global_term(tape, state, level, s, t, images);
+        term[GLOBAL] = global_term(tape, state, level, &pair);
 }
 
 static df_tensor *fgd_loss(const struct df_distill_context *context, const struct df_detection_state *student,

@@ -22,45 +22,51 @@ size_t df_level_of(struct df_box box, double finest_scale, size_t levels)
     return level;
 }
 
-/* First and end cell of [begin, end] pixels along an axis of `cells`; false: none. *thin: the authors' rule makes it one cell. */
-static bool cell_range(double begin, double end, double stride, size_t cells, enum df_rounding rounding, size_t range[2], bool *thin)
-{
-    const double most = (double)cells, first = begin / stride, last = end / stride;
-    const double a = rounding == DF_ROUND_COVER ? floor(first) : trunc(first), b = rounding == DF_ROUND_COVER ? ceil(last) : trunc(last);
-    const double low = a > 0 ? a : 0, high = b < most ? b : most;
+struct box_cells {
+    size_t x[2], y[2]; /* first and end */
+    bool thin;         /* the authors' rule makes it one cell */
+};
 
-    *thin = rounding == DF_ROUND_AUTHORS && low == high;
-    if (!(low < high || *thin))
+/* Cells of [begin, end] pixels along an axis of `cells`; false: none. */
+static bool cell_range(const struct df_cell_grid *grid, size_t cells, double begin, double end, size_t range[2], bool *thin)
+{
+    const bool cover = grid->rounding == DF_ROUND_COVER;
+    const double most = (double)cells, first = begin / grid->stride, last = end / grid->stride;
+    const double a = cover ? floor(first) : trunc(first), b = cover ? ceil(last) : trunc(last);
+    const double low = a > 0 ? a : 0, high = b < most ? b : most;
+    const bool one = !cover && low == high;
+
+    if (!(low < high || one))
         return false;
+    *thin |= one;
     range[0] = (size_t)(low < most ? low : most - 1);
     range[1] = (size_t)high;
     return true;
 }
 
-/* Cells [x[0], x[1]) x [y[0], y[1]) of a box; false: none. */
-static bool box_range(size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding, size_t x[2], size_t y[2], bool *thin)
+/* False: none. */
+static bool box_range(const struct df_cell_grid *grid, struct df_box box, struct box_cells *out)
 {
-    bool thin_x, thin_y;
-
-    if (!cell_range((double)box.x0, (double)box.x1, stride, w, rounding, x, &thin_x) ||
-        !cell_range((double)box.y0, (double)box.y1, stride, h, rounding, y, &thin_y))
+    out->thin = false;
+    if (!cell_range(grid, grid->w, (double)box.x0, (double)box.x1, out->x, &out->thin) ||
+        !cell_range(grid, grid->h, (double)box.y0, (double)box.y1, out->y, &out->thin))
         return false;
-    *thin = thin_x || thin_y;
-    if (*thin)
-        x[1] = x[0] + 1, y[1] = y[0] + 1;
+    if (out->thin) {
+        out->x[1] = out->x[0] + 1;
+        out->y[1] = out->y[0] + 1;
+    }
     return true;
 }
 
-void df_mask_box(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding)
+void df_mask_box(df_real *mask, struct df_cell_grid grid, struct df_box box)
 {
-    size_t x[2], y[2];
-    bool thin;
+    struct box_cells c;
 
-    if (!box_range(h, w, box, stride, rounding, x, y, &thin))
+    if (!box_range(&grid, box, &c))
         return;
-    for (size_t row = y[0]; row < y[1]; row++) {
-        for (size_t column = x[0]; column < x[1]; column++)
-            mask[row * w + column] = 1;
+    for (size_t row = c.y[0]; row < c.y[1]; row++) {
+        for (size_t column = c.x[0]; column < c.x[1]; column++)
+            mask[row * grid.w + column] = 1;
     }
 }
 
@@ -72,17 +78,16 @@ static double bell(size_t i, size_t cells)
     return df_exp(-0.5 * z * z);
 }
 
-void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding)
+void df_mask_gaussian(df_real *mask, struct df_cell_grid grid, struct df_box box)
 {
-    size_t x[2], y[2];
-    bool thin;
+    struct box_cells c;
 
-    if (!box_range(h, w, box, stride, rounding, x, y, &thin))
+    if (!box_range(&grid, box, &c))
         return;
-    for (size_t row = y[0]; row < y[1]; row++) {
-        for (size_t column = x[0]; column < x[1]; column++) {
-            df_real *cell = &mask[row * w + column];
-            const df_real value = thin ? 1 : (df_real)(bell(column - x[0], x[1] - x[0]) * bell(row - y[0], y[1] - y[0]));
+    for (size_t row = c.y[0]; row < c.y[1]; row++) {
+        for (size_t column = c.x[0]; column < c.x[1]; column++) {
+            df_real *cell = &mask[row * grid.w + column];
+            const df_real value = c.thin ? 1 : (df_real)(bell(column - c.x[0], c.x[1] - c.x[0]) * bell(row - c.y[0], c.y[1] - c.y[0]));
 
             *cell = value > *cell ? value : *cell;
         }
@@ -109,11 +114,12 @@ static void mark_above(df_real *mask, const float *iou, size_t count, size_t per
     }
 }
 
-void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou)
+void df_mask_roi(df_real *mask, struct df_cell_anchors anchors, struct df_box box, double share, float *iou)
 {
-    const double most = best_anchor(anchor, cells * per_cell, box, iou);
+    const size_t count = anchors.cells * anchors.per_cell;
+    const double most = best_anchor(anchors.anchor, count, box, iou);
 
-    mark_above(mask, iou, cells * per_cell, per_cell, share * most);
+    mark_above(mask, iou, count, anchors.per_cell, share * most);
 }
 
 double df_finest_scale(const struct df_batch *images, size_t n)
@@ -157,13 +163,13 @@ static bool *objects_on_level(df_tape *tape, const struct df_detection_state *st
     return found;
 }
 
-static const struct df_box *level_anchor(const struct df_detection_state *student, size_t level)
+static struct df_cell_anchors level_anchors(const struct df_detection_state *student, size_t level, size_t cells)
 {
     const struct df_box *anchor = student->anchor;
 
     for (size_t l = 0; l < level; l++)
         anchor += student->level_anchors[l];
-    return anchor;
+    return (struct df_cell_anchors){ anchor, cells, student->level_anchors[level] / cells };
 }
 
 static df_real *zeros(df_tape *tape, size_t count)
@@ -178,11 +184,10 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
 {
     const struct df_part *neck = df_part(student, "neck", level);
     const df_shape map = neck->shape;
-    const size_t cells = map.h * map.w, anchors = student->level_anchors[level];
-    const double stride = (double)neck->stride;
-    const enum df_rounding rounding = (enum df_rounding)options->rounding;
+    const size_t cells = map.h * map.w;
+    const struct df_cell_grid grid = { map.h, map.w, (double)neck->stride, (enum df_rounding)options->rounding };
     df_real *mask = zeros(tape, map.n * cells);
-    float *iou = options->kind == DF_MASK_ROI ? df_tape_host(tape, anchors * sizeof *iou) : NULL;
+    float *iou = options->kind == DF_MASK_ROI ? df_tape_host(tape, student->level_anchors[level] * sizeof *iou) : NULL;
 
     for (size_t i = 0; options->kind == DF_MASK_ONE && i < map.n * cells; i++)
         mask[i] = 1;
@@ -195,11 +200,11 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
             if (!marks[i])
                 continue;
             if (options->kind == DF_MASK_GT)
-                df_mask_box(own, map.h, map.w, truth->boxes[i], stride, rounding);
+                df_mask_box(own, grid, truth->boxes[i]);
             else if (options->kind == DF_MASK_GAUSSIAN)
-                df_mask_gaussian(own, map.h, map.w, truth->boxes[i], stride, rounding);
+                df_mask_gaussian(own, grid, truth->boxes[i]);
             else
-                df_mask_roi(own, cells, level_anchor(student, level), anchors / cells, truth->boxes[i], options->roi_share, iou);
+                df_mask_roi(own, level_anchors(student, level, cells), truth->boxes[i], options->roi_share, iou);
         }
     }
     return mask;
@@ -247,14 +252,14 @@ df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, 
     return mask;
 }
 
-df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_batch *images,
-                          size_t stride, double *cells)
+df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_padding *padding,
+                          double *cells)
 {
     df_real *mask = df_tape_host(tape, df_pixels(map) * sizeof *mask), *to = mask;
 
     DF_ASSERT(region == DF_REGION_ALL || objects);
     for (size_t n = 0; n < map.n; n++) {
-        const struct df_cells valid = images ? df_valid_cells(images, n, stride) : (struct df_cells){ map.h, map.w };
+        const struct df_cells valid = padding ? df_valid_cells(padding->images, n, padding->stride) : (struct df_cells){ map.h, map.w };
 
         cells[n] = 0;
         for (size_t y = 0; y < map.h; y++) {

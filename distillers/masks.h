@@ -16,15 +16,24 @@ struct df_mask_options {
 
 /* clamp(floor(log2(sqrt((x1-x0+1)(y1-y0+1)) / finest_scale + 1e-6)), 0, levels - 1); the authors: finest_scale = 56, levels = 5 */
 size_t df_level_of(struct df_box box, double finest_scale, size_t levels);
+struct df_cell_grid { /* the cells of a map, and which of them a box has */
+    size_t h, w;
+    double stride;
+    enum df_rounding rounding;
+};
 /* Sets to 1 the cells of box in mask [h][w]. authors: int() truncation, end exclusive, a box that is thin in cells marks one cell;
  * cover: floor of the start to ceil of the end. Clipped to the map. */
-void df_mask_box(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding);
+void df_mask_box(df_real *mask, struct df_cell_grid grid, struct df_box box);
 /* Raises the same cells to exp(-((x - cx)/cx)^2 / 2) exp(-((y - cy)/cy)^2 / 2), x = 0 .. cells - 1 from the box's first, cx = half its cells;
  * a box that is thin in cells raises one to 1. (TADF's mask in the authors' code.) */
-void df_mask_gaussian(df_real *mask, size_t h, size_t w, struct df_box box, double stride, enum df_rounding rounding);
-/* Sets to 1 the cells [cells] any of whose anchors overlaps box by more than share * the largest IoU of anchor [cells * per_cell] with box
+void df_mask_gaussian(df_real *mask, struct df_cell_grid grid, struct df_box box);
+struct df_cell_anchors {
+    const struct df_box *anchor; /* [cells * per_cell] */
+    size_t cells, per_cell;
+};
+/* Sets to 1 the cells [cells] any of whose anchors overlaps box by more than share * the largest IoU of an anchor with box
  * (Wang et al., CVPR 2019: share 0.5). iou: room for every anchor. */
-void df_mask_roi(df_real *mask, size_t cells, const struct df_box *anchor, size_t per_cell, struct df_box box, double share, float *iou);
+void df_mask_roi(df_real *mask, struct df_cell_anchors anchors, struct df_box box, double share, float *iou);
 /* The same over a pyramid, [N,h,w] for each level on the host until the tape's reset: an object's largest IoU is looked for on all levels, and
  * every level's cells are marked. */
 void df_mask_anchors(df_tape *tape, const struct df_detection_state *student, double share, df_real *mask[DF_LEVELS]);
@@ -38,8 +47,12 @@ df_real *df_mask_objects(df_tape *tape, const struct df_detection_state *student
 /* Object weights [N,h,w] for a backbone map of another size: boxes of all objects on the finest level's map, then nearest: row y of h takes
  * row floor(y H / h). */
 df_real *df_mask_stage(df_tape *tape, const struct df_detection_state *student, df_shape map, enum df_rounding rounding);
-/* The weights of a region, [N,h,w,1] on the tape, and in cells [N] their sum per image. objects: NULL for DF_REGION_ALL. images: cells that
- * lie wholly outside of their image's valid region weigh 0; NULL: they are like any other. */
-df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_batch *images,
-                          size_t stride, double *cells);
+struct df_padding { /* what lies wholly outside of an image's valid region, on a map of that stride */
+    const struct df_batch *images;
+    size_t stride;
+};
+/* The weights of a region, [N,h,w,1] on the tape, and in cells [N] their sum per image. objects: NULL for DF_REGION_ALL. padding: its
+ * cells weigh 0; NULL: they are like any other. */
+df_tensor *df_mask_region(df_tape *tape, df_shape map, const df_real *objects, enum df_region region, const struct df_padding *padding,
+                          double *cells);
 #endif

@@ -111,7 +111,8 @@ static df_tensor *head_loss(const struct df_distill_context *context, const stru
     const struct mimic_options *options = context->options;
     df_tape *tape = context->tape;
     df_tensor *classes = (head->roi ? softmax_classes : sigmoid_classes)(tape, head, options->background_weight);
-    df_tensor *box = df_bounded_l2(tape, head->deltas, head->their_deltas, head->target, head->box, options->margin, head->norm);
+    const struct df_bound bound = { head->their_deltas, options->margin };
+    df_tensor *box = df_bounded_l2(tape, head->deltas, head->target, head->box, bound, head->norm);
 
     total = df_term_add(context, total, head->roi ? "mimic.roi_cls" : "mimic.cls", classes, options->w_cls);
     return df_term_add(context, total, head->roi ? "mimic.roi_box" : "mimic.box", box, options->w_box);
@@ -167,9 +168,9 @@ static df_tensor *mimic_loss(const struct df_distill_context *context, const str
 {
     const struct mimic_options *options = context->options;
     const struct df_neck_options neck = neck_of(options);
-    const struct df_feature_term hint = { "mimic.hint", options->w_hint, DF_REGION_ALL };
+    const struct df_feature_term hint[] = { { "mimic.hint", options->w_hint, DF_REGION_ALL }, { 0 } };
     const bool two_stage = df_parts_find(&student->parts, "roi/logits") != NULL;
-    df_tensor *loss = df_neck_loss(context, &neck, context->state, student, teacher, &hint, 1);
+    df_tensor *loss = df_neck_loss(context, &neck, context->state, student, teacher, hint);
     struct head head = dense_head(context->tape, student, teacher);
 
     head.norm = norm_of(context->tape, options, &head, two_stage);

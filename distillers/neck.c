@@ -1,18 +1,11 @@
 /* Imitation of the neck, level by level; formulas: common.h. */
-#include <stdio.h>
-
 #include "distillers/common.h"
 
 df_status df_neck_adapt(struct df_distiller_setup *setup, const struct df_adapt_options *options, size_t levels,
                         struct df_neck_state *state, struct df_error *err)
 {
-    for (size_t l = 0; l < levels; l++) {
-        char name[32];
-
-        snprintf(name, sizeof name, "adapt.%zu", l);
-        DF_TRY(df_adapt_add(setup, options, "adapt", name, df_parts_at(setup->student, "neck", l), df_parts_at(setup->teacher, "neck", l),
-                            &state->layer[l], err));
-    }
+    for (size_t l = 0; l < levels; l++)
+        DF_TRY(df_adapt_add(setup, options, (struct df_adapted){ "neck", l, "adapt" }, &state->layer[l], err));
     return DF_OK;
 }
 
@@ -33,14 +26,14 @@ df_status df_neck_init(struct df_distiller_setup *setup, const struct df_neck_op
 
 df_tensor *df_neck_loss(const struct df_distill_context *context, const struct df_neck_options *options, const struct df_neck_state *state,
                         const struct df_detection_state *student, const struct df_detection_state *teacher,
-                        const struct df_feature_term *terms, size_t count)
+                        const struct df_feature_term *terms)
 {
     struct df_feature_map map[DF_LEVELS];
     df_tensor *total = NULL;
     bool masked = false;
 
-    for (size_t i = 0; i < count; i++)
-        masked = masked || terms[i].region != DF_REGION_ALL;
+    for (const struct df_feature_term *term = terms; term->name; term++)
+        masked = masked || term->region != DF_REGION_ALL;
     for (size_t l = 0; l < student->levels; l++) {
         const struct df_part *s = df_part(student, "neck", l), *t = df_part(teacher, "neck", l);
 
@@ -51,10 +44,10 @@ df_tensor *df_neck_loss(const struct df_distill_context *context, const struct d
                                           .stride = s->stride,
                                           .objects = masked ? df_mask_objects(context->tape, student, l, &options->mask) : NULL };
     }
-    for (size_t i = 0; i < count; i++) {
-        df_tensor *term = df_feature_loss(context->tape, map, student->levels, terms[i].region, &options->feature, student->images);
+    for (const struct df_feature_term *term = terms; term->name; term++) {
+        df_tensor *loss = df_feature_loss(context->tape, map, student->levels, term->region, &options->feature, student->images);
 
-        total = df_term_add(context, total, terms[i].name, term, terms[i].weight);
+        total = df_term_add(context, total, term->name, loss, term->weight);
     }
     return total;
 }

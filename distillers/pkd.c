@@ -43,7 +43,7 @@ static df_tensor *level_loss(df_tape *tape, df_tensor *s, df_tensor *t)
 {
     static const double eps = 1e-6;
     double *cells = df_tape_host(tape, s->shape.n * sizeof *cells);
-    df_tensor *every = df_mask_region(tape, s->shape, NULL, DF_REGION_ALL, NULL, 1, cells);
+    df_tensor *every = df_mask_region(tape, s->shape, NULL, DF_REGION_ALL, NULL, cells);
     df_tensor *z = df_standardise(tape, s, eps), *target = df_standardise(tape, df_detach(tape, t), eps);
 
     return df_scale(tape, df_masked_mse(tape, z, target, every, 1, false), df_share_of_ranks(tape, (double)s->shape.n));

@@ -34,9 +34,9 @@ static df_tensor *region_loss(const struct df_distill_context *context, const st
                               const struct df_detection_state *teacher, const char *name, enum df_region region)
 {
     const struct region_options *options = context->options;
-    const struct df_feature_term term = { name, options->w, region };
+    const struct df_feature_term terms[] = { { name, options->w, region }, { 0 } };
 
-    return df_neck_loss(context, &options->neck, context->state, student, teacher, &term, 1);
+    return df_neck_loss(context, &options->neck, context->state, student, teacher, terms);
 }
 
 #define LEVELS_DEVIATE                                                                                                                     \

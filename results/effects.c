@@ -124,8 +124,7 @@ static const struct df_run_row *row_of_seed(const struct df_journal *journal, co
 }
 
 /* The scores of the seeds that every line has; the first line's seeds are all that may be. */
-static void read_scores(struct df_effects *e, struct design *d, const struct df_journal *journal, int64_t semantics, const char *metric,
-                        const char *class)
+static void read_scores(struct df_effects *e, struct design *d, const struct df_journal *journal, const struct df_effects_request *request)
 {
     const struct df_table_line_request *first = d->line[0];
 
@@ -134,8 +133,8 @@ static void read_scores(struct df_effects *e, struct design *d, const struct df_
         bool whole = true;
 
         for (size_t l = 0; l < e->lines; l++) {
-            const struct df_run_row *row = row_of_seed(journal, d->line[l], first->seed[i], semantics);
-            const double value = df_run_row_ok(row) ? df_run_row_score(row, metric, class) : NAN;
+            const struct df_run_row *row = row_of_seed(journal, d->line[l], first->seed[i], request->table->semantics);
+            const double value = df_run_row_ok(row) ? df_run_row_score(row, request->metric, request->class) : NAN;
 
             d->score[e->seeds * e->lines + l] = 100 * value;
             whole &= value >= 0;
@@ -205,26 +204,27 @@ static void fill_effects(struct df_effects *e, const struct design *d)
     free(p);
 }
 
-df_status df_effects_of(const struct df_journal *journal, const struct df_table_request *request, const char *label, const char *metric,
-                        const char *class, struct df_effects **out, struct df_error *err)
+df_status df_effects_of(const struct df_journal *journal, const struct df_effects_request *request, struct df_effects **out,
+                        struct df_error *err)
 {
+    const struct df_table_request *table = request->table;
     struct df_effects *e = df_calloc(1, sizeof *e);
-    struct design d = { .line = df_calloc(request->lines + 1, sizeof(const struct df_table_line_request *)) };
+    struct design d = { .line = df_calloc(table->lines + 1, sizeof(const struct df_table_line_request *)) };
     df_status status = DF_OK;
 
     *out = NULL;
-    for (size_t l = 0; l < request->lines; l++)
-        if (strcmp(request->line[l].label, label) == 0)
-            d.line[e->lines++] = &request->line[l];
+    for (size_t l = 0; l < table->lines; l++)
+        if (strcmp(table->line[l].label, request->label) == 0)
+            d.line[e->lines++] = &table->line[l];
     if (e->lines < 2)
-        status =
-            df_fail(err, DF_ERR_USAGE, "'%s' has %zu lines: effects need a method whose options have lists of values", label, e->lines);
+        status = df_fail(err, DF_ERR_USAGE, "'%s' has %zu lines: effects need a method whose options have lists of values", request->label,
+                         e->lines);
     if (status == DF_OK)
-        status = read_levels(e, &d, label, err);
+        status = read_levels(e, &d, request->label, err);
     if (status == DF_OK)
-        status = check_factorial(e, &d, label, err);
+        status = check_factorial(e, &d, request->label, err);
     if (status == DF_OK) {
-        read_scores(e, &d, journal, request->semantics, metric, class);
+        read_scores(e, &d, journal, request);
         fill_effects(e, &d);
         *out = e;
     } else {

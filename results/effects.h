@@ -22,10 +22,15 @@ struct df_effects {
     double confidence;        /* of each interval */
     size_t seeds, left_out;   /* seeds with every line's score; those that lack one */
 };
-/* Of the request's lines with that label (their options: "w_fg=2 w_bg=8"; a variant's label is an axis too). Anything but a full factorial of at
+struct df_effects_request {
+    const struct df_table_request *table;
+    const char *label;          /* of the method */
+    const char *metric, *class; /* class "": of all */
+};
+/* Of the table's lines with that label (their options: "w_fg=2 w_bg=8"; a variant's label is an axis too). Anything but a full factorial of at
  * least two lines is an error that names a combination that is missing or there twice. */
-df_status df_effects_of(const struct df_journal *journal, const struct df_table_request *request, const char *label, const char *metric,
-                        const char *class, struct df_effects **out, struct df_error *err);
+df_status df_effects_of(const struct df_journal *journal, const struct df_effects_request *request, struct df_effects **out,
+                        struct df_error *err);
 void df_effects_free(struct df_effects *effects);
 /* "w_fg 4 instead of 2", "w_fg 4 instead of 2, where w_bg is 16 instead of 8" */
 void df_effect_name(const struct df_effects *effects, const struct df_effect *effect, struct df_text *out);

@@ -129,8 +129,11 @@ static double log_spread_density(double s, double v)
     return log(2) + 0.5 * v * log(0.5 * v) - lgamma_r(0.5 * v, &sign) + (v - 1) * log(s) - 0.5 * v * s * s;
 }
 
+/* The power that a spread of s leaves; shift: effect sqrt(n). */
+typedef double given_fn(double s, double shift, double t);
+
 /* The integral of given(s, effect sqrt(n), t) over s up to `most`. */
-static double over_spread(double (*given)(double s, double shift, double t), double effect, size_t n, double t, double most)
+static double over_spread(given_fn *given, double effect, size_t n, double t, double most)
 {
     enum { STEPS = 4000 };
     const double v = (double)n - 1, wide = 12 / sqrt(2 * v), low = fmax(0, 1 - wide), high = fmin(1 + wide, most);
@@ -164,8 +167,11 @@ double df_equivalence_power(double margin, size_t n, double level)
     return n < 2 ? NAN : over_spread(inside, margin, n, t, margin * sqrt((double)n) / t); /* wider samples never say so */
 }
 
+/* df_paired_power or df_equivalence_power */
+typedef double power_fn(double effect, size_t n, double level);
+
 /* Power rises with n: the first n by doubling, then by halves. */
-static size_t fewest(double (*power_of)(double effect, size_t n, double level), double effect, double level, double power, size_t most)
+static size_t fewest(power_fn *power_of, double effect, double level, double power, size_t most)
 {
     size_t low = 1, high = 2; /* low is not enough */
 

@@ -164,8 +164,8 @@ static df_status check_count(const struct df_command *command, int given, char *
     return DF_OK;
 }
 
-df_status df_command_parse(const struct df_command *command, int count, char *const *words, void *values, char **arguments, int *given,
-                           bool *help, struct df_error *err)
+df_status df_command_parse(const struct df_command *command, int count, char *const *words, struct df_command_line *line,
+                           struct df_error *err)
 {
     static const df_option no_options[] = { { 0 } };
     const df_option *options = command->options ? command->options : no_options;
@@ -174,27 +174,27 @@ df_status df_command_parse(const struct df_command *command, int count, char *co
     bool ended = false;
 
     p.set = df_calloc((size_t)count + 1, sizeof *p.set);
-    *given = 0;
-    *help = false;
-    df_options_standard(options, values);
+    line->given = 0;
+    line->help = false;
+    df_options_standard(options, line->values);
     for (int i = 0; i < count && strcmp(words[i], "--") != 0; i++)
-        *help |= strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
-    while (!*help && p.next < count && status == DF_OK) {
+        line->help |= strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0;
+    while (!line->help && p.next < count && status == DF_OK) {
         const char *word = words[p.next];
 
         if (!ended && strcmp(word, "--") == 0) {
             ended = true;
             p.next++;
         } else if (!ended && word[0] == '-' && word[1] && !(word[1] >= '0' && word[1] <= '9')) {
-            status = parse_option(&p, values);
+            status = parse_option(&p, line->values);
         } else {
-            arguments[(*given)++] = words[p.next++];
+            line->arguments[line->given++] = words[p.next++];
         }
     }
-    if (status == DF_OK && !*help)
-        status = check_count(command, *given, arguments, err);
-    if (status == DF_OK && !*help)
-        status = df_options_check(p.typed.option, values, p.set, command->name, err);
+    if (status == DF_OK && !line->help)
+        status = check_count(command, line->given, line->arguments, err);
+    if (status == DF_OK && !line->help)
+        status = df_options_check(p.typed.option, line->values, p.set, command->name, err);
     free(p.set);
     typed_release(&p.typed);
     return status;
@@ -284,23 +284,22 @@ static int print(struct df_text *text)
 
 static int run_command(const struct df_command *command, int count, char *const *words)
 {
-    void *values = df_calloc(1, command->options_size);
-    char **arguments = df_calloc((size_t)count + 1, sizeof *arguments);
+    struct df_command_line line = { .values = df_calloc(1, command->options_size),
+                                    .arguments = df_calloc((size_t)count + 1, sizeof *line.arguments) };
     struct df_text text = DF_TEXT_INIT;
     struct df_error err = { 0 };
-    bool help;
-    int given, exit_status;
+    int exit_status;
 
-    if (df_command_parse(command, count, words, values, arguments, &given, &help, &err) != DF_OK) {
+    if (df_command_parse(command, count, words, &line, &err) != DF_OK) {
         exit_status = df_command_fail(&err);
-    } else if (help) {
+    } else if (line.help) {
         df_command_help_text(command, df_command_color(STDOUT_FILENO), &text);
         exit_status = print(&text);
     } else {
-        exit_status = command->run(values, given, arguments);
+        exit_status = command->run(line.values, line.given, line.arguments);
     }
-    free(arguments);
-    free(values);
+    free(line.arguments);
+    free(line.values);
     return exit_status;
 }
 

@@ -20,10 +20,15 @@ int df_command_fail(const struct df_error *err);
 /* Colour on this stream (1, 2): a terminal, not a dumb one, and NO_COLOR not set. */
 bool df_command_color(int stream);
 
-/* For main, help and the tests. Splits words (after the command's name) into options, over the defaults in values, and arguments (in
- * order; room for count). `--` ends the options. *help: --help or -h was there, nothing else is checked then. */
-df_status df_command_parse(const struct df_command *command, int count, char *const *words, void *values, char **arguments, int *given,
-                           bool *help, struct df_error *err);
+struct df_command_line { /* the words behind a command's name */
+    void *values;        /* its options, over the defaults: the caller's, of options_size */
+    char **arguments;    /* [given] in their order: the caller's, with room for every word */
+    int given;
+    bool help; /* --help or -h was there: nothing else is checked then */
+};
+/* For main, help and the tests. `--` ends the options. */
+df_status df_command_parse(const struct df_command *command, int count, char *const *words, struct df_command_line *line,
+                           struct df_error *err);
 /* Finds the command and runs it; returns its exit status. words[0] is the program. */
 int df_command_main(const struct df_command *const *table, int count, char *const *words);
 const struct df_command *df_command_find(const struct df_command *const *table, const char *name, struct df_error *err);

@@ -59,8 +59,7 @@ static df_status read_left(const struct images *im, const struct df_cell *cell, 
     else
         status = df_coco_results_read(path, &left->detections, &count, err);
     if (status == DF_OK)
-        status = df_drawn_new(im->validation->size, im->validation->info, im->validation->categories, im->validation->category,
-                              left->detections, count, &left->drawn, err);
+        status = df_drawn_new(df_coco_set_of_dataset(im->validation), left->detections, count, &left->drawn, err);
     free(path);
     return status;
 }

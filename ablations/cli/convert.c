@@ -92,7 +92,8 @@ static df_status write_weights(const char *path, int to, const struct df_model *
 
     if (to == TO_TORCH)
         return df_state_dict_write(path, model->parameters, err);
-    return df_checkpoint_write(path, model->parameters, 0, false, metadata, 1, err);
+    return df_checkpoint_write(path, (struct df_checkpoint){ .parameters = model->parameters, .metadata = metadata, .metadata_count = 1 },
+                               err);
 }
 
 static df_status convert(const struct df_cell *cell, const struct convert_options *options, const char *input, const char *output,

@@ -148,10 +148,11 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_compare_score score;
     struct df_text why = DF_TEXT_INIT;
     struct df_error err = { 0 };
-    const char *method;
+    struct df_effects_request request = { .table = &source.request, .metric = score.metric };
 
     (void)count;
     df_compare_score_split(options->metric, &score);
+    request.class = score.class;
     if (df_table_source_open(&options->common, &options->which, arguments[0], "", &source, &err) != DF_OK)
         return df_command_fail(&err);
     if (df_table_source_empty(&source, &why))
@@ -159,9 +160,9 @@ static int run(const void *values, int count, char *const *arguments)
     if (source.request.elsewhere)
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source.request.elsewhere);
     if (df_tide_scores_of(&options->common, score.metric, &source, &err) == DF_OK &&
-        choose_method(&source.request, options->method, &method, &err) == DF_OK &&
-        df_effects_of(source.journal, &source.request, method, score.metric, score.class, &effects, &err) == DF_OK)
-        (options->json ? print_json : print_text)(effects, method);
+        choose_method(&source.request, options->method, &request.label, &err) == DF_OK &&
+        df_effects_of(source.journal, &request, &effects, &err) == DF_OK)
+        (options->json ? print_json : print_text)(effects, request.label);
     df_effects_free(effects);
     df_text_release(&why);
     df_table_source_close(&source);

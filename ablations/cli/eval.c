@@ -107,7 +107,7 @@ static df_status evaluate(const struct eval_options *options, struct df_error *e
     if (status == DF_OK)
         status = df_coco_results_read(options->dt, &detections, &count, err);
     if (status == DF_OK) {
-        status = df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, err);
+        status = df_coco_evaluate(df_coco_set_of(truth), detections, count, &scores, err);
         if (status == DF_OK && options->tide)
             status = df_tide_evaluate(truth->images, truth->image, detections, count, &tide, err);
         if (status != DF_OK)

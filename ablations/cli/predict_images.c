@@ -229,9 +229,10 @@ static df_status predict(const struct df_predict_images *options, const struct d
 static df_status predict_paths(const struct df_predict_images *options, const char *const *paths, size_t count,
                                const struct df_described *network, struct df_error *err)
 {
+    const struct df_image_files files = { paths, count, options->skip_bad };
     struct df_dataset *dataset;
 
-    DF_TRY(df_image_list_open(paths, count, network->category, network->classes, options->skip_bad, &dataset, err));
+    DF_TRY(df_image_list_open(files, network->category, network->classes, &dataset, err));
 
     const df_status status = predict(options, network, dataset, err);
 

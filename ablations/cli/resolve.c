@@ -12,6 +12,14 @@
 #include "core/base/hash.h"
 #include "results/look_journal.h"
 
+/* What is resolved, and how far it is. */
+struct resolving {
+    struct df_compare_options options; /* their seeds grow from round to round */
+    const char *spec, *a, *b;
+    size_t before; /* units at the round before; SIZE_MAX: there was none */
+    bool done;     /* there is nothing more to do */
+};
+
 /* The rows as they are now, and the comparison over them. */
 struct view {
     struct df_compare_source source;
@@ -27,21 +35,21 @@ static void view_release(struct view *view)
     df_compare_source_close(&view->source);
 }
 
-static df_status view_open(const struct df_compare_options *options, const char *spec, const char *a, const char *b, struct view *out,
-                           struct df_error *err)
+static df_status view_open(const struct resolving *r, struct view *out, struct df_error *err)
 {
+    const struct df_compare_options *options = &r->options;
     struct df_compare_score score;
 
     *out = (struct view){ 0 };
     df_compare_score_split(options->metric, &score);
-    df_status status = df_compare_source_open(&options->common, &options->which, spec, &out->source, err);
+    df_status status = df_compare_source_open(&options->common, &options->which, r->spec, &out->source, err);
 
     if (status == DF_OK)
         status = df_tide_scores_of(&options->common, score.metric, &out->source.rows, err);
     if (status == DF_OK)
-        status = df_compare_method_find(&out->source, a, &out->a, err);
+        status = df_compare_method_find(&out->source, r->a, &out->a, err);
     if (status == DF_OK)
-        status = df_compare_method_find(&out->source, b, &out->b, err);
+        status = df_compare_method_find(&out->source, r->b, &out->b, err);
     if (status != DF_OK) {
         view_release(out);
         return status;
@@ -99,18 +107,17 @@ static df_status list_seeds(const struct view *view, size_t more, char out[DF_ST
 }
 
 /* Runs what both methods have no row of, with `more` seeds beyond those that are there; *seeds: all of them. */
-static df_status run_seeds(const struct df_compare_options *options, const char *path, const struct view *view, size_t more,
-                           char seeds[DF_STRING_MAX], struct df_error *err)
+static df_status run_seeds(const struct resolving *r, const struct view *view, size_t more, char seeds[DF_STRING_MAX], struct df_error *err)
 {
-    struct df_common_options common = options->common;
-    struct df_sweep_options sweep = { .jobs = (size_t)options->jobs, .program = "/proc/self/exe" };
+    struct df_common_options common = r->options.common;
+    struct df_sweep_options sweep = { .jobs = (size_t)r->options.jobs, .program = "/proc/self/exe" };
     const char **pass = NULL;
     struct df_sweep_summary summary;
     struct df_text only = DF_TEXT_INIT;
     struct df_spec *spec = NULL;
 
     DF_TRY(list_seeds(view, more, common.seeds, err));
-    df_status status = df_common_spec(&common, path, &spec, err);
+    df_status status = df_common_spec(&common, r->spec, &spec, err);
 
     add_only(view, &view->a, &only);
     add_only(view, &view->b, &only);
@@ -217,31 +224,30 @@ static struct df_looks_plan plan_of(const struct df_compare_options *options, co
     return (struct df_looks_plan){ .margin = options->resolve, .level = 0.05, .most = most < DF_LOOKS_MOST ? most : DF_LOOKS_MOST };
 }
 
-/* One round: looks; if it goes on, runs seeds. *done: there is nothing more to do, and *out is filled in. */
-static df_status one_round(struct df_compare_options *options, const char *spec, const char *a, const char *b, size_t *before, bool *done,
-                           struct df_resolved *out, struct df_error *err)
+/* One round: looks; if it goes on, runs seeds. Once it is done, *out is filled in. */
+static df_status one_round(struct resolving *r, struct df_resolved *out, struct df_error *err)
 {
     struct df_look_journal *journal = NULL;
     struct view view;
 
-    DF_TRY(view_open(options, spec, a, b, &view, err));
-    const struct df_looks_plan plan = plan_of(options, view.comparison);
+    DF_TRY(view_open(r, &view, err));
+    const struct df_looks_plan plan = plan_of(&r->options, view.comparison);
     char *path = looks_path(&view);
     df_status status = look(&plan, &view, path, &journal, err);
 
     if (status == DF_OK) {
         const struct df_look *last = df_look_journal_last(journal);
 
-        *done = (last && last->verdict != DF_UNDECIDED) || journal->units >= plan.most;
-        if (*done) {
+        r->done = (last && last->verdict != DF_UNDECIDED) || journal->units >= plan.most;
+        if (r->done) {
             finish(journal, &view, path, out);
-        } else if (*before != SIZE_MAX && journal->units <= *before) {
+        } else if (r->before != SIZE_MAX && journal->units <= r->before) {
             status =
                 df_fail(err, DF_ERR_CHECK, "no pair came of the seeds that were run: %zu, as before [the rows say why: defeat status %s]",
-                        journal->units, spec);
+                        journal->units, r->spec);
         } else {
-            *before = journal->units;
-            status = run_seeds(options, spec, &view, next_seeds(options, view.comparison, journal), options->common.seeds, err);
+            r->before = journal->units;
+            status = run_seeds(r, &view, next_seeds(&r->options, view.comparison, journal), r->options.common.seeds, err);
         }
     }
     df_look_journal_free(journal);
@@ -271,27 +277,25 @@ static df_status lock_looks(const char *path, int *lock, struct df_error *err)
 df_status df_compare_resolve(const struct df_compare_options *options, const char *spec, const char *a, const char *b,
                              struct df_resolved *out, struct df_error *err)
 {
-    struct df_compare_options now = *options;
+    struct resolving r = { .options = *options, .spec = spec, .a = a, .b = b, .before = SIZE_MAX };
     char seeds[DF_STRING_MAX];
     struct view view;
-    size_t before = SIZE_MAX;
-    bool done = false;
     int lock = -1;
 
     *out = (struct df_resolved){ 0 };
     if (options->which.semantics != DF_SEMANTICS)
         return df_fail(err, DF_ERR_USAGE, "--resolve: runs make rows of semantics %d, not %lld [leave --semantics out]", DF_SEMANTICS,
                        (long long)options->which.semantics);
-    DF_TRY(view_open(&now, spec, a, b, &view, err));
+    DF_TRY(view_open(&r, &view, err));
     char *path = looks_path(&view);
     df_status status = lock_looks(path, &lock, err);
 
     if (status == DF_OK && !df_file_exists(path)) /* the spec's own seeds are there before the first look */
-        status = run_seeds(&now, spec, &view, 0, seeds, err);
+        status = run_seeds(&r, &view, 0, seeds, err);
     free(path);
     view_release(&view);
-    while (status == DF_OK && !done)
-        status = one_round(&now, spec, a, b, &before, &done, out, err);
+    while (status == DF_OK && !r.done)
+        status = one_round(&r, out, err);
     if (lock >= 0)
         df_unlock(lock);
     return status;

@@ -79,7 +79,8 @@ static df_status begin(struct tune *t, struct df_error *err)
         if (is_own(spec, seed[s]))
             df_warn("seed %lld is one of the spec's own: its rows will not be independent of the choice", (long long)seed[s]);
     }
-    const df_status status = df_tuning_new(spec, (size_t)t->options->trials, t->options->span, seed, count, &t->tuning, err);
+    const struct df_tuning_plan plan = { (size_t)t->options->trials, t->options->span, seed, count };
+    const df_status status = df_tuning_new(spec, plan, &t->tuning, err);
 
     free(seed);
     return status;

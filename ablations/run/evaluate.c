@@ -96,14 +96,16 @@ static df_status predict_images(struct df_evaluator *evaluator, struct df_detect
 df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, struct df_coco_scores *out, struct df_error *err)
 {
     const struct df_dataset *dataset = evaluator->what.dataset;
-    const size_t limit = evaluator->what.limit, images = limit && limit < dataset->size ? limit : dataset->size;
+    const size_t limit = evaluator->what.limit;
+    struct df_coco_set set = df_coco_set_of_dataset(dataset);
 
     if (detector->classes != dataset->categories)
         return df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)", detector->classes,
                        dataset->categories);
-    DF_TRY(predict_images(evaluator, detector, images, err));
-    return df_coco_evaluate(images, dataset->info, dataset->categories, dataset->category, evaluator->detections, evaluator->count, out,
-                            err);
+    if (limit && limit < set.images)
+        set.images = limit;
+    DF_TRY(predict_images(evaluator, detector, set.images, err));
+    return df_coco_evaluate(set, evaluator->detections, evaluator->count, out, err);
 }
 
 const struct df_detection *df_evaluator_detections(const struct df_evaluator *evaluator, size_t *count)

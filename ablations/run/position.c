@@ -59,7 +59,10 @@ df_status df_position_write(const char *path, const struct df_student *student, 
     df_json_canonical(root, &text);
 
     const struct df_metadata metadata[] = { { "position", df_text_get(&text) } };
-    const df_status status = df_checkpoint_write(path, student->model.parameters, 0, true, metadata, 1, err);
+    const struct df_checkpoint file = {
+        .parameters = student->model.parameters, .with_optimiser = true, .metadata = metadata, .metadata_count = 1
+    };
+    const df_status status = df_checkpoint_write(path, file, err);
 
     cJSON_Delete(root);
     df_text_release(&text);

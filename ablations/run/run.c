@@ -92,7 +92,10 @@ static df_status export_student(const struct run *run, const struct df_student *
                                             { "id", run->cell->id },
                                             { "cell", df_text_get(&run->cell->json) },
                                             { "classes", df_text_get(&classes) } };
-    const df_status status = df_checkpoint_write(run->weights, student->model.parameters, student->own_parameters, false, metadata, 4, err);
+    const struct df_checkpoint file = {
+        .parameters = student->model.parameters, .count = student->own_parameters, .metadata = metadata, .metadata_count = 4
+    };
+    const df_status status = df_checkpoint_write(run->weights, file, err);
 
     df_text_release(&classes);
     return status;

@@ -129,7 +129,10 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
         { "device", device.kind },
         { "isa", device.isa },
     };
-    const df_status status = df_checkpoint_write(path, model->parameters, 0, false, metadata, sizeof metadata / sizeof *metadata, err);
+    const struct df_checkpoint file = { .parameters = model->parameters,
+                                        .metadata = metadata,
+                                        .metadata_count = sizeof metadata / sizeof *metadata };
+    const df_status status = df_checkpoint_write(path, file, err);
 
     df_text_release(&neck);
     df_text_release(&classes);

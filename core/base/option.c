@@ -440,17 +440,23 @@ static bool named(const char *const *names, const char *name)
     return false;
 }
 
+/* What may stand in an object. */
+struct members {
+    const df_option *table;
+    const char *const *others; /* not options: read elsewhere */
+    const char *where;         /* the object's place, for messages */
+};
+
 /* Reads one member of the object into values; on failure err is filled. */
-static df_status read_member(const df_option *table, const cJSON *node, const char *const *others, const char *place, void *values,
-                             struct df_error *err)
+static df_status read_member(const struct members *members, const cJSON *node, const char *place, void *values, struct df_error *err)
 {
-    const df_option *option = df_option_find(table, node->string, strlen(node->string));
+    const df_option *option = df_option_find(members->table, node->string, strlen(node->string));
     struct df_text found = DF_TEXT_INIT;
     union df_option_value value;
     df_status status;
 
     if (!option)
-        return fail_unknown(table, others, node->string, place, err);
+        return fail_unknown(members->table, members->others, node->string, place, err);
     if (from_json(option, node, &value)) {
         store(option, &value, values);
         return DF_OK;
@@ -475,9 +481,10 @@ static size_t extent(const df_option *table)
     return end;
 }
 
-static df_status read_over(void (*fill)(const df_option *option, union df_option_value *out), const df_option *table, const cJSON *object,
-                           const char *const *others, const char *where, void *values, struct df_error *err)
+static df_status read_over(void (*fill)(const df_option *option, union df_option_value *out), struct members members, const cJSON *object,
+                           void *values, struct df_error *err)
 {
+    const df_option *table = members.table;
     struct df_text place = DF_TEXT_INIT;
     df_status status = DF_OK;
     void *draft;
@@ -485,7 +492,7 @@ static df_status read_over(void (*fill)(const df_option *option, union df_option
     union df_option_value value;
 
     if (object && !cJSON_IsObject(object))
-        return df_fail(err, DF_ERR_USAGE, "%s: expected an object with options", where);
+        return df_fail(err, DF_ERR_USAGE, "%s: expected an object with options", members.where);
     draft = df_calloc(1, extent(table));
     for (const df_option *option = table; option->name; option++) {
         fill(option, &value);
@@ -493,15 +500,15 @@ static df_status read_over(void (*fill)(const df_option *option, union df_option
     }
     for (node = object ? object->child : NULL; node && status == DF_OK; node = node->next) {
         df_text_clear(&place);
-        add_place(where, node->string, &place);
-        if (!named(others, node->string))
-            status = read_member(table, node, others, place.data, draft, err);
+        add_place(members.where, node->string, &place);
+        if (!named(members.others, node->string))
+            status = read_member(&members, node, place.data, draft, err);
     }
     for (node = object ? object->child : NULL; node && status == DF_OK; node = node->next) {
-        const df_option *option = named(others, node->string) ? NULL : df_option_find(table, node->string, strlen(node->string));
+        const df_option *option = named(members.others, node->string) ? NULL : df_option_find(table, node->string, strlen(node->string));
 
         df_text_clear(&place);
-        add_place(where, node->string, &place);
+        add_place(members.where, node->string, &place);
         if (option && !has_effect(table, option, draft, 0))
             status = fail_ineffective(table, option, place.data, err);
     }
@@ -517,7 +524,7 @@ static df_status read_over(void (*fill)(const df_option *option, union df_option
 df_status df_options_read(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
                           struct df_error *err)
 {
-    return read_over(df_option_standard, table, object, others, where, values, err);
+    return read_over(df_option_standard, (struct members){ table, others, where }, object, values, err);
 }
 
 static void absent_value(const df_option *option, union df_option_value *out)
@@ -531,7 +538,7 @@ static void absent_value(const df_option *option, union df_option_value *out)
 df_status df_options_restore(const df_option *table, const cJSON *object, const char *const *others, const char *where, void *values,
                              struct df_error *err)
 {
-    return read_over(absent_value, table, object, others, where, values, err);
+    return read_over(absent_value, (struct members){ table, others, where }, object, values, err);
 }
 
 df_status df_options_set(const df_option *table, const char *name, const char *text, const char *where, void *values, struct df_error *err)

@@ -426,11 +426,12 @@ static df_status read_truth(struct reading *r, struct df_coco_truth *truth, stru
         { "categories", "category", r->for_training ? category_fields : evaluated_category_fields, add_category, clear_categories },
         { 0 },
     };
-    unsigned found = 0;
+    struct df_stream_seen seen;
 
-    DF_TRY(df_stream_read(r->path, sections, r, truth->memory, &found, &truth->hash, err));
+    DF_TRY(df_stream_read(r->path, sections, r, truth->memory, &seen, err));
+    truth->hash = seen.hash;
     for (unsigned k = 0; sections[k].name; k++)
-        if (!(found & 1u << k))
+        if (!(seen.sections & 1u << k))
             return df_fail(err, DF_ERR_FORMAT, "%s: no '%s', expected an array of them", r->path, sections[k].name);
     DF_TRY(sort_parts(r, err));
     DF_TRY(resolve(r, err));
@@ -491,11 +492,11 @@ df_status df_coco_results_read(const char *path, struct df_detection **out, size
     static const struct df_section sections[] = { { NULL, "detection", result_fields, add_result, NULL }, { 0 } };
     struct results r = { 0 };
     struct df_arena memory;
-    unsigned found = 0;
+    struct df_stream_seen seen;
 
     *out = NULL;
     df_arena_init(&memory, NULL, 1 << 12);
-    const df_status status = df_stream_read(path, sections, &r, &memory, &found, NULL, err);
+    const df_status status = df_stream_read(path, sections, &r, &memory, &seen, err);
     df_arena_release(&memory);
     if (status != DF_OK) {
         free(r.detection);

@@ -76,12 +76,12 @@ void df_draw_rectangle(struct df_image *image, int x0, int y0, int width, int he
             memcpy(image->pixels + 3 * ((size_t)y * (size_t)image->width + (size_t)x), colour.rgb, 3);
 }
 
-static void outline(struct df_image *image, int x, int y, int width, int height, int thick, struct df_colour colour)
+static void outline(struct df_image *image, struct df_frame f, int thick, struct df_colour colour)
 {
-    df_draw_rectangle(image, x, y, width, thick, colour);
-    df_draw_rectangle(image, x, y + height - thick, width, thick, colour);
-    df_draw_rectangle(image, x, y, thick, height, colour);
-    df_draw_rectangle(image, x + width - thick, y, thick, height, colour);
+    df_draw_rectangle(image, f.x, f.y, f.width, thick, colour);
+    df_draw_rectangle(image, f.x, f.y + f.height - thick, f.width, thick, colour);
+    df_draw_rectangle(image, f.x, f.y, thick, f.height, colour);
+    df_draw_rectangle(image, f.x + f.width - thick, f.y, thick, f.height, colour);
 }
 
 /* A character of UTF-8 is one glyph, whatever its bytes. */
@@ -128,8 +128,8 @@ void df_draw_box(struct df_image *image, struct df_frame frame, const double box
 
     if (!(x1 > x0 && y1 > y0))
         return;
-    outline(image, x - 1, y - 1, width + 2, height + 2, 1, shadow);
-    outline(image, x, y, width, height, 2, colour);
+    outline(image, (struct df_frame){ x - 1, y - 1, width + 2, height + 2 }, 1, shadow);
+    outline(image, (struct df_frame){ x, y, width, height }, 2, colour);
     df_draw_rectangle(image, x, over, df_text_width(name, scale) + 3, line, shadow);
     df_draw_text(image, x + 2, over + 2, scale, name, colour);
 }

@@ -83,24 +83,30 @@ static df_status read_all(int fd, const char *path, struct df_image *image, size
     return DF_OK;
 }
 
-static df_status look_at(const struct df_codec_input *in, enum format *format, int *width, int *height)
+struct stored { /* a picture as its file has it */
+    enum format format;
+    int width, height;
+    unsigned orientation; /* of its EXIF tag; 1: upright */
+};
+
+static df_status look_at(const struct df_codec_input *in, struct stored *out)
 {
-    DF_TRY(identify(in, format));
-    return *format == FORMAT_JPEG ? df_jpeg_size(in, width, height) : df_png_size(in, width, height);
+    DF_TRY(identify(in, &out->format));
+    out->orientation = out->format == FORMAT_JPEG ? df_exif_orientation(in->data, in->bytes) : 1;
+    return (out->format == FORMAT_JPEG ? df_jpeg_size : df_png_size)(in, &out->width, &out->height);
 }
 
 /* Whether the picture must be turned upright to be what it is said to be. */
-static df_status compare_sizes(const struct df_codec_input *in, int stored_width, int stored_height, unsigned orientation, int width,
-                               int height, bool *turned)
+static df_status compare_sizes(const struct df_codec_input *in, const struct stored *stored, int width, int height, bool *turned)
 {
-    *turned = orientation >= 5 && width != height && width == stored_height && height == stored_width;
-    if (*turned || !width || !height || (width == stored_width && height == stored_height))
+    *turned = stored->orientation >= 5 && width != height && width == stored->height && height == stored->width;
+    if (*turned || !width || !height || (width == stored->width && height == stored->height))
         return DF_OK;
     return df_fail(
         in->err, DF_ERR_FORMAT,
         "%s: the file is %d x %d, but its annotations say %d x %d [boxes are in pixels of the file: correct 'width' and 'height' and "
         "the boxes, or the file]",
-        in->name, stored_width, stored_height, width, height);
+        in->name, stored->width, stored->height, width, height);
 }
 
 static bool has_end(const struct df_codec_input *in, enum format format)
@@ -122,26 +128,23 @@ df_status df_image_check(const char *path, const void *data, size_t bytes, int *
     const struct df_codec_input in = {
         .name = path, .data = (uint8_t *)(uintptr_t)data, .bytes = bytes, .err = err
     }; /* a header is only read */
-    enum format format = FORMAT_JPEG;
-    int stored_width, stored_height;
+    struct stored stored = { 0 };
     bool turned;
 
-    DF_TRY(look_at(&in, &format, &stored_width, &stored_height));
-    const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(data, bytes) : 1;
-
-    DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, *width, *height, &turned));
-    if (!has_end(&in, format))
+    DF_TRY(look_at(&in, &stored));
+    DF_TRY(compare_sizes(&in, &stored, *width, *height, &turned));
+    if (!has_end(&in, stored.format))
         DF_TRY(decodes(path, err));
     if (!*width || !*height) {
-        *width = stored_width;
-        *height = stored_height;
+        *width = stored.width;
+        *height = stored.height;
     }
     return DF_OK;
 }
 
 /* Leaves the file at the start of the buffer. */
-static df_status open_image(const char *path, struct df_image *image, struct df_codec_input *in, enum format *format, int *width,
-                            int *height, struct df_error *err)
+static df_status open_image(const char *path, struct df_image *image, struct df_codec_input *in, struct stored *stored,
+                            struct df_error *err)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -153,17 +156,21 @@ static df_status open_image(const char *path, struct df_image *image, struct df_
     close(fd);
     DF_TRY(status);
     in->data = image->pixels;
-    return look_at(in, format, width, height);
+    return look_at(in, stored);
 }
 
 df_status df_image_size(const char *path, int *width, int *height, struct df_error *err)
 {
     struct df_image image = { 0 };
     struct df_codec_input in;
-    enum format format;
-    const df_status status = open_image(path, &image, &in, &format, width, height, err);
+    struct stored stored = { 0 };
+    const df_status status = open_image(path, &image, &in, &stored, err);
 
     df_image_release(&image);
+    if (status == DF_OK) {
+        *width = stored.width;
+        *height = stored.height;
+    }
     return status;
 }
 
@@ -186,28 +193,25 @@ enum { UPRIGHT = -1 };
 static df_status read_wanted(const char *path, int width, int height, struct df_image *out, struct df_error *err)
 {
     struct df_codec_input in;
-    enum format format = FORMAT_JPEG; /* open_image sets it: gcc 13 and 14 do not see that */
-    int stored_width, stored_height;
+    struct stored stored = { 0 }; /* open_image sets it: gcc 13 and 14 do not see that */
     bool turned;
 
-    DF_TRY(open_image(path, out, &in, &format, &stored_width, &stored_height, err));
-    const size_t pixels = (size_t)stored_width * (size_t)stored_height * 3;
+    DF_TRY(open_image(path, out, &in, &stored, err));
+    const size_t pixels = (size_t)stored.width * (size_t)stored.height * 3;
     grow(out, pixels + in.bytes + SPARE);
     in.data = out->pixels + pixels;
     memmove(in.data, out->pixels, in.bytes);
-    const unsigned orientation = format == FORMAT_JPEG ? df_exif_orientation(in.data, in.bytes) : 1;
-
     if (width == UPRIGHT)
-        turned = orientation >= 5;
+        turned = stored.orientation >= 5;
     else
-        DF_TRY(compare_sizes(&in, stored_width, stored_height, orientation, width, height, &turned));
-    DF_TRY((format == FORMAT_JPEG ? df_jpeg_decode : df_png_decode)(&in, stored_width, stored_height, out->pixels));
-    out->width = stored_width;
-    out->height = stored_height;
+        DF_TRY(compare_sizes(&in, &stored, width, height, &turned));
+    DF_TRY((stored.format == FORMAT_JPEG ? df_jpeg_decode : df_png_decode)(&in, stored.width, stored.height, out->pixels));
+    out->width = stored.width;
+    out->height = stored.height;
     if (turned)
-        turn(out, orientation);
-    else if (orientation != 1)
-        df_warn("%s: EXIF orientation %u is not applied, for %s", path, orientation,
+        turn(out, stored.orientation);
+    else if (stored.orientation != 1)
+        df_warn("%s: EXIF orientation %u is not applied, for %s", path, stored.orientation,
                 width == UPRIGHT ? "only sides are exchanged"
                 : width          ? "its annotations have the stored size: boxes refer to the stored pixels"
                                  : "nothing says that the picture is wanted upright: boxes refer to the stored pixels");

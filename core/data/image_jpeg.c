@@ -52,24 +52,23 @@ bool df_jpeg_has_end(const uint8_t *data, size_t bytes)
     return false;
 }
 
-/* No flag for the upsampling: smooth is what none means. */
-static int decode(tjhandle handle, const struct df_codec_input *in, size_t bytes, int width, int height, uint8_t *rgb, int flags)
+/* With the end marker that df_jpeg_decode put behind the file. No flag for the upsampling: smooth is what none means. */
+static int decode(tjhandle handle, const struct df_codec_input *in, int width, int height, uint8_t *rgb, int flags)
 {
-    return tjDecompress2(handle, in->data, bytes, rgb, width, 0, height, TJPF_RGB, TJFLAG_ACCURATEDCT | flags);
+    return tjDecompress2(handle, in->data, in->bytes + 2, rgb, width, 0, height, TJPF_RGB, TJFLAG_ACCURATEDCT | flags);
 }
 
 df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height, uint8_t *rgb)
 {
     tjhandle handle = tjInitDecompress();
     const bool ended = df_jpeg_has_end(in->data, in->bytes);
-    const size_t bytes = in->bytes + 2;
     df_status status = DF_OK;
 
     if (!handle)
         df_out_of_memory(0);
     in->data[in->bytes] = 0xff; /* one end marker more: then only missing data makes the decoder complain */
     in->data[in->bytes + 1] = 0xd9;
-    if (decode(handle, in, bytes, width, height, rgb, TJFLAG_STOPONWARNING) != 0) {
+    if (decode(handle, in, width, height, rgb, TJFLAG_STOPONWARNING) != 0) {
         const char *text = tjGetErrorStr2(handle);
 
         heed_memory(text);
@@ -77,7 +76,7 @@ df_status df_jpeg_decode(const struct df_codec_input *in, int width, int height,
 
         if (stray)
             df_warn("%s: %s", in->name, text);
-        if (!stray || (decode(handle, in, bytes, width, height, rgb, 0) != 0 && tjGetErrorCode(handle) != TJERR_WARNING))
+        if (!stray || (decode(handle, in, width, height, rgb, 0) != 0 && tjGetErrorCode(handle) != TJERR_WARNING))
             status = jpeg_fail(in, handle);
     }
     tjDestroy(handle);

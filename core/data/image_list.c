@@ -49,25 +49,25 @@ static df_status add_image(struct list *list, const char *path, struct df_image 
     return DF_OK;
 }
 
-static df_status add_images(struct list *list, const char *const *paths, size_t count, bool skip_bad, struct df_error *err)
+static df_status add_images(struct list *list, struct df_image_files files, struct df_error *err)
 {
     struct df_image scratch = { 0 };
     df_status status = DF_OK;
 
-    for (size_t i = 0; i < count && status == DF_OK; i++) {
+    for (size_t i = 0; i < files.count && status == DF_OK; i++) {
         struct df_error why = { 0 };
 
-        status = add_image(list, paths[i], &scratch, &why);
-        if (status != DF_OK && !skip_bad)
+        status = add_image(list, files.path[i], &scratch, &why);
+        if (status != DF_OK && !files.skip_bad)
             df_fail(err, status, "%s", why.text);
-        if (status != DF_OK && skip_bad) {
+        if (status != DF_OK && files.skip_bad) {
             df_warn("left out: %s", why.text);
             status = DF_OK;
         }
     }
     df_image_release(&scratch);
     if (status == DF_OK && list->dataset.size == 0)
-        status = df_fail(err, DF_ERR_NOT_FOUND, "none of the %zu images can be read", count);
+        status = df_fail(err, DF_ERR_NOT_FOUND, "none of the %zu images can be read", files.count);
     return status;
 }
 
@@ -81,19 +81,19 @@ static void copy_categories(struct list *list, const struct df_category *categor
     list->dataset.categories = categories;
 }
 
-df_status df_image_list_open(const char *const *paths, size_t count, const struct df_category *category, size_t categories, bool skip_bad,
-                             struct df_dataset **out, struct df_error *err)
+df_status df_image_list_open(struct df_image_files files, const struct df_category *category, size_t categories, struct df_dataset **out,
+                             struct df_error *err)
 {
     struct list *list = df_calloc(1, sizeof *list);
 
     *out = NULL;
     list->dataset.class = &class;
     df_arena_init(&list->memory, NULL, 4096);
-    list->info = df_calloc(count + 1, sizeof *list->info);
+    list->info = df_calloc(files.count + 1, sizeof *list->info);
     list->dataset.info = list->info;
     copy_categories(list, category, categories);
 
-    const df_status status = add_images(list, paths, count, skip_bad, err);
+    const df_status status = add_images(list, files, err);
 
     if (status != DF_OK)
         list_close(&list->dataset);

@@ -224,24 +224,24 @@ static df_status resized_or_skipped(struct df_loader *loader, size_t i, int widt
     return DF_OK;
 }
 
-/* to: [canvas height][canvas width][3]; from: [height][width][3] or NULL (all padding) */
-static void fill_canvas(const struct df_loader *loader, const uint8_t *from, size_t width, size_t height, bool flip, df_real *to,
-                        size_t canvas_width, size_t canvas_height)
+/* Image k of the slot. from: [valid_h][valid_w][3] or NULL (all padding) */
+static void fill_canvas(const struct df_loader *loader, struct slot *slot, size_t k, const uint8_t *from, struct df_canvas_size canvas)
 {
-    if (!from)
-        width = height = 0;
-    for (size_t y = 0; y < height; y++, to += canvas_width * 3) {
+    const size_t width = from ? slot->valid_w[k] : 0, height = from ? slot->valid_h[k] : 0;
+    df_real *to = slot->batch.pixels + k * canvas.height * canvas.width * 3;
+
+    for (size_t y = 0; y < height; y++, to += canvas.width * 3) {
         const uint8_t *row = from + y * width * 3;
 
         for (size_t x = 0; x < width; x++) {
-            const uint8_t *pixel = row + (flip ? width - 1 - x : x) * 3;
+            const uint8_t *pixel = row + (slot->flipped[k] ? width - 1 - x : x) * 3;
 
             for (size_t c = 0; c < 3; c++)
                 to[3 * x + c] = loader->normal[c][pixel[c]];
         }
-        memset(to + 3 * width, 0, (canvas_width - width) * 3 * sizeof *to);
+        memset(to + 3 * width, 0, (canvas.width - width) * 3 * sizeof *to);
     }
-    memset(to, 0, (canvas_height - height) * canvas_width * 3 * sizeof *to);
+    memset(to, 0, (canvas.height - height) * canvas.width * 3 * sizeof *to);
 }
 
 /* Stored pixels -> canvas pixels. False when nothing of the box is left. */
@@ -281,24 +281,24 @@ static void fill_truth(const struct df_loader *loader, struct slot *slot, size_t
 static df_status build(struct df_loader *loader, struct slot *slot, size_t n, struct df_error *err)
 {
     struct df_batch *batch = &slot->batch;
-    size_t width = 0, height = 0;
+    struct df_canvas_size canvas = { 0 };
 
     for (size_t k = 0; k < n; k++) {
         const struct df_image_info *info = &loader->config.dataset->info[slot->index[k]];
         int w, h;
 
         resized_size(&loader->config.canvas, info, &w, &h);
-        const struct df_canvas_size canvas = canvas_size(&loader->config.canvas, w, h);
+        const struct df_canvas_size own = canvas_size(&loader->config.canvas, w, h);
 
-        DF_ASSERT(k == 0 || (canvas.width == width && canvas.height == height));
+        DF_ASSERT(k == 0 || (own.width == canvas.width && own.height == canvas.height));
         slot->valid_w[k] = (size_t)w;
         slot->valid_h[k] = (size_t)h;
         slot->scale_x[k] = (double)w / info->width;
         slot->scale_y[k] = (double)h / info->height;
-        width = canvas.width;
-        height = canvas.height;
+        canvas = own;
     }
-    const size_t elements = n * height * width * 3;
+    const size_t height = canvas.height, width = canvas.width, elements = n * height * width * 3;
+
     if (elements > slot->pixels_capacity) {
         free(batch->pixels);
         batch->pixels = df_malloc(elements * sizeof *batch->pixels);
@@ -308,8 +308,7 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
         const uint8_t *from;
 
         DF_TRY(resized_or_skipped(loader, slot->index[k], (int)slot->valid_w[k], (int)slot->valid_h[k], &from, err));
-        fill_canvas(loader, from, slot->valid_w[k], slot->valid_h[k], slot->flipped[k], batch->pixels + k * height * width * 3, width,
-                    height);
+        fill_canvas(loader, slot, k, from, canvas);
         fill_truth(loader, slot, k, from == NULL);
     }
     *batch = (struct df_batch){

@@ -439,8 +439,8 @@ static df_status feed(struct df_stream *s, int fd, struct df_hasher *hasher, uns
     return good ? DF_OK : parse_error(s, 0);
 }
 
-df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory, unsigned *found,
-                         uint64_t *hash, struct df_error *err)
+df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory,
+                         struct df_stream_seen *out, struct df_error *err)
 {
     yajl_alloc_funcs memory_of_ours = { yajl_get, yajl_more, yajl_give_back, NULL };
     static const yajl_callbacks callbacks = { on_null,      on_boolean, NULL,       NULL,           on_number,   on_string,
@@ -455,11 +455,8 @@ df_status df_stream_read(const char *path, const struct df_section *sections, vo
     struct df_hasher *hasher = df_hasher_new();
     s.parser = yajl_alloc(&callbacks, &memory_of_ours, &s);
     const df_status status = feed(&s, fd, hasher, chunk);
-    if (status == DF_OK) {
-        *found = s.found;
-        if (hash)
-            *hash = df_hasher_value(hasher);
-    }
+    if (status == DF_OK)
+        *out = (struct df_stream_seen){ s.found, df_hasher_value(hasher) };
     yajl_free(s.parser);
     df_hasher_free(hasher);
     free(chunk);

@@ -51,9 +51,13 @@ struct df_section {
     void (*clear)(void *context); /* the member came a second time: forget what the first had */
 };
 
-/* Reads path. found: one bit per section that was there. hash: of the bytes. A member given twice counts once, the last, with a warning. */
-df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory, unsigned *found,
-                         uint64_t *hash, struct df_error *err);
+struct df_stream_seen {
+    unsigned sections; /* one bit per section that was there */
+    uint64_t hash;     /* of the bytes */
+};
+/* Reads path. A member given twice counts once, the last, with a warning. */
+df_status df_stream_read(const char *path, const struct df_section *sections, void *context, struct df_arena *memory,
+                         struct df_stream_seen *out, struct df_error *err);
 /* For `add`: fails with the file, the line and the record before the message. */
 df_status df_stream_fail(struct df_stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -186,15 +186,19 @@ static void draw_look(struct df_rng *rng, const struct df_scene_options *options
     item->shade = range(rng, -0.15, 0.15);
 }
 
+struct place {
+    double x, y, radius;
+};
+
 static void add_extra(struct df_rng *rng, const struct df_scene_options *options, struct df_scene *scene, enum df_scene_shape shape,
-                      double x, double y, double radius, double contrast_max)
+                      struct place at, double contrast_max)
 {
     struct df_scene_item *item = &scene->item[scene->items++];
 
     item->shape = shape;
-    item->x = (float)x;
-    item->y = (float)y;
-    item->radius = (float)radius;
+    item->x = (float)at.x;
+    item->y = (float)at.y;
+    item->radius = (float)at.radius;
     draw_look(rng, options, 0.05, contrast_max, item);
 }
 
@@ -207,7 +211,7 @@ static void add_clutter(struct df_rng *rng, const struct df_scene_options *optio
     for (uint32_t i = 0; i < n; i++) {
         const double x = df_rng_range(rng, 0, size), y = df_rng_range(rng, 0, size), radius = df_rng_range(rng, 2, 5);
 
-        add_extra(rng, options, scene, shapes[df_rng_below(rng, 4)], x, y, radius, 0.25);
+        add_extra(rng, options, scene, shapes[df_rng_below(rng, 4)], (struct place){ x, y, radius }, 0.25);
     }
 }
 
@@ -217,14 +221,10 @@ static void add_occluder(struct df_rng *rng, const struct df_scene_options *opti
     const struct df_scene_item on = scene->item[scene->items - 1];
     const double angle = df_rng_range(rng, 0, TWO_PI), far = 0.9 * (double)on.radius;
     const double radius = (double)on.radius * df_rng_range(rng, 0.25, 0.5);
+    const struct place at = { (double)on.x + far * df_cos(angle), (double)on.y + far * df_sin(angle), radius };
 
-    add_extra(rng, options, scene, shapes[df_rng_below(rng, 3)], (double)on.x + far * df_cos(angle), (double)on.y + far * df_sin(angle),
-              radius, 0.3);
+    add_extra(rng, options, scene, shapes[df_rng_below(rng, 3)], at, 0.3);
 }
-
-struct place {
-    double x, y, radius;
-};
 
 static bool crowds(struct place a, struct place b, double most) /* IoU of the squares around both > most */
 {

@@ -441,24 +441,35 @@ static void evaluate_all(struct run det, struct run objects, const struct ids *i
     free(tables.precision);
 }
 
-df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
-                           const struct df_detection *detections, size_t count, struct df_coco_scores *out, struct df_error *err)
+struct df_coco_set df_coco_set_of(const struct df_coco_truth *truth)
+{
+    return (struct df_coco_set){ truth->images, truth->categories, truth->image, truth->category };
+}
+
+struct df_coco_set df_coco_set_of_dataset(const struct df_dataset *dataset)
+{
+    return (struct df_coco_set){ dataset->size, dataset->categories, dataset->info, dataset->category };
+}
+
+df_status df_coco_evaluate(struct df_coco_set set, const struct df_detection *detections, size_t count, struct df_coco_scores *out,
+                           struct df_error *err)
 {
     size_t objects = 0, used = 0;
 
-    for (size_t i = 0; i < images; i++)
-        objects += info[i].count;
-    struct ids ids = { .image = df_malloc((images + categories + 1) * sizeof *ids.image), .images = images, .categories = categories };
+    for (size_t i = 0; i < set.images; i++)
+        objects += set.info[i].count;
+    struct ids ids = { .images = set.images, .categories = set.categories };
     struct entry *entries = df_malloc((objects + count + 1) * sizeof *entries), *det = entries + objects;
 
-    for (size_t i = 0; i < images; i++)
-        ids.image[i] = (struct df_id_place){ info[i].id, i };
-    ids.category = ids.image + images;
-    for (size_t k = 0; k < categories; k++)
-        ids.category[k] = (struct df_id_place){ category[k].id, k };
-    qsort(ids.image, images, sizeof *ids.image, df_compare_ids);
-    qsort(ids.category, categories, sizeof *ids.category, df_compare_ids);
-    objects = collect_objects(info, &ids, entries);
+    ids.image = df_malloc((set.images + set.categories + 1) * sizeof *ids.image);
+    ids.category = ids.image + set.images;
+    for (size_t i = 0; i < set.images; i++)
+        ids.image[i] = (struct df_id_place){ set.info[i].id, i };
+    for (size_t k = 0; k < set.categories; k++)
+        ids.category[k] = (struct df_id_place){ set.category[k].id, k };
+    qsort(ids.image, set.images, sizeof *ids.image, df_compare_ids);
+    qsort(ids.category, set.categories, sizeof *ids.category, df_compare_ids);
+    objects = collect_objects(set.info, &ids, entries);
     const df_status status = collect_detections(detections, count, &ids, det, &used, err);
 
     if (status == DF_OK)

@@ -12,10 +12,17 @@ struct df_coco_scores {
     size_t categories;
     double *class_ap, *class_ap50; /* [categories] in category order, -1 where there is no ground truth */
 };
-/* images/categories give the set evaluated (info[i].objects is the ground truth); detections of unknown images are an error, of unknown
- * categories are ignored with one warning. Detections in file order (ties keep it), in messages numbered from 1. */
-df_status df_coco_evaluate(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
-                           const struct df_detection *detections, size_t count, struct df_coco_scores *out, struct df_error *err);
+struct df_coco_set { /* what detections are held against; borrows */
+    size_t images, categories;
+    const struct df_image_info *info; /* [images]; its objects are the ground truth */
+    const struct df_category *category;
+};
+struct df_coco_set df_coco_set_of(const struct df_coco_truth *truth);
+struct df_coco_set df_coco_set_of_dataset(const struct df_dataset *dataset);
+/* Detections of unknown images are an error, of unknown categories are ignored with one warning. Detections in file order (ties keep it), in
+ * messages numbered from 1. */
+df_status df_coco_evaluate(struct df_coco_set set, const struct df_detection *detections, size_t count, struct df_coco_scores *out,
+                           struct df_error *err);
 void df_coco_scores_release(struct df_coco_scores *scores);
 void df_coco_summary(const struct df_coco_scores *scores, struct df_text *out); /* the 12 lines, as people know them */
 /* "12.34 mAP" of 0.1234; where there was nothing to find: that there is none. Returns buffer. */

@@ -4,9 +4,7 @@
 #include <string.h>
 
 struct df_drawn {
-    size_t images, categories;
-    const struct df_image_info *info;
-    const struct df_category *category;
+    struct df_coco_set set;
     struct df_detection *detection; /* by image, in the file's order within one */
     size_t *first;                  /* [images + 1]: an image's first detection */
 };
@@ -27,12 +25,12 @@ static int by_id(const void *a, const void *b)
 static df_status sort_detections(struct df_drawn *d, const struct df_detection *detections, size_t count, const struct place *place,
                                  struct df_error *err)
 {
-    size_t *image = df_malloc((count + 1) * sizeof *image), *next = df_malloc((d->images + 1) * sizeof *next);
+    size_t *image = df_malloc((count + 1) * sizeof *image), *next = df_malloc((d->set.images + 1) * sizeof *next);
     df_status status = DF_OK;
 
     for (size_t i = 0; i < count && status == DF_OK; i++) {
         const struct place key = { .id = detections[i].image_id };
-        const struct place *found = bsearch(&key, place, d->images, sizeof *place, by_id);
+        const struct place *found = bsearch(&key, place, d->set.images, sizeof *place, by_id);
 
         if (!found) {
             status =
@@ -42,9 +40,9 @@ static df_status sort_detections(struct df_drawn *d, const struct df_detection *
             d->first[found->image + 1]++;
         }
     }
-    for (size_t i = 0; i < d->images; i++)
+    for (size_t i = 0; i < d->set.images; i++)
         d->first[i + 1] += d->first[i];
-    memcpy(next, d->first, d->images * sizeof *next);
+    memcpy(next, d->first, d->set.images * sizeof *next);
     for (size_t i = 0; i < count && status == DF_OK; i++)
         d->detection[next[image[i]]++] = detections[i];
     free(image);
@@ -52,19 +50,19 @@ static df_status sort_detections(struct df_drawn *d, const struct df_detection *
     return status;
 }
 
-df_status df_drawn_new(size_t images, const struct df_image_info *info, size_t categories, const struct df_category *category,
-                       const struct df_detection *detections, size_t count, struct df_drawn **out, struct df_error *err)
+df_status df_drawn_new(struct df_coco_set set, const struct df_detection *detections, size_t count, struct df_drawn **out,
+                       struct df_error *err)
 {
     struct df_drawn *d = df_calloc(1, sizeof *d);
-    struct place *place = df_malloc((images + 1) * sizeof *place);
+    struct place *place = df_malloc((set.images + 1) * sizeof *place);
 
     *out = NULL;
-    *d = (struct df_drawn){ .images = images, .categories = categories, .info = info, .category = category };
+    d->set = set;
     d->detection = df_malloc((count + 1) * sizeof *d->detection);
-    d->first = df_calloc(images + 1, sizeof *d->first);
-    for (size_t i = 0; i < images; i++)
-        place[i] = (struct place){ info[i].id, i };
-    qsort(place, images, sizeof *place, by_id);
+    d->first = df_calloc(set.images + 1, sizeof *d->first);
+    for (size_t i = 0; i < set.images; i++)
+        place[i] = (struct place){ set.info[i].id, i };
+    qsort(place, set.images, sizeof *place, by_id);
     const df_status status = sort_detections(d, detections, count, place, err);
 
     free(place);
@@ -95,14 +93,15 @@ df_status df_drawn_evaluate(const struct df_drawn *drawn, const uint32_t *draw, 
     struct df_detection *detection = df_malloc((count + 1) * sizeof *detection);
 
     for (size_t i = 0; i < draws; i++) {
-        info[i] = drawn->info[draw[i]];
+        info[i] = drawn->set.info[draw[i]];
         info[i].id = (int64_t)i + 1; /* of its own: twice drawn is two images */
         for (size_t k = drawn->first[draw[i]]; k < drawn->first[draw[i] + 1]; k++) {
             detection[n] = drawn->detection[k];
             detection[n++].image_id = info[i].id;
         }
     }
-    const df_status status = df_coco_evaluate(draws, info, drawn->categories, drawn->category, detection, count, out, err);
+    const struct df_coco_set set = { draws, drawn->set.categories, info, drawn->set.category };
+    const df_status status = df_coco_evaluate(set, detection, count, out, err);
 
     free(detection);
     free(info);

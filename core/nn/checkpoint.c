@@ -145,8 +145,7 @@ cJSON *df_stored_describe(const struct df_parameter *item, size_t begin)
 }
 
 /* *bytes: of all tensors, *largest: elements of the largest */
-static cJSON *describe_all(const struct df_parameters *parameters, size_t count, bool with_optimiser, const struct df_metadata *metadata,
-                           size_t metadata_count, size_t *bytes, size_t *largest)
+static cJSON *describe_all(const struct df_checkpoint *what, size_t *bytes, size_t *largest)
 {
     cJSON *header = cJSON_CreateObject();
     char name[160];
@@ -155,18 +154,21 @@ static cJSON *describe_all(const struct df_parameters *parameters, size_t count,
     *largest = 1;
     cJSON *object = cJSON_AddObjectToObject(header, "__metadata__");
 
-    for (size_t i = 0; i < metadata_count; i++)
-        if (strcmp(metadata[i].key, HASH_KEY) && strcmp(metadata[i].key, WRITER_KEY)) /* of a file that this is a copy of */
-            cJSON_AddStringToObject(object, metadata[i].key, metadata[i].value);
+    for (size_t i = 0; i < what->metadata_count; i++) {
+        const struct df_metadata *note = &what->metadata[i];
+
+        if (strcmp(note->key, HASH_KEY) && strcmp(note->key, WRITER_KEY)) /* of a file that this is a copy of */
+            cJSON_AddStringToObject(object, note->key, note->value);
+    }
     cJSON_AddStringToObject(object, HASH_KEY, NO_HASH);
     cJSON_AddStringToObject(object, WRITER_KEY, WRITER);
-    for (size_t i = 0; i < count; i++) {
-        const struct df_parameter *item = parameters->items[i];
+    for (size_t i = 0; i < what->count; i++) {
+        const struct df_parameter *item = what->parameters->items[i];
         const size_t elements = df_count(item->shape);
 
         *largest = elements > *largest ? elements : *largest;
         for (enum part part = PART_VALUE; part < PARTS; part++) {
-            if (part_exists(item, part, with_optimiser)) {
+            if (part_exists(item, part, what->with_optimiser)) {
                 cJSON_AddItemToObject(header, part_name(item, part, name), df_stored_describe(item, *bytes));
                 *bytes += elements * sizeof(float);
             }
@@ -190,28 +192,28 @@ void df_safetensors_header(const cJSON *header, struct df_text *text)
     df_text_release(&json);
 }
 
-df_status df_checkpoint_write(const char *path, const struct df_parameters *parameters, size_t count, bool with_optimiser,
-                              const struct df_metadata *metadata, size_t metadata_count, struct df_error *err)
+df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struct df_error *err)
 {
+    const struct df_parameters *parameters = what.parameters;
     struct df_text file = DF_TEXT_INIT;
     size_t bytes, largest;
 
-    DF_ASSERT(parameters->built && (!with_optimiser || parameters->moment1) && count <= parameters->count);
-    if (!count)
-        count = parameters->count;
-    cJSON *header = describe_all(parameters, count, with_optimiser, metadata, metadata_count, &bytes, &largest);
+    DF_ASSERT(parameters->built && (!what.with_optimiser || parameters->moment1) && what.count <= parameters->count);
+    if (!what.count)
+        what.count = parameters->count;
+    cJSON *header = describe_all(&what, &bytes, &largest);
 
     df_safetensors_header(header, &file);
     const size_t at = file.length;
     char *data = df_malloc(at + bytes + 1), *to = data + at;
     df_real *values = df_malloc(largest * sizeof *values);
 
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < what.count; i++) {
         const struct df_parameter *item = parameters->items[i];
         const size_t elements = df_count(item->shape);
 
         for (enum part part = PART_VALUE; part < PARTS; part++) {
-            if (!part_exists(item, part, with_optimiser))
+            if (!part_exists(item, part, what.with_optimiser))
                 continue;
             df_read(parameters->device, values, part_data(parameters, item, part), elements * sizeof *values);
             df_to_stored(item, values, (float *)(void *)to); /* at is a multiple of 8 */

@@ -5,14 +5,20 @@
 #include "core/base/json.h"
 #include "core/nn/parameters.h"
 
-struct df_metadata {
+struct df_metadata { /* __metadata__ of safetensors: strings */
     const char *key, *value;
-}; /* __metadata__ of safetensors: strings */
-/* Written to a temporary name, fsynced, renamed. with_optimiser: moments too. Only items[0..count) (0: all): a student-only export leaves
- * out what distillers added. The bytes depend on the contents only. The metadata get two keys more: "contents_hash", of everything else in the
- * file, and "writer". Whoever reads such a file, if only its metadata, compares the hash: one flipped bit anywhere is an error. */
-df_status df_checkpoint_write(const char *path, const struct df_parameters *parameters, size_t count, bool with_optimiser,
-                              const struct df_metadata *metadata, size_t metadata_count, struct df_error *err);
+};
+struct df_checkpoint { /* what a file is to hold */
+    const struct df_parameters *parameters;
+    size_t count;        /* only the first: a student-only export leaves out what distillers added; 0: all */
+    bool with_optimiser; /* moments too */
+    const struct df_metadata *metadata;
+    size_t metadata_count;
+};
+/* Written to a temporary name, fsynced, renamed. The bytes depend on the contents only. The metadata get two keys more:
+ * "contents_hash", of everything else in the file, and "writer". Whoever reads such a file, if only its metadata, compares the hash: one flipped bit
+ * anywhere is an error. */
+df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struct df_error *err);
 /* Every parameter and buffer must be there with its shape, and nothing else (allow_extra: extra tensors are ignored). A truncated,
  * overlapping or otherwise broken file is an error that names the tensor, found and expected. with_optimiser: the moments must be there, and the
  * hash. On failure the parameters are as they were. */

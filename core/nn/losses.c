@@ -56,7 +56,7 @@ static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size
 
     DF_ASSERT(norm > 0);
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &args);
-    return df_record(tape, spread_backward, y, &x, 1, &spread, sizeof spread);
+    return df_record(tape, spread_backward, y, &x, 1, DF_KEEP(spread));
 }
 
 df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
@@ -155,7 +155,7 @@ static df_tensor *masked(df_tape *tape, df_tensor *s, const df_tensor *t, const 
     df_launch(df_tape_device(tape), DF_K_MASKED_MSE_GROUP, groups, &group);
     const struct df_loss_total_args sum = { .partial = group.value, .count = groups, .norm = (double)groups, .out = y->data };
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &sum);
-    return df_record(tape, masked_mse_backward, y, &s, 1, &saved, sizeof saved);
+    return df_record(tape, masked_mse_backward, y, &s, 1, DF_KEEP(saved));
 }
 
 df_tensor *df_masked_mse(df_tape *tape, df_tensor *s, const df_tensor *t, const df_tensor *m, double teacher_scale, bool per_image)
@@ -227,13 +227,12 @@ df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q
     return total(tape, z, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *y, const uint8_t *use, double margin,
-                         double norm)
+df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *y, const uint8_t *use, struct df_bound bound, double norm)
 {
     const size_t rows = df_pixels(x->shape);
-    struct df_bounded_l2_args args = { .x = x->data, .t = t->data, .y = y->data, .width = x->shape.c, .margin = margin };
+    struct df_bounded_l2_args args = { .x = x->data, .t = bound.t->data, .y = y->data, .width = x->shape.c, .margin = bound.margin };
 
-    DF_ASSERT(df_count(t->shape) == df_count(x->shape) && df_count(y->shape) == df_count(x->shape));
+    DF_ASSERT(df_count(bound.t->shape) == df_count(x->shape) && df_count(y->shape) == df_count(x->shape));
     args.use = to_device(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
@@ -337,7 +336,7 @@ df_tensor *df_squared_error(df_tape *tape, df_tensor *s, const df_tensor *t, con
     DF_ASSERT(!k || (k->shape.n == s->shape.n && df_pixels(k->shape) == s->shape.n && k->shape.c == s->shape.c));
     df_launch(df_tape_device(tape), DF_K_SQUARED_ERROR, pixels, &args);
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &sum);
-    return df_record(tape, squared_error_backward, y, &s, 1, &saved, sizeof saved);
+    return df_record(tape, squared_error_backward, y, &s, 1, DF_KEEP(saved));
 }
 
 df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, double norm)
@@ -353,16 +352,15 @@ df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, con
     return total(tape, z, args.partial, tiles, norm, args.d);
 }
 
-df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, const struct df_box *anchor, const float weights[4],
-                   double norm)
+df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, struct df_deltas_of of, double norm)
 {
     const size_t rows = df_pixels(x->shape);
     struct df_giou_args args = { .x = x->data, .t = t->data, .w = w->data, .anchors = rows / x->shape.n };
 
     DF_ASSERT(df_same_shape(x->shape, t->shape) && x->shape.c == 4 && df_count(w->shape) == rows);
     for (size_t k = 0; k < 4; k++)
-        args.weights[k] = (double)weights[k];
-    args.anchor = to_device(tape, anchor, args.anchors * sizeof *anchor);
+        args.weights[k] = (double)of.weights[k];
+    args.anchor = to_device(tape, of.anchor, args.anchors * sizeof *of.anchor);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
     df_launch(df_tape_device(tape), DF_K_GIOU, rows, &args);

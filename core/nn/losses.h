@@ -34,11 +34,14 @@ df_tensor *df_squared_error(df_tape *tape, df_tensor *s, const df_tensor *t, con
  * Source: Li et al., NeurIPS 2020, with a soft target for every class; CrossKD's class loss. */
 df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, double norm);
 /* giou: sum over rows r of w_r (1 - GIoU(decode(x_r), decode(t_r))) / norm
- *   x, t [N,1,A,4] deltas of anchor [A] (the same for every image), weights: their factors (df_box_decode); w [N,1,A,1]. A size that decoding cuts
+ *   x, t [N,1,A,4] deltas of.anchor [A] (the same for every image), of.weights: their factors (df_box_decode); w [N,1,A,1]. A size that decoding cuts
  *   gets no slope, nor a side that lies on the other box's; boxes without area give 0.
  * Source: Rezatofighi et al., CVPR 2019. */
-df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, const struct df_box *anchor, const float weights[4],
-                   double norm);
+struct df_deltas_of { /* what deltas are relative to */
+    const struct df_box *anchor;
+    const float *weights; /* [4] */
+};
+df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, struct df_deltas_of of, double norm);
 /* Softmax KL with temperature: T^2 sum over rows with use[r] != 0 of sum_k q (log q - log p) / norm, p = softmax(s/T), q = softmax(t/T) over c.
  * No row used: 0. */
 df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);
@@ -51,10 +54,13 @@ df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double t
 /* soft cross-entropy over c: sum over rows r, k of -q_rk log softmax(z_r)_k / norm; q [shape of z] >= 0, of any sum (a row of zeros counts
  * nothing) */
 df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm);
-/* bounded L2: sum of |x_r - y_r|^2 / norm over the rows with use[r] != 0 and |x_r - y_r|^2 + margin > |t_r - y_r|^2. x, t, y [.,.,R,W] or any
- * shape of as many rows. Source: Chen et al., NIPS 2017. */
-df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *y, const uint8_t *use, double margin,
-                         double norm);
+/* bounded L2: sum of |x_r - y_r|^2 / norm over the rows with use[r] != 0 and |x_r - y_r|^2 + margin > |t_r - y_r|^2, t and margin the bound.
+ * x, t, y [.,.,R,W] or any shape of as many rows. Source: Chen et al., NIPS 2017. */
+struct df_bound {
+    const df_tensor *t;
+    double margin;
+};
+df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *y, const uint8_t *use, struct df_bound bound, double norm);
 /* Pearson's correlation of each row of x [R rows of c] with t's, or (columns) of each column over the rows: sum of 1 - r / norm, over the rows
  * with use[r] != 0, columns over those rows. r = <x', t'> / (|x'| |t'| + 1e-8), x' = x - its mean; of something constant r is 0. No row used:
  * rows give 0, columns C / norm. Source: Huang et al., NeurIPS 2022 (DIST), their code's eps. */

@@ -130,7 +130,7 @@ static df_tensor *binary(df_tape *tape, enum df_binary_op op, df_backward_fn *ba
     df_tensor *y = df_tensor_new(tape, ys);
 
     df_binary_into(tape, op, df_data_of(a), df_data_of(b), df_over(y));
-    return df_record(tape, backward, y, (df_tensor *[]){ a, b }, 2, NULL, 0);
+    return df_record(tape, backward, y, (df_tensor *[]){ a, b }, 2, DF_KEEP_NOTHING);
 }
 
 df_tensor *df_add(df_tape *tape, df_tensor *a, df_tensor *b) { return binary(tape, DF_BINARY_ADD, add_backward, a, b); }
@@ -178,5 +178,5 @@ df_tensor *df_add_relu(df_tape *tape, df_tensor *a, df_tensor *b)
 
     DF_ASSERT(df_same_shape(a->shape, b->shape));
     df_launch(df_tape_device(tape), DF_K_ADD_RELU, df_count(y->shape), &args);
-    return df_record(tape, add_relu_backward, y, (df_tensor *[]){ a, b }, 2, NULL, 0);
+    return df_record(tape, add_relu_backward, y, (df_tensor *[]){ a, b }, 2, DF_KEEP_NOTHING);
 }

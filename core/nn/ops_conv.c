@@ -67,7 +67,7 @@ df_tensor *df_conv2d(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias,
     };
 
     df_conv_forward(df_tape_device(tape), &args);
-    return df_record(tape, conv2d_backward, y, (df_tensor *[]){ x, w, bias }, 3, &conv, sizeof conv);
+    return df_record(tape, conv2d_backward, y, (df_tensor *[]){ x, w, bias }, 3, DF_KEEP(conv));
 }
 
 static void linear_backward(df_tape *tape, struct df_node *node)
@@ -106,7 +106,7 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
     df_matmul(df_tape_device(tape),
               &(struct df_matmul_args){
                   .transpose_b = true, .m = rows, .n = out, .k = in, .a = x->data, .b = weights_of(w), .c = y->data, .add = bias != NULL });
-    return df_record(tape, linear_backward, y, (df_tensor *[]){ x, w, bias }, 3, NULL, 0);
+    return df_record(tape, linear_backward, y, (df_tensor *[]){ x, w, bias }, 3, DF_KEEP_NOTHING);
 }
 
 static void batch_norm_backward(df_tape *tape, struct df_node *node)
@@ -156,5 +156,5 @@ df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tenso
 
     DF_ASSERT(df_count(gamma->shape) == x->shape.c && df_count(beta->shape) == x->shape.c);
     df_batch_norm_forward(df_tape_device(tape), &args);
-    return df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta }, 3, &kept, sizeof kept);
+    return df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta }, 3, DF_KEEP(kept));
 }

@@ -65,7 +65,7 @@ df_tensor *df_standardise(df_tape *tape, df_tensor *x, double eps)
 
     args.std = kept.std;
     df_launch(device, DF_K_STANDARDISE, rows, &args);
-    return df_record(tape, standardise_backward, y, &x, 1, &kept, sizeof kept);
+    return df_record(tape, standardise_backward, y, &x, 1, DF_KEEP(kept));
 }
 
 /* ---- softmax over cells ---- */
@@ -131,5 +131,5 @@ df_tensor *df_softmax_cells(df_tape *tape, df_tensor *x, double temperature)
 
     args.log_sum = df_cells_log_sums(tape, x, temperature);
     df_launch(df_tape_device(tape), DF_K_CELLS_SOFTMAX, df_pixels(x->shape), &args);
-    return df_record(tape, softmax_cells_backward, y, &x, 1, &temperature, sizeof temperature);
+    return df_record(tape, softmax_cells_backward, y, &x, 1, DF_KEEP(temperature));
 }

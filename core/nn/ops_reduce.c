@@ -93,7 +93,7 @@ static df_tensor *sum_times(df_tape *tape, df_tensor *x, unsigned axes, double f
     df_tensor *y = df_tensor_new(tape, reduced_shape(x->shape, axes));
 
     df_reduce_into(tape, df_data_of(x), (struct df_result){ y->data, y->shape, factor, false });
-    return df_record(tape, sum_backward, y, &x, 1, &factor, sizeof factor);
+    return df_record(tape, sum_backward, y, &x, 1, DF_KEEP(factor));
 }
 
 df_tensor *df_sum(df_tape *tape, df_tensor *x, unsigned axes) { return sum_times(tape, x, axes, 1); }
@@ -119,5 +119,5 @@ df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned axes)
 
     DF_ASSERT(df_count(x->shape) <= UINT32_MAX);
     df_launch(df_tape_device(tape), DF_K_MAX, df_count(y->shape), &args);
-    return df_record(tape, max_backward, y, &x, 1, &index, sizeof index);
+    return df_record(tape, max_backward, y, &x, 1, DF_KEEP(index));
 }

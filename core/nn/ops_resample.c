@@ -33,7 +33,7 @@ df_tensor *df_upsample_nearest(df_tape *tape, df_tensor *x, size_t h, size_t w)
     df_tensor *y = df_tensor_new(tape, resized(x->shape, h, w));
 
     nearest_into(tape, x, NULL, y);
-    return df_record(tape, nearest_backward, y, &x, 1, NULL, 0);
+    return df_record(tape, nearest_backward, y, &x, 1, DF_KEEP_NOTHING);
 }
 
 df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine)
@@ -42,7 +42,7 @@ df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine)
 
     DF_ASSERT(coarse->shape.n == fine->shape.n && coarse->shape.c == fine->shape.c);
     nearest_into(tape, coarse, fine, y);
-    return df_record(tape, nearest_backward, y, (df_tensor *[]){ coarse, fine }, 2, NULL, 0);
+    return df_record(tape, nearest_backward, y, (df_tensor *[]){ coarse, fine }, 2, DF_KEEP_NOTHING);
 }
 
 static void bilinear_backward(df_tape *tape, struct df_node *node)
@@ -63,7 +63,7 @@ df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w)
     const struct df_bilinear_args args = { .x = x->data, .y = y->data, .from = x->shape, .to = y->shape };
 
     df_launch(df_tape_device(tape), DF_K_BILINEAR, df_pixels(y->shape), &args);
-    return df_record(tape, bilinear_backward, y, &x, 1, NULL, 0);
+    return df_record(tape, bilinear_backward, y, &x, 1, DF_KEEP_NOTHING);
 }
 
 static void adaptive_backward(df_tape *tape, struct df_node *node)
@@ -84,7 +84,7 @@ df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w)
     const struct df_adaptive_args args = { .x = x->data, .y = y->data, .from = x->shape, .to = y->shape };
 
     df_launch(df_tape_device(tape), DF_K_ADAPTIVE, df_pixels(y->shape), &args);
-    return df_record(tape, adaptive_backward, y, &x, 1, NULL, 0);
+    return df_record(tape, adaptive_backward, y, &x, 1, DF_KEEP_NOTHING);
 }
 
 static void max_pool_backward(df_tape *tape, struct df_node *node)
@@ -104,8 +104,8 @@ df_tensor *df_max_pool(df_tape *tape, df_tensor *x, size_t kernel, size_t stride
 
     df_tensor *y = df_tensor_new(tape, df_pool_shape(&pool));
     uint32_t *argmax = df_tape_device_memory(tape, df_count(y->shape) * sizeof *argmax);
+    const struct df_max_pool_backward_args kept = { .pool = pool, .argmax = argmax };
 
     df_max_pool_forward(df_tape_device(tape), &(struct df_max_pool_forward_args){ pool, x->data, y->data, argmax });
-    return df_record(tape, max_pool_backward, y, &x, 1, &(struct df_max_pool_backward_args){ .pool = pool, .argmax = argmax },
-                     sizeof(struct df_max_pool_backward_args));
+    return df_record(tape, max_pool_backward, y, &x, 1, DF_KEEP(kept));
 }

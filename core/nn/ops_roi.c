@@ -66,5 +66,5 @@ df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *
         args.width[l] = feature[l]->shape.w;
     }
     df_launch(df_tape_device(tape), DF_K_ROI_ALIGN, rows, &args);
-    return df_record(tape, roi_align_backward, y, feature, levels, &roi, sizeof roi);
+    return df_record(tape, roi_align_backward, y, feature, levels, DF_KEEP(roi));
 }

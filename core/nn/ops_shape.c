@@ -88,7 +88,7 @@ df_tensor *df_concat(df_tape *tape, df_tensor *const *parts, size_t count, int a
         move_rows(tape, rows, (struct df_rows_args){ parts[i]->data, to, row, step, row }, false);
         to += row;
     }
-    return df_record(tape, concat_backward, y, parts, count, &concat, sizeof concat);
+    return df_record(tape, concat_backward, y, parts, count, DF_KEEP(concat));
 }
 
 struct slice {
@@ -119,7 +119,7 @@ df_tensor *df_slice(df_tape *tape, df_tensor *x, int axis, size_t begin, size_t 
 
     if (slice.rows > 1)
         move_rows(tape, slice.rows, (struct df_rows_args){ x->data + slice.first, y->data, slice.step, row, row }, false);
-    return df_record(tape, slice_backward, y, &x, 1, &slice, sizeof slice);
+    return df_record(tape, slice_backward, y, &x, 1, DF_KEEP(slice));
 }
 
 static void reshape_backward(df_tape *tape, struct df_node *node) { df_grad_pass(tape, node->in[0], node->out->grad); }
@@ -127,7 +127,7 @@ static void reshape_backward(df_tape *tape, struct df_node *node) { df_grad_pass
 df_tensor *df_reshape(df_tape *tape, df_tensor *x, df_shape shape)
 {
     DF_ASSERT(df_count(shape) == df_count(x->shape));
-    return df_record(tape, reshape_backward, df_tensor_view(tape, shape, x->data), &x, 1, NULL, 0);
+    return df_record(tape, reshape_backward, df_tensor_view(tape, shape, x->data), &x, 1, DF_KEEP_NOTHING);
 }
 
 df_tensor *df_detach(df_tape *tape, df_tensor *x) { return df_tensor_view(tape, x->shape, x->data); }

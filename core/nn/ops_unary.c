@@ -15,7 +15,7 @@ static df_tensor *unary(df_tape *tape, enum df_kernel kernel, df_backward_fn *ba
     const struct df_unary_args args = { .x = x->data, .y = y->data };
 
     df_launch(df_tape_device(tape), kernel, df_count(x->shape), &args);
-    return df_record(tape, backward, y, &x, 1, NULL, 0);
+    return df_record(tape, backward, y, &x, 1, DF_KEEP_NOTHING);
 }
 
 /* v: what the derivative is written in */
@@ -65,7 +65,7 @@ df_tensor *df_scale(df_tape *tape, df_tensor *x, double factor)
     df_tensor *y = df_tensor_new(tape, x->shape);
 
     df_scale_into(tape, x->data, y->data, df_count(x->shape), factor, false);
-    return df_record(tape, scale_backward, y, &x, 1, &factor, sizeof factor);
+    return df_record(tape, scale_backward, y, &x, 1, DF_KEEP(factor));
 }
 
 static void scale_by_into(df_tape *tape, const df_real *x, const df_real *scalar, df_real *y, size_t count, bool add)
@@ -90,7 +90,7 @@ df_tensor *df_scale_by(df_tape *tape, df_tensor *x, const df_tensor *scalar)
 
     DF_ASSERT(df_count(scalar->shape) == 1);
     scale_by_into(tape, x->data, scalar->data, y->data, df_count(x->shape), false);
-    return df_record(tape, scale_by_backward, y, &x, 1, &scalar->data, sizeof scalar->data);
+    return df_record(tape, scale_by_backward, y, &x, 1, DF_KEEP(scalar->data));
 }
 
 static void softmax_backward(df_tape *tape, struct df_node *node)
@@ -109,5 +109,5 @@ df_tensor *df_softmax(df_tape *tape, df_tensor *x)
     const struct df_softmax_args args = { .x = x->data, .y = y->data, .channels = x->shape.c };
 
     df_launch(df_tape_device(tape), DF_K_SOFTMAX, df_pixels(x->shape), &args);
-    return df_record(tape, softmax_backward, y, &x, 1, NULL, 0);
+    return df_record(tape, softmax_backward, y, &x, 1, DF_KEEP_NOTHING);
 }

@@ -160,8 +160,7 @@ double df_item(df_tape *tape, const df_tensor *scalar)
     return (double)value;
 }
 
-df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df_tensor *const *in, size_t inputs, const void *args,
-                     size_t args_bytes)
+df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df_tensor *const *in, size_t inputs, struct df_kept kept)
 {
     bool wanted = false;
 
@@ -171,14 +170,14 @@ df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df
         return out;
 
     struct df_node *node = df_tape_host(tape, sizeof *node);
-    const size_t kept = sizeof node->in / sizeof node->in[0];
+    const size_t room = sizeof node->in / sizeof node->in[0];
 
     *node = (struct df_node){ .backward = backward, .out = out, .previous = tape->last };
-    for (size_t i = 0; i < inputs && i < kept; i++)
+    for (size_t i = 0; i < inputs && i < room; i++)
         node->in[i] = in[i];
-    if (args_bytes) {
-        node->args = df_tape_host(tape, args_bytes);
-        memcpy(node->args, args, args_bytes);
+    if (kept.bytes) {
+        node->args = df_tape_host(tape, kept.bytes);
+        memcpy(node->args, kept.args, kept.bytes);
     }
     out->requires_grad = true;
     tape->last = node;

@@ -51,9 +51,14 @@ struct df_node {
     void *args;       /* host memory from the tape, whatever the op needs */
     struct df_node *previous;
 };
-/* Records the op if the tape records and any input requires a gradient; then out->requires_grad = true. Returns out. args is copied. */
-df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df_tensor *const *in, size_t inputs, const void *args,
-                     size_t args_bytes);
+struct df_kept { /* what backward needs beside the tensors */
+    const void *args;
+    size_t bytes;
+};
+#define DF_KEEP(object_) ((struct df_kept){ &(object_), sizeof(object_) })
+#define DF_KEEP_NOTHING  ((struct df_kept){ NULL, 0 })
+/* Records the op if the tape records and any input requires a gradient; then out->requires_grad = true. Returns out. What is kept is copied. */
+df_tensor *df_record(df_tape *tape, df_backward_fn *backward, df_tensor *out, df_tensor *const *in, size_t inputs, struct df_kept kept);
 df_real *df_grad(df_tape *tape, df_tensor *x); /* the gradient buffer, zeroed at first use; NULL if x needs none */
 df_real *df_grad_fresh(df_tape *tape, df_tensor *x,
                        bool *fresh); /* like df_grad, but not zeroed at first use: *fresh says whether to overwrite */

@@ -301,6 +301,11 @@ void df_bench_release(struct df_bench *bench)
     free(bench->matched);
     free(bench->target);
     free(bench->pixels);
+    *bench = (struct df_bench){ .class = bench->class,
+                                .detector = bench->detector,
+                                .device = bench->device,
+                                .options = bench->options,
+                                .same_width = bench->same_width };
 }
 
 /* Adaptation weights are made large enough to be seen by a gradient check, whatever they start from. */
@@ -339,19 +344,19 @@ static df_status init_class(struct df_bench *bench, struct df_error *err)
     return bench->class->init ? bench->class->init(&setup, err) : DF_OK;
 }
 
-df_status df_bench_init(struct df_bench *bench, const struct df_distiller_class *class, const struct df_detector_class *detector,
-                        struct df_device *device, const void *options, bool same_width, struct df_error *err)
+df_status df_bench_init(struct df_bench *bench, struct df_error *err)
 {
-    const size_t *stages = same_width ? teacher_stages : student_stages, width = same_width ? teacher_width : student_width;
+    const struct df_detector_class *detector = bench->detector;
+    const size_t *stages = bench->same_width ? teacher_stages : student_stages;
+    const size_t width = bench->same_width ? teacher_width : student_width, state_size = bench->class->state_size;
 
-    *bench = (struct df_bench){ .class = class, .detector = detector, .device = device, .options = options };
     bench->student.base = bench->teacher.base = (struct df_detector){ .class = detector, .classes = CLASSES };
     memcpy(bench->student.base.delta_weights, delta_weights, sizeof delta_weights);
     memcpy(bench->teacher.base.delta_weights, delta_weights, sizeof delta_weights);
     bench->teacher.frozen = true;
-    DF_TRY(df_distiller_needs(class, options, detector, detector, &bench->needs, err));
-    bench->state = df_calloc(1, class->state_size + 1);
-    bench->state_after_init = df_malloc(class->state_size + 1);
+    DF_TRY(df_distiller_needs(bench->class, bench->options, detector, detector, &bench->needs, err));
+    bench->state = df_calloc(1, state_size + 1);
+    bench->state_after_init = df_malloc(state_size + 1);
     bench->parameters = df_parameters_new();
     df_parameters_add(bench->parameters, "student.weight", DF_VECTOR, (df_shape){ 1, 1, 1, 3 }, (struct df_initialiser){ DF_INIT_ONE, 0 },
                       DF_RNG_INIT);
@@ -359,10 +364,10 @@ df_status df_bench_init(struct df_bench *bench, const struct df_distiller_class 
     network_init(&bench->student, bench->anchors, width, stages, 100);
     network_init(&bench->teacher, bench->anchors, teacher_width, teacher_stages, 200);
     DF_TRY(init_class(bench, err));
-    df_parameters_build(bench->parameters, device, 1, true);
+    df_parameters_build(bench->parameters, bench->device, 1, true);
     parameters_fill(bench);
-    memcpy(bench->state_after_init, bench->state, class->state_size);
-    bench->tape = df_tape_new(device, true);
+    memcpy(bench->state_after_init, bench->state, state_size);
+    bench->tape = df_tape_new(bench->device, true);
     return DF_OK;
 }
 

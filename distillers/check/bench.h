@@ -20,13 +20,14 @@ struct df_bench_network {
     bool frozen; /* its head's weights get no gradient */
 };
 struct df_bench {
-    const struct df_distiller_class *class;
+    const struct df_distiller_class *class; /* these five are the caller's */
     const struct df_detector_class *detector;
+    struct df_device *device;
+    const void *options;
+    bool same_width; /* the student is as wide as the teacher, for distillers without adaptation */
     struct df_bench_network student, teacher;
     struct df_needs needs;
-    struct df_device *device;
     df_tape *tape;
-    const void *options;
     void *state, *state_after_init;
     struct df_parameters *parameters;
     struct df_batch batch;
@@ -38,10 +39,9 @@ struct df_bench {
 };
 extern const struct df_detector_class df_bench_one_stage, df_bench_two_stage;
 
-/* same_width: the student is as wide as the teacher, for distillers without adaptation. Release it also after a failure. */
-df_status df_bench_init(struct df_bench *bench, const struct df_distiller_class *class, const struct df_detector_class *detector,
-                        struct df_device *device, const void *options, bool same_width, struct df_error *err);
-void df_bench_release(struct df_bench *bench);
+/* The caller has set the first members, all else is 0. Release it also after a failure. */
+df_status df_bench_init(struct df_bench *bench, struct df_error *err);
+void df_bench_release(struct df_bench *bench);               /* the caller's members stay: it can be made anew */
 void df_bench_objects(struct df_bench *bench, bool objects); /* whether there are any */
 /* The loss, its terms and, if asked, all gradients. */
 double df_bench_evaluate(struct df_bench *bench, bool backward);

@@ -59,14 +59,15 @@ static void check_on(struct tally *tally, const struct df_distiller_class *class
                      struct df_device *device, void *options, const char *variant)
 {
     struct df_error err = { 0 };
-    struct df_bench bench;
+    struct df_bench bench = { .class = class, .detector = detector, .device = device, .options = options };
     char text[DF_CHECK_TEXT] = "";
     size_t failed = 0;
-    df_status status = df_bench_init(&bench, class, detector, device, options, false, &err);
+    df_status status = df_bench_init(&bench, &err);
 
     if (status != DF_OK) { /* no adaptation, perhaps */
         df_bench_release(&bench);
-        status = df_bench_init(&bench, class, detector, device, options, true, &err);
+        bench.same_width = true;
+        status = df_bench_init(&bench, &err);
     }
     if (status != DF_OK) {
         report(tally, false, variant, err.text);

@@ -47,8 +47,7 @@ static struct df_tide_scores finish(size_t cell, size_t skip, bool file, struct 
     assert_ok(df_folder_make(folder, &err));
     if (file)
         assert_ok(df_coco_results_write(path, detections, count, &err));
-    assert_ok(df_coco_evaluate(validation->size, validation->info, validation->categories, validation->category, detections, count, &scores,
-                               &err));
+    assert_ok(df_coco_evaluate(df_coco_set_of_dataset(validation), detections, count, &scores, &err));
     assert_ok(df_tide_evaluate(validation->size, validation->info, detections, count, &tide, &err));
     df_run_row_init(row);
     row->run = spec->cell[cell]->id;

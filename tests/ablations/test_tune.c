@@ -84,7 +84,7 @@ static struct df_tuning *tuning_of(const struct df_spec *spec, size_t trials)
 {
     struct df_tuning *tuning;
 
-    assert_ok(df_tuning_new(spec, trials, 32, seeds, 2, &tuning, &err));
+    assert_ok(df_tuning_new(spec, (struct df_tuning_plan){ trials, 32, seeds, 2 }, &tuning, &err));
     return tuning;
 }
 
@@ -360,7 +360,8 @@ static void what_cannot_be_tuned_is_told(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct df_spec *spec = read_as("bad.json", texts[i][0]);
 
-        assert_fails(df_tuning_new(spec, 4, 32, seeds, 2, &tuning, &err), i == 2 ? DF_ERR_UNSUPPORTED : DF_ERR_USAGE, texts[i][1]);
+        assert_fails(df_tuning_new(spec, (struct df_tuning_plan){ 4, 32, seeds, 2 }, &tuning, &err),
+                     i == 2 ? DF_ERR_UNSUPPORTED : DF_ERR_USAGE, texts[i][1]);
         assert_null(tuning);
         df_spec_free(spec);
     }
@@ -369,7 +370,7 @@ static void what_cannot_be_tuned_is_told(void **state)
     struct df_spec *spec = read_as("t.json", SPEC("", METHODS, ""));
 
     df_data_resize(spec->cell[0]->data, images);
-    assert_fails(df_tuning_new(spec, 4, 32, seeds, 2, &tuning, &err), DF_ERR_USAGE, "there is no tuning split");
+    assert_fails(df_tuning_new(spec, (struct df_tuning_plan){ 4, 32, seeds, 2 }, &tuning, &err), DF_ERR_USAGE, "there is no tuning split");
     df_spec_free(spec);
 }
 

@@ -29,7 +29,7 @@ static const char *drawn(struct df_box box, double stride, enum df_rounding roun
     df_real mask[72] = { 0 };
     char *to = text;
 
-    df_mask_box(mask, 8, 9, box, stride, rounding);
+    df_mask_box(mask, (struct df_cell_grid){ 8, 9, stride, rounding }, box);
     for (size_t y = 0; y < 8; y++) {
         for (size_t x = 0; x < 9; x++)
             *to++ = mask[y * 9 + x] == 1 ? '#' : mask[y * 9 + x] == 0 ? '.' : '?';
@@ -92,22 +92,23 @@ static void test_gaussian(void **state)
 {
     static const int rows[][9] = { { 0, 37, 54, 61, 54, 0, 0, 0, 0 }, { 0, 61, 88, 100, 88, 0, 0, 0, 0 }, { 0 } };
     static const int thin[] = { 100, 0, 0, 0, 0, 0, 0, 0, 0 };
+    static const struct df_cell_grid authors = { 8, 9, 4, DF_ROUND_AUTHORS }, cover = { 8, 9, 4, DF_ROUND_COVER };
     df_real mask[72] = { 0 };
 
     (void)state;
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 4, 4, 20, 12 }, 4, DF_ROUND_AUTHORS);
+    df_mask_gaussian(mask, authors, (struct df_box){ 4, 4, 20, 12 });
     assert_weights(mask, 0, rows[2]);
     assert_weights(mask, 1, rows[0]);
     assert_weights(mask, 2, rows[1]);
     assert_weights(mask, 3, rows[2]);
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 2, 1, 3, 11 }, 4, DF_ROUND_AUTHORS); /* thin: one cell of weight 1 */
+    df_mask_gaussian(mask, authors, (struct df_box){ 2, 1, 3, 11 }); /* thin: one cell of weight 1 */
     assert_weights(mask, 0, thin);
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 4, 4, 8, 8 }, 4, DF_ROUND_AUTHORS); /* one cell, 0.37: the larger stays */
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 4, 4, 12, 12 }, 4, DF_ROUND_AUTHORS);
+    df_mask_gaussian(mask, authors, (struct df_box){ 4, 4, 8, 8 }); /* one cell, 0.37: the larger stays */
+    df_mask_gaussian(mask, authors, (struct df_box){ 4, 4, 12, 12 });
     assert_weights(mask, 1, (const int[]){ 0, 37, 61, 61, 54, 0, 0, 0, 0 });
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 16, 8, 20, 12 }, 4, DF_ROUND_AUTHORS); /* 0.37 over 0.88 */
+    df_mask_gaussian(mask, authors, (struct df_box){ 16, 8, 20, 12 }); /* 0.37 over 0.88 */
     assert_weights(mask, 2, (const int[]){ 0, 61, 100, 100, 88, 0, 0, 0, 0 });
-    df_mask_gaussian(mask, 8, 9, (struct df_box){ 24, 28, 99, 99 }, 4, DF_ROUND_COVER); /* clipped first: 3 x 1 cells */
+    df_mask_gaussian(mask, cover, (struct df_box){ 24, 28, 99, 99 }); /* clipped first: 3 x 1 cells */
     assert_close((double)mask[7 * 9 + 6], exp(-1), 1e-6, 0);
     assert_close((double)mask[7 * 9 + 7], exp(-0.5 / 9 - 0.5), 1e-6, 0);
 }
@@ -118,22 +119,23 @@ static void test_roi(void **state)
     static const struct df_box anchor[] = {
         { 0, 0, 4, 4 }, { 0, 0, 2, 1 }, { 4, 0, 8, 4 }, { 4, 0, 8, 2 }, { 4, 0, 6, 1 }, { 8, 8, 9, 9 }
     };
+    const struct df_cell_anchors anchors = { anchor, 3, 2 };
     const struct df_box box = { 4, 0, 8, 2 }, half = { 4, 0, 8, 8 };
     df_real mask[4] = { 0, 0, 0, 7 };
     float iou[6];
 
     (void)state;
-    df_mask_roi(mask, 3, anchor, 2, box, 0.5, iou); /* IoU 0 0 | 0.5 1 | 0.25 0 */
+    df_mask_roi(mask, anchors, box, 0.5, iou); /* IoU 0 0 | 0.5 1 | 0.25 0 */
     assert_true(mask[0] == 0 && mask[1] == 1 && mask[2] == 0 && mask[3] == 7);
-    df_mask_roi(mask, 3, anchor, 2, half, 0.5, iou); /* 0 0 | 0.5 0.25 | 0.0625 0 */
+    df_mask_roi(mask, anchors, half, 0.5, iou); /* 0 0 | 0.5 0.25 | 0.0625 0 */
     assert_true(mask[0] == 0 && mask[2] == 0);
-    df_mask_roi(mask, 3, anchor, 2, half, 0.1, iou);
+    df_mask_roi(mask, anchors, half, 0.1, iou);
     assert_true(mask[0] == 0 && mask[2] == 1);
     mask[2] = 0;
-    df_mask_roi(mask, 3, anchor, 2, box, 0.25, iou); /* 0.25 is not above 0.25 */
+    df_mask_roi(mask, anchors, box, 0.25, iou); /* 0.25 is not above 0.25 */
     assert_true(mask[2] == 0);
     mask[1] = 0;
-    df_mask_roi(mask, 3, anchor, 2, (struct df_box){ 20, 20, 30, 30 }, 0.5, iou); /* overlaps nothing */
+    df_mask_roi(mask, anchors, (struct df_box){ 20, 20, 30, 30 }, 0.5, iou); /* overlaps nothing */
     assert_true(mask[0] == 0 && mask[1] == 0 && mask[2] == 0);
 }
 
@@ -344,8 +346,9 @@ static void test_regions(void **state)
         const df_real *objects = df_mask_objects(scene.tape, &scene.student, level, &every);
         double cells[2];
         df_real mask[60];
+        const struct df_padding outside = { &scene.batch, 8U << level };
         df_tensor *made = df_mask_region(scene.tape, map, expected[i].region == DF_REGION_ALL ? NULL : objects, expected[i].region,
-                                         expected[i].exclude ? &scene.batch : NULL, 8U << level, cells);
+                                         expected[i].exclude ? &outside : NULL, cells);
 
         assert_true(made->shape.c == 1 && made->shape.h == map.h && !made->requires_grad);
         assert_true(cells[0] == expected[i].cells[0] && cells[1] == expected[i].cells[1]);

@@ -46,9 +46,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = 0;
     const struct df_metadata metadata[] = { { "position", text } };
     const bool json = size && data[0] == '{';
+    const struct df_checkpoint file = { .parameters = parameters, .with_optimiser = true, .metadata = metadata, .metadata_count = 1 };
 
     df_arena_init(&memory, NULL, 4096);
-    if (json && df_checkpoint_write(path, parameters, 0, true, metadata, 1, NULL) != DF_OK)
+    if (json && df_checkpoint_write(path, file, NULL) != DF_OK)
         abort();
     df_position_read(json ? path : fuzz_file(data, size), POINTS, &student, &log, &learning);
     DF_ASSERT(student.step <= student.steps && learning.points <= POINTS);

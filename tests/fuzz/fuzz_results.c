@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t count = 0;
 
     if (df_coco_results_read(fuzz_file(data, size), &found, &count, &err) == DF_OK &&
-        df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, found, count, &scores, &err) == DF_OK) {
+        df_coco_evaluate(df_coco_set_of(truth), found, count, &scores, &err) == DF_OK) {
         for (size_t m = 0; m < DF_COCO_METRICS; m++)
             DF_ASSERT(scores.value[m] == -1 || (scores.value[m] >= 0 && scores.value[m] <= 1));
         df_coco_scores_release(&scores);

@@ -52,7 +52,7 @@ static df_status write_vectors(const char *path, struct df_device *device, struc
     }
     vector_count = 0;
 
-    const df_status status = df_checkpoint_write(path, parameters, 0, false, NULL, 0, err);
+    const df_status status = df_checkpoint_write(path, (struct df_checkpoint){ .parameters = parameters }, err);
 
     df_parameters_free(parameters);
     return status;

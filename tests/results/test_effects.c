@@ -60,6 +60,11 @@ static void check(const struct df_effects *e, size_t i, const char *name, double
     df_text_release(&text);
 }
 
+static df_status effects_of(const struct made *m, const char *label, struct df_effects **out)
+{
+    return df_effects_of(&m->journal, &(struct df_effects_request){ &m->request, label, "AP", "" }, out, &err);
+}
+
 static double additive(size_t a, size_t b, size_t seed) { return 30 + 2 * (double)a + 3 * (double)b + (double)seed; }
 
 /* The effect of a=2 is 1, 4, 10 points where b is x, y, z, and differs by seed. */
@@ -79,7 +84,7 @@ static void additive_effects(void **state)
 
     (void)state;
     make(&m, additive);
-    assert_ok(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err));
+    assert_ok(effects_of(&m, "m", &e));
     assert_int_equal(e->axes, 3); /* variant, with one value, too */
     assert_int_equal(e->effects, 5);
     assert_int_equal(e->seeds, SEEDS);
@@ -99,7 +104,7 @@ static void interactions(void **state)
 
     (void)state;
     make(&m, crossed);
-    assert_ok(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err));
+    assert_ok(effects_of(&m, "m", &e));
     check(e, 0, "a 2 instead of 1", 6);   /* 5, 6, 7 by seed */
     check(e, 1, "b y instead of x", 2.5); /* 1 + 3 / 2 */
     check(e, 2, "b z instead of x", 8.5);
@@ -109,7 +114,7 @@ static void interactions(void **state)
     assert_close(e->effect[0].interval.high - 6, df_student_t_quantile(0.995, 2) / sqrt(3), 1e-9, 0);
     df_effects_free(e);
     make(&m, broken);
-    assert_ok(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err));
+    assert_ok(effects_of(&m, "m", &e));
     assert_int_equal(e->seeds, 2);
     assert_int_equal(e->left_out, 1);
     check(e, 0, "a 2 instead of 1", 6); /* seeds 0 and 2 */
@@ -124,14 +129,14 @@ static void no_factorial(void **state)
     (void)state;
     make(&m, additive);
     m.request.lines = LINES - 1;
-    assert_fails(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err), DF_ERR_USAGE, "0 lines with variant=v0 a=2 b=z");
+    assert_fails(effects_of(&m, "m", &e), DF_ERR_USAGE, "0 lines with variant=v0 a=2 b=z");
     assert_null(e);
     m.request.lines = LINES;
     m.line[1].axes = m.line[0].axes;
-    assert_fails(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err), DF_ERR_USAGE, "2 lines with variant=v0 a=1 b=x");
+    assert_fails(effects_of(&m, "m", &e), DF_ERR_USAGE, "2 lines with variant=v0 a=1 b=x");
     m.line[1].axes = "v0 a=1";
-    assert_fails(df_effects_of(&m.journal, &m.request, "m", "AP", "", &e, &err), DF_ERR_USAGE, "has 2 options");
-    assert_fails(df_effects_of(&m.journal, &m.request, "none", "AP", "", &e, &err), DF_ERR_USAGE, "has 0 lines");
+    assert_fails(effects_of(&m, "m", &e), DF_ERR_USAGE, "has 2 options");
+    assert_fails(effects_of(&m, "none", &e), DF_ERR_USAGE, "has 0 lines");
 }
 
 int main(void)

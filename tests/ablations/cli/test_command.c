@@ -77,8 +77,12 @@ static struct line *split(const char *text)
 static df_status parse(const char *text, struct options *values, char **arguments, int *given, bool *wants_help, struct df_error *err)
 {
     struct line *line = split(text);
+    struct df_command_line parsed = { .values = values, .arguments = arguments };
+    const df_status status = df_command_parse(&sweep, line->count, line->word, &parsed, err);
 
-    return df_command_parse(&sweep, line->count, line->word, values, arguments, given, wants_help, err);
+    *given = parsed.given;
+    *wants_help = parsed.help;
+    return status;
 }
 
 static void options_are_parsed_in_every_form(void **state)

@@ -57,7 +57,7 @@ static uint64_t make_weights(const struct df_cell *cell, const struct df_network
     own.network = *network;
     assert_ok(df_model_create(&own, 8, &model, &err));
     df_parameters_build(model.parameters, model.device, 9, false);
-    assert_ok(df_checkpoint_write(checkpoint, model.parameters, 0, false, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(checkpoint, (struct df_checkpoint){ .parameters = model.parameters }, &err));
     assert_ok(df_state_dict_write(state, model.parameters, &err));
 
     const uint64_t hash = df_parameters_hash(model.parameters);

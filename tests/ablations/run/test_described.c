@@ -18,7 +18,8 @@ static const char *write(struct df_cell *cell, const char *name, const struct df
     snprintf(path, sizeof path, "%s/%s.safetensors", df_test_folder(), name);
     assert_ok(df_model_create(cell, 8, &model, &err));
     df_parameters_build(model.parameters, model.device, 1, false);
-    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, metadata, count, &err));
+    assert_ok(df_checkpoint_write(
+        path, (struct df_checkpoint){ .parameters = model.parameters, .metadata = metadata, .metadata_count = count }, &err));
     df_model_release(&model);
     return path;
 }

@@ -217,7 +217,7 @@ static void a_bad_box_counts_in_the_evaluation(void **state)
     snprintf(path, sizeof path, "%s/validation.json", folder);
     assert_ok(df_coco_truth_read(path, false, &truth, &err));
     assert_int_equal(truth->objects, IMAGES + 1);
-    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, &err));
+    assert_ok(df_coco_evaluate(df_coco_set_of(truth), detections, count, &scores, &err));
     assert_true(scores.value[DF_AP] > 0);
     for (size_t m = 0; m < DF_COCO_METRICS; m++)
         assert_true(scores.value[m] == df_run_row_score(&result->row, df_coco_metric_names[m], ""));

@@ -199,7 +199,7 @@ static void exported_results_give_the_runs_numbers(void **state)
     assert_ok(df_coco_truth_read(truth_path, false, &truth, &err));
     assert_ok(df_coco_results_read(results_path, &detections, &count, &err));
     assert_true(count > 0 && df_run_row_score(&result->row, "AP", "") > 0);
-    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &scores, &err));
+    assert_ok(df_coco_evaluate(df_coco_set_of(truth), detections, count, &scores, &err));
     for (size_t m = 0; m < DF_COCO_METRICS; m++)
         assert_true(scores.value[m] == df_run_row_score(&result->row, df_coco_metric_names[m], ""));
     df_coco_scores_release(&scores);

@@ -579,7 +579,8 @@ static void rewrite(const char *path, const struct df_model *model, struct df_me
     for (size_t i = 0; i < count; i++)
         if (strcmp(items[i].key, key) == 0)
             items[i].value = value;
-    assert_ok(df_checkpoint_write(path, model->parameters, 0, false, items, count, &err));
+    assert_ok(df_checkpoint_write(
+        path, (struct df_checkpoint){ .parameters = model->parameters, .metadata = items, .metadata_count = count }, &err));
 }
 
 /* Writes the teacher again with other weights under the same metadata, as a user with an editor might. */
@@ -607,7 +608,8 @@ static void the_gate_sees_other_weights(void **state)
         items[count++] = (struct df_metadata){ item->string, item->valuestring };
     weight = model.parameters->items[0]->value[0];
     model.parameters->items[0]->value[0] += 1;
-    assert_ok(df_checkpoint_write(path, model.parameters, 0, false, items, count, &err));
+    assert_ok(df_checkpoint_write(
+        path, (struct df_checkpoint){ .parameters = model.parameters, .metadata = items, .metadata_count = count }, &err));
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, "teacher gate");
     /* weights as recorded, another number: the least difference counts here, half a point on another instruction set */
     model.parameters->items[0]->value[0] = weight;
@@ -645,7 +647,7 @@ static void a_foreign_file_serves(void **state)
     path = df_teacher_path(known->teacher[0].cell, &options);
     assert_ok(df_model_load(teacher, path, &model, &err));
     snprintf(file, sizeof file, "%s/foreign.safetensors", df_test_folder());
-    assert_ok(df_checkpoint_write(file, model.parameters, 0, false, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(file, (struct df_checkpoint){ .parameters = model.parameters }, &err));
 
     struct df_cell *given = tiny_given("cpu", &teacher->network, file);
 
@@ -749,7 +751,8 @@ static void a_cache_belongs_to_its_file(void **state)
         const struct df_metadata note = { "note", i ? "two" : "one" };
 
         snprintf(given->file, sizeof given->file, "%s/noted%d.safetensors", df_test_folder(), i);
-        assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, &note, 1, &err));
+        assert_ok(df_checkpoint_write(
+            given->file, (struct df_checkpoint){ .parameters = model.parameters, .metadata = &note, .metadata_count = 1 }, &err));
         assert_ok(df_cell_seal(cell, &err));
         memcpy(id[i], cell->id, sizeof id[i]);
         assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &cache[i], &err));
@@ -919,7 +922,8 @@ static void a_teacher_of_other_classes(void **state)
     snprintf(given->file, sizeof given->file, "%s/eleven.safetensors", df_test_folder());
     assert_ok(df_model_create(given, 8, &model, &err));
     df_parameters_build(model.parameters, model.device, 9, false);
-    assert_ok(df_checkpoint_write(given->file, model.parameters, 0, false, gate, 2, &err));
+    assert_ok(df_checkpoint_write(given->file,
+                                  (struct df_checkpoint){ .parameters = model.parameters, .metadata = gate, .metadata_count = 2 }, &err));
     tiny_add(cell, "full_feature", "{}", given);
     assert_ok(df_cell_seal(cell, &err));
     assert_ok(df_prepare_and_run(cell, &options, &result, &err));

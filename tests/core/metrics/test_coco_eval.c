@@ -18,7 +18,7 @@ static void evaluate_files(const char *truth_path, const char *results_path, str
 
     assert_ok(df_coco_truth_read(truth_path, false, &truth, &err));
     assert_ok(df_coco_results_read(results_path, &detections, &count, &err));
-    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, out, &err));
+    assert_ok(df_coco_evaluate(df_coco_set_of(truth), detections, count, out, &err));
     free(detections);
     df_coco_truth_free(truth);
 }
@@ -117,6 +117,7 @@ static const struct df_image_info images[] = {
     { .id = 4, .file_name = "", .width = 100, .height = 100, .count = 1, .objects = objects + 1 },
 };
 static const struct df_category categories[] = { { 3, "disk" }, { 9, "ring" } };
+static const struct df_coco_set set = { 2, 2, images, categories };
 
 static void value_by_hand(void **state)
 {
@@ -129,7 +130,7 @@ static void value_by_hand(void **state)
     struct df_coco_scores s;
     struct df_error err;
 
-    assert_ok(df_coco_evaluate(2, images, 2, categories, found, 3, &s, &err));
+    assert_ok(df_coco_evaluate(set, found, 3, &s, &err));
     assert_close(s.class_ap[0], .35, 0, 1e-12);
     assert_close(s.class_ap50[0], .5, 0, 1e-12);
     assert_close(s.class_ap[1], 1, 0, 1e-12);
@@ -148,10 +149,10 @@ static void nothing_found_and_nothing_there(void **state)
     struct df_coco_scores s;
     struct df_error err;
 
-    assert_ok(df_coco_evaluate(2, images, 2, categories, NULL, 0, &s, &err));
+    assert_ok(df_coco_evaluate(set, NULL, 0, &s, &err));
     assert_true(s.value[DF_AP] == 0 && s.value[DF_AR100] == 0 && s.value[DF_APL] == -1 && s.class_ap[1] == 0);
     df_coco_scores_release(&s);
-    assert_ok(df_coco_evaluate(0, NULL, 0, NULL, NULL, 0, &s, &err));
+    assert_ok(df_coco_evaluate((struct df_coco_set){ 0 }, NULL, 0, &s, &err));
     assert_true(s.value[DF_AP] == -1 && s.value[DF_ARL] == -1 && s.categories == 0);
     df_coco_scores_release(&s);
 }
@@ -163,7 +164,7 @@ static void unknown_image_is_an_error(void **state)
     struct df_coco_scores s;
     struct df_error err;
 
-    assert_fails(df_coco_evaluate(2, images, 2, categories, found, 2, &s, &err), DF_ERR_FORMAT, "detection 2 is of image 77");
+    assert_fails(df_coco_evaluate(set, found, 2, &s, &err), DF_ERR_FORMAT, "detection 2 is of image 77");
 }
 
 static void printed_forms(void **state)

@@ -25,8 +25,8 @@ static void each_once_is_the_plain_evaluation(void **state)
     assert_true(truth->images > 3 && truth->images <= 512 && count > 0);
     for (uint32_t i = 0; i < truth->images; i++)
         draw[i] = i;
-    assert_ok(df_coco_evaluate(truth->images, truth->image, truth->categories, truth->category, detections, count, &want, &err));
-    assert_ok(df_drawn_new(truth->images, truth->image, truth->categories, truth->category, detections, count, &drawn, &err));
+    assert_ok(df_coco_evaluate(df_coco_set_of(truth), detections, count, &want, &err));
+    assert_ok(df_drawn_new(df_coco_set_of(truth), detections, count, &drawn, &err));
     assert_ok(df_drawn_evaluate(drawn, draw, truth->images, &got, &err));
     for (size_t m = 0; m < DF_COCO_METRICS; m++)
         assert_true(got.value[m] == want.value[m]);
@@ -38,8 +38,7 @@ static void each_once_is_the_plain_evaluation(void **state)
     df_coco_scores_release(&want);
     df_drawn_free(drawn);
     detections[0].image_id = 987654321;
-    assert_fails(df_drawn_new(truth->images, truth->image, truth->categories, truth->category, detections, count, &drawn, &err),
-                 DF_ERR_FORMAT, "image 987654321");
+    assert_fails(df_drawn_new(df_coco_set_of(truth), detections, count, &drawn, &err), DF_ERR_FORMAT, "image 987654321");
     assert_null(drawn);
     free(detections);
     df_coco_truth_free(truth);
@@ -57,7 +56,7 @@ static void twice_drawn_counts_twice(void **state)
     struct df_drawn *drawn;
 
     (void)state;
-    assert_ok(df_drawn_new(2, info, 1, &category, &detection, 1, &drawn, &err));
+    assert_ok(df_drawn_new((struct df_coco_set){ 2, 1, info, &category }, &detection, 1, &drawn, &err));
     for (size_t i = 0; i < 5; i++) {
         struct df_coco_scores scores;
 

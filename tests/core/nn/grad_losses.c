@@ -424,7 +424,9 @@ static void test_soft_cross_entropy(void **state)
 static double margin;
 static df_tensor *bounded(df_tape *tape, df_tensor *x)
 {
-    return df_bounded_l2(tape, x, df_tensor_from(tape, x->shape, f.t), df_tensor_from(tape, x->shape, f.w), f.use, margin, 7);
+    const struct df_bound bound = { df_tensor_from(tape, x->shape, f.t), margin };
+
+    return df_bounded_l2(tape, x, df_tensor_from(tape, x->shape, f.w), f.use, bound, 7);
 }
 
 /* Some of the used rows are better than the teacher's by the margin: they count nothing, more of them the smaller it is. */
@@ -588,8 +590,8 @@ static const float box_factors[4] = { 10, 8, 5, 0.5F };
 static df_real own_deltas[84], other_deltas[84], box_weight[21];
 static df_tensor *giou(df_tape *tape, df_tensor *x)
 {
-    return df_giou(tape, x, df_tensor_from(tape, boxes, other_deltas), df_tensor_from(tape, (df_shape){ 3, 1, 7, 1 }, box_weight), anchors,
-                   box_factors, 3);
+    return df_giou(tape, x, df_tensor_from(tape, boxes, other_deltas), df_tensor_from(tape, (df_shape){ 3, 1, 7, 1 }, box_weight),
+                   (struct df_deltas_of){ anchors, box_factors }, 3);
 }
 
 static void decode_naive(size_t row, const df_real *delta, double out[4])

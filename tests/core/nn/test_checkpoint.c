@@ -82,7 +82,8 @@ static void test_python_to_c_to_python(void **state)
     assert_ok(df_checkpoint_read("tests/golden/checkpoint_python.safetensors", parameters, false, false, &err));
     assert_true(parameters->version > version);
     check_ramps(parameters);
-    assert_ok(df_checkpoint_write(path, parameters, 0, false, metadata, 2, &err));
+    assert_ok(
+        df_checkpoint_write(path, (struct df_checkpoint){ .parameters = parameters, .metadata = metadata, .metadata_count = 2 }, &err));
     assert_ok(df_file_read(path, 0, &ours, &bytes, &err));
     if (getenv("DF_GOLDEN")) /* then make_checkpoint.py checks it */
         assert_ok(df_file_write("tests/golden/checkpoint_c.safetensors", ours, bytes, &err));
@@ -128,7 +129,7 @@ static void test_optimiser_state(void **state)
     df_test_fill(moments, 266, 4, 1);
     df_write(device, a->moment1, moments, a->values * sizeof *moments);
     df_write(device, a->moment2, moments + 10, a->values * sizeof *moments);
-    assert_ok(df_checkpoint_write(path, a, 0, true, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = a, .with_optimiser = true }, &err));
     assert_ok(df_checkpoint_read(path, b, true, false, &err));
     assert_true(df_parameters_hash(a) == df_parameters_hash(b));
     for (size_t k = 0; k < b->count; k++) {
@@ -141,12 +142,12 @@ static void test_optimiser_state(void **state)
             assert_true(back[i] == (item->trainable ? moments[i + 10] : 0));
         }
     }
-    assert_ok(df_checkpoint_write(path, a, 1, false, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = a, .count = 1 }, &err));
     assert_ok(df_checkpoint_index(path, &index, &err));
     assert_int_equal(cJSON_GetArraySize(index), 1);
     cJSON_Delete(index);
     assert_fails(df_checkpoint_read(path, b, false, false, &err), DF_ERR_FORMAT, "tensor 'fc.weight' is missing");
-    assert_ok(df_checkpoint_write(path, a, 0, false, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = a }, &err));
     assert_fails(df_checkpoint_read(path, b, true, false, &err), DF_ERR_FORMAT, "'optimiser.moment1.conv.weight' is missing");
     free(path);
     df_parameters_free(a);
@@ -283,7 +284,8 @@ static void test_every_bit(void **state)
     size_t bytes, harmless = 0;
 
     (void)state;
-    assert_ok(df_checkpoint_write(path, parameters, 0, false, metadata, 2, &err));
+    assert_ok(
+        df_checkpoint_write(path, (struct df_checkpoint){ .parameters = parameters, .metadata = metadata, .metadata_count = 2 }, &err));
     assert_ok(df_file_read(path, 0, &data, &bytes, &err));
     const uint64_t whole = contents(path, parameters);
 
@@ -320,7 +322,8 @@ static void test_damage_is_told(void **state)
     cJSON *json;
 
     (void)state;
-    assert_ok(df_checkpoint_write(path, parameters, 0, false, metadata, 2, &err));
+    assert_ok(
+        df_checkpoint_write(path, (struct df_checkpoint){ .parameters = parameters, .metadata = metadata, .metadata_count = 2 }, &err));
     assert_ok(df_file_read(path, 0, &data, &bytes, &err));
     data[bytes - 3] ^= 1; /* a weight */
     assert_ok(df_file_write(path, data, bytes, &err));

@@ -80,7 +80,7 @@ static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const flo
     case PEARSON_COLUMNS:
         return df_pearson_columns(tape, z, q, use, 1);
     case BOUNDED_L2:
-        return df_bounded_l2(tape, z, q, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), use, 0.5, 1);
+        return df_bounded_l2(tape, z, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), use, (struct df_bound){ q, 0.5 }, 1);
     case CELLS_KL:
         return df_cells_kl(tape, z, q, 2, 1);
     case QUALITY_FOCAL:
@@ -205,8 +205,8 @@ static double loss_on(const char *name, size_t threads, enum loss loss, float *g
 
         for (size_t a = 0; a < 256; a++)
             anchor[a] = (struct df_box){ (float)(a % 16), (float)(a / 16), (float)(a % 16 + 3 + a % 5), (float)(a / 16 + 7) };
-        y = df_giou(tape, leaf, df_tensor_from(tape, leaf->shape, t), df_tensor_from(tape, (df_shape){ 2, 1, 256, 1 }, t + 5), anchor,
-                    weights, 7);
+        y = df_giou(tape, leaf, df_tensor_from(tape, leaf->shape, t), df_tensor_from(tape, (df_shape){ 2, 1, 256, 1 }, t + 5),
+                    (struct df_deltas_of){ anchor, weights }, 7);
     } else if (boxes) {
         y = df_smooth_l1(tape, leaf, df_tensor_from(tape, leaf->shape, t), use, loss == L1 ? 0 : 0.5, 7);
     } else if (masked) {

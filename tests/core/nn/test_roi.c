@@ -129,7 +129,7 @@ static void test_flat_weight(void **state)
     df_parameters_build(flat, device, 1, true);
     df_parameters_build(back, device, 2, false);
     df_parameters_build(rows, device, 3, false);
-    assert_ok(df_checkpoint_write(path, flat, 0, false, NULL, 0, &err));
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = flat }, &err));
     assert_ok(df_checkpoint_read(path, back, false, false, &err));
     assert_ok(df_checkpoint_read(path, rows, false, false, &err));
     assert_memory_equal(a->value, b->value, N * sizeof(df_real));
