@@ -119,13 +119,14 @@ static void numbers(void **state)
     const struct df_batch images = { .n = 1, .height = 128, .width = 128, .truth = &truth, .valid_h = &valid_h, .valid_w = &valid_w };
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
     struct df_student student = { .cell = cell, .step = 10, .steps = 20, .steps_per_epoch = 5 };
-    struct df_detection_state own = { .batch = 1, .images = &images, .canvas_h = 128, .canvas_w = 128 }, teacher = own;
-    struct df_step_view view = { .own = &own, .teacher = &teacher, .own_terms = 1 };
+    struct df_detection_state own = { .batch = 1, .images = &images, .canvas_h = 128, .canvas_w = 128 }, teacher[] = { own, own };
+    struct df_step_view view = { .own = &own, .teacher = teacher, .own_terms = 1 };
     struct df_telemetry telemetry = { .every = 5 };
     struct df_run_result result = { .memory = df_calloc(1, sizeof *result.memory) };
     struct df_learning learning = { .memory = result.memory };
 
     (void)state;
+    cell->teachers = 2; /* only the second shows its neck */
     df_arena_init(result.memory, NULL, 4096);
     student.model.device = df_test_open("cpu", 1);
     student.model.parameters = df_parameters_new();
@@ -135,8 +136,8 @@ static void numbers(void **state)
     df_tensor *theirs = df_tensor_from(student.tape, map, t);
 
     df_parts_set(&own.parts, "neck", 0, 64, neck);
-    df_parts_set(&teacher.parts, "neck", 0, 64, theirs);
-    own.levels = teacher.levels = 1;
+    df_parts_set(&teacher[1].parts, "neck", 0, 64, theirs);
+    own.levels = teacher[1].levels = 1;
     df_loss_terms_add(&student.terms, "detector", df_sum(student.tape, neck, 15), 1);
     df_loss_terms_add(&student.terms, "taught",
                       df_sum(student.tape, df_mul(student.tape, neck, df_tensor_from(student.tape, (df_shape){ 1, 1, 1, 2 }, first)), 15),
