@@ -326,6 +326,43 @@ static void each_object_has_its_row(void **state)
     df_cell_free(crops);
 }
 
+/* Counted from the logits of the validation objects. */
+static double share_right(const struct df_cell *crops, const struct df_model *model)
+{
+    struct df_detection_state said;
+    struct df_dataset *validation;
+    struct df_loader *loader;
+    const struct df_batch *one;
+    struct df_error err = { 0 };
+    df_tape *tape = df_tape_new(model->device, false);
+    double right = 0, all = 0;
+
+    assert_ok(df_data_split(crops->data, DF_VALIDATION, &validation, &err));
+
+    const struct df_loader_config config = df_cell_loader(crops, validation, false);
+
+    assert_ok(df_loader_new(&config, &loader, &err));
+    for (size_t i = 0; i < validation->size; i++) {
+        assert_ok(df_loader_one(loader, i, false, &one, &err));
+        df_tape_reset(tape);
+        df_detector_forward(model->detector, tape, one, 0, &said);
+        for (size_t g = 0; g < one->truth[0].count; g++) {
+            const df_tensor *logits = df_part_tensor(&said, DF_OBJECT_LOGITS);
+            const df_real *z = logits->data + g * logits->shape.c;
+            size_t k = 0;
+
+            for (size_t c = 1; c < logits->shape.c; c++)
+                k = z[c] > z[k] ? c : k;
+            right += k == (size_t)one->truth[0].labels[g];
+            all++;
+        }
+    }
+    df_loader_free(loader);
+    df_tape_free(tape);
+    assert_true(right > 0 && right < all);
+    return right / all;
+}
+
 /* Its file records the accuracy over all validation objects, and the gate measures it again. */
 static void a_classifiers_gate_counts_objects(void **state)
 {
@@ -338,6 +375,8 @@ static void a_classifiers_gate_counts_objects(void **state)
     char *path, score[32];
 
     (void)state;
+    crops->schedule.epochs = 24; /* until it knows some */
+    assert_ok(df_cell_seal(crops, &err));
     assert_ok(df_prepare_teacher(crops, &options, &path, &err));
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     assert_true(facts.accuracy && facts.gated && !facts.measured);
@@ -349,6 +388,7 @@ static void a_classifiers_gate_counts_objects(void **state)
 
     /* the same weights, with another number recorded */
     assert_ok(df_model_load(crops, path, &model, &err));
+    assert_true(facts.map == share_right(crops, &model));
 
     const struct df_metadata wrong[] = {
         { "id", crops->id },
