@@ -636,10 +636,11 @@ static df_status no_teacher(const struct df_spec_variant *variant, const char *m
     return DF_ERR_USAGE;
 }
 
-/* What it needs of whom. object: of the distiller at `where` in the method. */
+/* What the cell's last distiller needs of whom. object: its own, at `where` in the method. */
 static df_status teach(const struct reader *r, const cJSON *object, const char *method, const char *where, struct df_cell *cell,
-                       struct df_cell_distiller *distiller, struct df_error *err)
+                       struct df_error *err)
 {
+    struct df_cell_distiller *distiller = &cell->distiller[cell->distillers - 1];
     const struct df_spec_teacher *teacher;
     struct df_needs needs;
 
@@ -675,7 +676,7 @@ static df_status add_distillers(struct reader *r, const cJSON *chosen, const cha
         distiller->options = df_calloc(1, distiller->class->options_size ? distiller->class->options_size : 1);
         cell->distillers++;
         DF_TRY(df_options_read(distiller->class->options, object, keys, place, distiller->options, err));
-        DF_TRY(teach(r, object, where, place, cell, distiller, err));
+        DF_TRY(teach(r, object, where, place, cell, err));
     }
     return DF_OK;
 }

@@ -192,14 +192,13 @@ static bool add_image(struct df_page *page, const struct sides *sides, size_t k)
 {
     const struct df_image_info *info = &sides->dataset->info[sides->image[k]];
     const size_t bytes = boxes_in(sides, info) * BYTES_PER_BOX + sides->count * 512;
-    struct df_picture picture;
-
-    bool shown;
+    struct df_picture picture = { .number = k };
     struct df_error err;
+    bool shown;
 
     if (!df_page_has_room(page, bytes))
         return false;
-    if (df_picture_add(page, sides->dataset, sides->image[k], k, &picture, &shown, &err) != DF_OK) {
+    if (df_picture_add(page, sides->dataset, sides->image[k], &picture, &shown, &err) != DF_OK) {
         df_warn("%s", err.text);
         return true;
     }

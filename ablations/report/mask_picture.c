@@ -97,21 +97,24 @@ static void add_levels(struct df_page *page, df_tape *tape, const struct df_dete
     }
 }
 
+struct masked { /* whose masks are shown: the first cell that has any */
+    const struct df_cell *cell;
+    struct df_mask_options options;
+};
+
 /* The student's maps, anchors and labels, on the device that computes nothing: no weight has a say in a mask. */
-static df_status add_masks(struct df_page *page, const struct df_cell *cell, struct df_loader *loader, size_t index,
-                           const struct df_mask_options *options, const struct df_picture *picture, size_t classes, struct df_error *err)
+static df_status add_masks(struct df_page *page, const struct masked *of, const struct df_batch *image, size_t classes,
+                           const struct df_picture *picture, struct df_error *err)
 {
-    const struct df_batch *image;
     struct df_detection_state state;
     struct df_model model;
 
-    DF_TRY(df_loader_one(loader, index, false, &image, err));
-    DF_TRY(df_model_create_dry(cell, classes, &model, err));
-    df_model_build(&model, cell, false);
+    DF_TRY(df_model_create_dry(of->cell, classes, &model, err));
+    df_model_build(&model, of->cell, false);
     df_tape *tape = df_tape_new(model.device, false);
 
     df_detector_forward(model.detector, tape, image, DF_LABELS | DF_FIRST_STAGE, &state);
-    add_levels(page, tape, &state, options, picture);
+    add_levels(page, tape, &state, &of->options, picture);
     df_tape_free(tape);
     df_model_release(&model);
     return DF_OK;
@@ -120,19 +123,23 @@ static df_status add_masks(struct df_page *page, const struct df_cell *cell, str
 df_status df_report_masks(struct df_page *page, struct df_dataset *dataset, size_t index, const struct df_picture *picture,
                           struct df_error *err)
 {
-    struct df_mask_options options;
-    const struct df_cell *cell = find_cell(page->request->spec, &options);
+    struct masked of;
+    const struct df_batch *image;
     struct df_loader *loader;
 
-    if (!cell)
+    of.cell = find_cell(page->request->spec, &of.options);
+    if (!of.cell)
         return DF_OK;
-    const struct df_loader_config config = df_cell_loader(cell, dataset, false);
+    const struct df_loader_config config = df_cell_loader(of.cell, dataset, false);
 
     DF_TRY(df_loader_new(&config, &loader, err));
     df_text_add(&page->body, "</div>\n<p class=\"note\">Masks of ");
-    df_html_add_name(&page->body, cell->label);
+    df_html_add_name(&page->body, of.cell->label);
     df_text_add(&page->body, " on this image: cells of objects in orange, of background darkened.</p>\n<div class=\"pictures\">\n");
-    const df_status status = add_masks(page, cell, loader, index, &options, picture, dataset->categories, err);
+    df_status status = df_loader_one(loader, index, false, &image, err);
+
+    if (status == DF_OK)
+        status = add_masks(page, &of, image, dataset->categories, picture, err);
 
     df_loader_free(loader);
     return status;

@@ -32,7 +32,7 @@ static df_status encode(const struct df_page *page, const struct df_image *image
     return status;
 }
 
-df_status df_picture_add(struct df_page *page, struct df_dataset *dataset, size_t index, size_t number, struct df_picture *out, bool *shown,
+df_status df_picture_add(struct df_page *page, struct df_dataset *dataset, size_t index, struct df_picture *picture, bool *shown,
                          struct df_error *err)
 {
     struct df_image image = { 0 }, small = { 0 };
@@ -49,11 +49,12 @@ df_status df_picture_add(struct df_page *page, struct df_dataset *dataset, size_
     }
     *shown = status == DF_OK && df_page_has_room(page, bytes * 4 / 3 + 1024);
     if (*shown) {
-        *out = (struct df_picture){ number, image.width, image.height };
+        picture->width = image.width;
+        picture->height = image.height;
         df_text_addf(&page->body,
                      "<svg class=\"store\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><image id=\"i%zu\" width=\"%d\" "
                      "height=\"%d\" href=\"",
-                     number, image.width, image.height);
+                     picture->number, image.width, image.height);
         df_html_add_data(&page->body, "image/png", png, bytes);
         df_text_add(&page->body, "\"/></defs></svg>\n");
     }

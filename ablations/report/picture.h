@@ -7,8 +7,8 @@ struct df_picture {
     size_t number;     /* its address in the page: "i<number>" */
     int width, height; /* of the stored image, which is what boxes are in; a large one is shown reduced */
 };
-/* Reads image `index` and adds it, unseen, to the page. *shown: false where the page has no room for it. */
-df_status df_picture_add(struct df_page *page, struct df_dataset *dataset, size_t index, size_t number, struct df_picture *out, bool *shown,
+/* Reads image `index` and adds it, unseen, to the page under picture->number; its size is filled in. *shown: false where the page has no room. */
+df_status df_picture_add(struct df_page *page, struct df_dataset *dataset, size_t index, struct df_picture *picture, bool *shown,
                          struct df_error *err);
 /* <figure> of that class with a caption (HTML) and the image; what is added until _end lies over it, in its pixels. */
 void df_picture_begin(const struct df_picture *picture, const char *class, const char *caption, struct df_text *out);
