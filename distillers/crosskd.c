@@ -17,9 +17,9 @@ struct crosskd_options {
 };
 #define O struct crosskd_options
 static const df_option crosskd_options[] = {
-    { "w_class", DF_REAL_OPTION(O, w_class), 1, 0, 1e4, "weight of the class logits", NULL, NULL, NULL },
-    { "w_box", DF_REAL_OPTION(O, w_box), 1, 0, 1e4, "weight of the boxes", NULL, NULL, NULL },
-    { "beta", DF_REAL_OPTION(O, beta), 1, 1, 10, "exponent of the difference of the probabilities", NULL, NULL, NULL },
+    { "w_class", DF_REAL_OPTION(O, w_class), .standard = 1, .max = 1e4, .help = "weight of the class logits" },
+    { "w_box", DF_REAL_OPTION(O, w_box), .standard = 1, .max = 1e4, .help = "weight of the boxes" },
+    { "beta", DF_REAL_OPTION(O, beta), .standard = 1, .min = 1, .max = 10, .help = "exponent of the difference of the probabilities" },
     { 0 },
 };
 #undef O

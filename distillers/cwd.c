@@ -11,8 +11,8 @@ struct cwd_options {
 };
 #define O struct cwd_options
 static const df_option cwd_options[] = {
-    { "w", DF_REAL_OPTION(O, w), 10, 0, 1e4, "weight", NULL, NULL, NULL },
-    { "temperature", DF_REAL_OPTION(O, temperature), 1, 0.01, 100, "features are divided by it", NULL, NULL, NULL },
+    { "w", DF_REAL_OPTION(O, w), .standard = 10, .max = 1e4, .help = "weight" },
+    { "temperature", DF_REAL_OPTION(O, temperature), .standard = 1, .min = 0.01, .max = 100, .help = "features are divided by it" },
     DF_ADAPT_ROW(O, adapt, DF_ADAPT_AUTO, NULL),
     { 0 },
 };

@@ -15,10 +15,10 @@ struct dist_options {
 };
 #define O struct dist_options
 static const df_option dist_options[] = {
-    { "w_inter", DF_REAL_OPTION(O, w_inter), 1, 0, 1e4, "weight of the correlation over classes", NULL, NULL, NULL },
-    { "w_intra", DF_REAL_OPTION(O, w_intra), 1, 0, 1e4, "weight of the correlation over samples", NULL, NULL, NULL },
-    { "mimic", DF_BOOL_OPTION(O, mimic), 0, 0, 1, "imitate the neck, too", NULL, NULL, NULL },
-    { "w_mimic", DF_REAL_OPTION(O, w_mimic), 1, 0, 1e4, "weight of the neck", NULL, NULL, "mimic=1" },
+    { "w_inter", DF_REAL_OPTION(O, w_inter), .standard = 1, .max = 1e4, .help = "weight of the correlation over classes" },
+    { "w_intra", DF_REAL_OPTION(O, w_intra), .standard = 1, .max = 1e4, .help = "weight of the correlation over samples" },
+    { "mimic", DF_BOOL_OPTION(O, mimic), .help = "imitate the neck, too" },
+    { "w_mimic", DF_REAL_OPTION(O, w_mimic), .standard = 1, .max = 1e4, .when = "mimic=1", .help = "weight of the neck" },
     DF_ADAPT_ROW(O, adapt, DF_ADAPT_1X1, "mimic=1"),
     { 0 },
 };

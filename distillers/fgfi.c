@@ -14,19 +14,20 @@ struct fgfi_options {
 };
 #define O struct fgfi_options
 static const df_option fgfi_options[] = {
-    { "w", DF_REAL_OPTION(O, w), 0.01, 0, 1e4, "weight (channels are summed)", NULL, NULL, NULL },
-    { "roi_share", DF_REAL_OPTION(O, roi_share), 0.5, 0, 1,
-      "a cell is an object's if an anchor's IoU is above this share of the object's best", NULL, NULL, NULL },
-    { "adapt", DF_CHOICE_OPTION(O, adapt.kind), DF_ADAPT_3X3, 0, 0, "convolution from student to teacher features, per level", NULL,
-      "none|1x1|3x3|auto", NULL },
-    { "adapt_init", DF_CHOICE_OPTION(O, adapt.init), DF_ADAPT_AUTHORS, 0, 0,
-      "its first weights: wrapped normal and PyTorch's bias, normal and no bias, or PyTorch's", NULL, "authors|normal|pytorch",
-      "adapt!=none" },
-    { "adapt_std", DF_REAL_OPTION(O, adapt.std), 1e-4, 1e-8, 10, "standard deviation of its first weights", NULL, NULL,
-      "adapt!=none&adapt_init!=pytorch" },
-    { "adapt_relu", DF_BOOL_OPTION(O, adapt.relu), 1, 0, 1, "a ReLU after it", NULL, NULL, "adapt!=none" },
-    { "norm", DF_CHOICE_OPTION(O, norm), DF_NORM_BATCH, 0, 0, "cells are counted over the batch or per image", NULL, "batch|image", NULL },
-    { "start_step", DF_INT_OPTION(O, start_step), 400, 0, 1e9, "steps at the beginning in which nothing is imitated", NULL, NULL, NULL },
+    { "w", DF_REAL_OPTION(O, w), .standard = 0.01, .max = 1e4, .help = "weight (channels are summed)" },
+    { "roi_share", DF_REAL_OPTION(O, roi_share), .standard = 0.5, .max = 1,
+      .help = "a cell is an object's if an anchor's IoU is above this share of the object's best" },
+    { "adapt", DF_CHOICE_OPTION(O, adapt.kind), .standard = DF_ADAPT_3X3, .choices = "none|1x1|3x3|auto",
+      .help = "convolution from student to teacher features, per level" },
+    { "adapt_init", DF_CHOICE_OPTION(O, adapt.init), .standard = DF_ADAPT_AUTHORS, .choices = "authors|normal|pytorch",
+      .when = "adapt!=none", .help = "its first weights: wrapped normal and PyTorch's bias, normal and no bias, or PyTorch's" },
+    { "adapt_std", DF_REAL_OPTION(O, adapt.std), .standard = 1e-4, .min = 1e-8, .max = 10, .when = "adapt!=none&adapt_init!=pytorch",
+      .help = "standard deviation of its first weights" },
+    { "adapt_relu", DF_BOOL_OPTION(O, adapt.relu), .standard = 1, .when = "adapt!=none", .help = "a ReLU after it" },
+    { "norm", DF_CHOICE_OPTION(O, norm), .standard = DF_NORM_BATCH, .choices = "batch|image",
+      .help = "cells are counted over the batch or per image" },
+    { "start_step", DF_INT_OPTION(O, start_step), .standard = 400, .max = 1e9,
+      .help = "steps at the beginning in which nothing is imitated" },
     { 0 },
 };
 #undef O

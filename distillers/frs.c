@@ -14,12 +14,13 @@ struct frs_options {
 };
 #define O struct frs_options
 static const df_option frs_options[] = {
-    { "w_feat", DF_REAL_OPTION(O, w_feat), 0.005, 0, 1e4, "weight of the neck (the authors': RetinaNet 0.005, Faster R-CNN 0.002)", NULL,
-      NULL, NULL },
-    { "w_cls", DF_REAL_OPTION(O, w_cls), 0.02, 0, 1e4, "weight of the class logits (the authors': RetinaNet 0.02, Faster R-CNN 0.1)", NULL,
-      NULL, NULL },
+    { "w_feat", DF_REAL_OPTION(O, w_feat), .standard = 0.005, .max = 1e4,
+      .help = "weight of the neck (the authors': RetinaNet 0.005, Faster R-CNN 0.002)" },
+    { "w_cls", DF_REAL_OPTION(O, w_cls), .standard = 0.02, .max = 1e4,
+      .help = "weight of the class logits (the authors': RetinaNet 0.02, Faster R-CNN 0.1)" },
     DF_ADAPT_ROW(O, adapt, DF_ADAPT_3X3, NULL),
-    { "warmup_steps", DF_INT_OPTION(O, warmup_steps), 500, 0, 1e9, "both weights rise linearly over so many steps", NULL, NULL, NULL },
+    { "warmup_steps", DF_INT_OPTION(O, warmup_steps), .standard = 500, .max = 1e9,
+      .help = "both weights rise linearly over so many steps" },
     { 0 },
 };
 #undef O

@@ -9,7 +9,7 @@ struct head_kl_options {
 };
 #define O struct head_kl_options
 static const df_option head_kl_options[] = {
-    { "mode", DF_CHOICE_OPTION(O, head.mode), DF_HEAD_DECOUPLED, 0, 0, "which rows are imitated", NULL, DF_HEAD_MODES, NULL },
+    { "mode", DF_CHOICE_OPTION(O, head.mode), .standard = DF_HEAD_DECOUPLED, .choices = DF_HEAD_MODES, .help = "which rows are imitated" },
     DF_HEAD_ROWS(O, head, "norm", "mode!=bg", "mode=bg|decoupled", "mode!=bg", "mode=bg|decoupled", NULL, NULL),
     { 0 },
 };

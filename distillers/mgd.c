@@ -18,8 +18,8 @@ struct mgd_options {
 };
 #define O struct mgd_options
 static const df_option mgd_options[] = {
-    { "w", DF_REAL_OPTION(O, w), 2e-5, 0, 1e4, "weight", NULL, NULL, NULL },
-    { "ratio", DF_REAL_OPTION(O, ratio), 0.65, 0, 1, "probability of a cell to be blanked", NULL, NULL, NULL },
+    { "w", DF_REAL_OPTION(O, w), .standard = 2e-5, .max = 1e4, .help = "weight" },
+    { "ratio", DF_REAL_OPTION(O, ratio), .standard = 0.65, .max = 1, .help = "probability of a cell to be blanked" },
     DF_ALIGN_ROW(O, align),
     DF_LEVELS_ROW(O, levels),
     { 0 },

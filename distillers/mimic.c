@@ -18,16 +18,15 @@ struct mimic_options {
 };
 #define O struct mimic_options
 static const df_option mimic_options[] = {
-    { "w_hint", DF_REAL_OPTION(O, w_hint), 0.5, 0, 1e4, "weight of the neck", NULL, NULL, NULL },
-    { "w_cls", DF_REAL_OPTION(O, w_cls), 0.5, 0, 1e4, "weight of soft classes", NULL, NULL, NULL },
-    { "w_box", DF_REAL_OPTION(O, w_box), 0.5, 0, 1e4, "weight of bounded boxes", NULL, NULL, NULL },
-    { "background_weight", DF_REAL_OPTION(O, background_weight), 1.5, 0.01, 100, "weight of background among the classes", NULL, NULL,
-      NULL },
-    { "margin", DF_REAL_OPTION(O, margin), 0, 0, 1e4, "a box counts until its squared error is by this better than the teacher's", NULL,
-      NULL, NULL },
-    { "norm", DF_CHOICE_OPTION(O, norm), NORM_AUTO, 0, 0,
-      "a head's terms are divided by its positives or by its rows; auto: positives (one-stage), rows (two-stage)", NULL,
-      "auto|positives|rows", NULL },
+    { "w_hint", DF_REAL_OPTION(O, w_hint), .standard = 0.5, .max = 1e4, .help = "weight of the neck" },
+    { "w_cls", DF_REAL_OPTION(O, w_cls), .standard = 0.5, .max = 1e4, .help = "weight of soft classes" },
+    { "w_box", DF_REAL_OPTION(O, w_box), .standard = 0.5, .max = 1e4, .help = "weight of bounded boxes" },
+    { "background_weight", DF_REAL_OPTION(O, background_weight), .standard = 1.5, .min = 0.01, .max = 100,
+      .help = "weight of background among the classes" },
+    { "margin", DF_REAL_OPTION(O, margin), .max = 1e4,
+      .help = "a box counts until its squared error is by this better than the teacher's" },
+    { "norm", DF_CHOICE_OPTION(O, norm), .standard = NORM_AUTO, .choices = "auto|positives|rows",
+      .help = "a head's terms are divided by its positives or by its rows; auto: positives (one-stage), rows (two-stage)" },
     DF_ADAPT_ROW(O, adapt, DF_ADAPT_1X1, NULL),
     { 0 },
 };

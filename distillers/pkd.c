@@ -13,9 +13,9 @@ struct pkd_options {
 };
 #define O struct pkd_options
 static const df_option pkd_options[] = {
-    { "w", DF_REAL_OPTION(O, w), 10, 0, 1e4, "weight (the authors' configurations: RetinaNet 10, Faster R-CNN 6)", NULL, NULL, NULL },
-    { "levels", DF_INT_OPTION(O, levels), 4, 1, DF_LEVELS, "imitate the finest so many levels of the neck, or all if there are fewer", NULL,
-      NULL, NULL },
+    { "w", DF_REAL_OPTION(O, w), .standard = 10, .max = 1e4, .help = "weight (the authors' configurations: RetinaNet 10, Faster R-CNN 6)" },
+    { "levels", DF_INT_OPTION(O, levels), .standard = 4, .min = 1, .max = DF_LEVELS,
+      .help = "imitate the finest so many levels of the neck, or all if there are fewer" },
     DF_ADAPT_ROW(O, adapt, DF_ADAPT_AUTO, NULL),
     { 0 },
 };

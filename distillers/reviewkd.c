@@ -16,9 +16,8 @@ struct reviewkd_options {
 };
 #define O struct reviewkd_options
 static const df_option reviewkd_options[] = {
-    { "w", DF_REAL_OPTION(O, w), 1, 0, 1e4, "weight", NULL, NULL, NULL },
-    { "width", DF_INT_OPTION(O, width), 0, 0, 4096, "of what is handed from level to level; 0: the student's neck (channels)", NULL, NULL,
-      NULL },
+    { "w", DF_REAL_OPTION(O, w), .standard = 1, .max = 1e4, .help = "weight" },
+    { "width", DF_INT_OPTION(O, width), .max = 4096, .help = "of what is handed from level to level; 0: the student's neck (channels)" },
     DF_LEVELS_ROW(O, levels),
     { 0 },
 };

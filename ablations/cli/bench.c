@@ -26,12 +26,12 @@ struct bench_options {
     bool json, methods;
 };
 static const df_option options_table[] = {
-    { "cell", DF_INT_OPTION(struct bench_options, cell), -1, -1, 1e6, "index of the distilled cell; -1: the spec's last",
-      .when = "methods=0" },
-    { "steps", DF_INT_OPTION(struct bench_options, steps), 30, 3, 1e5, "timed steps of each kind" },
-    { "device", DF_STRING_OPTION(struct bench_options, device), 0, 0, 0, "in place of the spec's: cpu, ref, cuda[:N][+tf32]", .text = "" },
-    { "json", DF_BOOL_OPTION(struct bench_options, json), 0, 0, 1, "print JSON", .when = "methods=0" },
-    { "methods", DF_BOOL_OPTION(struct bench_options, methods), 0, 0, 1, "a line for each distilled method of the spec instead" },
+    { "cell", DF_INT_OPTION(struct bench_options, cell), .standard = -1, .min = -1, .max = 1e6, .when = "methods=0",
+      .help = "index of the distilled cell; -1: the spec's last" },
+    { "steps", DF_INT_OPTION(struct bench_options, steps), .standard = 30, .min = 3, .max = 1e5, .help = "timed steps of each kind" },
+    { "device", DF_STRING_OPTION(struct bench_options, device), .text = "", .help = "in place of the spec's: cpu, ref, cuda[:N][+tf32]" },
+    { "json", DF_BOOL_OPTION(struct bench_options, json), .when = "methods=0", .help = "print JSON" },
+    { "methods", DF_BOOL_OPTION(struct bench_options, methods), .help = "a line for each distilled method of the spec instead" },
     { "set", DF_TEXTS_OPTION(struct bench_options, set),
       .help = "KEY=VALUE put over the spec, such as schedule.batch=8; may be given again" },
     { 0 },

@@ -18,8 +18,8 @@ struct claims_options {
 static const df_option options_table[] = {
     DF_SPEC_OPTION_ROWS(struct claims_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct claims_options, which),
-    { "beyond_teachers", DF_BOOL_OPTION(struct claims_options, beyond), 0, 0, 1, "one mean per teacher, for claims beyond these teachers" },
-    { "json", DF_BOOL_OPTION(struct claims_options, json), 0, 0, 1, "one JSON object" },
+    { "beyond_teachers", DF_BOOL_OPTION(struct claims_options, beyond), .help = "one mean per teacher, for claims beyond these teachers" },
+    { "json", DF_BOOL_OPTION(struct claims_options, json), .help = "one JSON object" },
     { 0 },
 };
 

@@ -20,7 +20,7 @@ static const df_option distillers_options[] = {
       .help = "check this distiller, or all: contract, gradients" },
     { "plugin", DF_TEXTS_OPTION(struct distillers_options, plugin),
       .help = "shared object that exports `df_distiller`; may be given again" },
-    { "markdown", DF_BOOL_OPTION(struct distillers_options, markdown), .max = 1, .help = "print the documentation tables" },
+    { "markdown", DF_BOOL_OPTION(struct distillers_options, markdown), .help = "print the documentation tables" },
     { 0 },
 };
 

@@ -22,7 +22,7 @@ static const df_option options_table[] = {
       .help = "label of the method; \"\": the only one with several lines" },
     { "metric", DF_STRING_OPTION(struct effects_options, metric), .text = "AP",
       .help = "the score: AP, AP50, ..., of a class: AP.disk, or what errors cost: TIDE.Bkg" },
-    { "json", DF_BOOL_OPTION(struct effects_options, json), 0, 0, 1, "one JSON object" },
+    { "json", DF_BOOL_OPTION(struct effects_options, json), .help = "one JSON object" },
     { 0 },
 };
 

@@ -13,11 +13,11 @@ struct eval_options {
 };
 
 static const df_option eval_options[] = {
-    { "gt", DF_STRING_OPTION(struct eval_options, gt), .help = "ground truth: COCO JSON", .text = "" },
-    { "dt", DF_STRING_OPTION(struct eval_options, dt), .help = "detections: COCO results JSON", .text = "" },
-    { "json", DF_BOOL_OPTION(struct eval_options, json), .max = 1, .help = "print JSON, numbers with 17 digits" },
-    { "per_class", DF_BOOL_OPTION(struct eval_options, per_class), .max = 1, .help = "print AP and AP50 of every class too" },
-    { "tide", DF_BOOL_OPTION(struct eval_options, tide), .max = 1,
+    { "gt", DF_STRING_OPTION(struct eval_options, gt), .text = "", .help = "ground truth: COCO JSON" },
+    { "dt", DF_STRING_OPTION(struct eval_options, dt), .text = "", .help = "detections: COCO results JSON" },
+    { "json", DF_BOOL_OPTION(struct eval_options, json), .help = "print JSON, numbers with 17 digits" },
+    { "per_class", DF_BOOL_OPTION(struct eval_options, per_class), .help = "print AP and AP50 of every class too" },
+    { "tide", DF_BOOL_OPTION(struct eval_options, tide),
       .help = "print TIDE's kinds of errors too: what AP at IoU 0.5 would gain without each" },
     { 0 },
 };

@@ -11,8 +11,8 @@ struct inspect_options {
     bool json, verify;
 };
 static const df_option options_table[] = {
-    { "json", DF_BOOL_OPTION(struct inspect_options, json), 0, 0, 1, "print JSON (checkpoints)" },
-    { "verify", DF_BOOL_OPTION(struct inspect_options, verify), 0, 0, 1, "compare all checksums (teacher caches)" },
+    { "json", DF_BOOL_OPTION(struct inspect_options, json), .help = "print JSON (checkpoints)" },
+    { "verify", DF_BOOL_OPTION(struct inspect_options, verify), .help = "compare all checksums (teacher caches)" },
     { 0 },
 };
 

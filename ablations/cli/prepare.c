@@ -18,10 +18,10 @@ struct prepare_options {
 };
 enum { STAGE_ALL, STAGE_TEACHER, STAGE_CACHE, STAGE_IDENTITY };
 static const df_option options_table[] = { DF_COMMON_OPTION_ROWS(struct prepare_options, common),
-                                           { "stage", DF_CHOICE_OPTION(struct prepare_options, stage), 0, 0, 3,
-                                             "what to prepare, or to check", .choices = "all|teacher|cache|identity" },
-                                           { "id", DF_STRING_OPTION(struct prepare_options, id), 0, 0, 0,
-                                             "only the variant whose first cell with a teacher has this run id; \"\": all", .text = "" },
+                                           { "stage", DF_CHOICE_OPTION(struct prepare_options, stage),
+                                             .choices = "all|teacher|cache|identity", .help = "what to prepare, or to check" },
+                                           { "id", DF_STRING_OPTION(struct prepare_options, id), .text = "",
+                                             .help = "only the variant whose first cell with a teacher has this run id; \"\": all" },
                                            { "which", DF_STRING_OPTION(struct prepare_options, which), .text = "",
                                              .help = "of several teachers only the one of this name; \"\": all" },
                                            { 0 } };

@@ -14,11 +14,12 @@ struct run_options {
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct run_options, common),
-    { "cell", DF_INT_OPTION(struct run_options, cell), -1, -1, 1e6, "index of the cell, as 'defeat sweep SPEC --list' lists them" },
-    { "id", DF_STRING_OPTION(struct run_options, id), 0, 0, 0, "the run id that the cell must have, else nothing is run; \"\": any",
-      .text = "" },
-    { "locked", DF_BOOL_OPTION(struct run_options, locked), 0, 0, 1, "the caller, a sweep, holds the cell's lock" },
-    { "again", DF_BOOL_OPTION(struct run_options, again), 0, 0, 1, "run also a cell that is finished" },
+    { "cell", DF_INT_OPTION(struct run_options, cell), .standard = -1, .min = -1, .max = 1e6,
+      .help = "index of the cell, as 'defeat sweep SPEC --list' lists them" },
+    { "id", DF_STRING_OPTION(struct run_options, id), .text = "",
+      .help = "the run id that the cell must have, else nothing is run; \"\": any" },
+    { "locked", DF_BOOL_OPTION(struct run_options, locked), .help = "the caller, a sweep, holds the cell's lock" },
+    { "again", DF_BOOL_OPTION(struct run_options, again), .help = "run also a cell that is finished" },
     { 0 },
 };
 

@@ -18,14 +18,16 @@ struct train_options {
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct train_options, common),
-    { "network", DF_CHOICE_OPTION(struct train_options, network), TRAIN_TEACHER, 0, 1, "what to train", .choices = "teacher|student" },
+    { "network", DF_CHOICE_OPTION(struct train_options, network), .standard = TRAIN_TEACHER, .choices = "teacher|student",
+      .help = "what to train" },
     { "which", DF_STRING_OPTION(struct train_options, which), .text = "", .when = "network=teacher",
       .help = "of several teachers the one of this name" },
-    { "seed", DF_INT_OPTION(struct train_options, seed), -1, -1, 9e15, "in place of the spec's; -1: the spec's (student: its first)" },
-    { "variant", DF_STRING_OPTION(struct train_options, variant), 0, 0, 0, "of which variant of the spec, by its label", .text = "" },
-    { "output", DF_STRING_OPTION(struct train_options, output), 0, 0, 0, "a copy of the weights (safetensors)", .text = "" },
-    { "again", DF_BOOL_OPTION(struct train_options, again), 0, 0, 1, "run also a student that a sweep has finished" },
-    { "json", DF_BOOL_OPTION(struct train_options, json), 0, 0, 1, "print JSON" },
+    { "seed", DF_INT_OPTION(struct train_options, seed), .standard = -1, .min = -1, .max = 9e15,
+      .help = "in place of the spec's; -1: the spec's (student: its first)" },
+    { "variant", DF_STRING_OPTION(struct train_options, variant), .text = "", .help = "of which variant of the spec, by its label" },
+    { "output", DF_STRING_OPTION(struct train_options, output), .text = "", .help = "a copy of the weights (safetensors)" },
+    { "again", DF_BOOL_OPTION(struct train_options, again), .help = "run also a student that a sweep has finished" },
+    { "json", DF_BOOL_OPTION(struct train_options, json), .help = "print JSON" },
     { 0 },
 };
 
