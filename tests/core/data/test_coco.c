@@ -162,6 +162,23 @@ static void test_sizes(void **state)
     assert_null(dataset);
 }
 
+/* Tuning and validation pictures may lie in folders of their own; those of training stay where they are. */
+static void test_folders(void **state)
+{
+    static const char *const words[] = { "train",   "gt.json",     "tune",     "gt.json",           "validation",
+                                         "gt.json", "tune_images", "for tune", "validation_images", "for validation",
+                                         NULL };
+    struct df_dataset *dataset;
+    struct df_error err;
+
+    (void)state;
+    write_data("gt.json", 0, true);
+    assert_ok(open_split(words, DF_TRAIN, &dataset, &err));
+    df_dataset_close(dataset);
+    assert_fails(open_split(words, DF_TUNE, &dataset, &err), DF_ERR_NOT_FOUND, "/for tune/image 10.png");
+    assert_fails(open_split(words, DF_VALIDATION, &dataset, &err), DF_ERR_NOT_FOUND, "/for validation/image 10.png");
+}
+
 /* What cannot be read is told when the split is opened: refused where it would be evaluated, a warning where training may skip it. */
 static void test_unreadable(void **state)
 {
@@ -264,9 +281,9 @@ static void test_contact_sheet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tuning_share),    cmocka_unit_test(test_failures),      cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_labels),        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_same_categories), cmocka_unit_test(test_contact_sheet),
+        cmocka_unit_test(test_tuning_share), cmocka_unit_test(test_failures),        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_folders),      cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_find),         cmocka_unit_test(test_same_categories), cmocka_unit_test(test_contact_sheet),
     };
 
     df_warn_set(note_warning, NULL);
