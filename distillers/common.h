@@ -41,8 +41,8 @@ df_tensor *df_adapt_apply(df_tape *tape, const struct df_adapt_options *options,
 /* A row "adapt" of a distiller whose adaptation layers start as PyTorch's do. */
 /* clang-format off */
 #define DF_ADAPT_ROW(type_, at_, kind_, when_)                                                                                             \
-    { "adapt", DF_CHOICE_OPTION(type_, at_), kind_, 0, 0,                                                                                  \
-      "convolution from student to teacher features, per level; auto: 1x1 where the widths differ", NULL, "none|1x1|3x3|auto", when_ }
+    { "adapt", DF_CHOICE_OPTION(type_, at_), .standard = kind_, .choices = "none|1x1|3x3|auto", .when = when_,                             \
+      .help = "convolution from student to teacher features, per level; auto: 1x1 where the widths differ" }
 /* clang-format on */
 
 /* ---- masked imitation of feature maps (features.c) ----
@@ -96,25 +96,25 @@ struct df_neck_options {
 /* when_: for those that always have an effect; adapt_when_: for those of the adaptation layers */
 /* clang-format off */
 #define DF_NECK_ROWS(type_, at_, when_, adapt_when_, norm_when_)                                                                           \
-    { "adapt", DF_CHOICE_OPTION(type_, at_.adapt.kind), DF_ADAPT_3X3, 0, 0, "convolution from student to teacher features, per level",    \
-      NULL, "none|1x1|3x3", when_ },                                                                                                       \
-    { "adapt_init", DF_CHOICE_OPTION(type_, at_.adapt.init), DF_ADAPT_AUTHORS, 0, 0,                                                       \
-      "its first weights: wrapped normal and PyTorch's bias, or normal and no bias", NULL, "authors|normal", adapt_when_ },                \
-    { "adapt_std", DF_REAL_OPTION(type_, at_.adapt.std), 1e-4, 1e-8, 10, "standard deviation of its first weights", NULL, NULL,           \
-      adapt_when_ },                                                                                                                       \
-    { "normalise_teacher", DF_BOOL_OPTION(type_, at_.normalise_teacher), 0, 0, 1,                                                          \
-      "divide the teacher's neck features by their standard deviation, per level", NULL, NULL, when_ },                                    \
-    { "norm", DF_CHOICE_OPTION(type_, at_.feature.norm), DF_NORM_BATCH, 0, 0, "cells are counted over the batch or per image", NULL,       \
-      "batch|image", norm_when_ },                                                                                                         \
-    { "reduction", DF_CHOICE_OPTION(type_, at_.feature.reduction), DF_REDUCTION_MSE, 0, 0,                                                 \
-      "squared error of the cells alone, or also of averages over 4x4, 2x2 and 1x1 parts of the map (ReviewKD's HCL)", NULL, "mse|hcl",    \
-      when_, "mse" }
+    { "adapt", DF_CHOICE_OPTION(type_, at_.adapt.kind), .standard = DF_ADAPT_3X3, .choices = "none|1x1|3x3", .when = when_,                \
+      .help = "convolution from student to teacher features, per level" },                                                                 \
+    { "adapt_init", DF_CHOICE_OPTION(type_, at_.adapt.init), .standard = DF_ADAPT_AUTHORS, .choices = "authors|normal",                    \
+      .when = adapt_when_, .help = "its first weights: wrapped normal and PyTorch's bias, or normal and no bias" },                        \
+    { "adapt_std", DF_REAL_OPTION(type_, at_.adapt.std), .standard = 1e-4, .min = 1e-8, .max = 10, .when = adapt_when_,                    \
+      .help = "standard deviation of its first weights" },                                                                                 \
+    { "normalise_teacher", DF_BOOL_OPTION(type_, at_.normalise_teacher), .when = when_,                                                    \
+      .help = "divide the teacher's neck features by their standard deviation, per level" },                                               \
+    { "norm", DF_CHOICE_OPTION(type_, at_.feature.norm), .standard = DF_NORM_BATCH, .choices = "batch|image", .when = norm_when_,          \
+      .help = "cells are counted over the batch or per image" },                                                                           \
+    { "reduction", DF_CHOICE_OPTION(type_, at_.feature.reduction), .standard = DF_REDUCTION_MSE, .choices = "mse|hcl", .when = when_,      \
+      .absent = "mse",                                                                                                                     \
+      .help = "squared error of the cells alone, or also of averages over 4x4, 2x2 and 1x1 parts of the map (ReviewKD's HCL)" }
 #define DF_MASK_ROWS(type_, at_, level_when_, rounding_when_)                                                                              \
-    { "level_rule", DF_CHOICE_OPTION(type_, at_.mask.level_rule), DF_LEVEL_FPN, 0, 0,                                                       \
-      "an object marks the level of its size (56 px in an image 800 px short, doubling), those whose anchors learn it, or all", NULL,        \
-      "fpn|matched|all", level_when_ },                                                                                                    \
-    { "rounding", DF_CHOICE_OPTION(type_, at_.mask.rounding), DF_ROUND_AUTHORS, 0, 0,                                                       \
-      "cells of a box: end exclusive and truncated, or every cell it touches", NULL, "authors|cover", rounding_when_ }
+    { "level_rule", DF_CHOICE_OPTION(type_, at_.mask.level_rule), .standard = DF_LEVEL_FPN, .choices = "fpn|matched|all",                  \
+      .when = level_when_,                                                                                                                 \
+      .help = "an object marks the level of its size (56 px in an image 800 px short, doubling), those whose anchors learn it, or all" },  \
+    { "rounding", DF_CHOICE_OPTION(type_, at_.mask.rounding), .standard = DF_ROUND_AUTHORS, .choices = "authors|cover",                    \
+      .when = rounding_when_, .help = "cells of a box: end exclusive and truncated, or every cell it touches" }
 /* clang-format on */
 
 struct df_neck_state {
@@ -179,16 +179,18 @@ struct df_head_options {
 };
 /* clang-format off */
 #define DF_HEAD_ROWS(type_, at_, norm_name_, pos_when_, neg_when_, t_pos_when_, t_neg_when_, norm_when_, rois_when_)                       \
-    { "w_pos", DF_REAL_OPTION(type_, at_.w_pos), 2, 0, 1e4, "weight of rows on objects, or of the only group", NULL, NULL, pos_when_ },    \
-    { "w_neg", DF_REAL_OPTION(type_, at_.w_neg), 2, 0, 1e4, "weight of background rows", NULL, NULL, neg_when_ },                         \
-    { "t_pos", DF_REAL_OPTION(type_, at_.t_pos), 1, 0.01, 100, "temperature on objects, or of the only group", NULL, NULL, t_pos_when_ }, \
-    { "t_neg", DF_REAL_OPTION(type_, at_.t_neg), 1, 0.01, 100, "temperature on background", NULL, NULL, t_neg_when_ },                    \
-    { norm_name_, DF_CHOICE_OPTION(type_, at_.norm), DF_HEAD_NORM_AUTO, 0, 0,                                                              \
-      "terms are divided by the number of positives, or each by its own number; auto: positives (one-stage), group (two-stage)", NULL,    \
-      "auto|positives|group", norm_when_ },                                                                                                \
-    { "rois", DF_CHOICE_OPTION(type_, at_.rois), DF_ROIS_AUTO, 0, 0,                                                                       \
-      "two-stage detectors: whose sampled proposals go through both heads; auto: the student's", NULL, "auto|student|teacher|both",       \
-      rois_when_ }
+    { "w_pos", DF_REAL_OPTION(type_, at_.w_pos), .standard = 2, .max = 1e4, .when = pos_when_,                                             \
+      .help = "weight of rows on objects, or of the only group" },                                                                         \
+    { "w_neg", DF_REAL_OPTION(type_, at_.w_neg), .standard = 2, .max = 1e4, .when = neg_when_, .help = "weight of background rows" },      \
+    { "t_pos", DF_REAL_OPTION(type_, at_.t_pos), .standard = 1, .min = 0.01, .max = 100, .when = t_pos_when_,                              \
+      .help = "temperature on objects, or of the only group" },                                                                            \
+    { "t_neg", DF_REAL_OPTION(type_, at_.t_neg), .standard = 1, .min = 0.01, .max = 100, .when = t_neg_when_,                              \
+      .help = "temperature on background" },                                                                                               \
+    { norm_name_, DF_CHOICE_OPTION(type_, at_.norm), .standard = DF_HEAD_NORM_AUTO, .choices = "auto|positives|group",                     \
+      .when = norm_when_,                                                                                                                  \
+      .help = "terms are divided by the number of positives, or each by its own number; auto: positives (one-stage), group (two-stage)" }, \
+    { "rois", DF_CHOICE_OPTION(type_, at_.rois), .standard = DF_ROIS_AUTO, .choices = "auto|student|teacher|both", .when = rois_when_,     \
+      .help = "two-stage detectors: whose sampled proposals go through both heads; auto: the student's" }
 /* clang-format on */
 #define DF_NEEDS_OF_HEAD DF_NEEDS_CLASS_LOGITS " roi/logits"
 void df_head_needs(const struct df_head_options *options, struct df_needs *needs); /* nothing where it is off */

@@ -26,9 +26,9 @@ df_tensor *df_norm_layer_apply(df_tape *tape, const struct df_norm_layer *norm, 
 enum df_align { DF_ALIGN_WIDTHS, DF_ALIGN_ALWAYS }; /* "widths|always" */
 #define DF_ALIGN_ROW(type_, at_)                                                                                                           \
     {                                                                                                                                      \
-        "align", DF_CHOICE_OPTION(type_, at_), DF_ALIGN_WIDTHS, 0, 0,                                                                      \
-            "a 1x1 convolution from student to teacher features: where their widths differ, or on every level", NULL, "widths|always",     \
-            NULL                                                                                                                           \
+        "align", DF_CHOICE_OPTION(type_, at_),                                                                                             \
+            .standard = DF_ALIGN_WIDTHS, .choices = "widths|always",                                                                       \
+            .help = "a 1x1 convolution from student to teacher features: where their widths differ, or on every level"                     \
     }
 /* The layer "align.<level>", or the identity. */
 struct df_layer df_align_add(struct df_distiller_setup *setup, int align, size_t level);
@@ -37,7 +37,7 @@ struct df_layer df_align_add(struct df_distiller_setup *setup, int align, size_t
 
 #define DF_LEVELS_ROW(type_, at_)                                                                                                          \
     {                                                                                                                                      \
-        "levels", DF_INT_OPTION(type_, at_), 0, 0, DF_LEVELS, "so many levels of the neck, the finest first; 0: all", NULL, NULL, NULL     \
+        "levels", DF_INT_OPTION(type_, at_), .max = DF_LEVELS, .help = "so many levels of the neck, the finest first; 0: all"              \
     }
 /* Error: more than there are. */
 df_status df_levels_check(const struct df_distiller_setup *setup, int64_t levels, struct df_error *err);

@@ -11,11 +11,10 @@ struct df_which_rows {
 /* Rows for the table of a command whose struct has `struct df_which_rows member`. */
 /* clang-format off */
 #define DF_WHICH_ROWS_OPTION_ROWS(type_, member)                                                                                           \
-    { "semantics", DF_INT_OPTION(type_, member.semantics), DF_SEMANTICS, 1, DF_SEMANTICS,                                                 \
-      "rows of this semantics; those of an older one are found by what both versions know of their cells" },                               \
-    { "environment", DF_STRING_OPTION(type_, member.environment), 0, 0, 0,                                                                \
-      "of the GPUs, drivers and builds that made rows on cuda the one whose text has this in it; none: the one with the most rows",        \
-      .text = "" }
+    { "semantics", DF_INT_OPTION(type_, member.semantics), .standard = DF_SEMANTICS, .min = 1, .max = DF_SEMANTICS,                        \
+      .help = "rows of this semantics; those of an older one are found by what both versions know of their cells" },                       \
+    { "environment", DF_STRING_OPTION(type_, member.environment), .text = "",                                                              \
+      .help = "of the GPUs, drivers and builds that made rows on cuda the one whose text has this in it; none: the one with the most rows" }
 /* clang-format on */
 
 struct df_table_source {
