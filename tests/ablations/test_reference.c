@@ -139,8 +139,8 @@ static df_status sweep(const char *path, df_status *status, struct df_error *err
     char *log = df_path_join(df_test_folder(), "log"), *data;
     size_t bytes;
 
-    df_text_addf(&command, "'%s' sweep '%s' --out '%s' %s >'%s' 2>&1", program, path, df_test_folder(), SANITIZED ? "--only '^(defeat|fgd)'" : "",
-                 log);
+    df_text_addf(&command, "'%s' sweep '%s' --out '%s' %s >'%s' 2>&1", program, path, df_test_folder(),
+                 SANITIZED ? "--only '^(defeat|fgd)'" : "", log);
     *status = system(command.data) == 0 ? DF_OK : DF_ERR_CHECK;
     if (*status != DF_OK && df_file_read(log, 0, &data, &bytes, err) == DF_OK) {
         df_fail(err, DF_ERR_CHECK, "%s\n%s", command.data, data);
