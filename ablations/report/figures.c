@@ -8,6 +8,7 @@
 #include "ablations/tide_rows.h"
 #include "core/metrics/tide.h"
 #include "results/csv_rows.h"
+#include "results/gains.h"
 #include "results/html.h"
 #include "results/score_table.h"
 
@@ -149,30 +150,6 @@ df_status df_report_bars(struct df_page *page, struct df_error *err)
 
 /* ---- gains over variants ---------------------------------------------------------------------------------------------------------- */
 
-enum { MOST_VARIANTS = 64, MOST_METHODS = 12 };
-
-struct gains {
-    size_t variants, methods;
-    const char *variant[MOST_VARIANTS], *method[MOST_METHODS];
-};
-
-static size_t place(const char **names, size_t *count, size_t most, const char *name)
-{
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp(names[i], name) == 0)
-            return i;
-    if (*count == most)
-        return most;
-    names[*count] = name;
-    return (*count)++;
-}
-
-/* Lines whose options vary besides the variant are no single line of the figure. */
-static bool is_gain(const struct df_table_line *line, const struct df_table *table)
-{
-    return line->variant[0] && line != &table->line[line->baseline] && line->difference.n && strcmp(line->axes, line->variant) == 0;
-}
-
 static void add_gain(const struct df_chart_frame *frame, double at, const struct df_interval *d, const double *before, struct df_text *out)
 {
     const double x = df_chart_place(&frame->x, at), y = 100 - df_chart_place(&frame->y, d->mean);
@@ -187,7 +164,7 @@ static void add_gain(const struct df_chart_frame *frame, double at, const struct
 }
 
 /* One panel per method: places and intervals of several would cover each other. */
-static void add_gain_panel(const struct df_page *page, struct gains *gains, size_t method, const struct df_chart_range *y)
+static void add_gain_panel(const struct df_page *page, const struct df_gains *gains, size_t method, const struct df_chart_range *y)
 {
     const struct df_table *table = page->table;
     const struct df_chart_frame frame = { .x = { -0.5, (double)gains->variants - 0.5 },
@@ -206,8 +183,9 @@ static void add_gain_panel(const struct df_page *page, struct gains *gains, size
     for (size_t v = 0; v < gains->variants; v++)
         for (size_t l = 0; l < table->lines; l++) {
             const struct df_table_line *line = &table->line[l];
+            size_t of, m;
 
-            if (!is_gain(line, table) || strcmp(line->label, gains->method[method]) != 0 || strcmp(line->variant, gains->variant[v]) != 0)
+            if (!df_gains_place(gains, table, l, &of, &m) || of != v || m != method)
                 continue;
             add_gain(&frame, (double)v, &line->difference, any ? before : NULL, out);
             before[0] = df_chart_place(&frame.x, (double)v);
@@ -218,16 +196,15 @@ static void add_gain_panel(const struct df_page *page, struct gains *gains, size
     df_chart_frame_end(out);
 }
 
-static void find_gains(const struct df_table *table, struct gains *gains, struct df_chart_range *range, struct df_text *csv)
+static void gains_csv(const struct df_table *table, const struct df_gains *gains, struct df_chart_range *range, struct df_text *csv)
 {
+    size_t v, m;
+
     df_text_add(csv, "method,variant,difference,low,high,pairs\n");
-    for (size_t l = 0; l < table->lines; l++)
-        if (table->line[l].variant[0])
-            place(gains->variant, &gains->variants, MOST_VARIANTS, table->line[l].variant);
     for (size_t l = 0; l < table->lines; l++) {
         const struct df_table_line *line = &table->line[l];
 
-        if (!is_gain(line, table) || place(gains->method, &gains->methods, MOST_METHODS, line->label) == MOST_METHODS)
+        if (!df_gains_place(gains, table, l, &v, &m))
             continue;
         widen(range, &line->difference);
         df_csv_add(csv, line->label, true);
@@ -243,11 +220,12 @@ static void find_gains(const struct df_table *table, struct gains *gains, struct
 df_status df_report_gains(struct df_page *page, struct df_error *err)
 {
     struct df_chart_range range = { 0, 0 };
-    struct gains gains = { 0 };
+    struct df_gains gains;
     struct df_text csv = DF_TEXT_INIT;
     df_status status = DF_OK;
 
-    find_gains(page->table, &gains, &range, &csv);
+    df_gains_find(page->table, &gains);
+    gains_csv(page->table, &gains, &range, &csv);
     if (gains.variants > 1 && gains.methods) {
         df_chart_round(&range);
         df_page_section_begin(page, "gains", "Gains over variants");
