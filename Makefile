@@ -162,13 +162,13 @@ $(BUILD)/fuzz/%: $(BUILD)/float/tests/fuzz/%.o $(BUILD)/libdefeat.a
 	$(Q)$(CC) $(DF_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 .PHONY: fuzz fuzzers
 fuzzers: $(fuzz:tests/fuzz/%.c=$(BUILD)/fuzz/%)
-## fuzz: every reader under libFuzzer, FUZZ_SECONDS each (60), from the fixtures and what was found before (FUZZ="coco row": these; needs clang)
+## fuzz: every reader under libFuzzer, FUZZ_SECONDS each (60; FUZZ_INPUTS=20000: the same inputs every time), from the fixtures and what was found before (FUZZ="coco row": these; needs clang)
 FUZZ_SECONDS ?= 60
 fuzz:
 	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=fuzz
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) BUILD=build/fuzz CC=clang SAN=1 CFLAGS='-O1 -fsanitize=fuzzer-no-link' fuzzers
-	sh tests/fuzz/run.sh build/fuzz $(FUZZ_SECONDS) $(FUZZ)
+	sh tests/fuzz/run.sh build/fuzz $(if $(FUZZ_INPUTS),$(FUZZ_INPUTS)x,$(FUZZ_SECONDS)) $(FUZZ)
 
 # <test>_double: the same program over the double build.
 $(BUILD)/tests/%_double: $(BUILD)/double/tests/%.o $(support:%.c=$(BUILD)/double/%.o) $(BUILD)/libdefeat_double.a

@@ -69,41 +69,54 @@ df_status df_position_write(const char *path, const struct df_student *student, 
     return status;
 }
 
-static void restore_means(const cJSON *root, struct df_step_log *log)
+/* A whole number of 0 to `most`. */
+static df_status read_count(const cJSON *root, const char *key, size_t most, const char *path, size_t *out, struct df_error *err)
 {
-    const cJSON *one;
+    int64_t found;
 
+    DF_TRY(df_json_int(root, key, true, path, &found, err));
+    if (found < 0 || (uint64_t)found > most)
+        return df_fail(err, DF_ERR_FORMAT, "%s: /%s: found %lld, expected at most %zu", path, key, (long long)found, most);
+    *out = (size_t)found;
+    return DF_OK;
+}
+
+/* The means since the last line: sums that were not finite stand as null. */
+static df_status read_means(const cJSON *root, size_t step, const char *path, struct df_step_log *log, struct df_error *err)
+{
+    const cJSON *list, *one;
+
+    DF_TRY(read_count(root, "mean_steps", step, path, &log->mean_steps, err));
+    DF_TRY(df_json_array(root, "means", true, path, &list, err));
     log->means = 0;
-    log->mean_steps = (size_t)get_real(root, "mean_steps");
     log->loss_sum = get_real(root, "loss_sum");
-    cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(root, "means"))
+    cJSON_ArrayForEach(one, list)
     {
-        const cJSON *name = cJSON_GetObjectItemCaseSensitive(one, "name");
+        char where[600];
+        const char *name;
 
-        if (log->means == DF_LOSS_TERMS || !cJSON_IsString(name))
-            break;
-        snprintf(log->mean[log->means].name, sizeof log->mean->name, "%s", name->valuestring);
+        snprintf(where, sizeof where, "%s: /means/%zu", path, log->means);
+        if (log->means == DF_LOSS_TERMS)
+            return df_fail(err, DF_ERR_FORMAT, "%s: /means: more than %d terms", path, DF_LOSS_TERMS);
+        DF_TRY(df_json_string(one, "name", true, where, &name, err));
+        snprintf(log->mean[log->means].name, sizeof log->mean->name, "%s", name);
         log->mean[log->means++].sum = get_real(one, "sum");
     }
+    return DF_OK;
 }
 
 static df_status read_learning(const cJSON *root, const char *path, size_t most, struct df_learning *out, struct df_error *err)
 {
     const cJSON *list;
-    int64_t points;
 
-    DF_TRY(df_json_int(root, "points", true, path, &points, err));
-    if (points < 0 || (uint64_t)points > most)
-        return df_fail(err, DF_ERR_FORMAT, "%s: /points: found %lld, expected at most %zu", path, (long long)points, most);
+    DF_TRY(read_count(root, "points", most, path, &out->points, err));
     DF_TRY(df_json_array(root, "curve", true, path, &list, err));
     DF_TRY(df_curve_read(list, path, out->memory, &out->curve, err));
-    out->points = (size_t)points;
-    out->seconds = get_real(root, "seconds");
-    return DF_OK;
+    return df_json_real(root, "seconds", true, path, &out->seconds, err);
 }
 
 /* The position's JSON; *out is there also of a position of another run. */
-static df_status read_position(const char *path, const struct df_student *student, cJSON **out, struct df_error *err)
+static df_status read_position(const char *path, const struct df_student *student, size_t *step, cJSON **out, struct df_error *err)
 {
     cJSON *metadata;
 
@@ -117,39 +130,46 @@ static df_status read_position(const char *path, const struct df_student *studen
     DF_TRY(status);
 
     const cJSON *run = cJSON_GetObjectItemCaseSensitive(*out, "run");
-    const double step = get_real(*out, "step");
 
-    if (!cJSON_IsString(run) || strcmp(run->valuestring, student->cell->id) != 0 || !(step >= 1 && step <= (double)student->steps))
+    if (!cJSON_IsString(run) || strcmp(run->valuestring, student->cell->id) != 0)
         return df_fail(err, DF_ERR_STALE, "'%s' is a position of another run", path);
+    DF_TRY(read_count(*out, "step", student->steps, path, step, err));
+    if (*step == 0)
+        return df_fail(err, DF_ERR_FORMAT, "%s: /step: found 0, expected at least 1", path);
     return DF_OK;
 }
 
-/* *learning and the student's parameters change only if all of it can be read. */
-static df_status read_all(const char *path, size_t points, struct df_student *student, struct df_learning *learning, cJSON **root,
-                          struct df_error *err)
+/* What it is given changes only if all of it can be read. */
+static df_status read_all(const char *path, size_t points, struct df_student *student, struct df_step_log *log,
+                          struct df_learning *learning, struct df_error *err)
 {
     struct df_learning so_far = { .memory = learning->memory };
+    struct df_step_log means = *log;
+    size_t step = 0;
+    double lr = 0;
+    cJSON *root = NULL;
+    df_status status = read_position(path, student, &step, &root, err);
 
-    DF_TRY(read_position(path, student, root, err));
-    DF_TRY(read_learning(*root, path, points, &so_far, err));
+    if (status == DF_OK)
+        status = df_json_real(root, "lr", true, path, &lr, err);
+    if (status == DF_OK)
+        status = read_means(root, step, path, &means, err);
+    if (status == DF_OK)
+        status = read_learning(root, path, points, &so_far, err);
+    cJSON_Delete(root);
+    DF_TRY(status);
     DF_TRY(df_checkpoint_read(path, student->model.parameters, true, false, err));
     *learning = so_far;
+    *log = means;
+    student->step = step;
+    student->lr = lr;
     return DF_OK;
 }
 
 void df_position_read(const char *path, size_t points, struct df_student *student, struct df_step_log *log, struct df_learning *learning)
 {
     struct df_error found = { 0 };
-    cJSON *root = NULL;
 
-    if (!df_file_exists(path))
-        return;
-    if (read_all(path, points, student, learning, &root, &found) == DF_OK) {
-        student->step = (size_t)get_real(root, "step");
-        student->lr = get_real(root, "lr");
-        restore_means(root, log);
-    } else {
+    if (df_file_exists(path) && read_all(path, points, student, log, learning, &found) != DF_OK)
         df_warn("%s: the run starts from the beginning", found.text);
-    }
-    cJSON_Delete(root);
 }

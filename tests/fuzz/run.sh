@@ -1,9 +1,12 @@
 #!/bin/sh
-# Runs the fuzz targets of BUILD/fuzz, each for so many seconds, from the fixtures and from what a tiny run leaves.
+# Runs the fuzz targets of BUILD/fuzz, each for so many seconds, or for so many inputs drawn from a fixed seed (the same ones every time, as
+# long as its code and its first inputs are), from the fixtures and from what a tiny run leaves.
 #   sh tests/fuzz/run.sh BUILD SECONDS [NAME...]     NAME: coco, results, ... (default: all)
+#   sh tests/fuzz/run.sh BUILD INPUTSx [NAME...]
 # What they found stays under BUILD/corpus/NAME, and the next run begins with it. What breaks a target is under BUILD/found/NAME-...: exit 1, with
 # the command that shows it. Nothing is fetched; the shared collection of bad inputs is used where it is.
-build=${1:?} seconds=${2:?}
+build=${1:?}
+case ${2:?} in *x) length="-seed=1 -runs=${2%x}" ;; *) length=-max_total_time=$2 ;; esac
 shift 2
 [ $# -gt 0 ] || set -- $(cd "$build/fuzz" && ls fuzz_* | grep -v '\.' | sed 's/fuzz_//')
 bad=${DEFEAT_SHARED:-../shared}/data/badinputs
@@ -44,7 +47,7 @@ for name; do
     corpus=$build/corpus/$name
     mkdir -p "$corpus" "$work/$name"
     seeds "$name" "$work/$name" || exit
-    if "$build/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -artifact_prefix="$build/found/$name-" \
+    if "$build/fuzz/fuzz_$name" $length -timeout=20 -rss_limit_mb=4096 -artifact_prefix="$build/found/$name-" \
             "$corpus" "$work/$name" >"$work/said" 2>&1; then
         printf '  ok   %-12s %s\n' "$name" "$(tail -n 1 "$work/said")"
     else

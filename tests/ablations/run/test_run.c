@@ -8,6 +8,7 @@
 #include "ablations/run/stop.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
+#include "core/nn/checkpoint.h"
 #include "tests/ablations/run/tiny.h"
 
 static struct df_run_result *run(struct df_cell *cell, const char *out, int cache)
@@ -254,7 +255,6 @@ static void a_position_of_another_run_is_left_alone(void **state)
     df_cell_free(cell);
 }
 
-/* Plain SGD: the step's length is lr times the clipped norm, and lr when nothing is clipped is what the schedule says. */
 static char warned[1024];
 
 static void remember_warning(void *context, const char *text)
@@ -306,6 +306,72 @@ static void a_damaged_position_is_not_taken(void **state)
     df_cell_free(cell);
 }
 
+/* A file that is whole and of this run, but says what no run can have written: nothing of it is taken, and the message names the member. */
+static void a_position_that_cannot_be_is_not_taken(void **state)
+{
+    static const struct {
+        const char *member, *text, *says;
+    } wrong[] = {
+        { "step", "0", "/step: found 0" },
+        { "step", "1.5", "/step" },
+        { "step", "1e300", "/step" },
+        { "lr", "null", "/lr" },
+        { "seconds", "null", "/seconds" },
+        { "mean_steps", "null", "/mean_steps" },
+        { "mean_steps", "2", "/mean_steps: found 2, expected at most 1" },
+        { "points", "1000", "/points: found 1000" },
+        { "means", "[7]", "/means" },
+        { "means", "[{\"name\":7}]", "/name" },
+        { "curve", "7", "/curve" },
+    };
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("impossible"));
+    struct df_trainer *trainer;
+    struct df_error err = { 0 };
+    const size_t count = sizeof wrong / sizeof *wrong;
+    char path[600];
+    cJSON *metadata, *right;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/impossible.safetensors", df_test_folder());
+    assert_ok(df_cell_seal(cell, &err));
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_trainer_step(trainer, &err));
+    assert_ok(df_trainer_read_log(trainer, &err));
+    assert_ok(df_position_write(path, &trainer->student, &trainer->log, &trainer->learning, &err));
+    df_trainer_free(trainer);
+    assert_ok(df_checkpoint_metadata(path, &metadata, &err));
+    right = cJSON_Parse(cJSON_GetObjectItemCaseSensitive(metadata, "position")->valuestring);
+    for (size_t i = 0; i <= count; i++) {
+        cJSON *said = cJSON_Duplicate(right, true);
+
+        if (i < count)
+            assert_true(cJSON_ReplaceItemInObjectCaseSensitive(said, wrong[i].member, cJSON_Parse(wrong[i].text)));
+        assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+
+        char *text = cJSON_PrintUnformatted(said);
+        const struct df_metadata with[] = { { "position", text } };
+
+        assert_ok(df_checkpoint_write(
+            path,
+            (struct df_checkpoint){
+                .parameters = trainer->student.model.parameters, .with_optimiser = true, .metadata = with, .metadata_count = 1 },
+            &err));
+        warned[0] = 0;
+        df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+        if (i < count ? trainer->student.step || !strstr(warned, wrong[i].says) || trainer->learning.seconds > 0
+                      : trainer->student.step != 1 || warned[0])
+            fail_msg("%s: step %zu, warning '%s'", i < count ? wrong[i].says : "as written", trainer->student.step, warned);
+        cJSON_free(text);
+        cJSON_Delete(said);
+        df_trainer_free(trainer);
+    }
+    cJSON_Delete(right);
+    cJSON_Delete(metadata);
+    df_cell_free(cell);
+}
+
+/* Plain SGD: the step's length is lr times the clipped norm, and lr when nothing is clipped is what the schedule says. */
 static void clipping_bounds_the_step(void **state)
 {
     struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
@@ -586,6 +652,7 @@ int main(void)
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
         cmocka_unit_test(a_damaged_position_is_not_taken),
+        cmocka_unit_test(a_position_that_cannot_be_is_not_taken),
         cmocka_unit_test(clipping_bounds_the_step),
         cmocka_unit_test(steps_count_from_one),
         cmocka_unit_test(a_distiller_is_told_where_it_stands),
