@@ -291,6 +291,12 @@ static df_status read_teacher_network(const cJSON *teacher, const char *where, s
     return try_network(cell, &cell->network, where, err);
 }
 
+/* One of several teachers of a name: that of the seeds k with k mod `of` = `at`. */
+struct turn {
+    const char *name;
+    size_t at, of;
+};
+
 static df_status read_given(struct reader *r, const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
 {
     int64_t classes = 0;
@@ -331,34 +337,88 @@ static df_status check_teacher_keys(const cJSON *teacher, bool given, const char
     return DF_OK;
 }
 
-static df_status read_teacher(struct reader *r, const cJSON *teacher, const char *name, const char *file, struct df_error *err)
+static df_status read_teacher(struct reader *r, const cJSON *teacher, const struct turn *turn, const char *file, const char *where,
+                              struct df_error *err)
 {
     struct df_spec_teacher *one = &r->variant->teacher[r->variant->teachers];
-    char where[1024], path[DF_STRING_MAX];
+    char path[DF_STRING_MAX];
 
-    snprintf(where, sizeof where, "%s/teacher%s%s", file, name[0] ? "s/" : "", name);
-    DF_TRY(df_spec_only(DF_SPEC_TEACHER, teacher, where, err));
     DF_TRY(read_file(r, teacher, where, path, err));
     DF_TRY(check_teacher_keys(teacher, path[0], where, err));
-    DF_TRY(copy_text(one->name, sizeof one->name, name, where, err));
+    DF_TRY(copy_text(one->name, sizeof one->name, turn->name, where, err));
+    if (turn->of > 1)
+        snprintf(one->which, sizeof one->which, "%s%s%zu", turn->name, turn->name[0] ? "." : "", turn->at);
+    else
+        snprintf(one->which, sizeof one->which, "%s", turn->name);
+    one->turn = turn->at;
+    one->turns = turn->of;
     one->cell = cell_new(&r->common);
     r->variant->teachers++;
     one->cell->teacher_role = true;
     memcpy(one->cell->file, path, sizeof path);
     one->cell->take[0] = one->cell->file_hash[0] = 0;
-    snprintf(one->cell->label, sizeof one->cell->label, "teacher%s%s", name[0] ? " " : "", name);
+    snprintf(one->cell->label, sizeof one->cell->label, "teacher%s%s", one->which[0] ? " " : "", one->which);
     return path[0] ? read_given(r, teacher, where, one->cell, err) : read_trained(r, teacher, file, where, one->cell, err);
 }
 
-static df_status check_teacher_name(const struct reader *r, const char *name, const char *file, struct df_error *err)
+static df_status check_teacher_name(const char *name, const char *file, struct df_error *err)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
 
     if (!*name || name[strspn(name, allowed)])
         return df_fail(err, DF_ERR_USAGE, "%s/teachers: name '%s' (expected letters, digits, '-' and '_')", file, name);
-    if (r->variant->teachers == DF_SPEC_TEACHERS)
-        return df_fail(err, DF_ERR_USAGE, "%s/teachers: more than %d", file, DF_SPEC_TEACHERS);
     return DF_OK;
+}
+
+static const char *const by_seed[] = { "seed",
+                                       "file" }; /* of a teacher: a list of them is as many teachers, which take turns by the seed */
+
+static df_status count_turns(const cJSON *teacher, const char *where, size_t *out, struct df_error *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < sizeof by_seed / sizeof *by_seed; i++) {
+        const cJSON *list = cJSON_GetObjectItemCaseSensitive(teacher, by_seed[i]), *one, *other;
+
+        if (!cJSON_IsArray(list))
+            continue;
+        *out = (size_t)cJSON_GetArraySize(list);
+        if (!*out)
+            return df_fail(err, DF_ERR_USAGE, "%s/%s: empty (expected one or more)", where, by_seed[i]);
+        cJSON_ArrayForEach(
+            one, list) for (other = list->child; other != one;
+                            other = other->next) if (cJSON_Compare(one, other, true)) return df_fail(err, DF_ERR_USAGE,
+                                                                                                     "%s/%s: the same one stands twice",
+                                                                                                     where, by_seed[i]);
+    }
+    *out += !*out;
+    return DF_OK;
+}
+
+/* The teacher, or those of its lists. */
+static df_status read_turns(struct reader *r, const cJSON *teacher, const char *name, const char *file, struct df_error *err)
+{
+    struct turn turn = { .name = name };
+    char where[1024];
+    df_status status = DF_OK;
+
+    snprintf(where, sizeof where, "%s/teacher%s%s", file, name[0] ? "s/" : "", name);
+    DF_TRY(df_spec_only(DF_SPEC_TEACHER, teacher, where, err));
+    DF_TRY(count_turns(teacher, where, &turn.of, err));
+    if (r->variant->teachers + turn.of > DF_SPEC_TEACHERS)
+        return df_fail(err, DF_ERR_USAGE, "%s: more than %d teachers", where, DF_SPEC_TEACHERS);
+    for (; turn.at < turn.of && status == DF_OK; turn.at++) {
+        cJSON *one = cJSON_Duplicate(teacher, true);
+
+        for (size_t i = 0; i < sizeof by_seed / sizeof *by_seed; i++) {
+            const cJSON *list = cJSON_GetObjectItemCaseSensitive(teacher, by_seed[i]);
+
+            if (cJSON_IsArray(list))
+                cJSON_ReplaceItemInObjectCaseSensitive(one, by_seed[i], cJSON_Duplicate(cJSON_GetArrayItem(list, (int)turn.at), true));
+        }
+        status = read_teacher(r, one, &turn, file, where, err);
+        cJSON_Delete(one);
+    }
+    return status;
 }
 
 static df_status read_teachers(struct reader *r, const char *file, struct df_error *err)
@@ -373,15 +433,15 @@ static df_status read_teachers(struct reader *r, const char *file, struct df_err
     if (several && !several->child)
         return df_fail(err, DF_ERR_USAGE, "%s/teachers: empty (expected a teacher or more, such as {\"big\": {...}})", file);
     if (only)
-        return read_teacher(r, only, "", file, err);
+        return read_turns(r, only, "", file, err);
     snprintf(where, sizeof where, "%s/teachers", file);
     cJSON_ArrayForEach(one, several)
     {
         const cJSON *teacher;
 
-        DF_TRY(check_teacher_name(r, one->string, file, err));
+        DF_TRY(check_teacher_name(one->string, file, err));
         DF_TRY(df_json_object(several, one->string, true, where, &teacher, err));
-        DF_TRY(read_teacher(r, teacher, one->string, file, err));
+        DF_TRY(read_turns(r, teacher, one->string, file, err));
     }
     return DF_OK;
 }
@@ -600,14 +660,26 @@ static const char *name_of_teacher(const void *variant, size_t i)
     return i < of->teachers ? of->teacher[i].name : NULL;
 }
 
+/* Of the teachers of a name the one whose turn it is with this seed; NULL: nobody has that name. */
+static const struct df_spec_teacher *teacher_of_seed(const struct df_spec_variant *variant, const char *name, int64_t seed)
+{
+    for (size_t t = 0; t < variant->teachers; t++) {
+        const struct df_spec_teacher *one = &variant->teacher[t];
+
+        if (strcmp(one->name, name) == 0 && (uint64_t)seed % one->turns == one->turn)
+            return one;
+    }
+    return NULL;
+}
+
 /* The one that a distiller names, or the spec's only one; else NULL. */
-static df_status choose_teacher(const struct reader *r, const cJSON *distiller, const char *where, const struct df_spec_teacher **out,
-                                struct df_error *err)
+static df_status choose_teacher(const struct reader *r, const cJSON *distiller, const char *where, int64_t seed,
+                                const struct df_spec_teacher **out, struct df_error *err)
 {
     const struct df_spec_variant *variant = r->variant;
     const char *name = NULL;
 
-    *out = variant->teachers == 1 ? &variant->teacher[0] : NULL;
+    *out = variant->teachers == variant->teacher[0].turns ? teacher_of_seed(variant, variant->teacher[0].name, seed) : NULL;
     DF_TRY(df_json_string(distiller, teacher_key, false, where, &name, err));
     if (!name)
         return DF_OK;
@@ -619,7 +691,7 @@ static df_status choose_teacher(const struct reader *r, const cJSON *distiller, 
 
     if (i == SIZE_MAX)
         return df_fail_in(err, DF_ERR_USAGE, "%s/teacher", where);
-    *out = &variant->teacher[i];
+    *out = teacher_of_seed(variant, name, seed);
     return DF_OK;
 }
 
@@ -630,7 +702,8 @@ static df_status no_teacher(const struct df_spec_variant *variant, const char *m
     if (!variant->teachers)
         return df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, but the spec has none [add a \"teacher\" object]", method);
     for (size_t t = 0; t < variant->teachers; t++)
-        df_text_addf(&names, "%s'%s'", t ? ", " : "", variant->teacher[t].name);
+        if (variant->teacher[t].turn == 0)
+            df_text_addf(&names, "%s'%s'", t ? ", " : "", variant->teacher[t].name);
     df_fail(err, DF_ERR_USAGE, "%s: needs a teacher, and the spec has several [add \"teacher\": one of %s]", where, df_text_get(&names));
     df_text_release(&names);
     return DF_ERR_USAGE;
@@ -645,7 +718,7 @@ static df_status teach(const struct reader *r, const cJSON *object, const char *
     struct df_needs needs;
 
     distiller->teacher = DF_NO_TEACHER;
-    DF_TRY(choose_teacher(r, object, where, &teacher, err));
+    DF_TRY(choose_teacher(r, object, where, cell->seed, &teacher, err));
     if (df_distiller_needs(distiller->class, distiller->options, cell->detector, teacher ? teacher->cell->detector : cell->detector, &needs,
                            err) != DF_OK)
         return df_fail_in(err, DF_ERR_UNSUPPORTED, "%s", where);
@@ -825,18 +898,40 @@ static df_status read_method(struct reader *r, const cJSON *method, const char *
     return status;
 }
 
+static bool teaches_a_seed(const struct df_spec_variant *variant, const char *name)
+{
+    bool teaches = false;
+
+    for (size_t t = 0; t < variant->teachers; t++)
+        teaches |= strcmp(variant->teacher[t].name, name) == 0 && variant->teacher[t].first;
+    return teaches;
+}
+
+/* Whose turn comes with none of the seeds is not there. */
+static void forget_idle(struct df_spec_variant *variant)
+{
+    size_t kept = 0;
+
+    for (size_t t = 0; t < variant->teachers; t++)
+        if (variant->teacher[t].first)
+            variant->teacher[kept++] = variant->teacher[t];
+        else
+            df_cell_free(variant->teacher[t].cell);
+    variant->teachers = kept;
+}
+
 static df_status check_all_teach(const struct df_spec_variant *variant, const char *file, struct df_error *err)
 {
     for (size_t t = 0; t < variant->teachers; t++) {
         const struct df_spec_teacher *one = &variant->teacher[t];
 
-        if (!one->first && one->name[0])
+        if (teaches_a_seed(variant, one->name))
+            continue;
+        if (one->name[0])
             return df_fail(err, DF_ERR_USAGE,
                            "%s/teachers/%s: has no effect, for no distiller is taught by it [remove it, or name it in one]", file,
                            one->name);
-        if (!one->first)
-            return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]",
-                           file);
+        return df_fail(err, DF_ERR_USAGE, "%s/teacher: has no effect, for no method needs a teacher [remove it, or add a distiller]", file);
     }
     return DF_OK;
 }
@@ -857,7 +952,9 @@ static df_status read_methods(struct reader *r, const char *file, struct df_erro
     r->variant->lines = r->spec->lines - r->variant->line;
     if (!r->variant->lines)
         return df_fail(err, DF_ERR_USAGE, "%s/methods: empty (expected at least one method)", file);
-    return check_all_teach(r->variant, file, err);
+    DF_TRY(check_all_teach(r->variant, file, err));
+    forget_idle(r->variant);
+    return DF_OK;
 }
 
 /* The i-th label of the variant; the lines of a label follow each other. */

@@ -11,7 +11,8 @@
  * "axes": "together": then its lines are the lists' first values, their second ones, and so on. A variant is the whole spec once more with its
  * members put over data, canvas, detector, student, teacher and schedule: its label stands before the axes, its teacher is its own, and its
  * differences are to its own baseline. Several teachers have names, "teachers": { "big": {...}, "wide": {...} }, and a distiller says which one is
- * its own: { "name": "pkd", "teacher": "big" }.
+ * its own: { "name": "pkd", "teacher": "big" }. A list in place of a teacher's seed or file is as many teachers, which take turns: seed k learns from
+ * the one at k mod the list's length (pairs of runs then differ in the teacher as well). Whose turn comes with none of the seeds is not there.
  * Anything unknown, misspelt, out of range or without effect (a teacher that no distiller needs included) is an error that names the path. */
 #ifndef DF_ABLATIONS_SPEC_H
 #define DF_ABLATIONS_SPEC_H
@@ -19,10 +20,13 @@
 
 #define DF_SPEC_AXES_MAX 8 /* of a method */
 
-#define DF_SPEC_TEACHERS 16
+#define DF_SPEC_TEACHERS 64
 
 struct df_spec_teacher {
-    char name[DF_TEACHER_NAME];  /* "": the spec's "teacher" */
+    char name[DF_TEACHER_NAME]; /* that distillers tell; "": the spec's "teacher" */
+    char which[DF_TEACHER_NAME +
+               8];               /* that tells it from all others: the name, and of several of a name its turn: "big", "big.3", "3", "" */
+    size_t turn, turns;          /* it teaches the seeds k with k mod turns = turn */
     struct df_cell *cell;        /* that is trained, or of a file */
     const struct df_cell *first; /* the variant's first cell that it teaches; NULL: none */
 };

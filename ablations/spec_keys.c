@@ -49,8 +49,9 @@ static const struct df_spec_key teacher_keys[] = {
     { "classifier", "object", "defaults", "its options, below", "kind=classifier" },
     { "canvas", "object", "the student's", "another canvas, given whole: section canvas" },
     { "schedule", "object", "the spec's", "put over the spec's schedule, member by member", "file is not given" },
-    { "seed", "integer 0..", "1000", "of its training", "file is not given" },
-    { "file", "text", "none", "a checkpoint in place of training one, relative to this file" },
+    { "seed", "integer 0.., or list", "1000",
+      "of its training; a list: as many teachers, seed k learns from the one at k mod the list's length", "file is not given" },
+    { "file", "text or list", "none", "a checkpoint in place of training one, relative to this file; a list: as many teachers, by turns" },
     { "classes", "integer 1..100000", "the data's", "how many the file's network has, where they are not the data's", "file is given" },
     { 0 },
 };

@@ -5,7 +5,7 @@
 static void list_names(const struct df_spec_variant *variant, struct df_text *out)
 {
     for (size_t t = 0; t < variant->teachers; t++)
-        df_text_addf(out, "%s'%s'", t ? ", " : "", variant->teacher[t].name);
+        df_text_addf(out, "%s'%s'", t ? ", " : "", variant->teacher[t].which);
 }
 
 df_status df_spec_teacher_find(const struct df_spec *spec, const struct df_spec_variant *variant, const char *name,
@@ -16,12 +16,12 @@ df_status df_spec_teacher_find(const struct df_spec *spec, const struct df_spec_
 
     *out = NULL;
     for (size_t t = 0; t < variant->teachers; t++)
-        if (strcmp(variant->teacher[t].name, name) == 0 || (!name[0] && variant->teachers == 1))
+        if (strcmp(variant->teacher[t].which, name) == 0 || (!name[0] && variant->teachers == 1))
             *out = &variant->teacher[t];
     list_names(variant, &names);
     if (!variant->teachers)
         status = df_fail(err, DF_ERR_USAGE, "'%s' has no teacher", spec->path);
-    else if (!*out && !variant->teacher[0].name[0])
+    else if (!*out && !variant->teacher[0].which[0])
         status = df_fail(err, DF_ERR_USAGE, "'%s': the spec's teacher has no name, found '%s'", spec->path, name);
     else if (!*out)
         status = df_fail(err, DF_ERR_USAGE, "'%s' has no teacher '%s' (expected one of %s)", spec->path, name, df_text_get(&names));
@@ -43,6 +43,15 @@ static bool is_repeated(const struct df_spec *spec, size_t first, const struct d
         }
 }
 
+static const char *which_of(const struct df_spec_variant *variant, const struct df_cell *teacher)
+{
+    size_t t = 0;
+
+    while (variant->teacher[t].cell != teacher)
+        t++;
+    return variant->teacher[t].which;
+}
+
 bool df_spec_next_lesson(const struct df_spec *spec, const struct df_spec_variant *variant, struct df_spec_lesson *lesson)
 {
     const size_t begin = variant->line * spec->seeds, end = begin + variant->lines * spec->seeds;
@@ -53,7 +62,7 @@ bool df_spec_next_lesson(const struct df_spec *spec, const struct df_spec_varian
             const struct df_cell_teacher *by = &spec->cell[i]->teacher[t];
 
             if (behind && !is_repeated(spec, begin, by)) {
-                *lesson = (struct df_spec_lesson){ spec->cell[i], by };
+                *lesson = (struct df_spec_lesson){ spec->cell[i], by, which_of(variant, by->cell) };
                 return true;
             }
             behind |= by == lesson->by;

@@ -307,7 +307,7 @@ static const char *const job_titles[JOBS] = {
 };
 
 /* Of its teacher; "": it has none, or its only one. */
-static const char *name_of(const struct plan *plan) { return plan->teacher ? plan->teacher->name : ""; }
+static const char *name_of(const struct plan *plan) { return plan->teacher ? plan->teacher->which : ""; }
 
 static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
 {

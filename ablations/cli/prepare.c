@@ -47,7 +47,7 @@ static df_status prepare_teacher(const struct df_spec_teacher *teacher, const st
 
     if (!teacher->cell->file[0]) {
         DF_TRY(df_prepare_teacher(teacher->cell, run, &path, err));
-        printf("teacher%s%s: %s\n", teacher->name[0] ? " " : "", teacher->name, path);
+        printf("teacher%s%s: %s\n", teacher->which[0] ? " " : "", teacher->which, path);
         free(path);
     }
     DF_TRY(df_teacher_gate(teacher->cell, run, err));
@@ -68,10 +68,10 @@ static df_status prepare_teachers(const struct prepare_options *options, const s
 
     DF_TRY(df_data_split(variant->first->data, DF_TRAIN, &train, err));
     while (df_spec_next_lesson(spec, variant, &lesson))
-        if (is_chosen(options, lesson.by->name))
+        if (is_chosen(options, lesson.which))
             DF_TRY(df_teacher_fits(lesson.cell, lesson.by, train, NULL, err));
     for (size_t t = 0; t < variant->teachers; t++)
-        if (is_chosen(options, variant->teacher[t].name))
+        if (is_chosen(options, variant->teacher[t].which))
             DF_TRY(prepare_teacher(&variant->teacher[t], run, err));
     return DF_OK;
 }
@@ -84,10 +84,10 @@ static df_status prepare_caches(const struct prepare_options *options, const str
     char *path;
 
     while (df_spec_next_lesson(spec, variant, &lesson)) {
-        if (!is_chosen(options, lesson.by->name))
+        if (!is_chosen(options, lesson.which))
             continue;
         DF_TRY(df_prepare_cache(lesson.cell, lesson.by, run, &path, err));
-        printf("cache%s%s: %s\n", lesson.by->name[0] ? " " : "", lesson.by->name, path ? path : "not used: the teacher runs live");
+        printf("cache%s%s: %s\n", lesson.which[0] ? " " : "", lesson.which, path ? path : "not used: the teacher runs live");
         free(path);
     }
     return DF_OK;

@@ -21,8 +21,8 @@ static void describe_teacher(const struct df_spec_variant *variant, const struct
     if (df_file_exists(path) && df_teacher_facts_read(path, &facts, &err) != DF_OK)
         df_warn("%s", err.text);
     else if (df_file_exists(path) && facts.map >= 0)
-        df_text_addf(line, "%s%s%s%s%s%s", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "", teacher->name,
-                     teacher->name[0] ? " " : "", df_teacher_score_text(&facts, facts.map, score));
+        df_text_addf(line, "%s%s%s%s%s%s", line->length ? ", " : "teacher: ", variant->label, variant->label[0] ? " " : "", teacher->which,
+                     teacher->which[0] ? " " : "", df_teacher_score_text(&facts, facts.map, score));
     free(path);
 }
 

@@ -96,7 +96,7 @@ static df_status add_teacher(const struct df_page *page, const struct df_spec_te
     if (!teacher->cell->file[0] && df_file_exists(path)) {
         status = add_side(sides, path, SIZE_MAX, 0, err);
         if (status == DF_OK)
-            sides->side[sides->count - 1].teacher = teacher->name;
+            sides->side[sides->count - 1].teacher = teacher->which;
     }
     free(path);
     return status;

@@ -183,6 +183,10 @@ static void teachers_that_cannot_be(void **state)
         { "\"teachers\":{\"big\":{\"network\":{\"dept\":50}}},", one, "/teachers/big/network" },
         { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"sed\":1}},", one, "/teachers/big" },
         { "\"teachers\":{\"big\":3},", one, "/teachers: /big: found 3, expected an object" },
+        { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"seed\":[]}},", one, "/teachers/big/seed: empty" },
+        { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"seed\":[3,4,3]}},", one, "/teachers/big/seed: the same one stands twice" },
+        { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"seed\":[3,-4]}},", one, "/teachers/big/seed: -4 is negative" },
+        { "\"teachers\":{\"big\":{\"network\":{\"depth\":50},\"file\":[\"a\",7]}},", one, "/teachers/big" },
     };
     struct df_error err = { 0 };
     struct df_spec *spec;
@@ -191,6 +195,47 @@ static void teachers_that_cannot_be(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (read_taught(bad[i].teachers, bad[i].methods, &spec, &err) == DF_OK || !strstr(err.text, bad[i].message))
             fail_msg("case %zu: message '%s', expected '%s'", i, err.text, bad[i].message);
+}
+
+/* A seed has the teacher whose turn it is, whichever seeds a command asks for; that teacher, and the cell's id, are those of a spec that has only
+ * this one. */
+static void teachers_take_turns_by_the_seed(void **state)
+{
+    static const char text[] =
+        "{\"name\":\"turns\"," DATA "\"student\":{\"network\":{\"depth\":18}},\"teacher\":{\"network\":{\"depth\":50},"
+        "\"seed\":%s},\"methods\":[" NONE "{\"label\":\"kl\",\"distillers\":[{\"name\":\"head_kl\"}]}],\"seeds\":[0]}";
+    const struct df_spec_overrides seeds = { .seeds = "0,4,3,7" };
+    const struct df_spec_teacher *found;
+    static const int seed[] = { 11, 22, 11, 22 };
+    struct df_spec_lesson lesson = { NULL };
+    struct df_error err = { 0 };
+    struct df_spec *spec, *alone;
+    char one[1024];
+
+    (void)state;
+    snprintf(one, sizeof one, text, "[11, 22, 33]");
+    assert_ok(read_text(one, &seeds, &spec, &err));
+    assert_int_equal(spec->variant[0].teachers, 2); /* nobody's turn is 2 */
+    assert_string_equal(spec->variant[0].teacher[0].which, "0");
+    assert_string_equal(spec->variant[0].teacher[1].cell->label, "teacher 1");
+    assert_int_equal(spec->variant[0].teacher[1].cell->seed, 22);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(spec->cell[4 + i]->teacher[0].cell->seed, seed[i]);
+    assert_ok(df_spec_teacher_find(spec, &spec->variant[0], "1", &found, &err));
+    assert_ptr_equal(found, &spec->variant[0].teacher[1]);
+    assert_fails(df_spec_teacher_find(spec, &spec->variant[0], "2", &found, &err), DF_ERR_USAGE, "expected one of '0', '1'");
+    assert_true(df_spec_next_lesson(spec, &spec->variant[0], &lesson));
+    assert_string_equal(lesson.which, "0");
+    assert_true(df_spec_next_lesson(spec, &spec->variant[0], &lesson));
+    assert_string_equal(lesson.which, "1");
+    assert_false(df_spec_next_lesson(spec, &spec->variant[0], &lesson));
+
+    snprintf(one, sizeof one, text, "22");
+    assert_ok(read_text(one, &seeds, &alone, &err));
+    assert_string_equal(alone->cell[5]->id, spec->cell[5]->id);
+    assert_string_not_equal(alone->cell[4]->id, spec->cell[4]->id);
+    df_spec_free(alone);
+    df_spec_free(spec);
 }
 
 /* What differs in teacher or needs, each once. */
@@ -495,6 +540,7 @@ int main(void)
         cmocka_unit_test(axes_may_step_together),
         cmocka_unit_test(several_teachers_have_names),
         cmocka_unit_test(teachers_that_cannot_be),
+        cmocka_unit_test(teachers_take_turns_by_the_seed),
         cmocka_unit_test(lessons_are_walked),
         cmocka_unit_test(variants_repeat_the_spec_with_their_members),
         cmocka_unit_test(the_identity_is_what_decides_the_numbers),

@@ -71,6 +71,26 @@ END
 run 0 sweep one.json --list
 said "^1	$id	done	one"
 
+# ---- teachers that take turns: seed 1 learns from the second, whose file can be given
+cat >turns.json <<END
+{ "name": "turns", "extends": "one.json", "teacher": {"seed": [5, 6]}, "seeds": [1, 2] }
+END
+run 0 sweep turns.json --jobs 2
+for log in teacher.0 teacher.1 cache.0 cache.1; do [ -f "out/turns/$log.log" ] || die "no $log.log"; done
+run 0 table turns.json
+said "^teacher: 0 [0-9.]* mAP, 1 [0-9.]* mAP"
+run 0 train turns.json --seeds 1,3 --which 1 --json
+said '"gate_AP"'
+run 0 prepare turns.json --seeds 1
+[ "$(grep -c '^teacher' said)" = 1 ] || die "of seed 0 nobody is taught by the second"
+run 0 prepare turns.json --which 1 --stage teacher
+second=$(sed -n 's/^teacher 1: //p' said)
+cat >files.json <<END
+{ "name": "files", "extends": "turns.json", "teacher": {"seed": null, "file": ["nowhere.safetensors", "$second"]}, "seeds": [1] }
+END
+run 1 sweep files.json --list
+told "/teacher/file.*nowhere.safetensors"
+
 # ---- by the clock, and on paper
 run 0 bench two.json --cell 1 --steps 3
 said "both"
