@@ -103,7 +103,7 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
     df_status status = df_folder_make(folder, err);
 
     if (status == DF_OK)
-        status = df_teacher_write(cell, &model, 0, false, path, err);
+        status = df_teacher_write(cell, &model, (struct df_teacher_writing){ 0 }, path, err);
     df_model_release(&model);
     free(path);
     free(folder);

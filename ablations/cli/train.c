@@ -14,7 +14,7 @@ struct train_options {
     int network;
     int64_t seed;
     char which[DF_STRING_MAX], variant[DF_STRING_MAX], output[DF_STRING_MAX];
-    bool json, again;
+    bool half, json, again;
 };
 static const df_option options_table[] = {
     DF_COMMON_OPTION_ROWS(struct train_options, common),
@@ -26,6 +26,8 @@ static const df_option options_table[] = {
       .help = "in place of the spec's; -1: the spec's (student: its first)" },
     { "variant", DF_STRING_OPTION(struct train_options, variant), .text = "", .help = "of which variant of the spec, by its label" },
     { "output", DF_STRING_OPTION(struct train_options, output), .text = "", .help = "a copy of the weights (safetensors)" },
+    { "half", DF_BOOL_OPTION(struct train_options, half), .when = "network=teacher",
+      .help = "that copy has its weights in half precision (vectors of batch norm stay floats) and is measured anew" },
     { "again", DF_BOOL_OPTION(struct train_options, again), .help = "run also a student that a sweep has finished" },
     { "json", DF_BOOL_OPTION(struct train_options, json), .help = "print JSON" },
     { 0 },
@@ -67,13 +69,17 @@ static df_status train_teacher(const struct df_spec *spec, const struct df_spec_
     if (teacher->cell->file[0])
         return df_fail(err, DF_ERR_USAGE, "'%s' has no teacher to train: '%s' is given [--network student trains its student]", spec->path,
                        teacher->cell->file);
+    if (options->half && !options->output[0])
+        return df_fail(err, DF_ERR_USAGE, "--half: of which file? [--output F.safetensors]");
     DF_TRY(reseed(teacher->cell, options->seed, err));
     DF_TRY(df_prepare_teacher(teacher->cell, run, &path, err));
 
-    df_status status = df_teacher_facts_read(path, &facts, err);
+    df_status status = DF_OK;
 
-    if (status == DF_OK && options->output[0])
-        status = df_running_copy(path, options->output, err);
+    if (options->output[0])
+        status = options->half ? df_teacher_halve(teacher->cell, path, options->output, err) : df_running_copy(path, options->output, err);
+    if (status == DF_OK)
+        status = df_teacher_facts_read(options->output[0] ? options->output : path, &facts, err);
     if (status == DF_OK)
         print_teacher(options->output[0] ? options->output : path, &facts, options->json);
     free(path);
@@ -112,7 +118,7 @@ static int run_train(const void *values, int count, char *const *arguments)
 const struct df_command df_command_train = {
     .name = "train",
     .summary = "train a spec's teacher, or its student without distillation",
-    .usage = "defeat train SPEC [--network teacher|student] [--which NAME] [--variant LABEL] [--seed N] [--output F.safetensors]",
+    .usage = "defeat train SPEC [--network teacher|student] [--which NAME] [--variant LABEL] [--seed N] [--output F.safetensors [--half]]",
     .example = "defeat train ablations/specs/reproduce-quick.json --network teacher",
     .options = options_table,
     .options_size = sizeof(struct train_options),

@@ -24,7 +24,8 @@ static df_status write_trained(const struct df_cell *teacher, const struct df_ru
     df_status status = df_model_load(teacher, weights, &model, err);
 
     if (status == DF_OK)
-        status = df_teacher_write(teacher, &model, map, options->skip_bad_images, path, err);
+        status =
+            df_teacher_write(teacher, &model, (struct df_teacher_writing){ .map = map, .skip_bad = options->skip_bad_images }, path, err);
     if (status == DF_OK)
         unlink(weights);
     df_model_release(&model);

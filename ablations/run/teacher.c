@@ -63,7 +63,7 @@ void df_teacher_cache_key(const struct df_cell *student, const struct df_cell_te
     df_text_add(&text, " needs ");
     df_needs_text(&plan.recorded, ",", &text);
     df_text_addf(&text, " copies %zu device %s", copies(student), device.kind);
-    if (strcmp(device.kind, "cuda") == 0) /* its bits are the card's */
+    if (df_device_varies(&device)) /* its bits are the card's */
         df_text_addf(&text, " %s", device.isa);
     df_hash_text(key, df_hash(text.data, text.length));
     df_text_release(&text);

@@ -95,7 +95,7 @@ static df_status measure_gate(const struct df_cell *cell, struct df_model *model
     return df_teacher_kind_of(cell)->measure(cell, model, facts->gate_images, &facts->gate_map, err);
 }
 
-df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, struct df_teacher_writing how, const char *path,
                            struct df_error *err)
 {
     const struct df_device_identity device = df_device_identity(cell->device);
@@ -105,10 +105,12 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
     const struct df_teacher_kind *kind = df_teacher_kind_of(cell);
     char hash[17], map_text[32], gate_text[32], images_text[32], gate_key[32];
 
+    if (how.half)
+        df_parameters_round(model->parameters);
     if (df_teacher_has_neck(cell))
-        DF_TRY(df_teacher_measure(cell, model, skip_bad, &facts, err));
-    if (kind->class) /* what its training evaluated is the mAP of boxes that were told */
-        DF_TRY(kind->measure(cell, model, 0, &map, err));
+        DF_TRY(df_teacher_measure(cell, model, how.skip_bad, &facts, err));
+    if (kind->class || isnan(how.map)) /* what a classifier's training evaluated is the mAP of boxes that were told */
+        DF_TRY(kind->measure(cell, model, 0, &how.map, err));
     DF_TRY(measure_gate(cell, model, &facts, err));
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     df_classes_text(train, &classes);
@@ -121,17 +123,18 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, d
         { "id", cell->id },
         { "cell", df_text_get(&cell->json) },
         { "classes", df_text_get(&classes) },
-        { kind->score, df_format_real(map_text, map) },
+        { kind->score, df_format_real(map_text, how.map) },
         { gate_key, df_format_real(gate_text, facts.gate_map) },
         { "gate_images", images_text },
         { "neck_std", df_text_get(&neck) },
         { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
         { "device", device.kind },
-        { "isa", device.isa },
+        { "isa", device.isa }, /* the last: of a device whose bits depend on it */
     };
     const struct df_checkpoint file = { .parameters = model->parameters,
+                                        .half = how.half,
                                         .metadata = metadata,
-                                        .metadata_count = sizeof metadata / sizeof *metadata };
+                                        .metadata_count = sizeof metadata / sizeof *metadata - !df_device_varies(&device) };
     const df_status status = df_checkpoint_write(path, file, err);
 
     df_text_release(&neck);
@@ -228,7 +231,7 @@ df_status df_teacher_check(const struct df_cell *cell, const char *path, struct 
 static df_status compare_gate(const char *path, const struct df_teacher_facts *facts, const char *device, double map, struct df_error *err)
 {
     const struct df_device_identity here = df_device_identity(device);
-    const bool same_machine = strcmp(facts->device, here.kind) == 0 && strcmp(facts->isa, here.isa) == 0;
+    const bool same_machine = strcmp(facts->device, here.kind) == 0 && (!df_device_varies(&here) || strcmp(facts->isa, here.isa) == 0);
     const double allowed = same_machine ? 0 : 0.005;
     char found[32], expected[32];
 
@@ -239,8 +242,7 @@ static df_status compare_gate(const char *path, const struct df_teacher_facts *f
         "teacher gate: '%s' reaches %s %s on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
         "the teacher to train it again]",
         path, df_format_real(found, map), facts->accuracy ? "accuracy" : "mAP", facts->gate_images,
-        df_format_real(expected, facts->gate_map), allowed,
-        same_machine ? "the same device and instruction set" : "another device or instruction set");
+        df_format_real(expected, facts->gate_map), allowed, same_machine ? "the same device" : "another device");
 }
 
 static df_status check_weights(const struct df_model *model, const char *path, const struct df_teacher_facts *facts, struct df_error *err)
@@ -292,6 +294,18 @@ df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_opt
     const df_status status = gate_file(teacher, path, err);
 
     free(path);
+    return status;
+}
+
+df_status df_teacher_halve(const struct df_cell *cell, const char *from, const char *to, struct df_error *err)
+{
+    struct df_model model;
+
+    DF_TRY(df_model_load(cell, from, &model, err));
+
+    const df_status status = df_teacher_write(cell, &model, (struct df_teacher_writing){ .map = NAN, .half = true }, to, err);
+
+    df_model_release(&model);
     return status;
 }
 

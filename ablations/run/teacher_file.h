@@ -24,16 +24,24 @@ const char *df_teacher_score_text(const struct df_teacher_facts *facts, double s
  * split, in double. skip_bad: of these images. */
 df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model, bool skip_bad, struct df_teacher_facts *facts,
                              struct df_error *err);
-/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside `map` (of a classifier: its accuracy) into
- * the metadata. skip_bad: of
- * the training images; one of the gate's that cannot be read is always an error. */
-df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, double map, bool skip_bad, const char *path,
+/* How a teacher is written. */
+struct df_teacher_writing {
+    double map; /* on the validation split; NaN: it is measured (of a classifier: its accuracy, which always is) */
+    bool
+        half; /* weights of two and more axes in half precision: the model is rounded first, so that what is measured is what is read back */
+    bool skip_bad; /* of the training images; one of the gate's that cannot be read is always an error */
+};
+/* Writes a model as a teacher of `cell`: measures neck_std and the gate's number, and puts them beside the mAP into the metadata. The file of a
+ * CPU is the same on every machine. */
+df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, struct df_teacher_writing how, const char *path,
                            struct df_error *err);
+/* The teacher's file once more, in half precision, measured anew. */
+df_status df_teacher_halve(const struct df_cell *cell, const char *from, const char *to, struct df_error *err);
 
 char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options *options); /* free it */
 /* A file under a teacher's name must be that teacher. */
 df_status df_teacher_check(const struct df_cell *teacher, const char *path, struct df_error *err);
-/* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when device and isa are the
- * recorded ones, else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
+/* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when the device is the
+ * recorded one (of GPUs: the same architecture), else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
 df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err);
 #endif

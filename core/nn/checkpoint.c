@@ -11,6 +11,7 @@
 
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/nn/dtype.h"
 #include "core/nn/safetensors.h"
 
 #define HEADER_LIMIT 100000000
@@ -97,6 +98,13 @@ static df_real *part_data(const struct df_parameters *parameters, const struct d
     return part == PART_VALUE ? item->value : (part == PART_MOMENT1 ? parameters->moment1 : parameters->moment2) + item->offset;
 }
 
+/* Whether a file in half precision has it so: batch norm's vectors and biases keep their precision, which costs them nothing. */
+static bool is_halved(const struct df_parameter *item) { return !item->buffer && item->kind != DF_VECTOR; }
+static const char *part_dtype(const struct df_checkpoint *what, const struct df_parameter *item, enum part part)
+{
+    return what->half && part == PART_VALUE && is_halved(item) ? "F16" : "F32";
+}
+
 /* ---- the hash of the contents: of the header without this hash, and of the tensors ---- */
 
 static cJSON *metadata_item(const cJSON *header, const char *key)
@@ -128,7 +136,7 @@ static void hash_end(cJSON *header, struct df_hasher *hasher)
 
 /* ---- writing ---- */
 
-cJSON *df_stored_describe(const struct df_parameter *item, size_t begin)
+cJSON *df_stored_describe(const struct df_parameter *item, size_t begin, const char *dtype)
 {
     cJSON *tensor = cJSON_CreateObject(), *shape = cJSON_CreateArray(), *offsets = cJSON_CreateArray();
     size_t size[4];
@@ -137,8 +145,8 @@ cJSON *df_stored_describe(const struct df_parameter *item, size_t begin)
     for (size_t i = 0; i < rank; i++)
         cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)size[i]));
     cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin));
-    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + df_count(item->shape) * sizeof(float))));
-    cJSON_AddStringToObject(tensor, "dtype", "F32");
+    cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + df_count(item->shape) * df_dtype_bytes(dtype))));
+    cJSON_AddStringToObject(tensor, "dtype", dtype);
     cJSON_AddItemToObject(tensor, "shape", shape);
     cJSON_AddItemToObject(tensor, "data_offsets", offsets);
     return tensor;
@@ -169,8 +177,10 @@ static cJSON *describe_all(const struct df_checkpoint *what, size_t *bytes, size
         *largest = elements > *largest ? elements : *largest;
         for (enum part part = PART_VALUE; part < PARTS; part++) {
             if (part_exists(item, part, what->with_optimiser)) {
-                cJSON_AddItemToObject(header, part_name(item, part, name), df_stored_describe(item, *bytes));
-                *bytes += elements * sizeof(float);
+                const char *dtype = part_dtype(what, item, part);
+
+                cJSON_AddItemToObject(header, part_name(item, part, name), df_stored_describe(item, *bytes, dtype));
+                *bytes += elements * df_dtype_bytes(dtype);
             }
         }
     }
@@ -192,6 +202,21 @@ void df_safetensors_header(const cJSON *header, struct df_text *text)
     df_text_release(&json);
 }
 
+/* A parameter's elements, as floats, where its tensor lies in the file. Returns what is behind it. */
+static char *put(char *to, const float *stored, size_t elements, const char *dtype)
+{
+    if (strcmp(dtype, "F32") == 0) {
+        memcpy(to, stored, elements * sizeof *stored);
+    } else {
+        for (size_t i = 0; i < elements; i++) {
+            const uint16_t bits = df_half(stored[i]);
+
+            memcpy(to + i * sizeof bits, &bits, sizeof bits);
+        }
+    }
+    return to + elements * df_dtype_bytes(dtype);
+}
+
 df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struct df_error *err)
 {
     const struct df_parameters *parameters = what.parameters;
@@ -207,6 +232,7 @@ df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struc
     const size_t at = file.length;
     char *data = df_malloc(at + bytes + 1), *to = data + at;
     df_real *values = df_malloc(largest * sizeof *values);
+    float *stored = df_malloc(largest * sizeof *stored);
 
     for (size_t i = 0; i < what.count; i++) {
         const struct df_parameter *item = parameters->items[i];
@@ -216,8 +242,8 @@ df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struc
             if (!part_exists(item, part, what.with_optimiser))
                 continue;
             df_read(parameters->device, values, part_data(parameters, item, part), elements * sizeof *values);
-            df_to_stored(item, values, (float *)(void *)to); /* at is a multiple of 8 */
-            to += elements * sizeof(float);
+            df_to_stored(item, values, stored);
+            to = put(to, stored, elements, part_dtype(&what, item, part));
         }
     }
     struct df_hasher *hasher = hash_begin(header);
@@ -230,6 +256,7 @@ df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struc
     const df_status status = df_file_write(path, data, at + bytes, err);
     cJSON_Delete(header);
     free(values);
+    free(stored);
     free(data);
     df_text_release(&file);
     return status;
@@ -489,8 +516,14 @@ static const char convert_hint[] =
     "[a state dict of PyTorch's? make a checkpoint of it: defeat convert SPEC FILE NEW.safetensors, with --network "
     "teacher for a teacher's]";
 
-/* The file must have this tensor, as F32 and in the parameter's shape. *at: its place in the data. */
-static df_status check_wanted(const struct df_safetensors *opened, const struct df_parameter *item, enum part part, size_t *at,
+/* Where a tensor lies in the data, and what its elements are. */
+struct place {
+    size_t at;
+    const char *dtype;
+};
+
+/* The file must have this tensor, as F32 or, of a value, F16, and in the parameter's shape. */
+static df_status check_wanted(const struct df_safetensors *opened, const struct df_parameter *item, enum part part, struct place *place,
                               struct df_error *err)
 {
     char name[160], found[128], expected[128];
@@ -503,7 +536,7 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
     if (!tensor)
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is missing (%s)", opened->path, name,
                        part == PART_VALUE ? "is it a checkpoint of another network?" : "it is an export without the optimiser's state");
-    wanted = df_stored_describe(item, 0);
+    wanted = df_stored_describe(item, 0, "F32");
     df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(tensor, "shape"), found, sizeof found);
     df_stored_shape_text(cJSON_GetObjectItemCaseSensitive(wanted, "shape"), expected, sizeof expected);
     cJSON_Delete(wanted);
@@ -511,9 +544,11 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has shape %s, expected %s", opened->path, name, found, expected);
     const char *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring;
 
-    if (strcmp(dtype, "F32"))
-        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has dtype %s, expected F32", opened->path, name, dtype);
-    *at = (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
+    if (strcmp(dtype, "F32") && (part != PART_VALUE || strcmp(dtype, "F16")))
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has dtype %s, expected F32%s", opened->path, name, dtype,
+                       part == PART_VALUE ? " or F16" : "");
+    place->dtype = dtype;
+    place->at = (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
     return DF_OK;
 }
 
@@ -548,16 +583,17 @@ static df_status each_tensor(const struct df_safetensors *opened, struct df_para
         const size_t elements = df_count(item->shape);
 
         for (enum part part = PART_VALUE; part < PARTS && status == DF_OK; part++) {
-            size_t at = 0;
+            struct place place;
 
             if (!part_exists(item, part, with_optimiser))
                 continue;
-            status = check_wanted(opened, item, part, &at, err);
+            status = check_wanted(opened, item, part, &place, err);
             if (status != DF_OK || !load)
                 continue;
             stored = df_realloc(stored, elements * sizeof *stored);
             values = df_realloc(values, elements * sizeof *values);
-            memcpy(stored, opened->data + at, elements * sizeof *stored); /* an extra tensor may leave it unaligned */
+            for (size_t k = 0; k < elements; k++)
+                stored[k] = df_dtype_value(place.dtype, opened->data + place.at + k * df_dtype_bytes(place.dtype));
             df_from_stored(item, stored, values);
             df_write(parameters->device, part_data(parameters, item, part), values, elements * sizeof *values);
         }
@@ -597,6 +633,25 @@ df_status df_checkpoint_read(const char *path, struct df_parameters *parameters,
     }
     df_safetensors_close(&opened);
     return status;
+}
+
+void df_parameters_round(struct df_parameters *parameters)
+{
+    df_real *values = df_malloc((parameters->values + 1) * sizeof *values);
+
+    for (size_t i = 0; i < parameters->count; i++) {
+        const struct df_parameter *item = parameters->items[i];
+        const size_t elements = df_count(item->shape);
+
+        if (!is_halved(item))
+            continue;
+        df_read(parameters->device, values, item->value, elements * sizeof *values);
+        for (size_t k = 0; k < elements; k++)
+            values[k] = (df_real)df_half_value(df_half((float)values[k]));
+        df_write(parameters->device, item->value, values, elements * sizeof *values);
+    }
+    free(values);
+    df_parameters_touch(parameters);
 }
 
 df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error *err)

@@ -1,5 +1,5 @@
 /* Checkpoints in the safetensors format. Convolution weights are stored as PyTorch has them, [out,in,kh,kw], linear ones [out,in], vectors
- * [c], always F32: a PyTorch user can load the file. Optimiser moments are "optimiser.moment1.<name>", "optimiser.moment2.<name>". */
+ * [c], in F32, or weights of two and more axes in F16: a PyTorch user can load the file. Optimiser moments are "optimiser.moment1.<name>", "optimiser.moment2.<name>". */
 #ifndef DF_CORE_NN_CHECKPOINT_H
 #define DF_CORE_NN_CHECKPOINT_H
 #include "core/base/json.h"
@@ -12,6 +12,7 @@ struct df_checkpoint { /* what a file is to hold */
     const struct df_parameters *parameters;
     size_t count;        /* only the first: a student-only export leaves out what distillers added; 0: all */
     bool with_optimiser; /* moments too */
+    bool half;           /* weights of two and more axes as F16, rounded to nearest (df_parameters_round gives what is read back) */
     const struct df_metadata *metadata;
     size_t metadata_count;
 };
@@ -24,6 +25,8 @@ df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struc
  * hash. On failure the parameters are as they were. */
 df_status df_checkpoint_read(const char *path, struct df_parameters *parameters, bool with_optimiser, bool allow_extra,
                              struct df_error *err);
+/* The values as a file in half precision has them. */
+void df_parameters_round(struct df_parameters *parameters);
 /* The metadata as a JSON object (cJSON_Delete it); the hash is among them. */
 df_status df_checkpoint_metadata(const char *path, cJSON **out, struct df_error *err);
 /* name, shape, offset of each tensor as JSON, for `defeat inspect`. */

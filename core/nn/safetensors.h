@@ -21,9 +21,9 @@ df_status df_safetensors_load(struct df_safetensors *opened, struct df_error *er
 /* Length and header, as they begin a file */
 void df_safetensors_header(const cJSON *header, struct df_text *text);
 
-/* What a parameter is in a file: PyTorch's shape (returns its rank), dtype F32 from byte `begin`, and its elements in PyTorch's order. */
+/* What a parameter is in a file: PyTorch's shape (returns its rank), its dtype from byte `begin` on, and its elements in PyTorch's order. */
 size_t df_stored_shape(const struct df_parameter *item, size_t shape[4]);
-cJSON *df_stored_describe(const struct df_parameter *item, size_t begin);
+cJSON *df_stored_describe(const struct df_parameter *item, size_t begin, const char *dtype);
 void df_stored_shape_text(const cJSON *shape, char *text, size_t bytes);
 void df_to_stored(const struct df_parameter *item, const df_real *values, float *stored);
 void df_from_stored(const struct df_parameter *item, const float *stored, df_real *values);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/file.h"
+#include "core/nn/dtype.h"
 #include "core/nn/safetensors.h"
 
 #define TRACKED  ".num_batches_tracked"
@@ -149,7 +150,7 @@ static df_status missing(const struct df_safetensors *opened, const struct df_pa
 
     const size_t count = (size_t)cJSON_GetArraySize(opened->header);
     const char **names = df_calloc(count + 1, sizeof *names), *near;
-    cJSON *wanted = df_stored_describe(item, 0);
+    cJSON *wanted = df_stored_describe(item, 0, "F32");
     struct df_text beginnings = DF_TEXT_INIT;
     char shape[128], more[64] = "", nearest[192] = "";
     const cJSON *tensor;
@@ -313,7 +314,7 @@ static df_status check_shape(const struct df_safetensors *opened, const struct d
                              const struct df_class_choice *choice, bool chosen, struct df_error *err)
 {
     char found[128], expected[128];
-    cJSON *wanted = df_stored_describe(item, 0);
+    cJSON *wanted = df_stored_describe(item, 0, "F32");
     cJSON *wanted_shape = cJSON_GetObjectItemCaseSensitive(wanted, "shape");
 
     if (chosen && cJSON_GetArraySize(shape) > 0)
@@ -329,52 +330,13 @@ static df_status check_shape(const struct df_safetensors *opened, const struct d
 
 /* ---- elements ---- */
 
-/* IEEE binary16 */
-static float half(uint16_t bits)
-{
-    const int exponent = bits >> 10 & 31;
-    const float fraction = (float)(bits & 1023), sign = bits >> 15 ? -1 : 1;
-
-    if (exponent == 31)
-        return fraction > 0 ? NAN : sign * INFINITY;
-    return sign * (exponent ? ldexpf(1024 + fraction, exponent - 25) : ldexpf(fraction, -24));
-}
-
-static float brain(uint16_t bits)
-{
-    const uint32_t wide = (uint32_t)bits << 16;
-    float value;
-
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static size_t element_bytes(const char *dtype)
-{
-    return strcmp(dtype, "F64") == 0 ? 8 : strcmp(dtype, "F32") == 0 ? 4 : strcmp(dtype, "F16") && strcmp(dtype, "BF16") ? 0 : 2;
-}
-
-static float element(const char *dtype, const char *at)
-{
-    double wide;
-    float single;
-    uint16_t bits;
-
-    if (strcmp(dtype, "F64") == 0)
-        return (float)(memcpy(&wide, at, sizeof wide), wide);
-    if (strcmp(dtype, "F32") == 0)
-        return (memcpy(&single, at, sizeof single), single);
-    memcpy(&bits, at, sizeof bits);
-    return dtype[0] == 'B' ? brain(bits) : half(bits);
-}
-
 /* One parameter's elements in PyTorch's order. */
 static df_status take(const struct df_safetensors *opened, const struct part *part, const struct df_parameter *item,
                       const struct df_class_choice *choice, float *stored, struct df_error *err)
 {
     const cJSON *tensor = find_tensor(opened, part, item->name), *shape = cJSON_GetObjectItemCaseSensitive(tensor, "shape");
     const char *dtype = cJSON_GetObjectItemCaseSensitive(tensor, "dtype")->valuestring;
-    const size_t bytes = element_bytes(dtype), rows = item->kind == DF_VECTOR ? df_count(item->shape) : item->shape.n;
+    const size_t bytes = df_dtype_bytes(dtype), rows = item->kind == DF_VECTOR ? df_count(item->shape) : item->shape.n;
     const size_t row = df_count(item->shape) / rows;
     const char *data = opened->data + (size_t)cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tensor, "data_offsets"), 0)->valuedouble;
     size_t *index;
@@ -388,7 +350,7 @@ static df_status take(const struct df_safetensors *opened, const struct part *pa
 
     for (size_t r = 0; r < rows && status == DF_OK; r++)
         for (size_t k = 0; k < row && status == DF_OK; k++) {
-            const float value = element(dtype, data + ((index ? index[r] : r) * row + k) * bytes);
+            const float value = df_dtype_value(dtype, data + ((index ? index[r] : r) * row + k) * bytes);
 
             if (!isfinite(value))
                 status = df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' holds %g, expected numbers that float can hold", opened->path,
@@ -532,7 +494,7 @@ df_status df_state_dict_write(const char *path, const struct df_parameters *para
     for (size_t i = 0; i < parameters->count; i++) {
         const size_t n = df_count(parameters->items[i]->shape);
 
-        cJSON_AddItemToObject(header, parameters->items[i]->name, df_stored_describe(parameters->items[i], bytes));
+        cJSON_AddItemToObject(header, parameters->items[i]->name, df_stored_describe(parameters->items[i], bytes, "F32"));
         bytes += n * sizeof(float);
         largest = n > largest ? n : largest;
     }

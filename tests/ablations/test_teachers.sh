@@ -71,6 +71,21 @@ END
 run 0 sweep one.json --list
 said "^1	$id	done	one"
 
+# ---- in half precision: smaller, measured anew, gated, the same file on every instruction set
+run 2 train one.json --half
+told "half.*--output"
+run 0 train one.json --output half.safetensors --half
+DEFEAT_ISA=plain run 0 train one.json --out elsewhere --output again.safetensors --half
+cmp half.safetensors again.safetensors || die "the file depends on the instruction set"
+run 0 inspect half.safetensors
+said "F16 .*conv1.weight"
+said "F32 .*bn1.weight"
+cat >halved.json <<END
+{ "name": "halved", "extends": "one.json", "teacher": {"file": "half.safetensors"} }
+END
+run 0 prepare halved.json
+said "^gate: passed"
+
 # ---- teachers that take turns: seed 1 learns from the second, whose file can be given
 cat >turns.json <<END
 { "name": "turns", "extends": "one.json", "teacher": {"seed": [5, 6]}, "seeds": [1, 2] }

@@ -611,12 +611,12 @@ static void the_gate_sees_other_weights(void **state)
     assert_ok(df_checkpoint_write(
         path, (struct df_checkpoint){ .parameters = model.parameters, .metadata = items, .metadata_count = count }, &err));
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, "teacher gate");
-    /* weights as recorded, another number: the least difference counts here, half a point on another instruction set */
+    /* weights as recorded, another number: the least difference counts here, half a point on another device */
     model.parameters->items[0]->value[0] = weight;
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 1e-9));
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
-    rewrite(path, &model, items, count, "isa", "abacus");
+    rewrite(path, &model, items, count, "device", "abacus");
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0049));
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
@@ -629,6 +629,41 @@ static void the_gate_sees_other_weights(void **state)
     cJSON_Delete(metadata);
     free(path);
     df_cell_free(cell);
+}
+
+/* What its metadata say is what its own weights reach, which are not those that it was made of; and nothing of the machine is in it. */
+static void half_precision_is_measured_anew(void **state)
+{
+    struct df_run_options options = tiny_run(tiny_out("halved"));
+    struct df_cell *given;
+    struct df_teacher_facts whole, half;
+    struct df_error err = { 0 };
+    struct df_model model;
+    cJSON *metadata;
+    char *path, file[600], hash[17];
+    double map;
+
+    (void)state;
+    snprintf(file, sizeof file, "%s/half.safetensors", df_test_folder());
+    assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
+    assert_ok(df_teacher_halve(teacher, path, file, &err));
+    assert_ok(df_teacher_facts_read(path, &whole, &err));
+    assert_ok(df_teacher_facts_read(file, &half, &err));
+    assert_ok(df_model_load(teacher, file, &model, &err));
+    assert_ok(df_teacher_kind_of(teacher)->measure(teacher, &model, 0, &map, &err));
+    assert_true(half.map == map);
+    assert_string_equal(half.parameters_hash, df_hash_text(hash, df_parameters_hash(model.parameters)));
+    assert_string_not_equal(half.parameters_hash, whole.parameters_hash);
+    assert_string_equal(half.id, whole.id);
+    assert_true(half.neck_std[0] != whole.neck_std[0]);
+    assert_ok(df_checkpoint_metadata(file, &metadata, &err));
+    assert_null(cJSON_GetObjectItem(metadata, "isa"));
+    given = tiny_given("cpu", &teacher->network, file);
+    assert_ok(df_teacher_gate(given, &options, &err));
+    cJSON_Delete(metadata);
+    df_model_release(&model);
+    df_cell_free(given);
+    free(path);
 }
 
 /* A file without our metadata: neck_std is measured when it is opened, the gate can only warn. */
@@ -975,6 +1010,7 @@ int main(void)
         cmocka_unit_test(a_damaged_record_is_found_at_once),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
+        cmocka_unit_test(half_precision_is_measured_anew),
         cmocka_unit_test(a_foreign_file_serves),
         cmocka_unit_test(one_flipped_bit_is_refused),
         cmocka_unit_test(a_cache_belongs_to_its_file),

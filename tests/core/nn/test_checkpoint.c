@@ -365,18 +365,59 @@ static void test_other_network(void **state)
     df_parameters_build(parameters, device, 0, false);
     assert_fails(df_checkpoint_read(fixture, parameters, false, false, &err), DF_ERR_FORMAT, "is not one of this network's");
     assert_ok(df_checkpoint_read(fixture, parameters, false, true, &err));
-    assert_fails(df_checkpoint_read(file_of("{\"fc.bias\":{\"dtype\":\"F16\",\"shape\":[3],\"data_offsets\":[0,6]}}", 6), parameters, false,
-                                    false, &err),
-                 DF_ERR_FORMAT, "tensor 'fc.bias' has dtype F16, expected F32");
+    assert_fails(df_checkpoint_read(file_of("{\"fc.bias\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[0,6]}}", 6), parameters,
+                                    false, false, &err),
+                 DF_ERR_FORMAT, "tensor 'fc.bias' has dtype BF16, expected F32 or F16");
     df_parameters_free(parameters);
+}
+
+/* Weights of two and more axes take two bytes and are what rounding makes of them; vectors and statistics are as they were. */
+static void half_precision_is_what_rounding_gives(void **state)
+{
+    struct df_parameters *whole = network(5, true), *read = network(6, false);
+    char *path = df_path_join(df_test_folder(), "half.safetensors"), *data;
+    struct df_checkpoint what = { .parameters = whole, .half = true };
+    const uint64_t before = df_parameters_hash(whole);
+    df_real bias[3], kept[3];
+    size_t bytes, halved;
+
+    (void)state;
+    values_of(whole, "fc.bias", bias);
+    assert_ok(df_checkpoint_write(path, what, &err));
+    assert_true(df_parameters_hash(whole) == before);
+    assert_ok(df_checkpoint_read(path, read, false, false, &err));
+    df_parameters_round(whole);
+    assert_true(df_parameters_hash(whole) != before);
+    assert_true(df_parameters_hash(read) == df_parameters_hash(whole));
+    values_of(read, "fc.bias", kept);
+    assert_memory_equal(bias, kept, sizeof bias);
+    df_parameters_round(whole);
+    assert_true(df_parameters_hash(read) == df_parameters_hash(whole));
+
+    assert_ok(df_file_read(path, 0, &data, &halved, &err));
+    free(data);
+    what.half = false;
+    assert_ok(df_checkpoint_write(path, what, &err));
+    assert_ok(df_file_read(path, 0, &data, &bytes, &err));
+    free(data);
+    assert_in_range(bytes - halved, 2 * (120 + 6) - 8, 2 * (120 + 6) + 8); /* and what the padding of the header makes of it */
+
+    what.half = what.with_optimiser = true;
+    assert_ok(df_checkpoint_write(path, what, &err));
+    assert_ok(df_checkpoint_read(path, whole, true, false, &err)); /* moments are floats */
+    free(path);
+    df_parameters_free(read);
+    df_parameters_free(whole);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_python_to_c_to_python), cmocka_unit_test(test_metadata_and_index), cmocka_unit_test(test_optimiser_state),
-        cmocka_unit_test(test_broken_headers),        cmocka_unit_test(test_other_kinds),        cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_other_network),         cmocka_unit_test(test_every_bit),          cmocka_unit_test(test_damage_is_told),
+        cmocka_unit_test(test_python_to_c_to_python), cmocka_unit_test(test_metadata_and_index),
+        cmocka_unit_test(test_optimiser_state),       cmocka_unit_test(test_broken_headers),
+        cmocka_unit_test(test_other_kinds),           cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_other_network),         cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_damage_is_told),        cmocka_unit_test(half_precision_is_what_rounding_gives),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
