@@ -93,7 +93,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec install-files uninstall
+.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec teachers install-files uninstall
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -332,6 +332,18 @@ reproduce-spec:
 	./defeat table $(SPEC) $(SWEEP_FLAGS)
 	./defeat table $(SPEC) $(SWEEP_FLAGS) --baseline "$(CONTROL)" | sed -n '/^method/,$$p'
 	./defeat plot $(SPEC) $(SWEEP_FLAGS)
+
+## teachers: train the shipped teachers again; each must end in the very file that lies in results/teachers (TEACHERS="faster-2": this one)
+TEACHERS ?= $(foreach kind,retinanet faster,$(foreach turn,0 1 2 3 4,$(kind)-$(turn)))
+again     = $(BUILD)/teachers
+teachers: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all
+	$(Q)rm -rf $(again); mkdir -p $(again) results/teachers
+	printf '%s\n' $(TEACHERS) | tr '-' ' ' | xargs -n 2 -P $(JOBS) sh -c './defeat train ablations/specs/teachers-$$0.json \
+	    --which $$1 --out $(again)/out --half --output $(again)/$$0-$$1.safetensors'
+	$(Q)set -e; for name in $(TEACHERS); do \
+	    if [ -f results/teachers/$$name.safetensors ]; then cmp $(again)/$$name.safetensors results/teachers/$$name.safetensors; echo "$$name: the very file"; \
+	    else cp $(again)/$$name.safetensors results/teachers; echo "$$name: was not there, and is now"; fi; done
 
 ## golden: make the test fixtures again (needs Python with numpy, pycocotools 2.0.11, torch, torchvision, safetensors; PYTHON=)
 PYTHON ?= python3
