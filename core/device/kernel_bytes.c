@@ -144,6 +144,16 @@ BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
 BYTES(kept_boxes, indices(n) + 2 * scored_reals(n), 0)
 
+/* ---- crops: of a map all, whatever the grid reaches ---- */
+
+BYTES(take_rows, 2 * n * (double)a->width + indices(n), 0)
+BYTES(give_rows, 3 * n * (double)a->width + indices(n), 0)
+BYTES(box_corners, 8 * n + box_reals(n), 0)
+BYTES(box_corners_backward, n *(8 + 4 * once_more(a->add)) + box_reals(n), 0)
+BYTES(grid_sample, count(a->grid.from) + count(a->grid.to) + 2 * n, 0)
+BYTES(grid_sample_backward, count(a->grid.from) * once_more(a->add) + count(a->grid.to) + 2 * (double)df_pixels(a->grid.to), 0)
+BYTES(grid_sample_slope, count(a->grid.from) + count(a->grid.to) + 2 * n * (1 + once_more(a->add)), 0)
+
 double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
 {
     switch (kernel) {
