@@ -118,10 +118,10 @@ struct df_detector_class {
      * no towers. */
     void (*finish_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features,
                         struct df_detection_state *out);
-    /* A classifier's view of boxes; the gradient reaches the boxes. Batch norms use their running statistics. NULL: it is no classifier. */
-    void (*look_at)(struct df_detector *detector, df_tape *tape, const struct df_crops *crops, struct df_seen *out);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
     int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
+    /* A classifier's view of boxes; the gradient reaches the boxes. Batch norms use their running statistics. NULL: it is no classifier. */
+    void (*look_at)(struct df_detector *detector, df_tape *tape, const struct df_crops *crops, struct df_seen *out);
 };
 
 struct df_detector { /* first member of a concrete detector */
@@ -130,8 +130,8 @@ struct df_detector { /* first member of a concrete detector */
     struct df_parameters *parameters;
     size_t classes;
     float delta_weights[4];     /* factors of the dense head's deltas (df_box_decode) */
-    float roi_delta_weights[4]; /* ... of the RoI head's, where there is one */
     bool towers;                /* they are shown */
+    float roi_delta_weights[4]; /* factors of the RoI head's deltas, where there is one */
 };
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);
