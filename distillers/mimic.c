@@ -5,9 +5,9 @@
  *        background, else 1; anchors: every class is a pair of it (b = 1) and the rest (b = background_weight), p, q sigmoids
  *   B  = 1/n sum over rows on objects with |u - y|^2 + margin > |v - y|^2 of |u - y|^2;  u, v: deltas of student and teacher, y: the target
  * s_l, t_l [N,h,w,C]; mse: common.h, all cells; n: norm. RoIs are the student's proposals through both heads; rows that are padding or ignored
- * take no part. Source: the paper's losses; its code is not public. Weights: 0.5 for the hint, 1.5 for background and
- * no temperature are readers' notes of it; 0.5 for the other two is from memory, and none may be printed. Deviates: mse divides by cells and channels (theirs sums); every anchor with a label counts, not 256 of them; the terms stand
- * beside the detector's whole loss (theirs gives half of its class loss away). */
+ * take no part. Source: the paper's losses; its code is not public. The hint's 0.5, background's 1.5 and no temperature are readers' notes of it,
+ * 0.5 for the other two is from memory. Deviates: mse divides by cells and channels (theirs sums); every anchor with a label counts, not 256 of
+ * them; the terms stand beside the detector's whole loss (theirs gives half of its class loss away). */
 #include "core/nn/losses.h"
 #include "distillers/common.h"
 
