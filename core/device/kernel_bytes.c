@@ -12,6 +12,7 @@
     }
 
 static double count(df_shape shape) { return (double)df_count(shape); }
+static double pixels(df_shape shape) { return (double)df_pixels(shape); }
 static double product(size_t a, size_t b) { return (double)a * (double)b; }
 static double once_more(bool add) { return add ? 2 : 1; }            /* an output that is read before it is written */
 static double present(const void *memory) { return memory ? 1 : 0; } /* an operand that may be missing */
@@ -151,7 +152,7 @@ BYTES(give_rows, 3 * n * (double)a->width + indices(n), 0)
 BYTES(box_corners, 8 * n + box_reals(n), 0)
 BYTES(box_corners_backward, n *(8 + 4 * once_more(a->add)) + box_reals(n), 0)
 BYTES(grid_sample, count(a->grid.from) + count(a->grid.to) + 2 * n, 0)
-BYTES(grid_sample_backward, count(a->grid.from) * once_more(a->add) + count(a->grid.to) + 2 * (double)df_pixels(a->grid.to), 0)
+BYTES(grid_sample_backward, count(a->grid.from) * once_more(a->add) + count(a->grid.to) + 2 * pixels(a->grid.to), 0)
 BYTES(grid_sample_slope, count(a->grid.from) + count(a->grid.to) + 2 * n * (1 + once_more(a->add)), 0)
 
 double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
