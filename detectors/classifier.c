@@ -2,11 +2,13 @@
  * Alvarez, Salzmann, NeurIPS 2021, arXiv:2106.05209). A crop is cut out of the network's input, so that it shares its distortion: S x S bilinear
  * samples in the middles of the box's cells (PyTorch's grid_sample, align_corners false: 0 outside), the box clamped to the image. Trained by
  * cross-entropy over the crops of a batch. torchvision's definitions and names ("fc.weight") but for the stem of network.stem.
- * Crops are cut on the host: no gradient reaches the pixels. */
+ * Crops of the ground truth are cut on the host: no gradient reaches the pixels. Those of look_at, of any boxes, are cut on the tape, and gradients
+ * reach the boxes; both see the same pixels, to rounding. */
 #include "detectors/classifier.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/portable_math.h"
 #include "core/nn/losses.h"
@@ -139,6 +141,59 @@ df_tensor *df_classifier_crops(const struct df_detector *detector, df_tape *tape
     return df_tensor_from(tape, (df_shape){ rows, size, size, 3 }, pixels);
 }
 
+/* ---- crops on the tape ---- */
+
+/* rows of 4 [rows,1,1,4] with which boxes are multiplied */
+static df_tensor *matrix(df_tape *tape, const df_real *row, size_t rows) { return df_tensor_from(tape, (df_shape){ rows, 1, 1, 4 }, row); }
+
+/* Larger by the context, then clamped to the boxes' images: min(max(x, 0), size). */
+static df_tensor *seen_boxes(const struct classifier_options *options, df_tape *tape, const struct df_crops *crops)
+{
+    const df_real c = (df_real)options->context, larger[16] = { 1 + c, 0, -c, 0, 0, 1 + c, 0, -c, -c, 0, 1 + c, 0, 0, -c, 0, 1 + c };
+    const size_t rows = crops->boxes->shape.n;
+    df_real *size = df_tape_host(tape, rows * 4 * sizeof *size);
+
+    for (size_t r = 0; r < rows; r++) {
+        size[4 * r] = size[4 * r + 2] = (df_real)crops->images->valid_w[crops->image[r]];
+        size[4 * r + 1] = size[4 * r + 3] = (df_real)crops->images->valid_h[crops->image[r]];
+    }
+    df_tensor *most = df_tensor_from(tape, crops->boxes->shape, size),
+              *boxes = df_linear(tape, crops->boxes, matrix(tape, larger, 4), NULL);
+
+    return df_sub(tape, most, df_relu(tape, df_sub(tape, most, df_relu(tape, boxes))));
+}
+
+/* A crop's grid is linear in its box: of cell (i, j) across 2/W ((1-u) x0 + u x1) - 1 with u = (j + 1/2)/S, down likewise. */
+static df_tensor *grid_of(df_tape *tape, df_tensor *boxes, size_t side, const struct df_batch *images)
+{
+    const size_t numbers = side * side * 2;
+    df_real *row = df_tape_host(tape, numbers * 4 * sizeof *row), *offset = df_tape_host(tape, numbers * sizeof *offset);
+
+    memset(row, 0, numbers * 4 * sizeof *row);
+    for (size_t k = 0; k < numbers; k++) {
+        const size_t axis = k % 2, at = axis ? k / 2 / side : k / 2 % side;
+        const double share = ((double)at + 0.5) / (double)side, unit = 2 / (double)(axis ? images->height : images->width);
+
+        row[4 * k + axis] = (df_real)((1 - share) * unit);
+        row[4 * k + 2 + axis] = (df_real)(share * unit);
+        offset[k] = -1;
+    }
+    df_tensor *grid = df_linear(tape, boxes, matrix(tape, row, numbers), df_tensor_from(tape, (df_shape){ 1, 1, 1, numbers }, offset));
+
+    return df_reshape(tape, grid, (df_shape){ boxes->shape.n, side, side, 2 });
+}
+
+static void classifier_look_at(struct df_detector *base, df_tape *tape, const struct df_crops *crops, struct df_seen *out)
+{
+    struct classifier *net = (struct classifier *)base;
+    df_tensor *boxes = seen_boxes(&net->options, tape, crops);
+
+    df_conv_units_refresh(&net->units);
+    out->crop = df_grid_sample(tape, crops->pixels, grid_of(tape, boxes, (size_t)net->options.size, crops->images), crops->image,
+                               (struct df_grid_options){ .border = false });
+    out->stem = df_resnet_stem(&net->resnet, tape, out->crop, false);
+}
+
 /* ---- the network ---- */
 
 static void classifier_forward(struct df_detector *base, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
@@ -252,5 +307,6 @@ const struct df_detector_class df_detector_classifier = {
     .loss = classifier_loss,
     .predict = classifier_predict,
     .fold = classifier_fold,
+    .look_at = classifier_look_at,
     .class_rows = classifier_class_rows,
 };

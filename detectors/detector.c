@@ -71,6 +71,8 @@ void df_detector_forward(struct df_detector *detector, df_tape *tape, const stru
     detector->class->forward(detector, tape, images, pixels, what, state);
 }
 
+bool df_teachers_alone(const char *name) { return strcmp(name, DF_OBJECT_LOGITS) == 0 || strcmp(name, DF_OBJECT_NETWORK) == 0; }
+
 void df_detector_show(struct df_detector *detector, const struct df_needs *needs)
 {
     detector->towers = df_needs_has(needs, "class_tower/*") || df_needs_has(needs, "box_tower/*");

@@ -26,7 +26,9 @@
  *   target              [N,1,A,4] encoded boxes, meaningful where label >= 0
  *   positives           [N,1,1,1] rows of the image with label >= 0
  *   roi/label, /target  [R,1,1,1], [R,1,1,4]; label -2: a padding row, or ignored */
-#define DF_OBJECT_LOGITS "object/logits" /* what a classifier says of the ground truth's objects: a teacher's alone */
+#define DF_OBJECT_LOGITS  "object/logits"  /* what a classifier says of the ground truth's objects: a teacher's alone */
+#define DF_OBJECT_NETWORK "object/network" /* no part: the classifier itself, whose look_at is called; a teacher's alone */
+bool df_teachers_alone(const char *name);  /* a name that no student has: these two */
 
 struct df_detection_state {
     size_t batch, canvas_h, canvas_w, classes;
@@ -74,6 +76,17 @@ enum df_pass {                    /* what a forward pass is to do */
                DF_FIRST_STAGE = 4 /* stop before proposals are chosen: without RoIs; reads nothing from the device */
 };
 
+struct df_crops { /* boxes of a batch's images */
+    const struct df_batch *images;
+    df_tensor *pixels;     /* [N,H,W,3] the images, on the tape */
+    df_tensor *boxes;      /* [R,1,1,4] corners x0 y0 x1 y1 (canvas pixels) */
+    const uint32_t *image; /* [R] whose */
+};
+struct df_seen {
+    df_tensor *crop; /* [R,S,S,3] what a classifier sees of each */
+    df_tensor *stem; /* [R,h,w,C] what its first layer says of that: convolution, norm, ReLU and the pooling before the first stage */
+};
+
 struct df_detector;
 struct df_detector_class {
     int abi;
@@ -107,6 +120,8 @@ struct df_detector_class {
                         struct df_detection_state *out);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
     int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
+    /* A classifier's view of boxes; the gradient reaches the boxes. Batch norms use their running statistics. NULL: it is no classifier. */
+    void (*look_at)(struct df_detector *detector, df_tape *tape, const struct df_crops *crops, struct df_seen *out);
 };
 
 struct df_detector { /* first member of a concrete detector */
@@ -114,8 +129,9 @@ struct df_detector { /* first member of a concrete detector */
     struct df_network *network;
     struct df_parameters *parameters;
     size_t classes;
-    float delta_weights[4]; /* factors of the dense head's deltas (df_box_decode) */
-    bool towers;            /* they are shown */
+    float delta_weights[4];     /* factors of the dense head's deltas (df_box_decode) */
+    bool towers;                /* they are shown */
+    float roi_delta_weights[4]; /* factors of the RoI head's deltas, where there is one */
 };
 extern const struct df_detector_class *const df_detector_classes[];
 const struct df_detector_class *df_detector_class_find(const char *name, struct df_error *err);

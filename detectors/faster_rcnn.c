@@ -113,7 +113,6 @@ struct faster {
     struct df_conv_units units;
     struct df_rpn rpn;
     struct df_box_head head;
-    float box_weights[4];
     size_t room; /* candidates of an image for sampling */
     struct df_box *candidate;
     df_real *label;
@@ -172,8 +171,6 @@ static df_status faster_create(const void *options, const struct df_network_opti
     DF_TRY(df_network_new(network, parameters, &body, err));
     net = df_calloc(1, sizeof *net);
     net->options = *(const struct faster_options *)options;
-    for (size_t k = 0; k < 4; k++)
-        net->box_weights[k] = (float)net->options.box_weights.value[k];
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     df_rpn_init(&net->rpn, &net->options.rpn, &net->units, network, df_network_levels(body));
     df_box_head_init(&net->head, &net->options.head, parameters,
@@ -183,6 +180,8 @@ static df_status faster_create(const void *options, const struct df_network_opti
                                                  .classes = classes });
     net->base = (struct df_detector){ .class = &df_detector_faster_rcnn, .network = body, .parameters = parameters, .classes = classes };
     memcpy(net->base.delta_weights, net->rpn.box_weights, sizeof net->rpn.box_weights);
+    for (size_t k = 0; k < 4; k++)
+        net->base.roi_delta_weights[k] = (float)net->options.box_weights.value[k];
     *out = &net->base;
     return DF_OK;
 }
@@ -276,7 +275,7 @@ static void label_proposals(const struct faster *net, df_tape *tape, struct df_d
         label[r] = (df_real)(object < 0 ? object : truth->labels[object]);
         if (object < 0)
             continue;
-        df_box_encode(box, truth->boxes[object], net->box_weights, deltas);
+        df_box_encode(box, truth->boxes[object], net->base.roi_delta_weights, deltas);
         for (size_t k = 0; k < 4; k++)
             target[4 * r + k] = (df_real)deltas[k];
     }
@@ -435,7 +434,7 @@ static const struct df_found *faster_predict(struct df_detector *base, df_tape *
     size_t most = (size_t)options->detections;
     struct df_box_rule rule = { .threshold = options->score_threshold, .min_size = (float)net->options.min_size };
 
-    memcpy(rule.weights, net->box_weights, sizeof net->box_weights);
+    memcpy(rule.weights, net->base.roi_delta_weights, sizeof net->base.roi_delta_weights);
 
     const struct df_candidate_set set = df_roi_candidates(tape, state, image, &rule);
 

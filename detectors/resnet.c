@@ -115,12 +115,17 @@ static df_tensor *block_forward(struct df_resnet_block *block, df_tape *tape, df
     return df_add_relu(tape, y, block->down ? df_conv_unit_forward(tape, block->down, x, training) : x);
 }
 
-void df_resnet_forward(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training, df_tensor *stage[DF_STAGES])
+df_tensor *df_resnet_stem(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training)
 {
     df_tensor *y = df_conv_unit_forward(tape, resnet->stem, x, training);
 
-    if (resnet->pool)
-        y = df_max_pool(tape, y, 3, 2, 1);
+    return resnet->pool ? df_max_pool(tape, y, 3, 2, 1) : y;
+}
+
+void df_resnet_forward(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training, df_tensor *stage[DF_STAGES])
+{
+    df_tensor *y = df_resnet_stem(resnet, tape, x, training);
+
     for (size_t k = 0; k < DF_STAGES; k++) {
         for (size_t b = 0; b < resnet->blocks[k]; b++)
             y = block_forward(&resnet->block[k][b], tape, y, training);

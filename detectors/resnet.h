@@ -25,6 +25,8 @@ struct df_resnet {
 };
 void df_resnet_init(struct df_resnet *resnet, struct df_conv_units *units, const struct df_resnet_plan *plan);
 void df_resnet_release(struct df_resnet *resnet);
+/* x [N,H,W,3] -> the first stage's input */
+df_tensor *df_resnet_stem(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training);
 /* x [N,H,W,3]; stage[k] = C(k+2), stride 4 * 2^k; NULL beyond the last */
 void df_resnet_forward(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training, df_tensor *stage[DF_STAGES]);
 #endif

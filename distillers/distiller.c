@@ -62,8 +62,11 @@ static struct df_needs needs_of(const struct df_distiller_class *class, const vo
 
 static bool offers(const struct df_detector_class *detector, const char *name)
 {
-    return strcmp(name, DF_NEEDS_HEAD) == 0 ? detector->run_head != NULL
-                                            : df_names_cover(detector->offers, name) || df_names_cover(detector->on_request, name);
+    if (strcmp(name, DF_NEEDS_HEAD) == 0)
+        return detector->run_head != NULL;
+    if (strcmp(name, DF_OBJECT_NETWORK) == 0)
+        return detector->look_at != NULL;
+    return df_names_cover(detector->offers, name) || df_names_cover(detector->on_request, name);
 }
 
 /* The last option of the table without which `missing` would not be needed, or NULL. */
@@ -94,7 +97,7 @@ static df_status one_side(const struct df_distiller_class *class, const void *op
 {
     *needs = needs_of(class, options, detector);
     for (size_t i = 0; i < needs->count; i++) {
-        if (offers(detector, needs->name[i]) || (taught && strcmp(needs->name[i], DF_OBJECT_LOGITS) == 0))
+        if (offers(detector, needs->name[i]) || (taught && df_teachers_alone(needs->name[i])))
             continue;
 
         const char *option = who_asks(class, options, detector, needs->name[i]);

@@ -341,7 +341,7 @@ static df_status give_made_records(void *subject, size_t which, df_tape *tape, c
 
     const df_status status = df_record_state(&records, student, tape, out, err);
 
-    if (teacher->plan.head)
+    if (teacher->plan.network)
         out->detector = teacher->model.detector;
     for (size_t i = 0; i < n; i++)
         drop_record(s, teacher, record[i]);

@@ -2,20 +2,22 @@
 
 #include <string.h>
 
+/* Not a part, but the teacher's network itself. */
+static bool is_network(const char *name) { return strcmp(name, DF_NEEDS_HEAD) == 0 || strcmp(name, DF_OBJECT_NETWORK) == 0; }
+
 void df_teacher_plan_of(const struct df_cell_teacher *by, struct df_teacher_plan *out)
 {
     const struct df_detector_class *detector = by->cell->detector;
 
-    *out = (struct df_teacher_plan){ .head = false };
+    *out = (struct df_teacher_plan){ .network = false };
     for (size_t i = 0; i < by->needs.count; i++) {
         const char *name = by->needs.name[i];
-        const bool on_request = df_names_cover(detector->on_request, name), head = strcmp(name, DF_NEEDS_HEAD) == 0;
-        const bool own = strcmp(name, DF_OBJECT_LOGITS) == 0; /* no student has it */
+        const bool on_request = df_names_cover(detector->on_request, name), network = is_network(name);
 
-        out->head = out->head || on_request || head;
-        if (!on_request && !head && !own)
+        out->network = out->network || on_request || network;
+        if (!on_request && !network && !df_teachers_alone(name))
             df_needs_add(&out->captured, name);
-        if (!head)
+        if (!network)
             df_needs_add(&out->given, on_request ? "neck/*" : name);
     }
     out->recorded = out->given;
@@ -48,9 +50,9 @@ static df_status offers(const struct lesson *lesson, const char *who, const stru
     for (size_t i = 0; i < needs->count; i++) {
         const char *name = needs->name[i];
 
-        if (strcmp(name, DF_OBJECT_LOGITS) == 0 && detector != lesson->by->cell->detector)
+        if (df_teachers_alone(name) && detector != lesson->by->cell->detector)
             continue;
-        if (strcmp(name, DF_NEEDS_HEAD) != 0 && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
+        if (!is_network(name) && !df_names_cover(detector->offers, name) && !df_names_cover(detector->on_request, name))
             return df_fail(err, DF_ERR_UNSUPPORTED, "'%s' needs '%s' of both networks, which detector '%s' of the %s does not have",
                            lesson->student->label, name, detector->name, who);
     }
@@ -123,10 +125,10 @@ static df_status lesson_fits(struct lesson *lesson, const struct df_dataset *tra
 
     DF_TRY(offers(lesson, "student", student->detector, err));
     DF_TRY(offers(lesson, "teacher", teacher->detector, err));
-    if (lesson->plan.head)
-        DF_TRY(head_fits(lesson, train->categories, err));
     if (df_needs_has(&lesson->by->needs, DF_OBJECT_LOGITS))
         DF_TRY(objects_fit(lesson, train->categories, err));
+    else if (lesson->plan.network)
+        DF_TRY(head_fits(lesson, train->categories, err));
     DF_TRY(df_cell_parts(student, train->categories, own, &lesson->parts.student, err));
     DF_TRY(df_cell_parts(teacher, train->categories, theirs, &lesson->parts.teacher, err));
     DF_TRY(df_parts_fit(&lesson->plan.captured, &lesson->parts.teacher, &lesson->parts.student, err));

@@ -9,7 +9,7 @@ struct df_teacher_plan {
     struct df_needs captured; /* parts that both networks must have alike */
     struct df_needs given;    /* parts that distillers are given: the captured ones, and the neck that the teacher's head runs over */
     struct df_needs recorded; /* ... and what other methods of a sweep are likely to need: they then share one cache */
-    bool head;                /* the teacher's network stays: its head runs when it is asked */
+    bool network;             /* the teacher's network stays: losses run its head, or show it crops */
 };
 void df_teacher_plan_of(const struct df_cell_teacher *by, struct df_teacher_plan *out);
 bool df_same_canvas(const struct df_canvas_options *a, const struct df_canvas_options *b);

@@ -149,7 +149,7 @@ static df_status set_up_teacher(struct df_teacher *teacher, const struct df_run_
     DF_TRY(open_cache(teacher, options, train, err));
     if (!teacher->cache)
         return open_live(teacher, options, train, err);
-    if (!teacher->plan.head)
+    if (!teacher->plan.network)
         release_network(teacher);
     return DF_OK;
 }
@@ -268,7 +268,7 @@ df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const stru
     for (size_t i = 0; i < student->batch; i++)
         DF_TRY(find_record(teacher, student->images, i, err));
     DF_TRY(df_record_state(&records, student, tape, out, err));
-    if (teacher->plan.head)
+    if (teacher->plan.network)
         out->detector = teacher->model.detector;
     return DF_OK;
 }

@@ -12,6 +12,7 @@
     }
 
 static double count(df_shape shape) { return (double)df_count(shape); }
+static double pixels(df_shape shape) { return (double)df_pixels(shape); }
 static double product(size_t a, size_t b) { return (double)a * (double)b; }
 static double once_more(bool add) { return add ? 2 : 1; }            /* an output that is read before it is written */
 static double present(const void *memory) { return memory ? 1 : 0; } /* an operand that may be missing */
@@ -143,6 +144,16 @@ static double scored_reals(double boxes) { return bytes_as_reals(boxes * (double
 BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n), 0)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
 BYTES(kept_boxes, indices(n) + 2 * scored_reals(n), 0)
+
+/* ---- crops: of a map all, whatever the grid reaches ---- */
+
+BYTES(take_rows, 2 * n * (double)a->width + indices(n), 0)
+BYTES(give_rows, 3 * n * (double)a->width + indices(n), 0)
+BYTES(box_corners, 8 * n + box_reals(n), 0)
+BYTES(box_corners_backward, n *(8 + 4 * once_more(a->add)) + box_reals(n), 0)
+BYTES(grid_sample, count(a->grid.from) + count(a->grid.to) + 2 * n, 0)
+BYTES(grid_sample_backward, count(a->grid.from) * once_more(a->add) + count(a->grid.to) + 2 * pixels(a->grid.to), 0)
+BYTES(grid_sample_slope, count(a->grid.from) + count(a->grid.to) + 2 * n * (1 + once_more(a->add)), 0)
 
 double df_kernel_bytes(enum df_kernel kernel, size_t n, const void *args)
 {

@@ -63,4 +63,18 @@ struct df_rois { /* host arrays [count], of a whole batch */
  * pixels per canvas pixel; the arrays are copied. At most 8 levels. -> [R,size,size,C] */
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options);
+
+/* ---- crops ---- */
+
+/* Rows row[i] of x, taken as a matrix of c columns; host array, copied. Where x asks for a gradient they rise, so that none is taken twice.
+ * -> [count,1,1,c] */
+df_tensor *df_take_rows(df_tape *tape, df_tensor *x, const uint32_t *row, size_t count);
+/* df_box_decode of deltas [R,1,1,4] over reference [R] (host, copied), in double: corners x0 y0 x1 y1 in the references' pixels. No gradient
+ * reaches a size that was cut. */
+df_tensor *df_box_corners(df_tape *tape, df_tensor *deltas, const struct df_box *reference, const float weights[4]);
+/* Bilinear samples of x [N,h,w,C] at grid [R,h',w',2]: (across, down), from -1 to 1 over the map; a number that is none lies outside. Row r samples
+ * image[r] (host, copied), or image r where image is NULL. -> [R,h',w',C]. Gradients reach x and grid. That to x costs N h R h' w' looks.
+ * Source: torch.nn.functional.grid_sample, mode bilinear, padding zeros or border, of which it has the values and, but where a sample lies
+ * on the very edge that padding begins at, the gradients. */
+df_tensor *df_grid_sample(df_tape *tape, df_tensor *x, df_tensor *grid, const uint32_t *image, struct df_grid_options options);
 #endif

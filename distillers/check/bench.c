@@ -8,7 +8,14 @@
 #include "core/nn/ops.h"
 
 enum { BATCH = DF_BENCH_BATCH, HEIGHT = 48, WIDTH = 64, LEVELS = 3, CLASSES = 3, PER_CELL = 2, PROPOSALS = 6, MOST_OBJECTS = 2 };
-enum { ROI_WEIGHTS = LEVELS + DF_STAGES + 4, HEAD_WEIGHTS, BOX_WEIGHTS, TOWERS, TOWER_BOX_WEIGHTS = TOWERS + 2 * LEVELS };
+enum {
+    ROI_WEIGHTS = LEVELS + DF_STAGES + 4,
+    HEAD_WEIGHTS,
+    BOX_WEIGHTS,
+    TOWERS,
+    TOWER_BOX_WEIGHTS = TOWERS + 2 * LEVELS,
+    STEM_WEIGHTS = TOWER_BOX_WEIGHTS + 2
+};
 
 static const struct df_box boxes[] = { { 9, 17, 13, 23 }, { 20, 4, 31, 16 }, { 16, 10, 60, 44 } };
 static const int32_t box_labels[] = { 2, 0, 1 };
@@ -74,6 +81,7 @@ static void network_init(struct df_bench_network *network, size_t anchors, size_
         add_map(network, "box_tower", l, neck_stride(l), tower_width, seed);
     add_rows(network, NULL, (df_shape){ PER_CELL * 4, 1, 1, tower_width }, seed, 0.3);
     add_rows(network, "object/logits", (df_shape){ BATCH, 1, MOST_OBJECTS, CLASSES }, seed, 2);
+    add_rows(network, NULL, (df_shape){ 2, 3, 3, 3 }, seed, 0.5);
 }
 
 /* What init is told of it. */
@@ -144,6 +152,30 @@ static void finish_head(struct df_detector *base, df_tape *tape, const struct df
     df_parts_set(&out->parts, "deltas", DF_NO_LEVEL, 0, dense_rows(network, tape, features, "box_tower", TOWER_BOX_WEIGHTS, 4));
 }
 
+/* A classifier whose crops are 6 x 6 and whose first layer is two filters. */
+static void look_at(struct df_detector *base, df_tape *tape, const struct df_crops *crops, struct df_seen *out)
+{
+    enum { SIDE = 6 };
+    const struct df_bench_network *network = (const struct df_bench_network *)base;
+    df_real row[SIDE * SIDE * 2][4] = { { 0 } }, one[SIDE * SIDE * 2];
+    const df_shape rows = { SIDE * SIDE * 2, 1, 1, 4 };
+
+    for (size_t k = 0; k < rows.n; k++) {
+        const double share = ((double)(k % 2 ? k / 2 / SIDE : k / 2 % SIDE) + 0.5) / SIDE, unit = 2.0 / (k % 2 ? HEIGHT : WIDTH);
+
+        row[k][k % 2] = (df_real)((1 - share) * unit);
+        row[k][2 + k % 2] = (df_real)(share * unit);
+        one[k] = 1;
+    }
+    df_tensor *grid = df_linear(tape, crops->boxes, df_tensor_from(tape, rows, row[0]), NULL);
+
+    grid = df_sub(tape, grid, df_tensor_from(tape, (df_shape){ 1, 1, 1, rows.n }, one));
+    grid = df_reshape(tape, grid, (df_shape){ crops->boxes->shape.n, SIDE, SIDE, 2 });
+    out->crop = df_grid_sample(tape, crops->pixels, grid, crops->image, (struct df_grid_options){ .border = false });
+    out->stem = df_conv2d(tape, out->crop, weights_of(network, tape, STEM_WEIGHTS), NULL,
+                          (struct df_conv_options){ .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1, .relu = true });
+}
+
 /* One matrix over what is pooled from the finest level. */
 static void run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
                      struct df_detection_state *out)
@@ -174,13 +206,15 @@ const struct df_detector_class df_bench_one_stage = { .abi = DF_DETECTOR_ABI,
                                                       .on_request = "",
                                                       .class_logits = "logits",
                                                       .run_head = run_head,
-                                                      .finish_head = finish_head };
+                                                      .finish_head = finish_head,
+                                                      .look_at = look_at };
 const struct df_detector_class df_bench_two_stage = { .abi = DF_DETECTOR_ABI,
                                                       .name = "two-stage",
                                                       .offers = "backbone/* neck/* logits deltas object/logits",
                                                       .on_request = "roi/logits roi/deltas",
                                                       .class_logits = "roi/logits",
-                                                      .run_head = run_head };
+                                                      .run_head = run_head,
+                                                      .look_at = look_at };
 
 /* Fresh leaves on the tape; the teacher's ask for gradients too, to see that none arrive. */
 static void show(const struct df_bench *bench, struct df_bench_network *network, const struct df_needs *shown,
@@ -226,7 +260,7 @@ static void show_student(struct df_bench *bench, struct df_detection_state *stat
     label_rows(bench->tape, state);
 }
 
-/* Parts on request come of the head, over the neck. */
+/* Parts on request come of the head, over the neck; what is no part is the network itself. */
 static void show_teacher(struct df_bench *bench, struct df_detection_state *state)
 {
     struct df_needs given = { 0 };
@@ -237,7 +271,7 @@ static void show_teacher(struct df_bench *bench, struct df_detection_state *stat
         const bool on_request = df_names_cover(bench->detector->on_request, name);
 
         df_needs_add(&given, on_request ? "neck/*" : name);
-        asked = asked || on_request || strcmp(name, DF_NEEDS_HEAD) == 0;
+        asked = asked || on_request || strcmp(name, DF_NEEDS_HEAD) == 0 || strcmp(name, DF_OBJECT_NETWORK) == 0;
     }
     show(bench, &bench->teacher, &given, state);
     state->detector = asked ? &bench->teacher.base : NULL;
@@ -269,7 +303,9 @@ static void batch_init(struct df_bench *bench)
     bench->label = df_malloc(BATCH * bench->anchors * sizeof *bench->label);
     bench->matched = df_malloc(BATCH * bench->anchors * sizeof *bench->matched);
     bench->target = df_calloc(BATCH * bench->anchors * 4, sizeof *bench->target);
-    bench->pixels = df_calloc((size_t)BATCH * HEIGHT * WIDTH * 3, sizeof *bench->pixels);
+    bench->pixels = df_malloc((size_t)BATCH * HEIGHT * WIDTH * 3 * sizeof *bench->pixels);
+    for (size_t i = 0; i < (size_t)BATCH * HEIGHT * WIDTH * 3; i++) /* slanted stripes, of another width in every channel */
+        bench->pixels[i] = (df_real)((i / 3 % WIDTH + 2 * (i / 3 / WIDTH)) % (11 + 4 * (i % 3))) / 4 - 1;
     bench->batch = (struct df_batch){ .n = BATCH,
                                       .height = HEIGHT,
                                       .width = WIDTH,
@@ -353,6 +389,7 @@ df_status df_bench_init(struct df_bench *bench, struct df_error *err)
     bench->student.base = bench->teacher.base = (struct df_detector){ .class = detector, .classes = CLASSES };
     memcpy(bench->student.base.delta_weights, delta_weights, sizeof delta_weights);
     memcpy(bench->teacher.base.delta_weights, delta_weights, sizeof delta_weights);
+    memcpy(bench->student.base.roi_delta_weights, delta_weights, sizeof delta_weights);
     bench->teacher.frozen = true;
     DF_TRY(df_distiller_needs(bench->class, bench->options, detector, detector, &bench->needs, err));
     bench->state = df_calloc(1, state_size + 1);

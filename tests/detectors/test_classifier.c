@@ -91,6 +91,44 @@ static void crops_are_those_of_grid_sample(void **state)
     free(pixels);
 }
 
+/* What look_at cuts on the tape is what is cut on the host, of boxes inside, over the border of the valid part, and with context; the first layer
+ * is half as large. */
+static void both_ways_of_cutting_agree(void **state)
+{
+    static const struct df_box at[] = { { 1.25F, 2, 7.5F, 5.75F }, { 6, 4, 11, 7 }, { 2, 1, 9, 6 } };
+    static const int32_t label[] = { 0, 1, 2 };
+    const struct df_ground_truth truth[] = { { 1, at, label }, { 2, at + 1, label + 1 } };
+    const char *const options[] = { "{\"size\":8}", "{\"size\":10,\"context\":0.5}" };
+    df_real pixels[2 * H * W * 3];
+
+    (void)state;
+    df_test_fill(pixels, sizeof pixels / sizeof *pixels, 4, 1);
+    for (size_t k = 0; k < 2; k++) {
+        const struct df_batch batch = batch_of(2, pixels, truth);
+        struct df_parameters *parameters = df_parameters_new();
+        struct df_detector *detector = classifier(options[k], parameters);
+        df_tape *tape = df_tape_new(device, false);
+        df_tensor *expected = df_classifier_crops(detector, tape, &batch);
+        struct df_crops crops = { .images = &batch, .image = (const uint32_t[]){ 0, 1, 1 } };
+        df_real corners[12];
+        struct df_seen seen;
+
+        for (size_t i = 0; i < 12; i++)
+            corners[i] = (df_real)((const float[]){ at[i / 4].x0, at[i / 4].y0, at[i / 4].x1, at[i / 4].y1 })[i % 4];
+        crops.pixels = df_tensor_from(tape, (df_shape){ 2, H, W, 3 }, pixels);
+        crops.boxes = df_tensor_from(tape, (df_shape){ 3, 1, 1, 4 }, corners);
+        detector->class->look_at(detector, tape, &crops, &seen);
+        assert_true(df_same_shape(seen.crop->shape, expected->shape));
+        assert_int_equal(seen.stem->shape.h, expected->shape.h / 2);
+        assert_int_equal(seen.stem->shape.c, 6);
+        for (size_t i = 0; i < df_count(expected->shape); i++) /* positions are floats of the map's size: some units of 1e-7 */
+            assert_close((double)seen.crop->data[i], (double)expected->data[i], 0, 1e-5);
+        df_tape_free(tape);
+        df_detector_free(detector);
+        df_parameters_free(parameters);
+    }
+}
+
 static const struct df_box boxes[] = { { 1, 1, 6, 5 }, { 4, 2, 10, 7 }, { 0, 0, 5, 5 } };
 static const int32_t labels[] = { 2, 0, 3 };
 
@@ -217,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(crops_are_those_of_grid_sample),
+        cmocka_unit_test(both_ways_of_cutting_agree),
         cmocka_unit_test(the_loss_is_cross_entropy),
         cmocka_unit_test(it_says_the_same_of_an_image_alone),
     };

@@ -1,4 +1,4 @@
-/* kd_classifier against PyTorch's autograd on its formulas, over anchors and over RoIs. */
+/* kd_classifier against PyTorch's autograd on its formulas, over anchors and over RoIs: what the classifier says, and what it sees in boxes. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,13 +6,17 @@
 
 #include "core/base/json.h"
 #include "core/device/open.h"
+#include "detectors/classifier.h"
 #include "distillers/distiller.h"
 #include "tests/support/support.h"
 
-enum { IMAGES = 2, ROWS = 6, K = 4, OBJECTS = 2 };
+enum { IMAGES = 2, ROWS = 6, K = 4, OBJECTS = 2, HEIGHT = 32, WIDTH = 36, PIXELS = IMAGES * HEIGHT * WIDTH * 3 };
 
 static cJSON *golden;
 static struct df_device *device;
+static struct df_parameters *parameters; /* of the classifier */
+static struct df_detector *classifier;
+static df_real pixels[PIXELS];
 
 static df_real *reals(const cJSON *array)
 {
@@ -39,6 +43,9 @@ static df_real *row_reals(const char *key)
 static const struct df_box objects[IMAGES][OBJECTS] = { { { 0, 0, 8, 8 }, { 20, 20, 30, 30 } }, { { 5, 5, 15, 15 } } };
 static const int32_t object_labels[IMAGES][OBJECTS] = { { 2, 0 }, { 3 } };
 
+static const size_t valid_h[IMAGES] = { 30, 32 }, valid_w[IMAGES] = { 34, 36 };
+static const float delta_weights[4] = { 2, 1.5F, 1, 0.75F };
+
 struct lesson {
     struct df_ground_truth truth[IMAGES];
     struct df_batch batch;
@@ -64,10 +71,16 @@ static void lesson_init(struct lesson *l, df_tape *tape, bool rois)
         l->image[r] = (uint32_t)n;
         l->box[r] = (struct df_box){ at.x0 + 1, at.y0, at.x1 + 2, at.y1 + 1 };
     }
-    l->batch = (struct df_batch){ .n = IMAGES, .truth = l->truth };
+    l->batch = (struct df_batch){
+        .n = IMAGES, .height = HEIGHT, .width = WIDTH, .pixels = pixels, .truth = l->truth, .valid_h = valid_h, .valid_w = valid_w
+    };
     l->detector = (struct df_detector){ .class = df_detector_class_find(rois ? "faster_rcnn" : "retinanet", NULL), .classes = K };
+    memcpy(rois ? l->detector.roi_delta_weights : l->detector.delta_weights, delta_weights, sizeof delta_weights);
     l->student = (struct df_detection_state){ .batch = IMAGES, .classes = K, .images = &l->batch, .detector = &l->detector };
     l->teacher = l->student;
+    l->teacher.detector = classifier;
+    l->student.anchor = l->box;
+    l->student.anchors = ROWS;
     df_parts_set(&l->teacher.parts, DF_OBJECT_LOGITS, DF_NO_LEVEL, 0, df_tensor_from(tape, (df_shape){ IMAGES, 1, OBJECTS, K }, l->said));
     if (rois) {
         l->student.rois = (struct df_rois){ IMAGES * ROWS, l->box, l->image, NULL };
@@ -123,8 +136,8 @@ static void every_form_is_pytorchs(void **state)
         char text[96];
         struct lesson l;
 
-        snprintf(text, sizeof text, "{\"w\":3,\"temperature\":%g%s%s%s}", cJSON_GetObjectItem(one, "temperature")->valuedouble,
-                 rois ? "" : ",\"sigmoid\":\"", rois ? "" : mode, rois ? "" : "\"");
+        snprintf(text, sizeof text, "{\"w\":3,\"boxes\":false,\"temperature\":%g%s%s%s}",
+                 cJSON_GetObjectItem(one, "temperature")->valuedouble, rois ? "" : ",\"sigmoid\":\"", rois ? "" : mode, rois ? "" : "\"");
 
         void *options = options_of(text);
 
@@ -175,6 +188,7 @@ static void without_positives_there_is_no_loss(void **state)
         df_tensor *leaf = df_leaf(tape, shape, z);
 
         df_parts_set(&l.student.parts, rois ? "roi/logits" : "logits", DF_NO_LEVEL, 0, leaf);
+        df_parts_set(&l.student.parts, rois ? "roi/deltas" : "deltas", DF_NO_LEVEL, 0, leaf); /* nobody looks */
 
         df_tensor *loss = loss_of(tape, &l, options);
 
@@ -188,6 +202,85 @@ static void without_positives_there_is_no_loss(void **state)
     }
 }
 
+/* One box is wider than it may be and learns nothing of its width; some reach out of their image. The classifier learns nothing. */
+static void boxes_are_pytorchs(void **state)
+{
+    const cJSON *one;
+    size_t cases = 0;
+
+    (void)state;
+    cJSON_ArrayForEach(one, cJSON_GetObjectItem(golden, "boxes"))
+    {
+        const bool rois = cJSON_IsTrue(cJSON_GetObjectItem(one, "rois"));
+        const df_shape shape = rois ? (df_shape){ IMAGES * ROWS, 1, 1, 4 * (K + 1) } : (df_shape){ IMAGES, 1, ROWS, 4 };
+        const df_shape classes = rois ? (df_shape){ IMAGES * ROWS, 1, 1, K + 1 } : (df_shape){ IMAGES, 1, ROWS, K };
+        df_real *deltas = reals(cJSON_GetObjectItem(one, "deltas")), *expected = reals(cJSON_GetObjectItem(one, "gradient"));
+        df_real *z = df_calloc(df_count(classes), sizeof *z);
+        df_tape *tape = df_tape_new(device, true);
+        void *options = options_of("{\"w\":0,\"w_boxes\":3}");
+        struct lesson l;
+
+        lesson_init(&l, tape, rois);
+
+        df_tensor *leaf = df_leaf(tape, shape, deltas);
+
+        df_parts_set(&l.student.parts, rois ? "roi/deltas" : "deltas", DF_NO_LEVEL, 0, leaf);
+        df_parts_set(&l.student.parts, rois ? "roi/logits" : "logits", DF_NO_LEVEL, 0, df_leaf(tape, classes, z));
+
+        df_tensor *loss = loss_of(tape, &l, options);
+
+        assert_close(df_item(tape, loss), 3 * cJSON_GetObjectItem(one, "loss")->valuedouble, 1e-6, 1e-6);
+        df_backward(tape, loss);
+        for (size_t i = 0; i < df_count(shape); i++)
+            assert_close((double)leaf->grad[i], 3 * (double)expected[i], 1e-5, 1e-5);
+        for (size_t i = 0; i < parameters->count; i++)
+            assert_null(parameters->items[i]->grad);
+        lesson_release(&l);
+        df_tape_free(tape);
+        free(options);
+        free(expected);
+        free(deltas);
+        free(z);
+        cases++;
+    }
+    assert_int_equal(cases, 2);
+}
+
+/* A first layer of six filters, its numbers from the golden file; the rest is not looked at. */
+static void open_classifier(void)
+{
+    static const char *const items[][2] = { { "backbone.body.conv1.weight", "weight" },
+                                            { "backbone.body.bn1.weight", "gamma" },
+                                            { "backbone.body.bn1.bias", "beta" },
+                                            { "backbone.body.bn1.running_mean", "mean" },
+                                            { "backbone.body.bn1.running_var", "var" } };
+    const struct df_detector_class *class = &df_detector_classifier;
+    struct df_network_options network;
+    struct df_error err = { 0 };
+    void *values = df_calloc(1, class->options_size);
+    cJSON *object = cJSON_Parse("{\"size\":8,\"context\":0.1}"),
+          *body = cJSON_Parse("{\"depth\":0,\"blocks\":[1],\"base_width\":6,\"stem\":\"small\",\"fpn_stages\":[2]}");
+
+    parameters = df_parameters_new();
+    assert_ok(df_options_read(class->options, object, NULL, "test", values, &err));
+    assert_ok(df_options_read(df_network_option_table, body, NULL, "test", &network, &err));
+    assert_ok(class->create(values, &network, K, parameters, &classifier, &err));
+    df_parameters_build(parameters, device, 3, false);
+    for (size_t k = 0; k < sizeof items / sizeof *items; k++) {
+        const struct df_parameter *item = df_parameters_find(parameters, items[k][0]);
+        df_real *from = reals(cJSON_GetObjectItem(cJSON_GetObjectItem(golden, "stem"), items[k][1]));
+
+        assert_non_null(item);
+        memcpy(item->value, from, df_count(item->shape) * sizeof *from);
+        free(from);
+    }
+    df_parameters_touch(parameters);
+    class->fold(classifier);
+    cJSON_Delete(object);
+    cJSON_Delete(body);
+    free(values);
+}
+
 static int set_up(void **state)
 {
     struct df_error err = { 0 };
@@ -195,12 +288,20 @@ static int set_up(void **state)
     (void)state;
     assert_ok(df_json_read("tests/golden/classifier.json", &golden, &err));
     assert_ok(df_device_open("cpu", &device, &err));
+    for (size_t i = 0; i < PIXELS; i++) {
+        const size_t c = i % 3, x = i / 3 % WIDTH, y = i / 3 / WIDTH % HEIGHT, n = i / 3 / WIDTH / HEIGHT;
+
+        pixels[i] = (df_real)((x + 2 * y + 5 * n) % (11 + 4 * c)) / 4 - 1;
+    }
+    open_classifier();
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    df_detector_free(classifier);
+    df_parameters_free(parameters);
     cJSON_Delete(golden);
     df_device_close(device);
     return 0;
@@ -208,7 +309,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_form_is_pytorchs), cmocka_unit_test(without_positives_there_is_no_loss) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_form_is_pytorchs), cmocka_unit_test(without_positives_there_is_no_loss),
+                                        cmocka_unit_test(boxes_are_pytorchs) };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

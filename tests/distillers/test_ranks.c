@@ -1,8 +1,10 @@
 /* The losses of two ranks, each with half of the images, add up to that of one with all: whatever a feature loss is divided by, and the gradients
- * are the same. */
+ * are the same. Of every distiller: two ranks with the same images have half of the loss each, and half of its gradients. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "distillers/check/bench.h"
 #include "distillers/common.h"
 #include "tests/support/ranks.h"
 #include "tests/support/support.h"
@@ -67,6 +69,103 @@ static void test_normalisers(void **state)
         }
 }
 
+/* ---- every distiller ---- */
+
+struct shares {
+    const struct df_distiller_class *class;
+    const struct df_detector_class *detector;
+    bool fits;
+    double value[RANKS];
+    size_t count; /* of gradients: the student's tensors, then the parameters' */
+    df_real *grad[RANKS];
+};
+
+static void take_gradients(const struct df_bench *bench, df_real **grad, size_t *count)
+{
+    const struct df_bench_network *student = &bench->student;
+    df_real *to;
+
+    *count = bench->parameters->values;
+    for (size_t i = 0; i < student->count; i++)
+        *count += df_count(student->input[i].shape);
+    to = *grad = df_calloc(*count, sizeof *to);
+    df_read(bench->device, to, bench->parameters->grad, bench->parameters->values * sizeof *to);
+    to += bench->parameters->values;
+    for (size_t i = 0; i < student->count; to += df_count(student->input[i++].shape))
+        if (student->input[i].leaf->grad)
+            df_read(bench->device, to, student->input[i].leaf->grad, df_count(student->input[i].shape) * sizeof *to);
+}
+
+static void share(struct df_comm *comm, void *context)
+{
+    struct shares *shares = context;
+    const size_t rank = df_comm_rank(comm);
+    struct df_device *device = df_test_open("cpu", 1);
+    void *options = df_calloc(1, shares->class->options_size);
+    struct df_bench bench = { .class = shares->class, .detector = shares->detector, .device = device, .options = options };
+    bool fits;
+
+    df_options_standard(shares->class->options, options);
+    device->comm = comm;
+    fits = df_bench_init(&bench, NULL) == DF_OK;
+    if (!fits) { /* no adaptation, perhaps */
+        df_bench_release(&bench);
+        bench.same_width = true;
+        fits = df_bench_init(&bench, NULL) == DF_OK;
+    }
+    if (fits) {
+        shares->value[rank] = df_bench_evaluate(&bench, true);
+        take_gradients(&bench, &shares->grad[rank], &shares->count);
+    }
+    shares->fits = fits;
+    df_bench_release(&bench);
+    free(options);
+    df_device_close(device);
+}
+
+/* A few float roundings: a normaliser of both ranks is twice that of one, exactly. */
+static void check_shares(const struct shares *whole, const struct shares *parts)
+{
+    const char *name = whole->class->name;
+
+    for (size_t r = 0; r < RANKS; r++) {
+        if (!(fabs(2 * parts->value[r] - whole->value[0]) <= 1e-6 * fabs(whole->value[0])))
+            fail_msg("%s on %s: rank %zu of two has %.9g, expected half of %.9g", name, whole->detector->name, r, parts->value[r],
+                     whole->value[0]);
+        for (size_t i = 0; i < whole->count; i++)
+            if (!(fabs(2 * (double)parts->grad[r][i] - (double)whole->grad[0][i]) <= 1e-5 * fabs((double)whole->grad[0][i]) + 1e-9))
+                fail_msg("%s on %s: gradient %zu of rank %zu is %.9g, expected half of %.9g", name, whole->detector->name, i, r,
+                         (double)parts->grad[r][i], (double)whole->grad[0][i]);
+    }
+}
+
+static void every_distiller_shares(void **state)
+{
+    const struct df_detector_class *const detectors[] = { &df_bench_one_stage, &df_bench_two_stage };
+    size_t checked = 0, all = 0;
+
+    (void)state;
+    for (size_t k = 0; df_distiller_classes[k]; k++, all++) {
+        const size_t before = checked;
+
+        for (size_t d = 0; d < 2; d++) {
+            struct shares whole = { .class = df_distiller_classes[k], .detector = detectors[d] }, parts = whole;
+
+            share(NULL, &whole);
+            if (!whole.fits)
+                continue;
+            df_test_ranks(RANKS, share, &parts);
+            check_shares(&whole, &parts);
+            free(whole.grad[0]);
+            for (size_t r = 0; r < RANKS; r++)
+                free(parts.grad[r]);
+            checked++;
+        }
+        assert_true(checked > before);
+    }
+    assert_true(checked > all); /* most of them on both detectors */
+}
+
 static int fill(void **state)
 {
     (void)state;
@@ -81,7 +180,7 @@ static int fill(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_normalisers) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_normalisers), cmocka_unit_test(every_distiller_shares) };
 
     return cmocka_run_group_tests(tests, fill, NULL);
 }

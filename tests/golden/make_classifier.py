@@ -1,5 +1,6 @@
-"""Writes classifier.json: crops by PyTorch's grid_sample, and the losses and gradients of kd_classifier's three forms by its autograd in double
-precision, from the formulas. One image of 9 x 12 pixels whose valid part is 7 x 11; two images with two objects and one, six rows each."""
+"""Writes classifier.json: crops by PyTorch's grid_sample, the losses and gradients of kd_classifier's three forms, and those of its boxes, by its
+autograd in double precision, from the formulas. One image of 9 x 12 pixels whose valid part is 7 x 11; two images with two objects and one, six
+rows each, their pixels of a formula."""
 import json
 import pathlib
 
@@ -73,6 +74,65 @@ for mode in ("softmax", "kl_bce", "kl_ce"):
         value.backward()
         cases.append({"mode": mode, "temperature": temperature, "z": flat(z), "loss": value.item(), "gradient": flat(z.grad)})
 
+# ---- boxes: what the classifier's first layer sees in what a row predicts, and in its object ----
+
+BOX_H, BOX_W, CONTEXT, CHANNELS = 32, 36, 0.1, 6
+BOX_VALID = [(30, 34), (32, 36)]
+OBJECT_BOXES = [[(0, 0, 8, 8), (20, 20, 30, 30)], [(5, 5, 15, 15)]]
+DELTA_WEIGHTS = torch.tensor([2.0, 1.5, 1.0, 0.75])
+STEM = {"weight": rounded(CHANNELS, 3, 3, 3, scale=0.5), "gamma": rounded(CHANNELS), "beta": rounded(CHANNELS, scale=0.3),
+        "mean": rounded(CHANNELS, scale=0.5), "var": rounded(CHANNELS).abs() + 0.5}
+
+
+def picture(n):
+    y, x, c = torch.meshgrid(torch.arange(BOX_H), torch.arange(BOX_W), torch.arange(3), indexing="ij")
+    return ((x + 2 * y + 5 * n) % (11 + 4 * c)).double() / 4 - 1
+
+
+def decoded(box, delta):
+    x0, y0, x1, y1 = (float(v) for v in box)
+    w, h, d = x1 - x0, y1 - y0, delta / DELTA_WEIGHTS
+    x, y = d[0] * w + x0 + 0.5 * w, d[1] * h + y0 + 0.5 * h
+    half = [0.5 * side * torch.exp(v.clamp(max=torch.log(torch.tensor(1000.0 / 16)))) for side, v in ((w, d[2]), (h, d[3]))]
+    return torch.stack([x - half[0], y - half[1], x + half[0], y + half[1]])
+
+
+def seen(n, box):
+    height, width = BOX_VALID[n]
+    dx, dy = CONTEXT * (box[2] - box[0]), CONTEXT * (box[3] - box[1])
+    x0, x1 = ((box[0] - dx).clamp(0, width), (box[2] + dx).clamp(0, width))
+    y0, y1 = ((box[1] - dy).clamp(0, height), (box[3] + dy).clamp(0, height))
+    middles = (torch.arange(SIZE) + 0.5) / SIZE
+    xs, ys = (x0 + middles * (x1 - x0)) * 2 / BOX_W - 1, (y0 + middles * (y1 - y0)) * 2 / BOX_H - 1
+    grid = torch.stack([xs[None].expand(SIZE, SIZE), ys[:, None].expand(SIZE, SIZE)], -1)[None]
+    pixels = F.grid_sample(picture(n).permute(2, 0, 1)[None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    stem = F.conv2d(pixels, STEM["weight"], None, 2, 1)
+    return pixels, F.batch_norm(stem, STEM["mean"], STEM["var"], STEM["gamma"], STEM["beta"], False, 0, 1e-5).relu()
+
+
+def start(n, r, rois):  # the row's proposal, or its anchor, which all images share
+    n = n if rois else 0
+    return torch.tensor(OBJECT_BOXES[n][max(MATCHED[n][r], 0)]) + torch.tensor([1.0, 0.0, 2.0, 1.0])
+
+
+def box_loss(delta_of, rois):
+    total = torch.zeros(())
+    for n, r in positives():
+        target = torch.tensor(OBJECT_BOXES[n][MATCHED[n][r]], dtype=torch.float64)
+        for own, theirs, parts in zip(seen(n, decoded(start(n, r, rois), delta_of(n, r))), seen(n, target), (4, 8)):
+            total = total + (F.adaptive_avg_pool2d(own, parts) - F.adaptive_avg_pool2d(theirs, parts)).abs().mean()
+    return total / len(positives())
+
+
+boxes = []
+for rois in (False, True):
+    deltas = rounded(2, ROWS, 4 * (K + 1) if rois else 4, scale=0.3)
+    deltas[0, 1, (4 * 3 if rois else 0) + 2] = 5.0  # the first positive row, whose class is 2: wider than a box may grow
+    deltas.requires_grad_()
+    value = box_loss(lambda n, r: deltas[n, r][4 * (LABEL[n][r] + 1):][:4] if rois else deltas[n, r], rois)
+    value.backward()
+    boxes.append({"rois": rois, "deltas": flat(deltas), "loss": value.item(), "gradient": flat(deltas.grad)})
+
 golden = {
     "image": flat(IMAGE),
     "crops": [{"box": box, "context": context, "pixels": flat(crop(box, context))} for box, context in CROPS],
@@ -80,6 +140,8 @@ golden = {
     "matched": MATCHED,
     "teacher": flat(TEACHER),
     "cases": cases,
+    "stem": {name: flat(value.permute(0, 2, 3, 1) if value.dim() == 4 else value) for name, value in STEM.items()},
+    "boxes": boxes,
 }
 path = pathlib.Path(__file__).with_name("classifier.json")
 path.write_text(json.dumps(golden) + "\n")

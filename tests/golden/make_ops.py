@@ -55,5 +55,20 @@ for name, training in (("norm_train", True), ("norm_eval", False)):
     emit(f"{name}.var_after", var)
 case("softmax_cells", lambda x: (x / 2.5).flatten(2).softmax(-1).view_as(x), x=torch.randn(2, 3, 9, 8) * 4)
 
+# A good part of the samples lies outside of the map.
+for padding in ("zeros", "border"):
+    for align in (False, True):
+        name = f"grid_{padding}_{int(align)}"
+        x, grid = torch.randn(3, 2, 4, 6).requires_grad_(), (torch.randn(3, 5, 4, 2) * 0.9).requires_grad_()
+        emit(f"{name}.x", x)
+        y = F.grid_sample(x, grid, "bilinear", padding, align)
+        dy = torch.randn_like(y)
+        y.backward(dy)
+        emit(f"{name}.y", y)
+        emit(f"{name}.dy", dy)
+        emit(f"{name}.dx", x.grad)
+        for part, value in (("w", grid), ("dw", grid.grad)):  # its channels stand last already
+            emit(f"{name}.{part}", value.permute(0, 3, 1, 2))
+
 with open("tests/golden/ops.txt", "w") as file:
     file.write("\n".join(lines) + "\n")

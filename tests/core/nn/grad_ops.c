@@ -284,6 +284,17 @@ static void test_pytorch(void **state)
     GOLDEN_UNARY("mean_hw", df_mean(tape, x, 6));
     GOLDEN_UNARY("max_c", df_max(tape, x, 8));
 
+    for (int kind = 0; kind < 4; kind++) {
+        const struct df_grid_options options = { .border = kind / 2, .align_corners = kind % 2 };
+        char name[16];
+
+        df_tape_reset(tape);
+        snprintf(name, sizeof name, "grid_%s_%d", options.border ? "border" : "zeros", options.align_corners);
+        in[0] = leaf(name, "x");
+        in[1] = leaf(name, "w");
+        finish(name, df_grid_sample(tape, in[0], in[1], NULL, options), in, parts, 2);
+    }
+
     df_tape_reset(tape);
     for (size_t i = 0; i < 3; i++)
         in[i] = leaf("conv", parts[i]);

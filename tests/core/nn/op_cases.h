@@ -124,6 +124,30 @@ static df_tensor *case_max_pool(df_tape *tape, df_tensor **in, const struct op_c
     return df_max_pool(tape, in[0], (size_t)op->option / 100, (size_t)op->option / 10 % 10, (size_t)op->option % 10);
 }
 
+static df_tensor *case_take_rows(df_tape *tape, df_tensor **in, const struct op_case *op)
+{
+    (void)op;
+    return df_take_rows(tape, in[0], (const uint32_t[]){ 1, 2, 5, 23 }, 4);
+}
+
+/* Small weights of the sizes: some are beyond what a box may grow by and get no gradient. */
+static df_tensor *case_box_corners(df_tape *tape, df_tensor **in, const struct op_case *op)
+{
+    static const struct df_box reference[4] = { { 1, 2, 6, 4 }, { -3, 0.5F, 0, 9 }, { 2, 2, 2.5F, 3 }, { 0, 0, 0.25F, 0.125F } };
+
+    (void)op;
+    return df_box_corners(tape, in[0], reference, (const float[]){ 2, 1.5F, 0.1F, 0.25F });
+}
+
+/* option: 1 border, 2 aligned corners, 4 rows of other images than their own. The numbers reach beyond the map. */
+static df_tensor *case_grid_sample(df_tape *tape, df_tensor **in, const struct op_case *op)
+{
+    static const uint32_t image[4] = { 1, 0, 1, 1 };
+
+    return df_grid_sample(tape, in[0], in[1], op->option & 4 ? image : NULL,
+                          (struct df_grid_options){ .border = op->option & 1, .align_corners = op->option & 2 });
+}
+
 /* clang-format off */
 static const struct op_case op_cases[] = {
     { "conv2d", case_conv, 2, { { 2, 5, 7, 3 }, { 4, 3, 2, 3 } }, .option = 0 },
@@ -184,6 +208,16 @@ static const struct op_case op_cases[] = {
     { "adaptive_avg_pool up", case_adaptive_avg_pool, 1, { { 2, 2, 3, 19 } }, .option = 4 * 16 + 5 },
     { "max_pool 3 2 1", case_max_pool, 1, { { 2, 5, 6, 3 } }, .option = 321 },
     { "max_pool 2 2 0", case_max_pool, 1, { { 2, 5, 6, 3 } }, .option = 220 },
+    { "take_rows", case_take_rows, 1, { { 2, 3, 4, 5 } } },
+    { "take_rows wide", case_take_rows, 1, { { 2, 3, 4, 37 } } },
+    { "box_corners", case_box_corners, 1, { { 4, 1, 1, 4 } } },
+    { "grid_sample", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 2, 4, 6, 2 } }, .option = 0 },
+    { "grid_sample border", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 2, 4, 6, 2 } }, .option = 1 },
+    { "grid_sample aligned", case_grid_sample, 2, { { 2, 5, 7, 37 }, { 2, 3, 2, 2 } }, .option = 2 },
+    { "grid_sample of images", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 4, 6, 2, 2 } }, .option = 4 },
+    { "grid_sample of images aligned border", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 4, 6, 2, 2 } }, .option = 7 },
+    { "grid_sample frozen map", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 4, 3, 2, 2 } }, .option = 4, .constant = { true } },
+    { "grid_sample frozen grid", case_grid_sample, 2, { { 2, 5, 7, 3 }, { 2, 3, 2, 2 } }, .option = 0, .constant = { false, true } },
 };
 /* clang-format on */
 enum { OP_CASES = sizeof op_cases / sizeof op_cases[0] };
