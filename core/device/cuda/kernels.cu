@@ -151,6 +151,7 @@ LANED(masked_mse_backward, a.channels)
 LANED(squared_error_backward, a.channels)
 LANED(optim_sgd, DF_OPTIM_TILE)
 LANED(optim_adamw, DF_OPTIM_TILE)
+LANED(optim_average, DF_OPTIM_TILE)
 LANED(roi_align_backward, a.channels)
 LANED(roi_candidates, a.classes)
 
