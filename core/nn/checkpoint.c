@@ -560,6 +560,12 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
     return DF_OK;
 }
 
+/* What stands beside the weights and may be left out of a network: moments. Averages may not: they are the network that a run would leave. */
+static bool is_state(const struct df_parameters *parameters, const char *name)
+{
+    return strncmp(name, "optimiser.moment", 16) == 0 || (parameters->average && strncmp(name, "optimiser.average.", 18) == 0);
+}
+
 static df_status check_nothing_else(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
 {
     const cJSON *tensor;
@@ -568,7 +574,7 @@ static df_status check_nothing_else(const struct df_safetensors *opened, const s
     {
         const char *name = tensor->string;
 
-        if (!strcmp(name, "__metadata__") || !strncmp(name, "optimiser.moment", 16) || df_parameters_find(parameters, name))
+        if (!strcmp(name, "__metadata__") || is_state(parameters, name) || df_parameters_find(parameters, name))
             continue;
         if (!metadata_item(opened->header, WRITER_KEY))
             return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's, and this program did not write the file %s",

@@ -39,11 +39,14 @@ static void only_averages_are_part_of_a_cell(void **state)
     struct df_error err = { 0 };
 
     (void)state;
-    assert_null(strstr(df_text_get(&plain->json), "ema"));
+    assert_null(strstr(df_text_get(&plain->json), "\"ema\""));
     assert_non_null(strstr(df_text_get(&cell->json), "\"ema\":0.75"));
     assert_string_not_equal(plain->id, cell->id);
     for (int k = 0; k < 2; k++) {
-        const struct df_cell *one = k ? cell : plain;
+        struct df_cell *one = k ? cell : plain;
+
+        one->schedule.evaluations = 5;
+
         cJSON *json = df_options_identity(df_schedule_options, &one->schedule);
 
         assert_ok(df_options_restore(df_schedule_options, json, NULL, "schedule", &back, &err));
@@ -64,7 +67,7 @@ static void the_training_does_not_notice(void **state)
     (void)state;
     for (size_t i = 0; i < 3; i++) {
         assert_true(tiny_point(a, "loss", i)->value == tiny_point(b, "loss", i)->value);
-        assert_true(tiny_point(a, "term.box", i)->value == tiny_point(b, "term.box", i)->value);
+        assert_true(tiny_point(a, "term.", i)->value == tiny_point(b, "term.", i)->value);
     }
     assert_true(score(a, "AP") > 0 && score(b, "AP") > 0);
     assert_true(isnan(score(a, DF_AP_LAST)) && score(b, DF_AP_LAST) == score(a, "AP"));
@@ -156,7 +159,7 @@ static struct df_dataset_class stopping;
 /* In steps and in evaluations of either network, again and again. */
 static void resumed_is_never_stopped(void **state)
 {
-    struct df_cell *cell = averaged(0.6, 3);
+    struct df_cell *cell = averaged(0.6, 8);
     const char *straight = tiny_out("straight"), *stopped = tiny_out("stopped");
     struct df_data *data = tiny_data_of("scenes", ".", TINY_DATA), *own = cell->data;
     const struct df_run_options options = tiny_run(stopped);
@@ -173,7 +176,7 @@ static void resumed_is_never_stopped(void **state)
     df_rng_init(&rng, 1, DF_RNG_TEST, 0);
     for (;;) {
         df_run_stop = 0;
-        reads_left = 3 + df_rng_below(&rng, 16);
+        reads_left = 3 + df_rng_below(&rng, 24); /* the last evaluations take 19 in a row */
         if (df_run_cell(cell, &options, &result, &err) == DF_OK)
             break;
         assert_int_equal(err.status, DF_ERR_INTERRUPTED);
