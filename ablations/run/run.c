@@ -113,7 +113,7 @@ static df_status export_student(const struct run *run, const struct df_student *
     const struct df_checkpoint file = {
         .parameters = student->model.parameters, .count = student->own_parameters, .metadata = metadata, .metadata_count = 4
     };
-    df_averages_swap(student->model.parameters);
+    df_averages_swap(student->model.parameters); /* what a run leaves */
 
     const df_status status = df_checkpoint_write(run->weights, file, err);
 

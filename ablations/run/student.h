@@ -72,8 +72,8 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
 void df_student_close(struct df_student *student);
 /* One step. teaching: NULL: no teacher is asked, and no distiller may need one. Each distiller sees its own teacher's state; one that needs
  * nothing of a teacher sees an empty one. From the second on none of our code takes heap memory, and nothing here waits for the device;
- * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only a teacher
- * and who looks on fail. */
+ * what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. With
+ * schedule.ema the averages follow the weights. Only a teacher and who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
 #endif
