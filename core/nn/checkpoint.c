@@ -560,7 +560,7 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
     return DF_OK;
 }
 
-/* What stands beside the weights and may be left out of a network: moments. Averages may not: they are the network that a run would leave. */
+/* What a position has beside the weights, and a reader of weights may pass over. Not averages that nobody keeps: the run would leave them. */
 static bool is_state(const struct df_parameters *parameters, const char *name)
 {
     return strncmp(name, "optimiser.moment", 16) == 0 || (parameters->average && strncmp(name, "optimiser.average.", 18) == 0);
@@ -597,7 +597,7 @@ static df_status each_tensor(const struct df_safetensors *opened, struct df_para
         const size_t elements = df_count(item->shape);
 
         for (enum part part = PART_VALUE; part < PARTS && status == DF_OK; part++) {
-            struct place place;
+            struct place place = { 0 };
 
             if (!part_exists(item, part, with_optimiser))
                 continue;
