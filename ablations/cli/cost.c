@@ -303,8 +303,8 @@ static void print_memory(const struct report *report, const struct line *line)
 
     printf("  memory     %.4g GB %s %g: the largest batch is %zu\n", needed / 1e9, needed <= there ? "of" : "do not fit in",
            report->options->memory, df_cost_largest_batch(cost, there));
-    printf("             activations and their gradients %.4g GB an image; parameters, gradients, moments %.4g GB", cost->tape_image / 1e9,
-           cost->held / 1e9);
+    printf("             activations and their gradients %.4g GB an image; parameters, gradients, moments%s %.4g GB",
+           cost->tape_image / 1e9, line->cell->schedule.ema > 0 ? ", averages" : "", cost->held / 1e9);
     if (cost->teacher_held > 0)
         printf("; live teacher %.4g + %.4g GB, %.4g GB an image", cost->teacher_held / 1e9, cost->teacher_tape / 1e9,
                cost->live_record / 1e9);

@@ -1,5 +1,6 @@
 #include "ablations/cli/running.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,11 +126,15 @@ df_status df_running_copy(const char *from, const char *to, struct df_error *err
 
 static void print_row(const struct df_run_row *row, bool json)
 {
+    const double last = df_run_row_score(row, DF_AP_LAST, "");
     double metric[DF_COCO_METRICS];
+    char percent[32];
 
     for (size_t m = 0; m < DF_COCO_METRICS; m++)
         metric[m] = df_run_row_score(row, df_coco_metric_names[m], "");
     df_running_print_scores(metric, json);
+    if (!json && !isnan(last))
+        printf("these are of the averaged weights; of the last ones: %s\n", df_coco_percent(last, percent));
 }
 
 static df_status run_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)

@@ -410,9 +410,10 @@ static void tell_step_from_image(const struct counts *one, const struct counts *
 
 static double held_bytes(const struct df_parameters *parameters)
 {
-    const double vectors = 1 + (parameters->grad ? 1 : 0) + (parameters->moment1 ? 1 : 0) + (parameters->moment2 ? 1 : 0);
+    const double average = parameters->average ? 1 : 0;
+    const double vectors = 1 + (parameters->grad ? 1 : 0) + (parameters->moment1 ? 1 : 0) + (parameters->moment2 ? 1 : 0) + average;
 
-    return ((double)parameters->values * vectors + (double)parameters->buffers) * (double)sizeof(df_real);
+    return ((double)parameters->values * vectors + (double)parameters->buffers * (1 + average)) * (double)sizeof(df_real);
 }
 
 static size_t count_values(const struct df_parameters *parameters, size_t from, size_t to)

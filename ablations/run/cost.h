@@ -35,7 +35,7 @@ struct df_cost {
     struct df_cost_amount step[DF_COST_PARTS], image[DF_COST_PARTS];
     double tape_step, tape_image; /* bytes of activations and their gradients that live at the end of the backward pass */
     double teacher_tape;          /* ... of the teachers' activations, which are given one image at a time */
-    double held, teacher_held;    /* bytes of parameters, gradients and moments; of the teachers' weights */
+    double held, teacher_held;    /* bytes of parameters, gradients, moments and averages; of the teachers' weights */
     size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teachers' */
     uint64_t record,
         largest_record; /* bytes of an image's in the teachers' caches, and in the largest of these; 0 where there is no teacher */

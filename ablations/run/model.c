@@ -132,6 +132,20 @@ df_status df_model_open(const struct df_cell *cell, size_t classes, const char *
     return DF_OK;
 }
 
+df_status df_model_copy(const struct df_cell *cell, const struct df_model *from, struct df_model *out, struct df_error *err)
+{
+    struct df_model model;
+
+    DF_TRY(df_model_create(cell, from->detector->classes, &model, err));
+    df_model_build(&model, cell, false);
+    for (size_t i = 0; i < model.parameters->count; i++)
+        copy_parameter(from->parameters->items[i], model.parameters->items[i]);
+    df_parameters_touch(model.parameters);
+    model.detector->class->fold(model.detector);
+    *out = model;
+    return DF_OK;
+}
+
 df_status df_model_load(const struct df_cell *cell, const char *checkpoint, struct df_model *out, struct df_error *err)
 {
     struct df_dataset *dataset;

@@ -22,6 +22,8 @@ df_status df_model_start(const struct df_cell *cell, const struct df_model *mode
                          struct df_error *err);
 /* Ready to predict: weights read, frozen, folded. */
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err);
+/* The same without a file: the weights are those that another network of the cell has now; it may have more, behind these. */
+df_status df_model_copy(const struct df_cell *cell, const struct df_model *from, struct df_model *out, struct df_error *err);
 /* df_model_open with as many classes as the cell's data have. */
 df_status df_model_load(const struct df_cell *cell, const char *checkpoint, struct df_model *out, struct df_error *err);
 void df_model_release(struct df_model *model);

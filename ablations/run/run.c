@@ -9,6 +9,7 @@
 #include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
+#include "core/nn/averages.h"
 #include "core/nn/checkpoint.h"
 
 /* A run at work. */
@@ -16,6 +17,7 @@ struct run {
     const struct df_cell *cell;
     const struct df_run_options *options;
     char *folder, *weights, *position;
+    struct df_model last; /* the network as the last step left it, where the averaged one is exported; else there is none */
     struct df_run_result *result;
 };
 
@@ -80,6 +82,22 @@ static df_status evaluate_export(const struct run *run, struct df_error *err)
     return status;
 }
 
+/* They see the same images in the same way as the export. */
+static df_status evaluate_last(const struct run *run, struct df_error *err)
+{
+    struct df_evaluation what = { .cell = run->cell, .label = run->options->quiet ? NULL : "validation, last weights" };
+    const double start = df_now();
+    double map;
+
+    if (!run->last.detector)
+        return DF_OK;
+    DF_TRY(df_data_split(run->cell->data, DF_VALIDATION, &what.dataset, err));
+    DF_TRY(df_evaluate_map(&what, run->last.detector, run->last.device, &map, err));
+    df_scores_add(&run->result->row.scores, run->result->memory, (struct df_score){ DF_AP_LAST, "", map });
+    run->result->row.eval_seconds += df_now() - start;
+    return DF_OK;
+}
+
 static df_status export_student(const struct run *run, const struct df_student *student, struct df_error *err)
 {
     struct df_text classes = DF_TEXT_INIT;
@@ -95,10 +113,20 @@ static df_status export_student(const struct run *run, const struct df_student *
     const struct df_checkpoint file = {
         .parameters = student->model.parameters, .count = student->own_parameters, .metadata = metadata, .metadata_count = 4
     };
+    df_averages_swap(student->model.parameters); /* what a run leaves */
+
     const df_status status = df_checkpoint_write(run->weights, file, err);
 
+    df_averages_swap(student->model.parameters);
     df_text_release(&classes);
     return status;
+}
+
+/* A teacher has no row that could tell its score. */
+static df_status keep_last(struct run *run, const struct df_student *student, struct df_error *err)
+{
+    return student->model.parameters->average && !run->cell->teacher_role ? df_model_copy(run->cell, &student->model, &run->last, err)
+                                                                          : DF_OK;
 }
 
 static void note_training(const struct run *run, const struct df_trainer *trainer)
@@ -120,7 +148,7 @@ static void note_training(const struct run *run, const struct df_trainer *traine
 }
 
 /* Training and the export; what training held is given back before the evaluation. */
-static df_status train_and_export(const struct run *run, struct df_error *err)
+static df_status train_and_export(struct run *run, struct df_error *err)
 {
     struct df_trainer *trainer;
 
@@ -130,6 +158,8 @@ static df_status train_and_export(const struct run *run, struct df_error *err)
 
     if (status == DF_OK)
         status = export_student(run, &trainer->student, err);
+    if (status == DF_OK)
+        status = keep_last(run, &trainer->student, err);
     if (status == DF_OK)
         note_training(run, trainer);
     (void)df_anonymous_peak_bytes();
@@ -145,13 +175,14 @@ static char *keep_utc(struct df_arena *memory)
     return df_arena_strdup(memory, utc);
 }
 
-static df_status run_parts(const struct run *run, struct df_error *err)
+static df_status run_parts(struct run *run, struct df_error *err)
 {
     struct df_run_row *row = &run->result->row;
 
     DF_TRY(df_folder_make(run->folder, err));
     DF_TRY(train_and_export(run, err));
     DF_TRY(evaluate_export(run, err));
+    DF_TRY(evaluate_last(run, err));
     row->peak_anonymous_bytes = (int64_t)df_anonymous_peak_bytes();
     row->finished = keep_utc(run->result->memory);
     unlink(run->position);
@@ -161,12 +192,12 @@ static df_status run_parts(const struct run *run, struct df_error *err)
 df_status df_run_cell(const struct df_cell *cell, const struct df_run_options *options, struct df_run_result **out, struct df_error *err)
 {
     struct df_run_result *result = df_calloc(1, sizeof *result);
-    const struct run run = { .cell = cell,
-                             .options = options,
-                             .folder = df_store_cell_folder(options->out, cell),
-                             .weights = df_store_cell_file(options->out, cell, DF_CELL_WEIGHTS),
-                             .position = df_store_cell_file(options->out, cell, DF_CELL_POSITION),
-                             .result = result };
+    struct run run = { .cell = cell,
+                       .options = options,
+                       .folder = df_store_cell_folder(options->out, cell),
+                       .weights = df_store_cell_file(options->out, cell, DF_CELL_WEIGHTS),
+                       .position = df_store_cell_file(options->out, cell, DF_CELL_POSITION),
+                       .result = result };
 
     DF_ASSERT(cell->id[0]);
     result->memory = df_calloc(1, sizeof *result->memory);
@@ -179,6 +210,7 @@ df_status df_run_cell(const struct df_cell *cell, const struct df_run_options *o
     *out = status == DF_OK ? result : NULL;
     if (status != DF_OK)
         df_run_result_free(result);
+    df_model_release(&run.last);
     free(run.folder);
     free(run.weights);
     free(run.position);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/nn/averages.h"
+
 /* Before the parameters are built: distillers may add theirs. parts: with each teacher. */
 static df_status add_distillers(struct df_student *student, const struct df_taught_parts *const *parts, struct df_error *err)
 {
@@ -44,6 +46,8 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
     student->own_parameters = student->model.parameters->count;
     DF_TRY(add_distillers(student, setup->parts, err));
     df_model_build(&student->model, cell, true);
+    if (cell->schedule.ema > 0)
+        df_averages_begin(student->model.parameters);
     student->tape = df_tape_new(student->model.device, true);
     return DF_OK;
 }
@@ -112,6 +116,8 @@ static void update_weights(struct df_student *student)
     student->norm = df_gradient_norm(parameters, schedule->clip);
     student->lr = df_schedule_lr(schedule, student->step, student->steps, student->steps_per_epoch);
     df_optimiser_step(parameters, schedule, student->lr, student->norm, ++student->step);
+    if (schedule->ema > 0)
+        df_averages_step(parameters, schedule->ema, student->step);
 }
 
 static void part_is_done(const struct df_student *student, enum df_step_part part)

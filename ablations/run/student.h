@@ -71,9 +71,9 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
 /* Also of one that could not be opened. */
 void df_student_close(struct df_student *student);
 /* One step. teaching: NULL: no teacher is asked, and no distiller may need one. Each distiller sees its own teacher's state; one that needs
- * nothing of a teacher sees an empty one. From the second on none of our code takes heap memory (kd_classifier's boxes: from the one with the most positive rows on), and nothing here
- * waits for the device; what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite moves no weight. Only a teacher
- * and who looks on fail. */
+ * nothing of a teacher sees an empty one. From the second on none of our code takes heap memory (kd_classifier's boxes: from the one with the
+ * most positive rows on), and nothing here waits for the device; what does are detectors, distillers and live teachers that ask for values. A
+ * gradient that is not finite moves no weight. With schedule.ema the averages follow the weights. Only a teacher and who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
 #endif

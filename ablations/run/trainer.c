@@ -9,6 +9,7 @@
 #include "ablations/run/stop.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/nn/averages.h"
 
 #define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
 #define POSITION_SECONDS  600.0               /* between positions where points are further apart */
@@ -43,6 +44,8 @@ static df_status start_from_file(struct df_trainer *trainer, struct df_error *er
     char *teacher = cell->init_student ? df_teacher_path(cell->teacher[cell->init_from].cell, trainer->options) : NULL;
     const df_status status = df_model_start(cell, &student->model, student->own_parameters, teacher, &said, err);
 
+    if (student->model.parameters->average)
+        df_averages_begin(student->model.parameters); /* of what it starts with */
     if (said.length && !trainer->options->quiet)
         fprintf(stderr, "%s seed %lld %s\n", df_shown(cell->label).text, (long long)cell->seed, df_shown(df_text_get(&said)).text);
     df_text_release(&said);
@@ -163,15 +166,21 @@ df_status df_trainer_read_log(struct df_trainer *trainer, struct df_error *err)
 
 /* ---- the loop ---- */
 
-/* NaN without tune images. */
+/* Of the averaged network, where averages are kept. NaN without tune images. */
 static df_status tune_map(struct df_trainer *trainer, double *map, struct df_error *err)
 {
+    const struct df_model *model = &trainer->student.model;
     struct df_coco_scores scores = { 0 };
 
     *map = NAN;
     if (!trainer->evaluator)
         return DF_OK;
-    DF_TRY(df_evaluator_run(trainer->evaluator, trainer->student.model.detector, &scores, err));
+    df_averages_swap(model->parameters);
+
+    const df_status status = df_evaluator_run(trainer->evaluator, model->detector, &scores, err);
+
+    df_averages_swap(model->parameters); /* whoever stops an evaluation goes on from the network in training */
+    DF_TRY(status);
     *map = scores.value[DF_AP];
     df_coco_scores_release(&scores);
     return DF_OK;

@@ -124,6 +124,7 @@ BYTES(optim_squares, a->count, n)
 BYTES(optim_sum, 0, a->count + 2)
 BYTES(optim_sgd, 5 * a->count, 1)
 BYTES(optim_adamw, 7 * a->count, 1)
+BYTES(optim_average, 3 * a->count, 0)
 BYTES(optim_log, n - 1, n + 1)
 
 /* ---- RoIAlign ---- */

@@ -12,6 +12,7 @@
     X(OPTIM_SUM, optim_sum)                                                                                                                \
     X(OPTIM_SGD, optim_sgd)                                                                                                                \
     X(OPTIM_ADAMW, optim_adamw)                                                                                                            \
+    X(OPTIM_AVERAGE, optim_average)                                                                                                        \
     X(OPTIM_LOG, optim_log)
 
 #define DF_OPTIM_TILE  1024
@@ -150,6 +151,24 @@ DF_KERNEL void df_k_optim_adamw(size_t i, const struct df_optim_adamw_args *a)
         v[j] = beta2 * v[j] + new2 * g * g;
         x[j] = keep * x[j] - step * m[j] / (df_optim_root(v[j]) / root + eps);
     }
+}
+
+/* tile i: a += fresh (x - a): the average keeps a share of 1 - fresh; what equals its average does not move */
+struct df_optim_average_args {
+    df_real *average;
+    const df_real *value;
+    size_t count;
+    double fresh;
+};
+DF_KERNEL void df_k_optim_average(size_t i, const struct df_optim_average_args *a)
+{
+    const size_t begin = i * DF_OPTIM_TILE, n = df_optim_tile(i, a->count);
+    const df_real fresh = (df_real)a->fresh;
+    const df_real *restrict x = a->value + begin;
+    df_real *restrict average = a->average + begin;
+
+    DF_LANES(j, n)
+        average[j] += fresh * (x[j] - average[j]);
 }
 
 /* A step's row of the log: row[0] = the gradient's norm, row[i] = value i - 1, a scalar somewhere on the device. */

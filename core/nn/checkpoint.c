@@ -80,22 +80,29 @@ void df_from_stored(const struct df_parameter *item, const float *stored, df_rea
     }
 }
 
-/* The tensors of a parameter: its value and, for one that trains, its two moments. */
-enum part { PART_VALUE, PART_MOMENT1, PART_MOMENT2, PARTS };
+/* The tensors of a parameter: its value, for one that trains its two moments, and its average where one is kept. */
+enum part { PART_VALUE, PART_MOMENT1, PART_MOMENT2, PART_AVERAGE, PARTS };
 static const char *part_name(const struct df_parameter *item, enum part part, char name[160])
 {
-    static const char *const prefix[PARTS] = { "", "optimiser.moment1.", "optimiser.moment2." };
+    static const char *const prefix[PARTS] = { "", "optimiser.moment1.", "optimiser.moment2.", "optimiser.average." };
 
     snprintf(name, 160, "%s%s", prefix[part], item->name);
     return name;
 }
 static bool part_exists(const struct df_parameter *item, enum part part, bool with_optimiser)
 {
-    return part == PART_VALUE || (with_optimiser && !item->buffer && item->trainable);
+    if (part == PART_VALUE)
+        return true;
+    return with_optimiser && (part == PART_AVERAGE ? item->owner->average != NULL : !item->buffer && item->trainable);
 }
 static df_real *part_data(const struct df_parameters *parameters, const struct df_parameter *item, enum part part)
 {
-    return part == PART_VALUE ? item->value : (part == PART_MOMENT1 ? parameters->moment1 : parameters->moment2) + item->offset;
+    df_real *const flat[PARTS] = { [PART_VALUE] = item->buffer ? parameters->buffer : parameters->value,
+                                   [PART_MOMENT1] = parameters->moment1,
+                                   [PART_MOMENT2] = parameters->moment2,
+                                   [PART_AVERAGE] = item->buffer ? parameters->average_buffer : parameters->average };
+
+    return flat[part] + item->offset;
 }
 
 /* Whether a file in half precision has it so: batch norm's vectors and biases keep their precision, which costs them nothing. */
@@ -223,7 +230,8 @@ df_status df_checkpoint_write(const char *path, struct df_checkpoint what, struc
     struct df_text file = DF_TEXT_INIT;
     size_t bytes, largest;
 
-    DF_ASSERT(parameters->built && (!what.with_optimiser || parameters->moment1) && what.count <= parameters->count);
+    DF_ASSERT(parameters->built && what.count <= parameters->count);
+    DF_ASSERT(!what.with_optimiser || (parameters->moment1 && !parameters->swapped));
     if (!what.count)
         what.count = parameters->count;
     cJSON *header = describe_all(&what, &bytes, &largest);
@@ -552,6 +560,12 @@ static df_status check_wanted(const struct df_safetensors *opened, const struct 
     return DF_OK;
 }
 
+/* What a position has beside the weights, and a reader of weights may pass over. Not averages that nobody keeps: the run would leave them. */
+static bool is_state(const struct df_parameters *parameters, const char *name)
+{
+    return strncmp(name, "optimiser.moment", 16) == 0 || (parameters->average && strncmp(name, "optimiser.average.", 18) == 0);
+}
+
 static df_status check_nothing_else(const struct df_safetensors *opened, const struct df_parameters *parameters, struct df_error *err)
 {
     const cJSON *tensor;
@@ -560,7 +574,7 @@ static df_status check_nothing_else(const struct df_safetensors *opened, const s
     {
         const char *name = tensor->string;
 
-        if (!strcmp(name, "__metadata__") || !strncmp(name, "optimiser.moment", 16) || df_parameters_find(parameters, name))
+        if (!strcmp(name, "__metadata__") || is_state(parameters, name) || df_parameters_find(parameters, name))
             continue;
         if (!metadata_item(opened->header, WRITER_KEY))
             return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' is not one of this network's, and this program did not write the file %s",
@@ -583,7 +597,7 @@ static df_status each_tensor(const struct df_safetensors *opened, struct df_para
         const size_t elements = df_count(item->shape);
 
         for (enum part part = PART_VALUE; part < PARTS && status == DF_OK; part++) {
-            struct place place;
+            struct place place = { 0 };
 
             if (!part_exists(item, part, with_optimiser))
                 continue;

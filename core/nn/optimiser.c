@@ -30,6 +30,8 @@ const df_option df_schedule_options[] = {
     { "decay_factor", DF_REAL_OPTION(S, decay_factor), .standard = 0.1, .max = 1, .when = "decay=step",
       .help = "what lr is multiplied by at each of decay_at" },
     { "final_factor", DF_REAL_OPTION(S, final_factor), .max = 1, .when = "decay=cosine", .help = "share of lr at the last step" },
+    { "ema", DF_REAL_OPTION(S, ema), .max = 0.99999, .absent = "0",
+      .help = "decay a step of averaged weights (EMA), at most (1 + step) / (10 + step): they are what a run leaves; 0: none" },
     { "flip", DF_BOOL_OPTION(S, flip), .standard = 1, .help = "random horizontal flips" },
     { "evaluations", DF_INT_OPTION(S, evaluations), .standard = 5, .min = 5, .max = 1000, .help = "points of the learning curve" },
     { 0 },

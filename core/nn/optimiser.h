@@ -17,6 +17,7 @@ struct df_schedule { /* the "schedule" object of a spec; table: df_schedule_opti
     struct df_list decay_at; /* epochs, for step */
     double decay_factor;     /* for step */
     double final_factor;     /* for cosine: the last step's share of lr */
+    double ema;              /* decay a step of the averaged weights (core/nn/averages.h), which a run leaves; 0: none are kept */
     bool flip;               /* random horizontal flips */
     int64_t evaluations;     /* points of the learning curve */
 };

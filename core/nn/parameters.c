@@ -17,8 +17,8 @@ void df_parameters_free(struct df_parameters *parameters)
     if (!parameters)
         return;
     if (parameters->built) {
-        void *const memory[] = { parameters->value,   parameters->grad,   parameters->moment1,
-                                 parameters->moment2, parameters->buffer, parameters->partials };
+        void *const memory[] = { parameters->value,  parameters->grad,    parameters->moment1,        parameters->moment2,
+                                 parameters->buffer, parameters->average, parameters->average_buffer, parameters->partials };
 
         for (size_t i = 0; i < sizeof memory / sizeof memory[0]; i++)
             if (memory[i])

@@ -51,6 +51,8 @@ struct df_parameters {
     size_t count, capacity;
     size_t values, buffers;                             /* elements */
     df_real *value, *grad, *moment1, *moment2, *buffer; /* flat; moments zeroed at build; NULL before build */
+    df_real *average, *average_buffer;                  /* of values and buffers over the steps (averages.h); NULL: none are kept */
+    bool swapped;                                       /* values and averages are in each other's place */
     uint64_t version;                                   /* raised whenever values change: df_parameters_touch */
     double *partials;   /* device memory of df_gradient_norm: NULL until its first call, freed with the rest */
     df_real *exchanged; /* ... and its host memory, where there are several ranks */

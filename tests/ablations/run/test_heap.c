@@ -45,6 +45,19 @@ static void plain_steps_take_nothing(void **state)
     count_steps(tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "ref", 1), 1, tiny_out("plain"));
 }
 
+static void averaged_steps_take_nothing(void **state)
+{
+    static const char *const devices[] = { "cpu", "ref" };
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, devices[i], 1);
+
+        cell->schedule.ema = 0.9;
+        count_steps(cell, 1, tiny_out("averaged"));
+    }
+}
+
 static void distilled_steps_take_nothing(void **state)
 {
     (void)state;
@@ -117,9 +130,9 @@ static void two_stage_steps_take_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plain_steps_take_nothing),     cmocka_unit_test(distilled_steps_take_nothing),
-        cmocka_unit_test(all_options_take_nothing),     cmocka_unit_test(imitating_steps_take_nothing),
-        cmocka_unit_test(two_stage_steps_take_nothing),
+        cmocka_unit_test(plain_steps_take_nothing),     cmocka_unit_test(averaged_steps_take_nothing),
+        cmocka_unit_test(distilled_steps_take_nothing), cmocka_unit_test(all_options_take_nothing),
+        cmocka_unit_test(imitating_steps_take_nothing), cmocka_unit_test(two_stage_steps_take_nothing),
     };
     int failed;
 

@@ -112,9 +112,10 @@ static void losses_and_optimisers(void **state)
     MOVES(LOSS_SPREAD, loss_spread, 3, 2 * 600, 0, .count = 600, .fresh = true);
     MOVES(OPTIM_SQUARES, optim_squares, 2, 1500, 2 * 8, .count = 1500);
     MOVES(OPTIM_SUM, optim_sum, 1, 0, (20 + 2) * 8, .count = 20);
-    MOVES(OPTIM_SGD, optim_sgd, 2, 5 * 1500, 8, .count = 1500);     /* x, b read and written, g read; how they are clipped */
-    MOVES(OPTIM_ADAMW, optim_adamw, 2, 7 * 1500, 8, .count = 1500); /* x, m, v read and written, g read */
-    MOVES(OPTIM_LOG, optim_log, 4, 3, 8 + 4 * 8, .row = NULL);      /* the norm, a loss and two terms */
+    MOVES(OPTIM_SGD, optim_sgd, 2, 5 * 1500, 8, .count = 1500);         /* x, b read and written, g read; how they are clipped */
+    MOVES(OPTIM_ADAMW, optim_adamw, 2, 7 * 1500, 8, .count = 1500);     /* x, m, v read and written, g read */
+    MOVES(OPTIM_AVERAGE, optim_average, 2, 3 * 1500, 0, .count = 1500); /* a read and written, x read */
+    MOVES(OPTIM_LOG, optim_log, 4, 3, 8 + 4 * 8, .row = NULL);          /* the norm, a loss and two terms */
 }
 
 static double backward_bytes(bool training, bool relu, bool add, bool parameters)

@@ -8,6 +8,7 @@
 
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/nn/averages.h"
 #include "core/nn/checkpoint.h"
 
 static struct df_device *device;
@@ -152,6 +153,55 @@ static void test_optimiser_state(void **state)
     free(path);
     df_parameters_free(a);
     df_parameters_free(b);
+}
+
+/* Averages of all items go with the optimiser's state where they are kept; an export has none, and a network without them takes none. */
+static void test_averages(void **state)
+{
+    struct df_parameters *a = network(2, true), *b = network(3, true), *without = network(4, true);
+    const size_t value_bytes = a->values * sizeof(df_real), buffer_bytes = a->buffers * sizeof(df_real);
+    char *path = df_path_join(df_test_folder(), "averages.safetensors");
+    df_real values[256], back[256];
+    cJSON *index;
+
+    (void)state;
+    assert_true(a->values <= 256);
+    df_averages_begin(a);
+    df_averages_begin(b);
+    for (size_t i = 0; i < a->count; i++) {
+        const struct df_parameter *item = a->items[i];
+
+        df_test_fill(values, 256, 20 + i, 1);
+        df_write(device, item->value, values, df_count(item->shape) * sizeof *values);
+    }
+    df_averages_step(a, 0.5, 1);
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = a, .with_optimiser = true }, &err));
+    assert_ok(df_checkpoint_read(path, b, true, false, &err));
+    assert_true(df_parameters_hash(a) == df_parameters_hash(b));
+    df_read(device, values, a->average, value_bytes);
+    df_read(device, back, b->average, value_bytes);
+    assert_memory_equal(values, back, value_bytes);
+    df_read(device, values, a->average_buffer, buffer_bytes);
+    df_read(device, back, b->average_buffer, buffer_bytes);
+    assert_memory_equal(values, back, buffer_bytes);
+    df_averages_swap(a);
+    assert_true(df_parameters_hash(a) != df_parameters_hash(b));
+    df_averages_swap(b);
+    assert_true(df_parameters_hash(a) == df_parameters_hash(b));
+    df_averages_swap(b);
+    assert_fails(df_checkpoint_read(path, without, true, false, &err), DF_ERR_FORMAT, "'optimiser.average.conv.weight' is not one of");
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = without, .with_optimiser = true }, &err));
+    assert_fails(df_checkpoint_read(path, b, true, false, &err), DF_ERR_FORMAT, "'optimiser.average.conv.weight' is missing");
+    assert_ok(df_checkpoint_write(path, (struct df_checkpoint){ .parameters = a }, &err)); /* swapped: what an export is */
+    assert_ok(df_checkpoint_index(path, &index, &err));
+    assert_int_equal(cJSON_GetArraySize(index), 4);
+    assert_ok(df_checkpoint_read(path, without, false, false, &err));
+    assert_true(df_parameters_hash(a) == df_parameters_hash(without));
+    cJSON_Delete(index);
+    free(path);
+    df_parameters_free(a);
+    df_parameters_free(b);
+    df_parameters_free(without);
 }
 
 /* A file of this header and so many bytes of data */
@@ -413,11 +463,17 @@ static void half_precision_is_what_rounding_gives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_python_to_c_to_python), cmocka_unit_test(test_metadata_and_index),
-        cmocka_unit_test(test_optimiser_state),       cmocka_unit_test(test_broken_headers),
-        cmocka_unit_test(test_other_kinds),           cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_other_network),         cmocka_unit_test(test_every_bit),
-        cmocka_unit_test(test_damage_is_told),        cmocka_unit_test(half_precision_is_what_rounding_gives),
+        cmocka_unit_test(test_python_to_c_to_python),
+        cmocka_unit_test(test_metadata_and_index),
+        cmocka_unit_test(test_optimiser_state),
+        cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_broken_headers),
+        cmocka_unit_test(test_other_kinds),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_other_network),
+        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_damage_is_told),
+        cmocka_unit_test(half_precision_is_what_rounding_gives),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
