@@ -5,6 +5,7 @@
 #include "ablations/run/prepare.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/progress_file.h"
 
 struct run_options {
     struct df_common_options common;
@@ -53,8 +54,11 @@ static df_status run_once(const struct df_cell *cell, const struct run_options *
 
     df_status status = options->again ? DF_OK : df_running_finished(cell, &run_with, &finished, err);
 
-    if (status == DF_OK && !finished)
+    if (status == DF_OK && !finished) {
+        df_running_tell(cell, &run_with);
         status = run_and_keep(cell, &run_with, err);
+        df_progress_untell();
+    }
     if (lock >= 0)
         df_unlock(lock);
     return status;

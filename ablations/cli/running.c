@@ -9,6 +9,7 @@
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/progress_file.h"
 #include "core/base/shell.h"
 
 static void stop(int number)
@@ -17,13 +18,17 @@ static void stop(int number)
     signal(number, SIG_DFL);
 }
 
-/* SIGINT and SIGTERM set df_run_stop: the run stops at the next step and can be resumed. A second one ends the process. */
+/* SIGINT, SIGTERM and a closed terminal (unless that is ignored, as nohup does) set df_run_stop: the run stops at the next step and can be resumed. A
+ * second one ends the process. */
 static void catch_signals(void)
 {
-    struct sigaction action = { .sa_handler = stop };
+    const struct sigaction action = { .sa_handler = stop };
+    struct sigaction hangup;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 int df_running_spec(const struct df_common_options *options, const char *path,
@@ -66,6 +71,14 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
         "'%s': the spec (or a plugin, or a data file) changed since the sweep began: found cell %s, expected %s [start the sweep "
         "again]",
         spec->path, cell->id, id);
+}
+
+void df_running_tell(const struct df_cell *cell, const struct df_run_options *run)
+{
+    char *path = df_store_cell_file(run->out, cell, DF_CELL_PROGRESS);
+
+    df_progress_tell(path);
+    free(path);
 }
 
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)
@@ -183,8 +196,10 @@ df_status df_running_student(struct df_cell *cell, const struct df_run_options *
         return output[0] ? copy_finished(cell, run, output, err) : DF_OK;
     DF_TRY(df_running_lock(cell, run, &lock, err));
 
+    df_running_tell(cell, run);
     const df_status status = run_student(cell, run, output, json, err);
 
+    df_progress_untell();
     df_unlock(lock);
     return status;
 }

@@ -15,6 +15,8 @@ df_status df_running_cell(const struct df_spec *spec, int64_t index, struct df_c
 df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell, const char *id, struct df_error *err);
 /* The cell's lock, which sweeps take too; an error when somebody holds it. */
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err);
+/* `status` and sweeps see how far the cell is, until df_progress_untell. */
+void df_running_tell(const struct df_cell *cell, const struct df_run_options *run);
 /* Whether the cell has its row; then a line on stderr says so, and what to do. */
 df_status df_running_finished(const struct df_cell *cell, const struct df_run_options *run, bool *finished, struct df_error *err);
 /* COCO's 12 lines, or one JSON object. */

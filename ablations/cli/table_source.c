@@ -6,6 +6,7 @@
 
 #include "ablations/run/store.h"
 #include "ablations/run/teacher_file.h"
+#include "ablations/watch.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
 
@@ -100,6 +101,19 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     out->request.teacher = df_text_get(&out->teacher);
     refresh_tables(out->folder);
     return DF_OK;
+}
+
+void df_table_source_warn(const struct df_table_source *source, const char *out)
+{
+    struct df_warnings warnings = { 0 };
+    struct df_error err;
+
+    if (source->request.semantics != DF_SEMANTICS) /* its logs are of other runs */
+        return;
+    if (df_watch_warnings(source->spec, out, &warnings, &err) != DF_OK)
+        df_warn("%s", err.text);
+    df_warnings_tell(&warnings);
+    df_warnings_release(&warnings);
 }
 
 bool df_table_source_empty(const struct df_table_source *source, struct df_text *why)
