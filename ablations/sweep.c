@@ -404,7 +404,8 @@ static void job_ended(struct sweep *s, struct plan *plan, enum df_job job, int w
         reason_of(wait_status, log, reason, sizeof reason);
     free(log);
     df_watch_job_name(name_of(plan), job, name, sizeof name);
-    df_fail(&s->fault, said ? DF_ERR_CHECK : DF_ERR_IO, "%s: no cell that needs the teacher was started: %s", name, reason);
+    df_fail(&s->fault, said ? DF_ERR_CHECK : DF_ERR_IO, "%s%s: no cell that needs the teacher was started: %s",
+            job == DF_JOB_IDENTITY ? "" : "the ", name, reason);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)

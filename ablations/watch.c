@@ -9,7 +9,7 @@
 
 const char *const df_job_names[DF_JOBS] = { [DF_JOB_TEACHER] = "teacher", [DF_JOB_CACHE] = "cache", [DF_JOB_IDENTITY] = "identity" };
 const char *const df_job_titles[DF_JOBS] = {
-    [DF_JOB_TEACHER] = "the teacher", [DF_JOB_CACHE] = "the teacher cache", [DF_JOB_IDENTITY] = "weights of 0"
+    [DF_JOB_TEACHER] = "teacher", [DF_JOB_CACHE] = "teacher cache", [DF_JOB_IDENTITY] = "weights of 0"
 };
 
 /* ---- names ---- */

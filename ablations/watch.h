@@ -6,14 +6,14 @@
 #include "core/base/warnings.h"
 
 enum df_job { DF_JOB_TEACHER, DF_JOB_CACHE, DF_JOB_IDENTITY, DF_JOBS };        /* in their order */
-extern const char *const df_job_names[DF_JOBS], *const df_job_titles[DF_JOBS]; /* "cache", "the teacher cache" */
+extern const char *const df_job_names[DF_JOBS], *const df_job_titles[DF_JOBS]; /* "cache", "teacher cache" */
 
 /* A job's log, and the file of its progress; teacher: its name, "" of the only one. free() them. */
 char *df_watch_job_log(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
                        enum df_job job);
 char *df_watch_job_progress(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
                             enum df_job job);
-/* "DeFeat w_fg=2 seed 1"; "the teacher big" */
+/* "DeFeat w_fg=2 seed 1"; "teacher big" */
 void df_watch_cell_name(const struct df_cell *cell, char *out, size_t room);
 void df_watch_job_name(const char *teacher, enum df_job job, char *out, size_t room);
 /* The file's progress under that name; what is not a training's step says in its note what it is. False: nobody is at it. */

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BAR_LEAST = 8, BAR_MOST = 40, LABEL_LEAST = 8 };
+enum { BAR_LEAST = 8, BAR_MOST = 40, LABEL_END = 6 /* columns that stay of its end: a seed stands there */ };
 
 char *df_duration_text(char buffer[24], double seconds)
 {
@@ -93,11 +93,16 @@ static void add_bar(struct df_text *line, double fraction, size_t width)
     df_text_add(line, "]");
 }
 
-/* The label, cut or filled up. */
+/* The label, filled up; one that is too long without its middle: "DeFeat ne..seed 1". */
 static void add_label(struct df_text *line, const char *label, size_t columns)
 {
     const size_t own = df_text_columns(label);
 
+    if (own > columns && columns >= 2 * LABEL_END) {
+        df_text_add_bytes(line, label, bytes_of(label, columns - LABEL_END - 2));
+        df_text_addf(line, "..%s", label + bytes_of(label, own - LABEL_END));
+        return;
+    }
     df_text_add_bytes(line, label, bytes_of(label, columns));
     for (size_t i = own; i < columns; i++)
         df_text_add(line, " ");
@@ -120,10 +125,10 @@ void df_progress_line(const struct df_progress_view *view, size_t columns, size_
         rate = 0;
     if (label + bar + percent + note > columns)
         bar = 0;
-    if (label + percent + note > columns && (label + percent <= columns || LABEL_LEAST + percent + note > columns))
-        note = 0;
     if (label + percent + note > columns)
-        label = columns > percent + note ? columns - percent - note : 0;
+        note = 0;
+    if (label + percent > columns)
+        label = columns > percent ? columns - percent : 0;
     if (bar) {
         const size_t spare = columns - label - percent - rate - note - 3;
 

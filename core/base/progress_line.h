@@ -14,7 +14,7 @@ struct df_progress_view {
 };
 
 /* "label [===>   ] 42 %  12.3 images/s  eta 3m 20s  note" within `columns` of a terminal. What does not fit goes, in this order: the rate, the bar,
- * the note, the label's end; percent and ETA stay. label_columns: room that the label takes at least, so that several lines stand in columns. */
+ * the note, the label's middle; percent and ETA stay. label_columns: room that the label takes at least, so that several lines stand in columns. */
 void df_progress_line(const struct df_progress_view *view, size_t columns, size_t label_columns, struct df_text *line);
 /* "label: 42 %  12.3 images/s  eta 3m 20s  note", however long */
 void df_progress_plain(const struct df_progress_view *view, struct df_text *line);
