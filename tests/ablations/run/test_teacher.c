@@ -583,7 +583,6 @@ static void rewrite(const char *path, const struct df_model *model, struct df_me
         path, (struct df_checkpoint){ .parameters = model->parameters, .metadata = items, .metadata_count = count }, &err));
 }
 
-/* Writes the teacher again with other weights under the same metadata, as a user with an editor might. */
 static void the_gate_sees_other_weights(void **state)
 {
     struct df_cell *cell = student("full_feature", "{}");
@@ -616,6 +615,14 @@ static void the_gate_sees_other_weights(void **state)
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 1e-9));
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
+
+    struct df_cell given = *teacher; /* as a file of somebody's: it may have been measured on other pictures */
+
+    snprintf(given.file, sizeof given.file, "%s", path);
+    warned[0] = 0;
+    assert_ok(df_teacher_gate(&given, &options, &err));
+    assert_non_null(strstr(warned, "it was measured on other images or another canvas"));
+    assert_non_null(strstr(warned, number));
     rewrite(path, &model, items, count, "device", "abacus");
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0049));
