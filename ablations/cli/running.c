@@ -73,12 +73,34 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
         spec->path, cell->id, id);
 }
 
-void df_running_tell(const struct df_cell *cell, const struct df_run_options *run)
+static df_status run_and_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_run_result **result,
+                              struct df_error *err)
+{
+    struct df_error second = { 0 };
+    char started[24];
+
+    df_utc(started);
+
+    df_status status = df_prepare_and_run(cell, run, result, err);
+
+    if (status == DF_OK)
+        status = df_store_put(run->out, cell, &(*result)->row, err);
+    else if (status != DF_ERR_INTERRUPTED && df_store_put_failure(run->out, cell, started, err->text, &second) != DF_OK)
+        df_warn("the failure could not be kept: %s", second.text);
+    return status;
+}
+
+df_status df_running_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_run_result **result, struct df_error *err)
 {
     char *path = df_store_cell_file(run->out, cell, DF_CELL_PROGRESS);
 
+    *result = NULL;
     df_progress_tell(path);
+    const df_status status = run_and_keep(cell, run, result, err);
+
+    df_progress_untell();
     free(path);
+    return status;
 }
 
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)
@@ -148,9 +170,12 @@ static void print_row(const struct df_run_row *row, bool json)
 static df_status run_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)
 {
     struct df_run_result *result;
-    df_status status = DF_OK;
+    df_status status = df_running_keep(cell, run, &result, err);
 
-    DF_TRY(df_prepare_and_run(cell, run, &result, err));
+    if (status != DF_OK) {
+        df_run_result_free(result);
+        return status;
+    }
 
     char *weights = df_store_cell_file(run->out, cell, DF_CELL_WEIGHTS);
 
@@ -196,10 +221,8 @@ df_status df_running_student(struct df_cell *cell, const struct df_run_options *
         return output[0] ? copy_finished(cell, run, output, err) : DF_OK;
     DF_TRY(df_running_lock(cell, run, &lock, err));
 
-    df_running_tell(cell, run);
     const df_status status = run_student(cell, run, output, json, err);
 
-    df_progress_untell();
     df_unlock(lock);
     return status;
 }

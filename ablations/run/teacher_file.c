@@ -238,21 +238,20 @@ static df_status compare_gate(const struct df_cell *cell, const char *path, cons
 
     if (fabs(map - facts->gate_map) <= allowed)
         return DF_OK;
-    df_format_real(found, map);
-    df_format_real(expected, facts->gate_map);
+    df_format_real(found, 100 * map); /* percent points, with all digits: the least difference counts */
+    df_format_real(expected, 100 * facts->gate_map);
     if (cell->file[0]) { /* somebody's own, perhaps of other pictures: nothing here could train it again */
         df_warn("teacher '%s' reaches %s %s on the first %zu validation images, where %s is recorded: it was measured on other images or "
                 "another "
                 "canvas, or these weights are not the ones that were meant",
-                path, found, facts->accuracy ? "accuracy" : "mAP", facts->gate_images, expected);
+                path, found, facts->accuracy ? "% accuracy" : "mAP", facts->gate_images, expected);
         return DF_OK;
     }
-    return df_fail(
-        err, DF_ERR_CHECK,
-        "teacher gate: '%s' reaches %s %s on the first %zu validation images, but %s is recorded (allowed difference %g on %s) [delete "
-        "the teacher to train it again]",
-        path, found, facts->accuracy ? "accuracy" : "mAP", facts->gate_images, expected, allowed,
-        same_machine ? "the same device" : "another device");
+    return df_fail(err, DF_ERR_CHECK,
+                   "teacher gate: '%s' reaches %s %s on the first %zu validation images, but %s is recorded (allowed difference %g points "
+                   "on %s) [delete the teacher to train it again]",
+                   path, found, facts->accuracy ? "% accuracy" : "mAP", facts->gate_images, expected, 100 * allowed,
+                   same_machine ? "the same device" : "another device");
 }
 
 static df_status check_weights(const struct df_cell *cell, const struct df_model *model, const char *path,
