@@ -18,9 +18,7 @@ static void stop(int number)
     signal(number, SIG_DFL);
 }
 
-/* SIGINT, SIGTERM and a closed terminal (unless that is ignored, as nohup does) set df_run_stop: the run stops at the next step and can be resumed. A
- * second one ends the process. */
-static void catch_signals(void)
+void df_running_catch_signals(void)
 {
     const struct sigaction action = { .sa_handler = stop };
     struct sigaction hangup;
@@ -37,7 +35,7 @@ int df_running_spec(const struct df_common_options *options, const char *path,
     struct df_error err = { 0 };
     struct df_spec *spec;
 
-    catch_signals();
+    df_running_catch_signals();
 
     df_status status = df_common_spec(options, path, &spec, &err);
 

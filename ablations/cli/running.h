@@ -6,6 +6,9 @@
 #include "ablations/run/run.h"
 #include "core/metrics/coco_eval.h"
 
+/* SIGINT, SIGTERM and a closed terminal (unless that is ignored, as nohup does) set df_run_stop: what runs stops at the next step and can be resumed. A
+ * second one ends the process. */
+void df_running_catch_signals(void);
 /* A command's run: reads the spec of its argument and hands it to `work` with the command's values; 0 or the error's exit status. Signals are
  * caught. */
 int df_running_spec(const struct df_common_options *options, const char *path,

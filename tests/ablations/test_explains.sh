@@ -66,6 +66,17 @@ grep -q "cache " out && [ "$(ls "my out/cache" | grep -c 'cache$')" = 1 ] || sto
 sh -c "$(sed -n 's/^next: //p' out)" | grep -q "MiB removed" || stop "the next command of clean removed nothing"
 "$defeat" clean --out "my out" | grep -q "^nothing to remove" || stop "clean: something is left"
 
+# ---- what a process was killed over: not what somebody writes now (young, or locked), nor anything of a like name
+run=$(find "my out/t/runs" -name row.json | head -n 1)
+for name in part-aB3xYz part-locked part-young1 backup; do echo x >"$run.$name"; done
+touch -d '2 minutes ago' "$run.part-aB3xYz" "$run.part-locked" "$run.backup"
+echo x >"my out/cache/0123.cache.part"
+flock "$run.part-locked" "$defeat" clean --out "my out" --what unfinished --yes >out
+grep -q "row.json.part-locked  (in use: stays)" out || stop "clean: what is in use is not told"
+[ "$(ls "$run".* | tr '\n' ' ')" = "$run.backup $run.part-locked $run.part-young1 " ] || stop "clean left: $(ls "$run".*)"
+[ ! -e "my out/cache/0123.cache.part" ] || stop "clean left the part of a cache"
+rm -f "$run".*
+
 # ---- images: told before training, and boxes drawn
 "$defeat" data show "$spec" --count 1 --columns 1 --cell 64 --no-boxes --output "a.png" >/dev/null
 mkdir images && cp a.png images/b.PNG && cp a.png images/c.png && echo text >images/notes.txt
