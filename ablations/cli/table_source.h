@@ -18,6 +18,7 @@ struct df_which_rows {
 /* clang-format on */
 
 struct df_table_source {
+    const struct df_common_options *options; /* the caller's */
     struct df_spec *spec;
     struct df_journal *journal;
     struct df_table_request request;
