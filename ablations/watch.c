@@ -23,7 +23,7 @@ static void whose(const struct df_spec_variant *variant, const char *teacher, ch
 char *df_watch_job_log(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
                        enum df_job job)
 {
-    char name[sizeof variant->label + DF_TEACHER_NAME + 1];
+    char name[sizeof variant->label + sizeof variant->teacher->which + 1];
 
     whose(variant, teacher, name, sizeof name);
     return df_store_job_log(out, spec->name, df_job_names[job], name);
@@ -32,7 +32,7 @@ char *df_watch_job_log(const char *out, const struct df_spec *spec, const struct
 char *df_watch_job_progress(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
                             enum df_job job)
 {
-    char name[sizeof variant->label + DF_TEACHER_NAME + 1];
+    char name[sizeof variant->label + sizeof variant->teacher->which + 1];
 
     whose(variant, teacher, name, sizeof name);
     return df_store_job_progress(out, spec->name, df_job_names[job], name);
@@ -112,7 +112,7 @@ static void add_running(struct df_running *running, const char *file, const char
     running->view[running->count++] = view;
 }
 
-/* f(context, variant, a teacher's name, job) of every job that the spec can have. */
+/* f(context, variant, what tells a teacher from the others, job) of every job that the spec can have. */
 static void each_job(const struct df_spec *spec,
                      void (*f)(void *context, const struct df_spec_variant *variant, const char *teacher, enum df_job job), void *context)
 {
@@ -121,7 +121,7 @@ static void each_job(const struct df_spec *spec,
 
         for (size_t t = 0; t < variant->teachers; t++)
             for (int job = 0; job < DF_JOB_IDENTITY; job++)
-                f(context, variant, variant->teacher[t].name, (enum df_job)job);
+                f(context, variant, variant->teacher[t].which, (enum df_job)job);
         if (variant->teachers)
             f(context, variant, "", DF_JOB_IDENTITY);
     }

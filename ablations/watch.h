@@ -8,7 +8,7 @@
 enum df_job { DF_JOB_TEACHER, DF_JOB_CACHE, DF_JOB_IDENTITY, DF_JOBS };        /* in their order */
 extern const char *const df_job_names[DF_JOBS], *const df_job_titles[DF_JOBS]; /* "cache", "teacher cache" */
 
-/* A job's log, and the file of its progress; teacher: its name, "" of the only one. free() them. */
+/* A job's log, and the file of its progress; teacher: what tells it from the others, "" of the only one. free() them. */
 char *df_watch_job_log(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
                        enum df_job job);
 char *df_watch_job_progress(const char *out, const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher,
