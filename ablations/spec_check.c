@@ -1,6 +1,9 @@
 #include "ablations/spec_check.h"
 
+#include <stdlib.h>
+
 #include "ablations/run/fits.h"
+#include "ablations/run/student.h"
 #include "ablations/spec_teachers.h"
 #include "core/base/progress.h"
 
@@ -102,6 +105,30 @@ static bool looks_alike(const struct df_cell *a, const struct df_cell *b)
     return df_same_canvas(&a->canvas, &b->canvas) && a->schedule.batch == b->schedule.batch;
 }
 
+/* The cell's student is set up, with its distillers, on a device that computes nothing: options that contradict each other or the networks are told. */
+static df_status check_student(const struct df_cell *cell, struct df_error *err)
+{
+    struct df_taught_parts *parts = df_calloc(DF_STACK_MAX, sizeof *parts);
+    struct df_student_setup setup = { .steps = 1, .steps_per_epoch = 1, .dry = true };
+    struct df_student student;
+    struct df_dataset *train;
+    df_status status = df_data_split(cell->data, DF_TRAIN, &train, err);
+
+    for (size_t t = 0; status == DF_OK && t < cell->teachers; t++) {
+        status = df_teacher_fits(cell, &cell->teacher[t], train, &parts[t], err);
+        for (size_t i = 0; i < parts[t].teacher.count; i++)
+            parts[t].teacher.part[i].std = 1; /* measured when it is trained */
+        setup.parts[t] = &parts[t];
+    }
+    if (status == DF_OK) {
+        setup.classes = train->categories;
+        status = df_student_open(&student, cell, &setup, err);
+        df_student_close(&student);
+    }
+    free(parts);
+    return status;
+}
+
 static df_status check_variant(const struct df_spec *spec, const struct df_spec_variant *variant, struct df_error *err)
 {
     const struct df_cell *student = spec->cell[variant->line * spec->seeds];
@@ -118,6 +145,9 @@ static df_status check_variant(const struct df_spec *spec, const struct df_spec_
     while (df_spec_next_lesson(spec, variant, &lesson))
         if (df_teacher_fits(lesson.cell, lesson.by, train, NULL, err) != DF_OK)
             return df_fail_in(err, DF_ERR_UNSUPPORTED, "method '%s'", lesson.cell->label);
+    for (size_t line = variant->line; line < variant->line + variant->lines; line++)
+        if (spec->cell[line * spec->seeds]->distillers)
+            DF_TRY(check_student(spec->cell[line * spec->seeds], err));
     return DF_OK;
 }
 

@@ -1,6 +1,7 @@
 #include "ablations/spec_source.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -255,6 +256,54 @@ static df_status set_member(cJSON *root, const char *set, struct df_error *err)
     return status;
 }
 
+/* Whether a variant's own members replace what stands at the path: a value of its own there, or one that is no object on the way. */
+static bool replaces(const cJSON *variant, const char *path, size_t length)
+{
+    const cJSON *at = variant;
+    size_t begin = 0;
+
+    while (cJSON_IsObject(at) && begin < length) {
+        const char *dot = memchr(path + begin, '.', length - begin);
+        const size_t end = dot ? (size_t)(dot - path) : length;
+        char word[DF_STRING_MAX];
+
+        snprintf(word, sizeof word, "%.*s", (int)(end - begin), path + begin);
+        at = cJSON_GetObjectItemCaseSensitive(at, word);
+        begin = end + 1;
+    }
+    return at && !cJSON_IsObject(at);
+}
+
+/* What every variant puts its own over is set for nobody. */
+static df_status check_effect(const cJSON *root, const char *set, struct df_error *err)
+{
+    const cJSON *variants = cJSON_GetObjectItemCaseSensitive(root, "variants"), *variant;
+    const size_t length = (size_t)(strchr(set, '=') - set);
+    struct df_text labels = DF_TEXT_INIT, first = DF_TEXT_INIT;
+    struct df_shell_word cure;
+    int replacing = 0;
+
+    cJSON_ArrayForEach(variant, variants)
+    {
+        const char *label = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(variant, "label"));
+
+        if (!replaces(variant, set, length))
+            continue;
+        if (!replacing++)
+            df_text_addf(&first, "variants.%s.%s", label ? label : "0", set);
+        df_text_addf(&labels, "%s'%s'", labels.length ? ", " : "", label ? label : "");
+    }
+
+    const bool lost = replacing && replacing == cJSON_GetArraySize(variants);
+
+    if (lost)
+        df_fail(err, DF_ERR_USAGE, "--set '%s': has no effect, for every variant has its own %.*s: %s [for one of them: --set %s]", set,
+                (int)length, set, df_text_get(&labels), df_shell_word(&cure, df_text_get(&first)));
+    df_text_release(&labels);
+    df_text_release(&first);
+    return lost ? DF_ERR_USAGE : DF_OK;
+}
+
 df_status df_spec_source_read(const char *path, const struct df_texts *set, cJSON **root, struct df_text *from, struct df_error *err)
 {
     struct chain *chain = df_calloc(1, sizeof *chain);
@@ -265,6 +314,8 @@ df_status df_spec_source_read(const char *path, const struct df_texts *set, cJSO
     status = read_chain(path, chain, root, err);
     for (size_t i = 0; status == DF_OK && set && i < set->count; i++)
         status = set_member(*root, set->text[i], err);
+    for (size_t i = 0; status == DF_OK && set && i < set->count; i++) /* when all is set: a setting may have made or changed a variant */
+        status = check_effect(*root, set->text[i], err);
     if (status != DF_OK) {
         cJSON_Delete(*root);
         *root = NULL;

@@ -21,17 +21,18 @@
 #include <unistd.h>
 
 #include "ablations/run/store.h"
+#include "ablations/watch.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
 #include "core/base/shell.h"
 #include "core/metrics/coco_eval.h"
 #include "results/tuning.h"
 
+#define LOOK_SECONDS    1.0  /* between two looks at what the workers tell */
 #define TABLES_SECONDS  30.0 /* between two makings of the CSV tables */
 #define UNCHECKED_CELLS 10   /* so many are run without asking whether weights of 0 change nothing */
 
 enum state { WAITING, RUNNING, DONE, FAILED, LEFT, ELSEWHERE /* done by another sweep meanwhile */ };
-enum job { JOB_TEACHER, JOB_CACHE, JOB_IDENTITY, JOBS }; /* in their order */
 
 struct task {
     const struct df_cell *cell;
@@ -44,16 +45,19 @@ struct task {
 };
 struct worker {
     pid_t pid; /* 0: idle */
-    int job;   /* enum job, of plan; -1: a cell, task */
+    int job;   /* enum df_job, of plan; -1: a cell, task */
     struct plan *plan;
     struct task *task;
+    char name[256], *progress, *log; /* what its lines are called; its files, NULL: idle */
+    size_t read;                     /* of the log */
+    double started;
 };
 /* What has to be done before the cells that a teacher of a variant teaches: its jobs, in turn. teacher NULL: before all that are taught, behind
  * the plans of all their teachers. */
 struct plan {
     const struct df_spec_variant *variant;
     const struct df_spec_teacher *teacher;
-    enum state job[JOBS];
+    enum state job[DF_JOBS];
     bool gate_first;
 };
 struct sweep {
@@ -72,10 +76,15 @@ struct sweep {
     double tables_next; /* when they may be made again */
     double end;         /* when it stops by itself */
     struct df_progress *bar;
+    struct df_warnings warnings;   /* of the workers */
+    struct df_progress_view *view; /* of each worker, the busy ones first */
+    size_t views;
+    double eta, look_next; /* when the workers are looked at again */
     struct df_error fault;
 };
 
-static volatile sig_atomic_t stops; /* how often the user asked to stop */
+static volatile sig_atomic_t stops;                        /* how often the user asked to stop */
+static const int stopping[] = { SIGINT, SIGTERM, SIGHUP }; /* by these; the last: the terminal was closed */
 
 static void on_signal(int number)
 {
@@ -195,8 +204,8 @@ static void become_worker(const char *program, const char *log, char **words, co
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphan goes on training */
     setpgid(0, 0);                    /* Ctrl-C reaches the sweep, which tells its workers */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        signal(stopping[i], SIG_DFL);
     sigprocmask(SIG_SETMASK, mask, NULL);
     if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
         execv(program, words);
@@ -237,9 +246,10 @@ static df_status start_worker(struct sweep *s, struct worker *worker, const char
     sigset_t ends, before;
 
     fflush(NULL);
+    worker->started = df_now();
     sigemptyset(&ends);
-    sigaddset(&ends, SIGINT);
-    sigaddset(&ends, SIGTERM);
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        sigaddset(&ends, stopping[i]);
     sigprocmask(SIG_BLOCK, &ends, &before);
     worker->pid = fork();
     if (worker->pid == 0)
@@ -269,14 +279,20 @@ static df_status start_locked(struct sweep *s, struct worker *worker, struct tas
         snprintf(number, sizeof number, "%zu", task->index);
         df_utc(task->utc);
         task->started = df_now();
+        worker->read = 0;
+        (void)df_file_size(log, &worker->read, NULL); /* what an earlier try has left */
         status = start_worker(s, worker, first, log, err);
-        if (status == DF_OK) {
-            worker->job = -1;
-            worker->task = task;
-            task->state = RUNNING;
-        }
     }
-    free(log);
+    if (status == DF_OK && !finished) {
+        worker->job = -1;
+        worker->task = task;
+        task->state = RUNNING;
+        df_watch_cell_name(task->cell, worker->name, sizeof worker->name);
+        worker->progress = df_store_cell_file(out, task->cell, DF_CELL_PROGRESS);
+        worker->log = log;
+    } else {
+        free(log);
+    }
     return status;
 }
 
@@ -300,40 +316,36 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
     return status;
 }
 
-static const char *const job_names[JOBS] = { [JOB_TEACHER] = "teacher", [JOB_CACHE] = "cache", [JOB_IDENTITY] = "identity" };
-
-static const char *const job_titles[JOBS] = {
-    [JOB_TEACHER] = "the teacher", [JOB_CACHE] = "the teacher cache", [JOB_IDENTITY] = "weights of 0"
-};
-
 /* Of its teacher; "": it has none, or its only one. */
 static const char *name_of(const struct plan *plan) { return plan->teacher ? plan->teacher->which : ""; }
 
-static char *job_log(const struct sweep *s, const struct plan *plan, enum job job)
+static char *job_log(const struct sweep *s, const struct plan *plan, enum df_job job)
 {
-    const char *variant = plan->variant->label, *teacher = name_of(plan);
-    char whose[sizeof plan->variant->label + DF_TEACHER_NAME + 1];
-
-    snprintf(whose, sizeof whose, "%s%s%s", variant, variant[0] && teacher[0] ? "." : "", teacher);
-    return df_store_job_log(s->options->run.out, s->spec->name, job_names[job], whose);
+    return df_watch_job_log(s->options->run.out, s->spec, plan->variant, name_of(plan), job);
 }
 
-static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum job job, struct df_error *err)
+static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum df_job job, struct df_error *err)
 {
     const char *const first[] = {
-        "prepare",     s->spec->path, "--stage", job_names[job], "--id", plan->variant->first->id, name_of(plan)[0] ? "--which" : NULL,
+        "prepare",     s->spec->path, "--stage", df_job_names[job], "--id", plan->variant->first->id, name_of(plan)[0] ? "--which" : NULL,
         name_of(plan), NULL
     };
     char *log = job_log(s, plan, job);
 
-    remove(log);
-    const df_status status = start_worker(s, worker, first, log, err);
+    df_status status = df_file_remove(log, err); /* an older one would be taken for this job's */
 
-    free(log);
+    if (status == DF_OK)
+        status = start_worker(s, worker, first, log, err);
     if (status == DF_OK) {
         worker->job = (int)job;
         worker->plan = plan;
         plan->job[job] = RUNNING;
+        df_watch_job_name(name_of(plan), job, worker->name, sizeof worker->name);
+        worker->progress = df_watch_job_progress(s->options->run.out, s->spec, plan->variant, name_of(plan), job);
+        worker->log = log;
+        worker->read = 0;
+    } else {
+        free(log);
     }
     return status;
 }
@@ -373,33 +385,36 @@ static void reason_of(int wait_status, const char *log, char *out, size_t room)
     else if (WEXITSTATUS(wait_status) == 130)
         snprintf(out, room, "interrupted");
     else
-        snprintf(out, room, "worker exited with status %d without a row: %s", WEXITSTATUS(wait_status), tail);
+        snprintf(out, room, "worker exited with status %d without a result: %s", WEXITSTATUS(wait_status), tail);
 }
 
-static void job_ended(struct sweep *s, struct plan *plan, enum job job, int wait_status)
+static void job_ended(struct sweep *s, struct plan *plan, enum df_job job, int wait_status)
 {
-    char tail[1280], *log;
+    char reason[1400], name[256], *log;
     const bool ok = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
+    const bool said = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1;
 
     plan->job[job] = ok ? DONE : FAILED;
     if (ok || stops)
         return;
     log = job_log(s, plan, job);
-    log_tail(log, tail, sizeof tail);
+    if (said)
+        log_tail(log, reason, sizeof reason);
+    else
+        reason_of(wait_status, log, reason, sizeof reason);
     free(log);
-    df_fail(&s->fault, WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1 ? DF_ERR_CHECK : DF_ERR_IO,
-            "%s%s%s: no cell that needs the teacher was started: %s", job_titles[job], name_of(plan)[0] ? " " : "", name_of(plan), tail);
+    df_watch_job_name(name_of(plan), job, name, sizeof name);
+    df_fail(&s->fault, said ? DF_ERR_CHECK : DF_ERR_IO, "%s%s: no cell that needs the teacher was started: %s",
+            job == DF_JOB_IDENTITY ? "" : "the ", name, reason);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
 {
-    const struct df_cell *cell = task->cell;
-    char percent[32];
+    char percent[32], name[256];
 
-    if (isatty(2))
-        return;
-    fprintf(stderr, "%s %s%sseed %lld: ", df_shown(cell->label).text, df_shown(cell->axes).text, cell->axes[0] ? " " : "",
-            (long long)cell->seed);
+    df_watch_cell_name(task->cell, name, sizeof name);
+    df_progress_clear_line();
+    fprintf(stderr, "%s: ", df_shown(name).text);
     if (df_run_row_ok(row))
         fprintf(stderr, "%s, %.0f s\n", df_coco_percent(df_run_row_score(row, "AP", ""), percent), df_now() - task->started);
     else
@@ -434,6 +449,35 @@ static df_status cell_ended(struct sweep *s, struct task *task, int wait_status,
     return status;
 }
 
+static void tell_one(const struct df_warning *warning)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_warning_text(warning, &text);
+    if (!df_warning_is_ours(warning))
+        df_warn_print(df_text_get(&text));
+    df_text_release(&text);
+}
+
+/* A warning of a new kind is told at once, with the log that has it; how many there were, at the end. */
+static void follow(struct sweep *s, struct worker *worker)
+{
+    const size_t known = s->warnings.count;
+    struct df_error err;
+
+    if (df_warnings_follow(&s->warnings, worker->log, &worker->read, &err) != DF_OK)
+        df_warn("%s", err.text);
+    for (size_t i = known; i < s->warnings.count && i < DF_WARNINGS_TOLD; i++)
+        tell_one(&s->warnings.list[i]);
+}
+
+static void leave(struct worker *worker)
+{
+    free(worker->progress);
+    free(worker->log);
+    worker->progress = worker->log = NULL;
+}
+
 static df_status reap(struct sweep *s, struct df_error *err)
 {
     for (size_t i = 0; i < s->workers; i++) {
@@ -443,8 +487,10 @@ static df_status reap(struct sweep *s, struct df_error *err)
         if (!worker->pid || waitpid(worker->pid, &wait_status, WNOHANG) != worker->pid)
             continue;
         worker->pid = 0;
+        follow(s, worker);
+        leave(worker);
         if (worker->job >= 0)
-            job_ended(s, worker->plan, (enum job)worker->job, wait_status);
+            job_ended(s, worker->plan, (enum df_job)worker->job, wait_status);
         else
             DF_TRY(cell_ended(s, worker->task, wait_status, err));
     }
@@ -458,18 +504,18 @@ static bool all_jobs(const struct plan *plan, enum state state)
 {
     int job = 0;
 
-    while (job < JOBS && plan->job[job] == state)
+    while (job < DF_JOBS && plan->job[job] == state)
         job++;
-    return job == JOBS;
+    return job == DF_JOBS;
 }
 
 static bool any_job(const struct plan *plan, enum state state)
 {
     int job = 0;
 
-    while (job < JOBS && plan->job[job] != state)
+    while (job < DF_JOBS && plan->job[job] != state)
         job++;
-    return job < JOBS;
+    return job < DF_JOBS;
 }
 
 static bool teaches(const struct plan *plan, const struct df_cell *cell)
@@ -492,7 +538,7 @@ static bool may_start(const struct sweep *s, const struct task *task)
 {
     for (size_t p = 0; p < s->plans; p++) {
         const struct plan *plan = &s->plan[p];
-        const bool ready = teaches(plan, task->cell) ? all_jobs(plan, DONE) : plan->job[JOB_TEACHER] == DONE;
+        const bool ready = teaches(plan, task->cell) ? all_jobs(plan, DONE) : plan->job[DF_JOB_TEACHER] == DONE;
 
         if (waits_for(task, plan) && !ready)
             return false;
@@ -518,14 +564,14 @@ static bool is_cut_off(const struct sweep *s, const struct plan *plan)
 }
 
 /* The next job that can begin, of the first plan that has one; NULL: none. */
-static struct plan *next_job(const struct sweep *s, enum job *job)
+static struct plan *next_job(const struct sweep *s, enum df_job *job)
 {
     for (size_t p = 0; p < s->plans; p++) {
         struct plan *plan = &s->plan[p];
 
-        for (*job = 0; *job < JOBS && plan->job[*job] == DONE;)
+        for (*job = 0; *job < DF_JOBS && plan->job[*job] == DONE;)
             ++*job;
-        if (*job < JOBS && plan->job[*job] == WAITING && is_next(s, plan))
+        if (*job < DF_JOBS && plan->job[*job] == WAITING && is_next(s, plan))
             return plan;
     }
     return NULL;
@@ -537,7 +583,7 @@ static df_status dispatch(struct sweep *s, struct df_error *err)
     for (size_t i = 0; i < s->workers; i++) {
         struct worker *worker = &s->worker[i];
         struct plan *plan;
-        enum job job;
+        enum df_job job;
 
         if (worker->pid)
             continue;
@@ -592,12 +638,68 @@ static size_t hopeful(const struct sweep *s)
     return n;
 }
 
-static bool any_running(const struct sweep *s, enum job job)
+static bool any_running(const struct sweep *s, enum df_job job)
 {
     for (size_t p = 0; p < s->plans; p++)
         if (s->plan[p].job[job] == RUNNING)
             return true;
     return false;
+}
+
+/* Seconds of a cell from its start to its end: the mean of those that ended; of those that run, while none has. NAN: not known. */
+static double cell_seconds(const struct sweep *s, const double *busy)
+{
+    double seconds = 0, cells = 0;
+
+    if (s->timed)
+        return s->seconds / (double)s->timed;
+    for (size_t i = 0; i < s->workers; i++)
+        if (s->worker[i].pid && s->worker[i].job < 0 && !isnan(busy[i])) {
+            seconds += df_now() - s->worker[i].started + busy[i];
+            cells++;
+        }
+    return cells > 0 ? seconds / cells : NAN;
+}
+
+/* Reads what the workers tell of themselves. busy: for how many more seconds each will be; NAN: not known. */
+static void look(struct sweep *s, double *busy)
+{
+    const double now = df_now(), mean = s->timed ? s->seconds / (double)s->timed : NAN;
+    double job = 0;
+
+    s->views = 0;
+    for (size_t i = 0; i < s->workers; i++) {
+        struct worker *worker = &s->worker[i];
+        struct df_progress_view *view = &s->view[s->views];
+
+        busy[i] = 0;
+        if (!worker->pid)
+            continue;
+        follow(s, worker);
+        if (!df_watch_read(worker->progress, worker->name, view)) {
+            *view = (struct df_progress_view){ .eta = NAN, .elapsed = now - worker->started };
+            snprintf(view->label, sizeof view->label, "%s", worker->name);
+        }
+        s->views++;
+        busy[i] = view->eta;
+        if (worker->job < 0 && (isnan(view->eta) || strcmp(view->unit, "steps") == 0)) /* the evaluation is still to come */
+            busy[i] = fmax(mean - (now - worker->started), view->eta);
+        if (worker->job >= 0)
+            job = isnan(busy[i]) || busy[i] > job ? busy[i] : job;
+    }
+    for (size_t i = 0; i < s->workers; i++)
+        if (!s->worker[i].pid && hopeful(s)) /* for want of what a job makes */
+            busy[i] = job;
+}
+
+static void look_at_workers(struct sweep *s)
+{
+    double *busy = df_calloc(s->workers, sizeof *busy);
+
+    look(s, busy);
+    s->eta = df_watch_eta(busy, s->workers, hopeful(s), cell_seconds(s, busy));
+    s->look_next = df_now() + LOOK_SECONDS;
+    free(busy);
 }
 
 static void show_sweep(struct sweep *s)
@@ -606,14 +708,17 @@ static void show_sweep(struct sweep *s)
     double done = (double)(count(s, DONE) + count(s, FAILED) + count(s, ELSEWHERE));
     char note[64];
 
+    if (df_now() >= s->look_next)
+        look_at_workers(s);
     for (size_t t = 0; t < s->tasks && mean > 0; t++)
         if (s->task[t].state == RUNNING)
             done += fmin(0.95, (df_now() - s->task[t].started) / mean);
     snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
-             any_running(s, JOB_TEACHER)    ? " + teacher"
-             : any_running(s, JOB_CACHE)    ? " + teacher cache"
-             : any_running(s, JOB_IDENTITY) ? " + weights of 0"
-                                            : "");
+             any_running(s, DF_JOB_TEACHER)    ? " + teacher"
+             : any_running(s, DF_JOB_CACHE)    ? " + teacher cache"
+             : any_running(s, DF_JOB_IDENTITY) ? " + weights of 0"
+                                               : "");
+    df_progress_parts(s->bar, s->eta, s->view, s->views);
     df_progress_set(s->bar, done, note);
 }
 
@@ -638,6 +743,14 @@ static void make_tables(struct sweep *s)
     s->tables_next = df_now() + fmax(TABLES_SECONDS, 20 * (df_now() - start));
 }
 
+static void say_stopping(void)
+{
+    df_progress_clear_line();
+    fputs("stopping: every worker ends its step and keeps where it is (once more: they are killed, and lose what is behind their last "
+          "position)\n",
+          stderr);
+}
+
 static df_status loop(struct sweep *s, struct df_error *err)
 {
     const struct timespec pause = { 0, 20 * 1000 * 1000 };
@@ -651,6 +764,8 @@ static df_status loop(struct sweep *s, struct df_error *err)
             status = dispatch(s, err);
         if (stops > told || (status != DF_OK && !told)) {
             stop_workers(s, stops > 1 ? SIGKILL : SIGTERM);
+            if (stops == 1 && busy(s))
+                say_stopping();
             told = stops > told ? stops : 1;
         }
         show_sweep(s);
@@ -691,8 +806,8 @@ static void add_plan(struct sweep *s, const struct df_spec_variant *variant, con
     *plan = (struct plan){ .variant = variant, .teacher = teacher };
     for (size_t t = 0; t < s->tasks; t++)
         needed |= s->task[t].variant == variant && teaches(plan, s->task[t].cell);
-    for (int job = 0; job < JOBS; job++)
-        plan->job[job] = needed && (job == JOB_IDENTITY) == !teacher ? WAITING : DONE;
+    for (int job = 0; job < DF_JOBS; job++)
+        plan->job[job] = needed && (job == DF_JOB_IDENTITY) == !teacher ? WAITING : DONE;
     plan->gate_first = needed && teacher && teacher_is_there(s, teacher);
 }
 
@@ -713,9 +828,31 @@ static void plan_jobs(struct sweep *s)
     }
 }
 
+/* What is ignored stays so: nohup sees to it that a closed terminal stops nothing. */
+static void catch_signals(struct sigaction *before)
+{
+    const struct sigaction action = { .sa_handler = on_signal };
+
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++) {
+        sigaction(stopping[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN)
+            sigaction(stopping[i], &action, NULL);
+    }
+}
+
+/* Those that came more than once: each was told once. */
+static void tell_repeated(const struct df_warnings *warnings)
+{
+    for (size_t i = 0; i < warnings->count && i < DF_WARNINGS_TOLD; i++)
+        if (warnings->list[i].count > 1)
+            tell_one(&warnings->list[i]);
+    if (warnings->count > DF_WARNINGS_TOLD)
+        df_warn("the workers' logs have %zu kinds of warnings more", warnings->count - DF_WARNINGS_TOLD);
+}
+
 static df_status run_all(struct sweep *s, struct df_error *err)
 {
-    struct sigaction action = { .sa_handler = on_signal }, old_int, old_term;
+    struct sigaction before[sizeof stopping / sizeof *stopping];
     char label[96];
 
     stops = 0;
@@ -724,15 +861,19 @@ static df_status run_all(struct sweep *s, struct df_error *err)
     s->worker = df_calloc(s->workers, sizeof *s->worker);
     snprintf(label, sizeof label, "sweep %s", s->spec->name);
     s->bar = df_progress_new(label, "cells", (double)s->tasks);
-    sigaction(SIGINT, &action, &old_int);
-    sigaction(SIGTERM, &action, &old_term);
+    s->view = df_calloc(s->workers, sizeof *s->view);
+    s->eta = NAN;
+    catch_signals(before);
     s->tables_next = df_now() + TABLES_SECONDS;
     s->end = s->options->seconds > 0 ? df_now() + s->options->seconds : INFINITY;
     df_status status = loop(s, err);
 
-    sigaction(SIGINT, &old_int, NULL);
-    sigaction(SIGTERM, &old_term, NULL);
+    s->look_next = 0;
+    show_sweep(s); /* as it ended */
+    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
+        sigaction(stopping[i], &before[i], NULL);
     df_progress_free(s->bar);
+    tell_repeated(&s->warnings);
     if (status == DF_OK && stops)
         status = df_fail(err, DF_ERR_INTERRUPTED, "%s; the same command goes on with what is left",
                          df_now() >= s->end ? "the time is over" : "interrupted");
@@ -793,7 +934,9 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
     for (size_t t = 0; t < s.tasks; t++)
         if (s.task[t].lock >= 0)
             df_unlock(s.task[t].lock);
+    df_warnings_release(&s.warnings);
     free(s.worker);
+    free(s.view);
     free(s.plan);
     free(s.task);
     free(s.folder);

@@ -68,6 +68,8 @@ void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const st
     df_tensor *feature[DF_LEVELS], *x;
     double scale[DF_LEVELS];
 
+    /* A level's scale is 1 / stride, which its map was made with. torchvision guesses it, 2^round(log2(map / largest image)), and guesses wrong for small
+     * or much padded images: 1/4, 1/8, 1/8, 1/16 for one of 33 x 65 px. */
     DF_ASSERT(features->levels >= head->levels);
     for (size_t l = 0; l < head->levels; l++) {
         const struct df_part *map = df_part(features, "neck", l);

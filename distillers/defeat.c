@@ -178,7 +178,8 @@ const struct df_distiller_class df_distiller_defeat = {
     .deviation =
         "Two temperatures (theirs reads one), labels of the RoIs that are used (theirs: the student's), a background that needs no "
         "background row (theirs: the highest label seen), the student's proposals (theirs: the teacher's), a level border in "
-        "proportion to the image's shorter side (theirs: 56 px at any size). authors=1 is the released code but for that border.",
+        "proportion to the image's shorter side (theirs: 56 px at any size). authors=1 is the released code but for that border; on "
+        "one-stage detectors it runs there with mask=one and without a head alone: other masks are ours.",
     .published =
         "Weights 4 and 16 on COCO (ggjy/DeFeat.pytorch, issue 18), 3 and 12 in its VOC configuration. COCO, 12 epochs: Faster R-CNN "
         "R50 37.4 to 40.9 AP, RetinaNet R50 36.5 to 39.7 AP (abstract); Faster R-CNN R152 to R50 38.0 to 41.0 AP, backbone and neck "

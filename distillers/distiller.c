@@ -13,6 +13,7 @@
 #include "core/base/text.h"
 
 #define PLUGINS_MAX 32
+#define MOST_BYTES  ((size_t)1 << 28) /* of a distiller's options, of its state: more is a slip */
 static const struct df_distiller_class *plugins[PLUGINS_MAX + 1];
 static char plugin_hash[PLUGINS_MAX][17];
 static size_t plugin_count;
@@ -173,6 +174,9 @@ df_status df_distiller_legal(const struct df_distiller_class *class, struct df_e
     for (const df_option *row = class->options; row->name; row++)
         if (strcmp(row->name, "name") == 0 || strcmp(row->name, "teacher") == 0)
             return df_fail(err, DF_ERR_FORMAT, "option '%s' is called as a key of every distiller in a spec is", row->name);
+    if (class->options_size > MOST_BYTES || class->state_size > MOST_BYTES)
+        return df_fail(err, DF_ERR_FORMAT, "options_size is %zu bytes and state_size %zu (expected at most %zu)", class->options_size,
+                       class->state_size, MOST_BYTES);
     DF_TRY(df_options_legal(class->options, class->options_size, err));
     return check_tunable(class, err);
 }
@@ -243,6 +247,30 @@ struct df_parameter *df_distiller_parameter(struct df_distiller_setup *setup, co
 
     snprintf(full, sizeof full, "%s%s", setup->prefix, name);
     return df_parameters_add(setup->parameters, full, kind, shape, init, DF_RNG_ADAPT);
+}
+
+static df_status not_scalar(const struct df_distiller_class *class, const char *what, const char *name, df_shape shape,
+                            struct df_error *err)
+{
+    return df_fail(err, DF_ERR_CHECK, "distiller '%s': its %s%s%s%s has shape [%zu,%zu,%zu,%zu], expected a scalar [1,1,1,1]", class->name,
+                   what, name[0] ? " '" : "", name, name[0] ? "'" : "", shape.n, shape.h, shape.w, shape.c);
+}
+
+df_status df_distiller_result(const struct df_distiller_class *class, const df_tensor *loss, const struct df_loss_terms *terms,
+                              size_t first, struct df_error *err)
+{
+    if (loss && df_count(loss->shape) != 1)
+        return not_scalar(class, "loss", "", loss->shape, err);
+    for (size_t i = first; i < terms->count; i++) {
+        if (df_count(terms->term[i].value->shape) != 1)
+            return not_scalar(class, "term", terms->term[i].name, terms->term[i].value->shape, err);
+        if (!loss && terms->term[i].weight != 0)
+            return df_fail(err, DF_ERR_CHECK,
+                           "distiller '%s': its loss is NULL, though it added the term '%s' with the weight %g [return the weighted sum of "
+                           "the terms, or add what does not count with a weight of 0]",
+                           class->name, terms->term[i].name, terms->term[i].weight);
+    }
+    return DF_OK;
 }
 
 size_t df_distiller_weigh_nothing(const struct df_distiller_class *class, void *options)

@@ -72,6 +72,9 @@ df_status df_distiller_needs(const struct df_distiller_class *class, const void 
                              const struct df_detector_class *teacher, struct df_needs *needs, struct df_error *err);
 df_status df_distiller_load_plugin(const char *path, const struct df_distiller_class **out, struct df_error *err); /* then found by name */
 
+/* What `loss` has returned and added to the terms from `first` on, against the contract: scalars, and a loss where a term with a weight was added. */
+df_status df_distiller_result(const struct df_distiller_class *class, const df_tensor *loss, const struct df_loss_terms *terms,
+                              size_t first, struct df_error *err);
 /* Sets all options w and w_* to 0, which turns it off; how many there are. */
 size_t df_distiller_weigh_nothing(const struct df_distiller_class *class, void *options);
 /* Whether `defeat tune` tries this option. */

@@ -178,6 +178,14 @@ static void print_html(const struct df_grid *grid, struct df_text *out)
     add_notes(grid->notes, df_html_add, "<p class=\"note\">", "</p>\n", out);
 }
 
+/* What stands between a sentence of the caption and the next one. */
+static const char *after(const char *sentence)
+{
+    const size_t length = strlen(sentence);
+
+    return !length ? "" : strchr(".?!", sentence[length - 1]) ? " " : ". ";
+}
+
 static void print_latex(const struct df_grid *grid, struct df_text *out)
 {
     df_text_add(out, "\\begin{table}\n\\centering\n\\begin{tabular}{");
@@ -193,9 +201,9 @@ static void print_latex(const struct df_grid *grid, struct df_text *out)
     }
     df_text_add(out, "\\hline\n\\end{tabular}\n\\caption{");
     add_latex(out, grid->title);
-    df_text_add(out, grid->title[0] ? ". " : "");
+    df_text_add(out, after(grid->title));
     add_latex(out, grid->subtitle);
-    df_text_add(out, grid->subtitle[0] ? ". " : "");
+    df_text_add(out, after(grid->subtitle));
     add_latex(out, grid->notes);
     df_text_add(out, "}\n\\end{table}\n");
 }

@@ -280,7 +280,7 @@ static void add_number_heads(struct df_text *row, const char *metric, const char
     for (size_t i = 0; i < sizeof number / sizeof *number; i++) {
         struct df_text head = DF_TEXT_INIT;
 
-        df_text_addf(&head, "%s%s_%s", metric, what, number[i]);
+        df_text_addf(&head, "%s%s_%s_percent", metric, what, number[i]);
         df_csv_add(row, head.data, false);
         df_text_release(&head);
     }

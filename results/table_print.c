@@ -215,7 +215,7 @@ static void add_interval_heads(struct df_text *row, const char *name)
 
     for (size_t i = 0; i < 4; i++) {
         df_text_clear(&head);
-        df_text_addf(&head, "%s_%s", name, parts[i]);
+        df_text_addf(&head, "%s_%s_percent", name, parts[i]);
         df_csv_add(row, head.data, false);
     }
     df_text_release(&head);

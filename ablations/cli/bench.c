@@ -11,6 +11,7 @@
 
 #include "ablations/cli/running.h"
 #include "ablations/run/prepare.h"
+#include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "ablations/run/trainer.h"
 #include "core/base/file.h"
@@ -156,6 +157,14 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* One that is interrupted still removes its scratch folder. */
+static df_status step(struct side *side, struct df_error *err)
+{
+    if (df_run_stop)
+        return df_fail(err, DF_ERR_INTERRUPTED, "interrupted");
+    return df_trainer_step(side->trainer, err);
+}
+
 /* Alternating steps by the clock, without the profile's own cost. */
 static df_status time_steps(struct bench *bench, struct df_error *err)
 {
@@ -164,7 +173,7 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
             struct side *side = &bench->side[k];
             const double flops = side->trainer->student.model.device->flops, start = df_now();
 
-            DF_TRY(df_trainer_step(side->trainer, err));
+            DF_TRY(step(side, err));
             df_sync(side->trainer->student.model.device);
             side->seconds[i] = df_now() - start;
             side->flops = side->trainer->student.model.device->flops - flops;
@@ -230,7 +239,7 @@ static df_status profile_steps(struct bench *bench, struct df_error *err)
             struct side *side = &bench->side[k];
             const double convolutions = convolution_seconds(side), start = df_now();
 
-            DF_TRY(df_trainer_step(side->trainer, err));
+            DF_TRY(step(side, err));
             const double seconds = df_now() - start;
 
             side->profiled += seconds / PROFILED_STEPS;
@@ -437,6 +446,8 @@ static int run_bench(const void *values, int count, char *const *arguments)
     const struct bench_options *options = values;
     const char *path = count ? arguments[0] : "ablations/specs/reproduce-table.json";
     struct df_error err = { 0 };
+
+    df_running_catch_signals();
     const df_status status = options->methods ? bench_methods(path, options, &err)
                                               : bench_cell(path, options, options->cell, options->json ? print_json : print_text, &err);
 

@@ -1,8 +1,10 @@
-/* `defeat clean`: what the output tree holds that can be made again: teacher caches, and positions of runs that have finished since. Rows, weights
- * and tables are no such thing. */
+/* `defeat clean`: what the output tree holds that can be made again: teacher caches, positions of runs that have finished since, and files that somebody was
+ * killed over. Rows, weights and tables are no such thing. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/run/store.h"
@@ -14,11 +16,15 @@ struct clean_options {
     int what;
     bool yes, json;
 };
-enum { CLEAN_ALL, CLEAN_CACHES, CLEAN_POSITIONS };
+enum { CLEAN_ALL, CLEAN_CACHES, CLEAN_POSITIONS, CLEAN_UNFINISHED };
+#define TREE_DEPTH     3  /* folders below `out` */
+#define MOMENT_SECONDS 60 /* a younger file may be another process's that has not locked it yet */
 static const df_option options_table[] = {
     { "out", DF_STRING_OPTION(struct clean_options, out), .text = "out", .help = "folder of rows, weights, teachers and caches" },
-    { "what", DF_CHOICE_OPTION(struct clean_options, what), .choices = "all|caches|positions",
-      .help = "caches: what teachers said of their images; positions: where finished runs once were" },
+    { "what", DF_CHOICE_OPTION(struct clean_options, what), .choices = "all|caches|positions|unfinished",
+      .help =
+          "caches: what teachers said of their images; positions: where finished runs once were; unfinished: what was being written when "
+          "a process was killed" },
     { "yes", DF_BOOL_OPTION(struct clean_options, yes), .help = "remove them; without it they are only listed" },
     { "json", DF_BOOL_OPTION(struct clean_options, json), .help = "print JSON" },
     { 0 },
@@ -128,6 +134,47 @@ static df_status list_positions(const char *out, struct items *items, struct df_
     return status;
 }
 
+/* A cache is written under its cache's lock. */
+static df_status list_parts_of_caches(const char *out, struct items *items, struct df_error *err)
+{
+    char *folder = df_store_caches(out), **names = NULL, key[64];
+    df_status status = df_absent_is_fine(df_folder_list(folder, &names, err), err);
+
+    for (char **name = names; name && *name && status == DF_OK; name++)
+        if (stem_of(*name, ".cache.part", key))
+            status = add_item(items, "unfinished", df_path_join(folder, *name), df_store_cache_lock(out, key), err);
+    df_names_free(names);
+    free(folder);
+    return status;
+}
+
+static bool is_old(const char *path)
+{
+    struct stat about;
+
+    return stat(path, &about) == 0 && S_ISREG(about.st_mode) && difftime(time(NULL), about.st_mtime) >= MOMENT_SECONDS;
+}
+
+/* Down to out/<spec>/runs/<id>; links are not followed. */
+static df_status list_unfinished(const char *folder, int depth, struct items *items, struct df_error *err)
+{
+    char **names = NULL;
+    df_status status = df_absent_is_fine(df_folder_list(folder, &names, err), err);
+
+    for (char **name = names; name && *name && status == DF_OK; name++) {
+        char *path = df_path_join(folder, *name);
+        struct stat about;
+
+        if (df_file_is_unfinished(*name) && is_old(path))
+            status = add_item(items, "unfinished", df_strdup(path), df_strdup(path), err);
+        else if (depth && lstat(path, &about) == 0 && S_ISDIR(about.st_mode))
+            status = list_unfinished(path, depth - 1, items, err);
+        free(path);
+    }
+    df_names_free(names);
+    return status;
+}
+
 /* What somebody is building stays. Whoever has it open goes on with it: only its name goes. */
 static df_status remove_item(struct item *item, struct df_error *err)
 {
@@ -163,7 +210,7 @@ static void print_text(const struct clean_options *options, const struct items *
     struct df_shell_word out;
 
     for (size_t i = 0; i < items->count; i++)
-        printf("%10.1f MiB  %-8s  %s%s\n", (double)items->item[i].bytes / 1048576, items->item[i].kind, items->item[i].path,
+        printf("%10.1f MiB  %-10s  %s%s\n", (double)items->item[i].bytes / 1048576, items->item[i].kind, items->item[i].path,
                strcmp(items->item[i].state, "in use") == 0 ? "  (in use: stays)" : "");
     if (!items->count)
         printf("nothing to remove under '%s'\n", options->out);
@@ -204,10 +251,14 @@ static int run(const void *values, int count, char *const *arguments)
 
     (void)count;
     (void)arguments;
-    if (options->what != CLEAN_POSITIONS)
+    if (options->what == CLEAN_ALL || options->what == CLEAN_CACHES)
         status = list_caches(options->out, &items, &err);
-    if (status == DF_OK && options->what != CLEAN_CACHES)
+    if (status == DF_OK && (options->what == CLEAN_ALL || options->what == CLEAN_POSITIONS))
         status = list_positions(options->out, &items, &err);
+    if (status == DF_OK && (options->what == CLEAN_ALL || options->what == CLEAN_UNFINISHED))
+        status = list_parts_of_caches(options->out, &items, &err);
+    if (status == DF_OK && (options->what == CLEAN_ALL || options->what == CLEAN_UNFINISHED))
+        status = list_unfinished(options->out, TREE_DEPTH, &items, &err);
     for (size_t i = 0; options->yes && i < items.count && status == DF_OK; i++)
         status = remove_item(&items.item[i], &err);
     if (options->json)
@@ -224,8 +275,8 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_clean = {
     .name = "clean",
-    .summary = "list, and with --yes remove, what takes room and can be made again: caches, old positions",
-    .usage = "defeat clean [--what all|caches|positions] [--yes] [--out FOLDER] [--json]",
+    .summary = "list, and with --yes remove, what takes room and can be made again: caches, old positions, unfinished files",
+    .usage = "defeat clean [--what all|caches|positions|unfinished] [--yes] [--out FOLDER] [--json]",
     .example = "defeat clean",
     .options = options_table,
     .options_size = sizeof(struct clean_options),

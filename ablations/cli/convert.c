@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "ablations/cli/command.h"
+#include "ablations/run/described.h"
 #include "ablations/run/model.h"
 #include "ablations/run/teacher_file.h"
 #include "ablations/spec_teachers.h"
@@ -15,6 +16,7 @@ enum { CLASSES_IN_ORDER, CLASSES_BY_ID };
 struct convert_options {
     struct df_texts set;
     int network, to, classes;
+    bool describe;
     char which[DF_STRING_MAX], variant[DF_STRING_MAX], data_path[DF_STRING_MAX], plugin[DF_STRING_MAX];
 };
 static const df_option options_table[] = {
@@ -27,6 +29,9 @@ static const df_option options_table[] = {
     { "classes", DF_CHOICE_OPTION(struct convert_options, classes), .standard = CLASSES_IN_ORDER, .choices = "order|id",
       .when = "to=defeat",
       .help = "the file has the data's classes in their order, or others, numbered by category id (torchvision's COCO weights)" },
+    { "describe", DF_BOOL_OPTION(struct convert_options, describe), .standard = 1, .when = "to=defeat",
+      .help = "the checkpoint says what its network and its classes are, so that predict needs no spec; without it, it holds the weights "
+              "alone" },
     { "variant", DF_STRING_OPTION(struct convert_options, variant), .text = "", .help = "of which variant of the spec, by its label" },
     { "data_path", DF_STRING_OPTION(struct convert_options, data_path), .text = "",
       .help = "folder that the dataset's paths are relative to" },
@@ -86,14 +91,26 @@ static df_status read_weights(const char *path, const struct convert_options *op
     return df_state_dict_read(path, model->parameters, &in_order, err);
 }
 
-static df_status write_weights(const char *path, int to, const struct df_model *model, struct df_error *err)
+/* The classes are the data's: of these the weights are. */
+static df_status write_checkpoint(const char *path, const struct convert_options *options, const struct df_cell *cell,
+                                  const struct df_dataset *dataset, const struct df_model *model, struct df_error *err)
 {
-    const struct df_metadata metadata[] = { { "format", "defeat weights" } };
+    struct df_text network = DF_TEXT_INIT, classes = DF_TEXT_INIT;
 
-    if (to == TO_TORCH)
-        return df_state_dict_write(path, model->parameters, err);
-    return df_checkpoint_write(path, (struct df_checkpoint){ .parameters = model->parameters, .metadata = metadata, .metadata_count = 1 },
-                               err);
+    df_network_text(cell, &network);
+    df_classes_text(dataset, &classes);
+
+    const struct df_metadata metadata[] = { { "format", "defeat weights" },
+                                            { "cell", df_text_get(&network) },
+                                            { "classes", df_text_get(&classes) } };
+    const struct df_checkpoint file = { .parameters = model->parameters,
+                                        .metadata = metadata,
+                                        .metadata_count = options->describe ? 3 : 1 };
+    const df_status status = df_checkpoint_write(path, file, err);
+
+    df_text_release(&network);
+    df_text_release(&classes);
+    return status;
 }
 
 static df_status convert(const struct df_cell *cell, const struct convert_options *options, const char *input, const char *output,
@@ -108,7 +125,8 @@ static df_status convert(const struct df_cell *cell, const struct convert_option
     df_parameters_build(model.parameters, model.device, 0, false);
     status = read_weights(input, options, cell, dataset, &model, err);
     if (status == DF_OK)
-        status = write_weights(output, options->to, &model, err);
+        status = options->to == TO_TORCH ? df_state_dict_write(output, model.parameters, err)
+                                         : write_checkpoint(output, options, cell, dataset, &model, err);
     if (status == DF_OK) {
         size_t numbers = 0;
 
@@ -150,7 +168,7 @@ const struct df_command df_command_convert = {
     .name = "convert",
     .summary = "PyTorch's state dicts into checkpoints, and back",
     .usage = "defeat convert SPEC INPUT OUTPUT [--network student|teacher] [--which NAME] [--variant LABEL] [--to defeat|torch] [--classes "
-             "order|id]",
+             "order|id] [--no-describe]",
     .example = "defeat convert ablations/specs/tiny.json state_dict.safetensors teacher.safetensors --network teacher",
     .options = options_table,
     .options_size = sizeof(struct convert_options),

@@ -106,6 +106,7 @@ static df_status check_one(const struct df_distiller_class *class, struct df_err
     printf("%s\n", class->name);
     fflush(stdout);
     DF_TRY(df_device_open("ref", &device, err));
+    df_distiller_check_watch(df_child_at);
     const df_status status = df_distiller_check(class, device, &report, err);
 
     printf("%s", df_text_get(&report));

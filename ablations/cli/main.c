@@ -9,6 +9,7 @@
 #include "core/base/fpu.h"
 #include "core/base/progress.h"
 #include "core/base/shell.h"
+#include "core/base/warnings.h"
 
 int main(int argc, char **argv)
 {
@@ -18,7 +19,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_DFL); /* `defeat table SPEC | head` ends quietly, whatever the parent had set */
     df_program_set(argc > 0 ? argv[0] : NULL);
     df_progress_enable(true);
+    df_warnings_begin();
     status = df_command_main(df_commands, argc, argv);
+    df_warnings_end();
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "defeat: cannot write the results: %s\n", strerror(errno));
         return status ? status : 1;

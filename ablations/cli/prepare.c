@@ -8,8 +8,11 @@
 #include "ablations/run/fits.h"
 #include "ablations/run/identity.h"
 #include "ablations/run/prepare.h"
+#include "ablations/run/store.h"
 #include "ablations/run/teacher_file.h"
 #include "ablations/spec_teachers.h"
+#include "ablations/watch.h"
+#include "core/base/file.h"
 
 struct prepare_options {
     struct df_common_options common;
@@ -59,6 +62,18 @@ static bool is_chosen(const struct prepare_options *options, const char *name)
     return !options->which[0] || strcmp(options->which, name) == 0;
 }
 
+/* Sweeps and `status` see how far it is, until the next call or df_progress_untell. */
+static void tell(const struct df_spec *spec, const struct df_spec_variant *variant, const char *teacher, enum df_job job,
+                 const struct df_run_options *run)
+{
+    char *folder = df_store_spec_folder(run->out, spec->name), *file = df_watch_job_progress(run->out, spec, variant, teacher, job);
+
+    if (df_folder_make(folder, NULL) == DF_OK) /* else it is not told: whoever needs the folder says why it cannot be made */
+        df_progress_tell(file);
+    free(folder);
+    free(file);
+}
+
 /* What does not fit is told before a teacher is trained for it. */
 static df_status prepare_teachers(const struct prepare_options *options, const struct df_spec *spec, const struct df_spec_variant *variant,
                                   const struct df_run_options *run, struct df_error *err)
@@ -71,8 +86,10 @@ static df_status prepare_teachers(const struct prepare_options *options, const s
         if (is_chosen(options, lesson.which))
             DF_TRY(df_teacher_fits(lesson.cell, lesson.by, train, NULL, err));
     for (size_t t = 0; t < variant->teachers; t++)
-        if (is_chosen(options, variant->teacher[t].which))
+        if (is_chosen(options, variant->teacher[t].which)) {
+            tell(spec, variant, variant->teacher[t].which, DF_JOB_TEACHER, run);
             DF_TRY(prepare_teacher(&variant->teacher[t], run, err));
+        }
     return DF_OK;
 }
 
@@ -86,6 +103,7 @@ static df_status prepare_caches(const struct prepare_options *options, const str
     while (df_spec_next_lesson(spec, variant, &lesson)) {
         if (!is_chosen(options, lesson.which))
             continue;
+        tell(spec, variant, lesson.which, DF_JOB_CACHE, run);
         DF_TRY(df_prepare_cache(lesson.cell, lesson.by, run, &path, err));
         printf("cache%s%s: %s\n", lesson.which[0] ? " " : "", lesson.which, path ? path : "not used: the teacher runs live");
         free(path);
@@ -101,6 +119,7 @@ static df_status check_identity(const struct df_run_options *run, const struct d
     const struct df_cell *before = NULL;
     size_t steps;
 
+    tell(spec, variant, "", DF_JOB_IDENTITY, run);
     for (size_t i = begin; i < end; before = spec->cell[i], i++) {
         const struct df_cell *cell = spec->cell[i];
 
@@ -129,7 +148,7 @@ static df_status prepare_variant(const struct prepare_options *options, const st
 }
 
 /* Every variant with a teacher; with an id, the one whose first cell has it. */
-static df_status prepare_all(struct df_spec *spec, const void *values, struct df_error *err)
+static df_status prepare_chosen(struct df_spec *spec, const void *values, struct df_error *err)
 {
     const struct prepare_options *options = values;
     const struct df_spec_variant *chosen = NULL, *taught = NULL;
@@ -150,6 +169,14 @@ static df_status prepare_all(struct df_spec *spec, const void *values, struct df
         if (spec->variant[v].first && (!chosen || chosen == &spec->variant[v]))
             DF_TRY(prepare_variant(options, spec, &spec->variant[v], err));
     return DF_OK;
+}
+
+static df_status prepare_all(struct df_spec *spec, const void *values, struct df_error *err)
+{
+    const df_status status = prepare_chosen(spec, values, err);
+
+    df_progress_untell();
+    return status;
 }
 
 static int run_prepare(const void *values, int count, char *const *arguments)

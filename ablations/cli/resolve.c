@@ -242,9 +242,12 @@ static df_status one_round(struct resolving *r, struct df_resolved *out, struct 
         if (r->done) {
             finish(journal, &view, path, out);
         } else if (r->before != SIZE_MAX && journal->units <= r->before) {
-            status =
-                df_fail(err, DF_ERR_CHECK, "no pair came of the seeds that were run: %zu, as before [the rows say why: defeat status %s]",
-                        journal->units, r->spec);
+            struct df_text command = DF_TEXT_INIT;
+
+            df_common_command(&r->options.common, "status", r->spec, &command);
+            status = df_fail(err, DF_ERR_CHECK, "no pair came of the seeds that were run: %zu, as before [the rows say why: %s]",
+                             journal->units, df_text_get(&command));
+            df_text_release(&command);
         } else {
             r->before = journal->units;
             status = run_seeds(r, &view, next_seeds(&r->options, view.comparison, journal), r->options.common.seeds, err);

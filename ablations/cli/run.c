@@ -23,24 +23,6 @@ static const df_option options_table[] = {
     { 0 },
 };
 
-static df_status run_and_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_error *err)
-{
-    struct df_run_result *result = NULL;
-    struct df_error second = { 0 };
-    char started[24];
-
-    df_utc(started);
-
-    df_status status = df_prepare_and_run(cell, run, &result, err);
-
-    if (status == DF_OK)
-        status = df_store_put(run->out, cell, &result->row, err);
-    else if (status != DF_ERR_INTERRUPTED && df_store_put_failure(run->out, cell, started, err->text, &second) != DF_OK)
-        df_warn("the failure could not be kept: %s", second.text);
-    df_run_result_free(result);
-    return status;
-}
-
 static df_status run_once(const struct df_cell *cell, const struct run_options *options, struct df_error *err)
 {
     struct df_run_options run_with;
@@ -53,8 +35,12 @@ static df_status run_once(const struct df_cell *cell, const struct run_options *
 
     df_status status = options->again ? DF_OK : df_running_finished(cell, &run_with, &finished, err);
 
-    if (status == DF_OK && !finished)
-        status = run_and_keep(cell, &run_with, err);
+    if (status == DF_OK && !finished) {
+        struct df_run_result *result;
+
+        status = df_running_keep(cell, &run_with, &result, err);
+        df_run_result_free(result);
+    }
     if (lock >= 0)
         df_unlock(lock);
     return status;

@@ -10,6 +10,7 @@
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
+#include "core/base/progress_file.h"
 #include "core/base/shell.h"
 
 static void stop(int number)
@@ -18,13 +19,15 @@ static void stop(int number)
     signal(number, SIG_DFL);
 }
 
-/* SIGINT and SIGTERM set df_run_stop: the run stops at the next step and can be resumed. A second one ends the process. */
-static void catch_signals(void)
+void df_running_catch_signals(void)
 {
-    struct sigaction action = { .sa_handler = stop };
+    const struct sigaction action = { .sa_handler = stop };
+    struct sigaction hangup;
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+        sigaction(SIGHUP, &action, NULL);
 }
 
 int df_running_spec(const struct df_common_options *options, const char *path,
@@ -33,7 +36,7 @@ int df_running_spec(const struct df_common_options *options, const char *path,
     struct df_error err = { 0 };
     struct df_spec *spec;
 
-    catch_signals();
+    df_running_catch_signals();
 
     df_status status = df_common_spec(options, path, &spec, &err);
 
@@ -67,6 +70,36 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
         "'%s': the spec (or a plugin, or a data file) changed since the sweep began: found cell %s, expected %s [start the sweep "
         "again]",
         spec->path, cell->id, id);
+}
+
+static df_status run_and_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_run_result **result,
+                              struct df_error *err)
+{
+    struct df_error second = { 0 };
+    char started[24];
+
+    df_utc(started);
+
+    df_status status = df_prepare_and_run(cell, run, result, err);
+
+    if (status == DF_OK)
+        status = df_store_put(run->out, cell, &(*result)->row, err);
+    else if (status != DF_ERR_INTERRUPTED && df_store_put_failure(run->out, cell, started, err->text, &second) != DF_OK)
+        df_warn("the failure could not be kept: %s", second.text);
+    return status;
+}
+
+df_status df_running_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_run_result **result, struct df_error *err)
+{
+    char *path = df_store_cell_file(run->out, cell, DF_CELL_PROGRESS);
+
+    *result = NULL;
+    df_progress_tell(path);
+    const df_status status = run_and_keep(cell, run, result, err);
+
+    df_progress_untell();
+    free(path);
+    return status;
 }
 
 df_status df_running_lock(const struct df_cell *cell, const struct df_run_options *run, int *fd, struct df_error *err)
@@ -140,9 +173,12 @@ static void print_row(const struct df_run_row *row, bool json)
 static df_status run_student(struct df_cell *cell, const struct df_run_options *run, const char *output, bool json, struct df_error *err)
 {
     struct df_run_result *result;
-    df_status status = DF_OK;
+    df_status status = df_running_keep(cell, run, &result, err);
 
-    DF_TRY(df_prepare_and_run(cell, run, &result, err));
+    if (status != DF_OK) {
+        df_run_result_free(result);
+        return status;
+    }
 
     char *weights = df_store_cell_file(run->out, cell, DF_CELL_WEIGHTS);
 

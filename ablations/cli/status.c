@@ -1,12 +1,15 @@
-/* `defeat status SPEC`: per line of the table, how many cells are done, failed, left. */
+/* `defeat status SPEC`: per line of the table, how many cells are done, failed, left; who is at work, and what the runs warned of. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/table_source.h"
 #include "ablations/run/store.h"
+#include "ablations/watch.h"
 
 struct status_options {
     struct df_common_options common;
@@ -30,6 +33,9 @@ struct progress {
     struct df_journal *journal;
     struct df_table_request request;
     struct df_table *table;
+    struct df_running running;
+    struct df_progress_view whole; /* of all cells */
+    struct df_warnings warnings;
 };
 
 static void tally_line(const struct progress *p, size_t line, struct tally *out)
@@ -51,6 +57,80 @@ static void tally_line(const struct progress *p, size_t line, struct tally *out)
     }
 }
 
+/* The whole, as far as rows and running cells tell, and below it who is at work; what the sweep itself shows, seen from another terminal. */
+static void print_running(const struct progress *p)
+{
+    const struct df_running *running = &p->running;
+    struct df_text text = DF_TEXT_INIT;
+    struct winsize size;
+    const bool wide = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20;
+    const size_t columns = wide ? size.ws_col - 1U : 99;
+    size_t label = 0;
+
+    if (!running->count)
+        return;
+    for (size_t i = 0; i < running->count; i++)
+        label = df_text_columns(running->view[i].label) > label ? df_text_columns(running->view[i].label) : label;
+    label = label < columns / 2 ? label : columns / 2;
+    df_text_add(&text, "\n");
+    df_progress_line(&p->whole, columns, label, &text);
+    for (size_t i = 0; i < running->count; i++) {
+        df_text_add(&text, "\n");
+        df_progress_line(&running->view[i], columns, label, &text);
+    }
+    puts(df_text_get(&text));
+    df_text_release(&text);
+}
+
+/* Cells that ended say how long one takes; while none has, those that run. */
+static double cell_seconds(const struct progress *p)
+{
+    double seconds = 0, cells = 0;
+
+    for (size_t r = 0; r < p->journal->runs; r++)
+        if (df_run_row_ok(&p->journal->run[r])) {
+            seconds += p->journal->run[r].train_seconds + p->journal->run[r].eval_seconds;
+            cells++;
+        }
+    for (size_t i = 0; i < p->running.cells && cells == 0; i++)
+        if (!isnan(p->running.view[i].eta))
+            return p->running.view[i].elapsed + p->running.view[i].eta;
+    return cells > 0 ? seconds / cells : NAN;
+}
+
+static void look_at_running(struct progress *p, const char *out)
+{
+    struct tally t, all = { 0 };
+
+    df_watch_running(p->spec, out, &p->running);
+    for (size_t line = 0; line < p->spec->lines; line++) {
+        tally_line(p, line, &t);
+        all.done += t.done;
+        all.failed += t.failed;
+        all.left += t.left;
+    }
+
+    const size_t left = all.failed + all.left, waiting = left > p->running.cells ? left - p->running.cells : 0;
+    const double each = cell_seconds(p);
+    double *busy = df_calloc(p->running.count + 1, sizeof *busy);
+
+    for (size_t i = 0; i < p->running.count; i++) /* one that has just begun does not know yet */
+        busy[i] = isnan(p->running.view[i].eta) && i < p->running.cells ? each : p->running.view[i].eta;
+    p->whole = (struct df_progress_view){ .total = (double)p->spec->count, .done = (double)all.done };
+    p->whole.eta = df_watch_eta(busy, p->running.count, waiting, each);
+    snprintf(p->whole.label, sizeof p->whole.label, "sweep %s", p->spec->name);
+    snprintf(p->whole.note, sizeof p->whole.note, "%zu running", p->running.count);
+    free(busy);
+}
+
+static void add_counts(const struct tally *t, cJSON *object)
+{
+    cJSON_AddNumberToObject(object, "done", (double)t->done);
+    cJSON_AddNumberToObject(object, "failed", (double)t->failed);
+    cJSON_AddNumberToObject(object, "left", (double)t->left);
+    cJSON_AddNumberToObject(object, "stale", (double)t->stale);
+}
+
 static void print_text(const struct progress *p)
 {
     struct tally t;
@@ -67,14 +147,44 @@ static void print_text(const struct progress *p)
             printf("  stale rows of another version: %zu", t.stale);
         printf("%s%s\n", t.reason ? "  " : "", t.reason ? df_shown(t.reason).text : "");
     }
+    print_running(p);
+    fflush(stdout); /* before what stderr says */
+    df_warnings_tell(&p->warnings);
 }
 
-static void add_counts(const struct tally *t, cJSON *object)
+/* eta null: not known */
+static void add_running(const struct progress *p, cJSON *root)
 {
-    cJSON_AddNumberToObject(object, "done", (double)t->done);
-    cJSON_AddNumberToObject(object, "failed", (double)t->failed);
-    cJSON_AddNumberToObject(object, "left", (double)t->left);
-    cJSON_AddNumberToObject(object, "stale", (double)t->stale);
+    cJSON *list = cJSON_AddArrayToObject(root, "running");
+
+    for (size_t i = 0; i < p->running.count; i++) {
+        const struct df_progress_view *view = &p->running.view[i];
+        cJSON *object = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(object, "what", view->label);
+        cJSON_AddNumberToObject(object, "done", view->done);
+        cJSON_AddNumberToObject(object, "total", view->total);
+        cJSON_AddStringToObject(object, "unit", view->unit);
+        cJSON_AddStringToObject(object, "note", view->note);
+        cJSON_AddItemToObject(object, "eta_seconds", isnan(view->eta) ? cJSON_CreateNull() : cJSON_CreateNumber(view->eta));
+        cJSON_AddItemToArray(list, object);
+    }
+}
+
+static void add_warnings(const struct progress *p, cJSON *root)
+{
+    cJSON *list = cJSON_AddArrayToObject(root, "warnings");
+
+    for (size_t i = 0; i < p->warnings.count; i++) {
+        const struct df_warning *warning = &p->warnings.list[i];
+        cJSON *object = cJSON_CreateObject();
+
+        cJSON_AddStringToObject(object, "text", warning->text);
+        cJSON_AddNumberToObject(object, "count", (double)warning->count);
+        cJSON_AddNumberToObject(object, "logs", (double)warning->logs);
+        cJSON_AddStringToObject(object, "first", warning->first);
+        cJSON_AddItemToArray(list, object);
+    }
 }
 
 static void print_json(const struct progress *p)
@@ -96,6 +206,8 @@ static void print_json(const struct progress *p)
     cJSON_AddStringToObject(root, "spec", p->spec->name);
     add_counts(&all, root);
     cJSON_AddItemToObject(root, "lines", lines);
+    add_running(p, root);
+    add_warnings(p, root);
     df_json_canonical(root, &text);
     puts(df_text_get(&text));
     df_text_release(&text);
@@ -125,8 +237,14 @@ static df_status tell(const struct status_options *options, const struct df_spec
         status = df_rows_request(spec, p.journal, &wanted, &memory, &p.request, err);
     if (status == DF_OK)
         status = df_table_build(p.journal, &p.request, &p.table, err);
+    if (status == DF_OK && !options->rows && options->which.semantics == DF_SEMANTICS) {
+        look_at_running(&p, options->common.out);
+        status = df_watch_warnings(spec, options->common.out, &p.warnings, err);
+    }
     if (status == DF_OK)
         (options->rows ? print_rows : options->json ? print_json : print_text)(&p);
+    df_warnings_release(&p.warnings);
+    free(p.running.view);
     df_table_free(p.table);
     df_journal_free(p.journal);
     df_arena_release(&memory);
@@ -152,7 +270,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_status = {
     .name = "status",
-    .summary = "how far a sweep is: cells done, failed, left",
+    .summary = "how far a sweep is: cells done, failed, left; who is at work; what the runs warned of",
     .usage = "defeat status SPEC [--json|--rows] [--semantics N]",
     .example = "defeat status ablations/specs/reproduce-table.json",
     .options = options_table,

@@ -46,6 +46,7 @@ static int run(const void *values, int count, char *const *arguments)
         return df_command_fail(&err);
     if (df_table_source_empty(&source, &why))
         df_warn("%s", why.data);
+    df_table_source_warn(&source, options->common.out);
     if (source.request.elsewhere && (options->runs || options->format == DF_TABLE_CSV)) /* other forms say so themselves */
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source.request.elsewhere);
     if (options->tune)

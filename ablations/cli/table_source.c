@@ -6,6 +6,7 @@
 
 #include "ablations/run/store.h"
 #include "ablations/run/teacher_file.h"
+#include "ablations/watch.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
 
@@ -78,7 +79,7 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     const struct df_rows_wanted wanted = { which->semantics, which->environment };
     const bool older = which->semantics < DF_SEMANTICS; /* its rows have other ids: no file is needed to find them */
 
-    *out = (struct df_table_source){ 0 };
+    *out = (struct df_table_source){ .options = options };
     DF_TRY((older ? df_common_spec_unread : df_common_spec)(options, spec, &out->spec, err));
     df_arena_init(&out->memory, NULL, 16 * 1024);
     out->folder = df_store_spec_folder(options->out, out->spec->name);
@@ -102,20 +103,33 @@ df_status df_table_source_open(const struct df_common_options *options, const st
     return DF_OK;
 }
 
+void df_table_source_warn(const struct df_table_source *source, const char *out)
+{
+    struct df_warnings warnings = { 0 };
+    struct df_error err;
+
+    if (source->request.semantics != DF_SEMANTICS) /* its logs are of other runs */
+        return;
+    if (df_watch_warnings(source->spec, out, &warnings, &err) != DF_OK)
+        df_warn("%s", err.text);
+    df_warnings_tell(&warnings);
+    df_warnings_release(&warnings);
+}
+
 bool df_table_source_empty(const struct df_table_source *source, struct df_text *why)
 {
     const struct df_spec *spec = source->spec;
-    struct df_text others = DF_TEXT_INIT;
-    struct df_shell_word path;
+    struct df_text others = DF_TEXT_INIT, command = DF_TEXT_INIT;
 
     if (df_rows_found(source->journal, &source->request))
         return false;
     df_rows_others(source->journal, &source->request, spec->cell[0]->device, &others);
+    df_common_command(source->options, "sweep", spec->path, &command);
     if (others.length)
         df_text_addf(why, "'%s' holds 0 of the %zu rows of this spec, but %s", source->folder, spec->count, others.data);
     else
-        df_text_addf(why, "'%s' holds no runs of this spec yet [to make them: %s sweep %s]", source->folder, df_program(),
-                     df_shell_word(&path, spec->path));
+        df_text_addf(why, "'%s' holds no runs of this spec yet [to make them: %s]", source->folder, df_text_get(&command));
+    df_text_release(&command);
     df_text_release(&others);
     return true;
 }

@@ -18,6 +18,7 @@ struct df_which_rows {
 /* clang-format on */
 
 struct df_table_source {
+    const struct df_common_options *options; /* the caller's */
     struct df_spec *spec;
     struct df_journal *journal;
     struct df_table_request request;
@@ -30,5 +31,7 @@ df_status df_table_source_open(const struct df_common_options *options, const st
                                const char *baseline, struct df_table_source *out, struct df_error *err);
 /* Says why a table would be empty: no rows at all, or rows of another semantics, device or cell alone. False: it is not. */
 bool df_table_source_empty(const struct df_table_source *source, struct df_text *why);
+/* What the runs of the spec under `out` warned of, by kind, through df_warn. */
+void df_table_source_warn(const struct df_table_source *source, const char *out);
 void df_table_source_close(struct df_table_source *source);
 #endif

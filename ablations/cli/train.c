@@ -6,6 +6,7 @@
 #include "ablations/run/prepare.h"
 #include "ablations/run/teacher_file.h"
 #include "ablations/spec_teachers.h"
+#include "core/base/shell.h"
 #include "core/metrics/coco_eval.h"
 
 enum { TRAIN_TEACHER, TRAIN_STUDENT };
@@ -95,7 +96,8 @@ static df_status train_student(const struct df_spec *spec, const struct df_spec_
         DF_TRY(reseed(spec->cell[i], options->seed, err));
         return df_running_student(spec->cell[i], run, options->output, options->json, options->again, err);
     }
-    return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use 'defeat distill']", spec->path);
+    return df_fail(err, DF_ERR_USAGE, "every method of '%s' distils [add one without distillers, or use '%s distill']", spec->path,
+                   df_program());
 }
 
 static df_status train_chosen(struct df_spec *spec, const void *values, struct df_error *err)

@@ -128,8 +128,13 @@ static df_status sweep_trials(struct tune *t, const struct df_spec *trials, stru
     df_status status = df_sweep(trials, &with, &summary, err);
 
     free(pass);
-    if (status == DF_OK && summary.failed)
-        df_warn("%zu runs failed: their trials have no score [why: %s status %s]", summary.failed, df_program(), trials->path);
+    if (status == DF_OK && summary.failed) {
+        struct df_text command = DF_TEXT_INIT;
+
+        df_common_command(&t->common, "status", trials->path, &command);
+        df_warn("%zu runs failed: their trials have no score [why: %s]", summary.failed, df_text_get(&command));
+        df_text_release(&command);
+    }
     if (status == DF_OK && summary.left)
         status = df_fail(err, DF_ERR_INTERRUPTED, "%zu runs are somebody else's at the moment [wait, then the same command]", summary.left);
     return status;

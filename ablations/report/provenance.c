@@ -6,14 +6,14 @@
 
 #include "ablations/run/environment.h"
 #include "ablations/run/store.h"
-#include "core/base/file.h"
+#include "core/base/warnings.h"
 #include "results/csv_rows.h"
 #include "results/environment.h"
 #include "results/html.h"
 
 /* ---- troubles --------------------------------------------------------------------------------------------------------------------- */
 
-enum { MOST_LINES_OF_A_KIND = 200, LOG_BYTES = 16 * 1024 * 1024 };
+enum { MOST_LINES_OF_A_KIND = 200 };
 
 /* A list of lines, each told once, with how often it was said. */
 struct lines {
@@ -92,40 +92,26 @@ static void find_failures(const struct df_page *page, struct lines *failed, stru
         }
 }
 
-/* What a run's log, which its worker has written, warns of. */
-static df_status read_log(const char *path, struct lines *warnings, struct df_error *err)
-{
-    static const char mark[] = "warning: ";
-    char *log;
-    size_t bytes;
-    const df_status status = df_file_read(path, LOG_BYTES, &log, &bytes, err);
-
-    if (status != DF_OK)
-        return df_absent_is_fine(status, err);
-    for (const char *line = log; *line;) {
-        const size_t length = strcspn(line, "\r\n");
-
-        if (strncmp(line, mark, sizeof mark - 1) == 0)
-            lines_add(warnings, line + sizeof mark - 1, length - (sizeof mark - 1));
-        line += length + strspn(line + length, "\r\n");
-    }
-    free(log);
-    return DF_OK;
-}
-
-/* Logs that cannot be read are a warning like any other. */
+/* What the runs' logs warn of, by kind. Logs that cannot be read are a warning like any other. */
 static void find_warnings(const struct df_page *page, struct lines *warnings)
 {
     const struct df_report_request *request = page->request;
+    struct df_warnings found = { 0 };
 
     for (size_t i = 0; request->spec && request->rows->semantics == DF_SEMANTICS && i < request->spec->count; i++) {
         char *path = df_store_cell_file(request->out, request->spec->cell[i], DF_CELL_LOG);
         struct df_error err = { 0 };
+        size_t from = 0;
 
-        if (read_log(path, warnings, &err) != DF_OK)
+        if (df_warnings_follow(&found, path, &from, &err) != DF_OK)
             df_warn("%s", err.text);
         free(path);
     }
+    for (size_t i = 0; i < found.count; i++) {
+        lines_add(warnings, found.list[i].text, strlen(found.list[i].text));
+        warnings->line[warnings->count - 1].times = found.list[i].count;
+    }
+    df_warnings_release(&found);
     for (size_t i = 0; i < request->warnings->count; i++)
         lines_add(warnings, request->warnings->text[i], strlen(request->warnings->text[i]));
 }

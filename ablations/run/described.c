@@ -20,6 +20,19 @@ void df_classes_text(const struct df_dataset *dataset, struct df_text *out)
     cJSON_Delete(classes);
 }
 
+void df_network_text(const struct df_cell *cell, struct df_text *out)
+{
+    cJSON *root = cJSON_CreateObject(), *detector = df_options_write(cell->detector->options, cell->detector_options);
+
+    cJSON_AddStringToObject(detector, "kind", cell->detector->name);
+    cJSON_AddItemToObject(root, "detector", detector);
+    cJSON_AddItemToObject(root, "network", df_options_write(df_network_option_table, &cell->network));
+    cJSON_AddItemToObject(root, "canvas", df_options_write(df_canvas_option_table, &cell->canvas));
+    cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
+    df_json_canonical(root, out);
+    cJSON_Delete(root);
+}
+
 /* ---- the network ---- */
 
 static df_status read_detector(const cJSON *root, const char *where, struct df_cell *cell, struct df_error *err)

@@ -10,6 +10,9 @@
 /* The value of "classes". */
 void df_classes_text(const struct df_dataset *dataset, struct df_text *out);
 
+/* The value of "cell" for weights that no run of ours has made: the network alone, nothing of a training. */
+void df_network_text(const struct df_cell *cell, struct df_text *out);
+
 struct df_described {
     struct df_cell cell; /* detector, network, canvas, seed; no data: it is never sealed */
     size_t classes;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ablations/run/trainer.h"
+#include "core/base/shell.h"
 
 /* The student's own parameters and running statistics, one behind the other. */
 static df_real *own_values(const struct df_student *student)
@@ -32,8 +33,8 @@ static df_status compare(const struct df_student *student, const df_real *plain,
             return df_fail(
                 err, DF_ERR_CHECK,
                 "'%s' with weights of 0 is not the plain student: after %zu steps of the same batches '%s' differs [a distiller leaks: "
-                "'defeat distillers --check NAME'; --no-guards leaves this out]",
-                student->cell->label, student->step, parameters->items[i]->name);
+                "'%s distillers --check NAME'; --no-guards leaves this out]",
+                student->cell->label, student->step, parameters->items[i]->name, df_program());
         plain += count;
         zero += count;
     }

@@ -21,6 +21,7 @@ static const char *const cell_files[] = {
     [DF_CELL_POSITION] = "position.safetensors",
     [DF_CELL_WEIGHTS] = "student.safetensors",
     [DF_CELL_RESULTS] = "results.json",
+    [DF_CELL_PROGRESS] = "progress",
 };
 static const char runs_name[] = "runs", teachers_name[] = "teachers", caches_name[] = "cache";
 
@@ -110,15 +111,26 @@ char *df_store_cache(const char *out, const char *key) { return shared_path(out,
 
 char *df_store_cache_lock(const char *out, const char *key) { return shared_path(out, caches_name, key, ".cache.lock"); }
 
-char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant)
+/* <out>/<spec>/<job>.<variant><end> */
+static char *job_file(const char *out, const char *spec, const char *job, const char *variant, const char *end)
 {
     struct df_text suffix = DF_TEXT_INIT;
 
-    df_text_addf(&suffix, "%s%s.log", variant[0] ? "." : "", variant);
+    df_text_addf(&suffix, "%s%s%s", variant[0] ? "." : "", variant, end);
     char *path = shared_path(out, spec, job, suffix.data);
 
     df_text_release(&suffix);
     return path;
+}
+
+char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant)
+{
+    return job_file(out, spec, job, variant, ".log");
+}
+
+char *df_store_job_progress(const char *out, const char *spec, const char *job, const char *variant)
+{
+    return job_file(out, spec, job, variant, ".progress");
 }
 
 /* ---- rows as files ---- */

@@ -2,7 +2,7 @@
  *
  * Under `out` (default "out"):
  *   <spec>/runs/<run id>/           row.json: the cell is finished, put there whole, by rename, and synced; failed.json: why it is not;
- *                                   log.txt, lock, position.safetensors while it trains; student.safetensors (export), results.json (COCO
+ *                                   log.txt, lock, position.safetensors and progress while it trains; student.safetensors (export), results.json (COCO
  *                                   results of the validation split). On `cuda` row.<hash>.json too: the same run in other environments.
  *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/;
  *                                   report.html, report-data/; looks/<key>.json; logs of the sweep's jobs
@@ -27,6 +27,7 @@ enum df_cell_file {
     DF_CELL_POSITION,
     DF_CELL_WEIGHTS,
     DF_CELL_RESULTS,
+    DF_CELL_PROGRESS,
 };
 char *df_store_cell_folder(const char *out, const struct df_cell *cell);
 char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_cell_file file);
@@ -37,6 +38,7 @@ char *df_store_trials(const char *spec_folder);                  /* the spec tha
 char *df_store_tuned(const char *spec_folder, const char *spec); /* and the one that it chooses: <spec>-tuned.json */
 char *df_store_report(const char *spec_folder);                  /* the page; its data beside it: ablations/report */
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.log", "cache.context=0.log" */
+char *df_store_job_progress(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.progress" */
 char *df_store_teachers(const char *out);
 char *df_store_teacher(const char *out, const char *id);
 char *df_store_teacher_lock(const char *out, const char *id);

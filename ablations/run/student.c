@@ -75,8 +75,8 @@ static void rename_repeated_terms(struct df_loss_terms *terms, size_t before, si
 }
 
 /* Adds the distillers' losses to the student's. teacher: what each of the cell's says. */
-static void distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher,
-                    struct df_step_view *view)
+static df_status distill(struct df_student *student, const struct df_detection_state *own, const struct df_detection_state *teacher,
+                         struct df_step_view *view, struct df_error *err)
 {
     static const struct df_detection_state nothing = { 0 };
     const struct df_cell *cell = student->cell;
@@ -99,6 +99,7 @@ static void distill(struct df_student *student, const struct df_detection_state 
 
         df_tensor *one = cell->distiller[i].class->loss(&context, own, t == DF_NO_TEACHER ? &nothing : &teacher[t]);
 
+        DF_TRY(df_distiller_result(cell->distiller[i].class, one, &student->terms, before, err));
         rename_repeated_terms(&student->terms, before, i);
         view->taught[i].loss = one;
         view->taught[i].first = before;
@@ -106,6 +107,7 @@ static void distill(struct df_student *student, const struct df_detection_state 
         if (one)
             student->loss = df_add(student->tape, student->loss, one);
     }
+    return DF_OK;
 }
 
 static void update_weights(struct df_student *student)
@@ -148,7 +150,7 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
         part_is_done(student, DF_STEP_TEACH);
     }
     if (student->distillers) {
-        distill(student, &own, teacher, &view);
+        DF_TRY(distill(student, &own, teacher, &view, err));
         part_is_done(student, DF_STEP_DISTILL);
     }
     if (student->look)

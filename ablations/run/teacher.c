@@ -8,6 +8,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
+#include "core/base/shell.h"
 #include "core/device/open.h"
 
 /* ---- opening ---- */
@@ -78,8 +79,8 @@ static df_status open_network(struct df_teacher *teacher, const struct df_run_op
     char hash[17];
 
     if (!teacher->cell->file[0] && !df_file_exists(teacher->path))
-        return df_fail(err, DF_ERR_NOT_FOUND, "'%s' needs the teacher '%s', which is not there ['defeat prepare' trains it]",
-                       teacher->student->label, teacher->path);
+        return df_fail(err, DF_ERR_NOT_FOUND, "'%s' needs the teacher '%s', which is not there ['%s prepare' of its spec trains it]",
+                       teacher->student->label, teacher->path, df_program());
     if (!teacher->cell->file[0])
         DF_TRY(df_teacher_check(teacher->cell, teacher->path, err));
     DF_TRY(df_teacher_facts_read(teacher->path, facts, err));
@@ -109,8 +110,10 @@ static df_status open_cache(struct df_teacher *teacher, const struct df_run_opti
     if (df_file_exists(teacher->cache_path))
         return df_cache_open(teacher->cache_path, key, df_teacher_records(teacher->student, train), &teacher->cache, err);
     if (options->cache == DF_CACHE_ON)
-        return df_fail(err, DF_ERR_NOT_FOUND, "'%s' needs the teacher cache '%s', which is not there ['defeat prepare' builds it]",
-                       teacher->student->label, teacher->cache_path);
+        return df_fail(err, DF_ERR_NOT_FOUND,
+                       "'%s' needs the teacher cache '%s', which is not there ['%s prepare' of its spec builds "
+                       "it]",
+                       teacher->student->label, teacher->cache_path, df_program());
     return DF_OK;
 }
 

@@ -25,6 +25,9 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err)); /* its categories: found before the training, not after it */
     DF_TRY(df_dataset_same_categories(trainer->train, trainer->tune, err));
     DF_TRY(df_dataset_same_categories(trainer->train, validation, err));
+    if (trainer->train->unreadable && !trainer->options->skip_bad_images)
+        return df_fail(err, DF_ERR_FORMAT, "%zu of %zu training images cannot be read [--on-bad-image skip trains without them]",
+                       trainer->train->unreadable, trainer->train->size);
     config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
     config.batch = (size_t)cell->schedule.batch;
     config.shuffle = true;
@@ -238,10 +241,17 @@ static df_status catch_up(struct df_trainer *trainer, struct df_error *err)
     return status;
 }
 
-/* The log has been read. */
-static df_status write_position(const struct df_trainer *trainer, struct df_error *err)
+/* The log has been read. A disk that is full costs no more than the position: the run goes on, and says so. */
+static bool write_position(const struct df_trainer *trainer)
 {
-    return trainer->position ? df_position_write(trainer->position, &trainer->student, &trainer->log, &trainer->learning, err) : DF_OK;
+    struct df_error err = { 0 };
+
+    if (!trainer->position)
+        return false;
+    if (df_position_write(trainer->position, &trainer->student, &trainer->log, &trainer->learning, &err) == DF_OK)
+        return true;
+    df_warn("%s: the run goes on, but should it be stopped it begins again from an earlier position, or from its start", err.text);
+    return false;
 }
 
 static df_status interrupted(struct df_trainer *trainer, struct df_error *err)
@@ -249,10 +259,11 @@ static df_status interrupted(struct df_trainer *trainer, struct df_error *err)
     const struct df_student *student = &trainer->student;
 
     DF_TRY(catch_up(trainer, err));
-    if (student->step)
-        DF_TRY(write_position(trainer, err));
+
+    const bool kept = student->step && write_position(trainer);
+
     return df_fail(err, DF_ERR_INTERRUPTED, "interrupted at step %zu of %zu%s", student->step, student->steps,
-                   trainer->position && student->step ? " (the same command goes on from there)" : "");
+                   kept ? " (the same command goes on from there)" : "");
 }
 
 /* The mean loss, as far as it has been read; the last point's where nothing has. */
@@ -282,7 +293,9 @@ static df_status make_point(struct df_trainer *trainer, struct df_error *err)
     if (status == DF_ERR_INTERRUPTED)
         return interrupted(trainer, err);
     DF_TRY(status);
-    return trainer->student.step < trainer->student.steps ? write_position(trainer, err) : DF_OK;
+    if (trainer->student.step < trainer->student.steps)
+        (void)write_position(trainer);
+    return DF_OK;
 }
 
 static df_status step_on_the_clock(struct df_trainer *trainer, struct df_error *err)
@@ -311,7 +324,7 @@ static df_status train_to_the_end(struct df_trainer *trainer, struct df_progress
         show_progress(progress, trainer);
         if (trainer->position && df_now() - saved > POSITION_SECONDS) {
             DF_TRY(catch_up(trainer, err));
-            DF_TRY(write_position(trainer, err));
+            (void)write_position(trainer);
             saved = df_now();
         }
     }

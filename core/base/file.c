@@ -16,6 +16,8 @@
 
 #include "core/base/text.h"
 
+#define DF_UNFINISHED ".part-" /* between a file's name and six letters of mkostemp's, while it is written */
+
 static df_status fail_errno(struct df_error *err, const char *verb, const char *path)
 {
     const int number = errno;
@@ -179,13 +181,15 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     target = realpath(path, NULL); /* a link stays, what it points to is replaced */
     if (!target && errno == ENOMEM)
         df_out_of_memory(0);
-    df_text_addf(&name, "%s.XXXXXX", target ? target : path);
+    df_text_addf(&name, "%s" DF_UNFINISHED "XXXXXX", target ? target : path);
     temporary = name.data;
     folder = open_folder_of(temporary); /* before the rename: behind it nothing may fail any more */
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
         status = fail_errno(err, "write", path);
     } else {
+        (void)flock(fd, LOCK_EX | LOCK_NB); /* says that its writer lives, where the file system can */
+
         struct stat written = { 0 };
         bool good = write_all(fd, data, bytes) && fchmod(fd, new_file_mode()) == 0 && fsync(fd) == 0 && fstat(fd, &written) == 0;
 
@@ -204,6 +208,14 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
     df_text_release(&name);
     free(target);
     return status;
+}
+
+bool df_file_is_unfinished(const char *name)
+{
+    const size_t length = strlen(name), tail = sizeof DF_UNFINISHED - 1 + 6;
+    const char *end = length > tail ? name + length - tail : "";
+
+    return strncmp(end, DF_UNFINISHED, sizeof DF_UNFINISHED - 1) == 0;
 }
 
 bool df_folder_is(const char *path)

@@ -10,6 +10,9 @@
 df_status df_file_read(const char *path, size_t limit, char **data, size_t *bytes, struct df_error *err);
 /* Replaces path as a whole: a reader sees the old or the new contents, never a part. */
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
+/* Whether a file is called as df_file_write calls one until it is whole. Its writer holds a lock on it: who gets the lock has found what a process that was
+ * killed has left, unless the file is younger than a moment. */
+bool df_file_is_unfinished(const char *name);
 /* False: there is none. What cannot be looked at is not absent: whoever opens it then says why. */
 bool df_file_exists(const char *path);
 bool df_folder_is(const char *path); /* there, and a folder */

@@ -123,12 +123,17 @@ static void (*make_room)(void);
 
 void df_warn_makes_room(void (*fn)(void)) { make_room = fn; }
 
-static void warn_stderr(void *context, const char *text)
+void df_warn_print(const char *text)
 {
-    (void)context;
     if (make_room)
         make_room();
     fprintf(stderr, "warning: %s\n", text);
+}
+
+static void warn_stderr(void *context, const char *text)
+{
+    (void)context;
+    df_warn_print(text);
 }
 
 static struct {

@@ -57,6 +57,7 @@ void df_unfinished_file(const char *path);
  * may replace it. Never used for errors. */
 typedef void df_warn_fn(void *context, const char *text);
 void df_warn_set(df_warn_fn *fn, void *context);
+void df_warn_print(const char *text); /* the default sink's line */
 /* What the default sink calls before it writes a line to stderr: whoever holds a line there takes it away. */
 void df_warn_makes_room(void (*fn)(void));
 void df_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -127,7 +127,7 @@ static void take_part(struct coco *c, int part, size_t every)
 /* What the files of a split are like: counted, with the first of each kind. */
 struct files {
     bool may_be_bad; /* a training image that cannot be read may be skipped later: told, not refused */
-    size_t missing, bad, without_size;
+    size_t missing, sizeless_missing, bad, without_size;
     uint64_t bytes;
     char *first_missing, *first_without_size;
     struct df_error first_bad;
@@ -189,6 +189,7 @@ static df_status check_file(struct files *files, const char *path, struct df_ima
     if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || access(path, R_OK) != 0) {
         if (files->missing++ == 0)
             files->first_missing = df_strdup(path);
+        files->sizeless_missing += info->width == 0 || info->height == 0;
         return DF_OK;
     }
     const int64_t bytes = file.st_size;
@@ -198,9 +199,11 @@ static df_status check_file(struct files *files, const char *path, struct df_ima
     return check_image(files, path, info, err);
 }
 
+/* Missing files are an error, but for some of the training split, which may be skipped: whoever trains without skipping stops before it begins (unreadable). */
 static df_status tell_files(const struct coco *c, const struct files *files, struct df_error *err)
 {
     struct df_text near = DF_TEXT_INIT;
+    struct df_error missing = { 0 };
 
     if (files->without_size)
         df_warn("%zu of %zu images have no size in the annotations: it is taken from their files (first: '%s')", files->without_size,
@@ -211,13 +214,16 @@ static df_status tell_files(const struct coco *c, const struct files *files, str
     if (!files->missing)
         return DF_OK;
     add_nearest(files->first_missing, &near);
-    df_fail(err, DF_ERR_NOT_FOUND, "%zu of %zu image files are missing or unreadable, the first is '%s'%s (check 'images')", files->missing,
-            c->dataset.size, files->first_missing, df_text_get(&near));
+    df_fail(&missing, DF_ERR_NOT_FOUND, "%zu of %zu image files are missing or unreadable, the first is '%s'%s (check 'images')",
+            files->missing, c->dataset.size, files->first_missing, df_text_get(&near));
     df_text_release(&near);
-    return DF_ERR_NOT_FOUND;
+    if (!files->may_be_bad || files->sizeless_missing || files->missing == c->dataset.size)
+        return df_fail(err, missing.status, "%s", missing.text);
+    df_warn("%s: %s [training stops there, unless --on-bad-image skip]", c->annotations->path, missing.text);
+    return DF_OK;
 }
 
-/* Every file must be there, and be what the annotations say of it. An image whose size is not given gets it from its file. */
+/* Every file must be there, and be what the annotations say of it; of the training images, some that are not can be trained without. An image whose size is not given gets it from its file. */
 static df_status check_files(struct coco *c, bool may_be_bad, struct df_hasher *hasher, struct df_error *err)
 {
     struct files files = { .may_be_bad = may_be_bad, .hasher = hasher };
@@ -231,6 +237,7 @@ static df_status check_files(struct coco *c, bool may_be_bad, struct df_hasher *
     }
     if (status == DF_OK)
         status = tell_files(c, &files, err);
+    c->dataset.unreadable = files.missing + files.bad;
     free(files.first_missing);
     free(files.first_without_size);
     return status;

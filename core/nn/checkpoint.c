@@ -20,6 +20,7 @@
 #define NO_HASH      "0000000000000000"
 #define WRITER_KEY   "writer" /* a file that says this must have the hash: a damaged key is noticed, too */
 #define WRITER       "defeat"
+#define REMAKE       "[one of this program's own: remove it, it is made again]"
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors data is little endian");
 
 static const struct {
@@ -334,8 +335,8 @@ static df_status check_tensor(const struct df_safetensors *opened, const cJSON *
         return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' has %zu bytes, expected %zu for its shape and dtype %s", path, name,
                        extent->end - extent->begin, elements * bytes, dtype->valuestring);
     if (extent->end > opened->data_bytes)
-        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' ends at byte %zu of the data, which has %zu (the file is truncated)", path,
-                       name, extent->end, opened->data_bytes);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': tensor '%s' ends at byte %zu of the data, which has %zu (the file is truncated) " REMAKE,
+                       path, name, extent->end, opened->data_bytes);
     extent->name = name;
     return DF_OK;
 }
@@ -424,15 +425,13 @@ static df_status read_header(struct df_safetensors *opened, struct df_error *err
     if (ferror(opened->file) || fseeko(opened->file, 8, SEEK_SET))
         return df_fail(err, DF_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
     if (begun < sizeof length)
-        return df_fail(err, DF_ERR_FORMAT, "'%s': %lld bytes, too short for a safetensors file", path, (long long)size);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': %lld bytes, too short for a safetensors file " REMAKE, path, (long long)size);
     memcpy(&length, begin, sizeof length);
     if (length > HEADER_LIMIT || length > (uint64_t)size - 8) {
         DF_TRY(check_kind(path, begin, begun, err));
-        return df_fail(
-            err, DF_ERR_FORMAT,
-            "'%s': a header of %llu bytes, expected at most %lld (not a safetensors file, or truncated) [one of this program's own: "
-            "remove it, it is made again]",
-            path, (unsigned long long)length, size - 8 < HEADER_LIMIT ? (long long)size - 8 : (long long)HEADER_LIMIT);
+        return df_fail(err, DF_ERR_FORMAT,
+                       "'%s': a header of %llu bytes, expected at most %lld (not a safetensors file, or truncated) " REMAKE, path,
+                       (unsigned long long)length, size - 8 < HEADER_LIMIT ? (long long)size - 8 : (long long)HEADER_LIMIT);
     }
     char *text = df_malloc(length + 1);
     const bool whole_header = fread(text, 1, length, opened->file) == length;

@@ -1,6 +1,7 @@
 /* The synthetic networks, their batch, and one evaluation of a loss. */
 #include "distillers/check/bench.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -431,6 +432,9 @@ double df_bench_evaluate(struct df_bench *bench, bool backward)
 
     df_tensor *loss = bench->class->loss(&context, &student, &teacher);
 
+    bench->wrong.status = DF_OK;
+    if (df_distiller_result(bench->class, loss, &bench->terms, 0, &bench->wrong) != DF_OK)
+        return NAN;
     if (loss && backward && loss->requires_grad)
         df_backward(bench->tape, loss);
     return loss ? df_item(bench->tape, loss) : 0;

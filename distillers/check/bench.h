@@ -36,6 +36,7 @@ struct df_bench {
     struct df_box *anchor;
     df_real *label, *matched, *target, *pixels;
     struct df_loss_terms terms;
+    struct df_error wrong; /* what the last evaluation gave against the contract; status DF_OK: nothing */
 };
 extern const struct df_detector_class df_bench_one_stage, df_bench_two_stage;
 
@@ -43,11 +44,14 @@ extern const struct df_detector_class df_bench_one_stage, df_bench_two_stage;
 df_status df_bench_init(struct df_bench *bench, struct df_error *err);
 void df_bench_release(struct df_bench *bench);               /* the caller's members stay: it can be made anew */
 void df_bench_objects(struct df_bench *bench, bool objects); /* whether there are any */
-/* The loss, its terms and, if asked, all gradients. */
+/* The loss, its terms and, if asked, all gradients. NAN and no gradients where the contract is broken: then `wrong` says how. */
 double df_bench_evaluate(struct df_bench *bench, bool backward);
 
 /* Each returns whether it holds and leaves a line in `text` [DF_CHECK_TEXT]. */
 enum { DF_CHECK_TEXT = 512 };
-typedef bool df_check_fn(struct df_bench *bench, char *text);
-extern df_check_fn *const df_checks[]; /* NULL-terminated */
+struct df_check {
+    const char *name;
+    bool (*holds)(struct df_bench *bench, char *text);
+};
+extern const struct df_check df_checks[]; /* the last has no name */
 #endif

@@ -7,6 +7,20 @@
 
 #include "distillers/check/bench.h"
 
+static void (*told)(const char *what);
+
+void df_distiller_check_watch(void (*begin)(const char *what)) { told = begin; }
+
+static void begin(const char *check, const char *variant)
+{
+    char what[256];
+
+    if (!told)
+        return;
+    snprintf(what, sizeof what, "%s%s%s%s", check, variant[0] ? " (" : "", variant, variant[0] ? ")" : "");
+    told(what);
+}
+
 /* What needs_of adds is said by `needs`. */
 static df_status check_needs(const struct df_distiller_class *class, const void *options, struct df_error *err)
 {
@@ -62,6 +76,7 @@ static void check_on(struct tally *tally, const struct df_distiller_class *class
     struct df_bench bench = { .class = class, .detector = detector, .device = device, .options = options };
     char text[DF_CHECK_TEXT] = "";
     size_t failed = 0;
+    begin("init", variant);
     df_status status = df_bench_init(&bench, &err);
 
     if (status != DF_OK) { /* no adaptation, perhaps */
@@ -74,12 +89,15 @@ static void check_on(struct tally *tally, const struct df_distiller_class *class
         df_bench_release(&bench);
         return;
     }
-    for (size_t i = 0; df_checks[i]; i++) {
-        const bool good = df_checks[i](&bench, text);
+    for (size_t i = 0; df_checks[i].name; i++) {
+        begin(df_checks[i].name, variant);
+        const bool good = df_checks[i].holds(&bench, text);
 
         failed += !good;
         if (!good || !variant[0])
             report(tally, good, variant, text);
+        if (bench.wrong.status != DF_OK) /* the others would compute with it */
+            break;
     }
     if (variant[0] && !failed)
         report(tally, true, variant, "all of these");
@@ -174,6 +192,8 @@ static void check_choices(struct tally *tally, const struct df_distiller_class *
 df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *out, struct df_error *err)
 {
     struct df_error reason = { 0 };
+
+    begin("contract", "");
     const bool legal = df_distiller_legal(class, &reason) == DF_OK;
     struct tally tally = { .report = out };
     void *options;
@@ -182,6 +202,7 @@ df_status df_distiller_check(const struct df_distiller_class *class, struct df_d
     if (!legal)
         return df_fail(err, DF_ERR_CHECK, "distiller '%s': %s", class->name ? class->name : "", reason.text);
     options = df_calloc(1, class->options_size);
+    begin("options", "");
     const df_status status = check_options(class, options, &reason);
 
     report(&tally, status == DF_OK, "", status == DF_OK ? "options: read back as written" : reason.text);

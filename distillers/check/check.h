@@ -9,4 +9,6 @@
  * two-stage detector. In whatever precision this build has. Writes one line per check. */
 df_status df_distiller_check(const struct df_distiller_class *class, struct df_device *device, struct df_text *report,
                              struct df_error *err);
+/* From here on `begin` is told what each check is, "gradients (two-stage adapt=3x3)", before it runs: who asks for what may crash. NULL: nobody. */
+void df_distiller_check_watch(void (*begin)(const char *what));
 #endif

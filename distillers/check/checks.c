@@ -199,6 +199,17 @@ static bool check_terms(struct df_bench *bench, char *text)
     return good;
 }
 
+/* What it returns, before anything is computed with it. */
+static bool check_result(struct df_bench *bench, char *text)
+{
+    (void)df_bench_evaluate(bench, false);
+
+    const bool good = bench->wrong.status == DF_OK;
+
+    SAY("result: %s", good ? "loss and terms are scalars" : bench->wrong.text);
+    return good;
+}
+
 static bool check_repeat(struct df_bench *bench, char *text)
 {
     size_t n;
@@ -259,4 +270,7 @@ static bool check_weight_zero(struct df_bench *bench, char *text)
     return good;
 }
 
-df_check_fn *const df_checks[] = { check_terms, check_gradient, check_weight_zero, check_teacher, check_empty, check_repeat, NULL };
+const struct df_check df_checks[] = { { "result", check_result },        { "terms", check_terms },
+                                      { "gradients", check_gradient },   { "weight zero", check_weight_zero },
+                                      { "teacher", check_teacher },      { "empty batch", check_empty },
+                                      { "repeatability", check_repeat }, { NULL, NULL } };

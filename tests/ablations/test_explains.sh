@@ -43,6 +43,22 @@ sh -c "$next" | grep -q "^full feature" || stop "the next command printed no tab
 "$defeat" distill "$spec" --method "full feature" --out "my out" --output w.safetensors >out 2>err
 cmp -s w.safetensors "my out/t/runs/$(cut -f 2 list | tail -n 1)/student.safetensors" || stop "--output of a finished cell wrote no copy"
 
+# ---- no rows yet: the command that makes them is of this folder, and these seeds
+"$defeat" table "$spec" --out "other out" --seeds 7 >out 2>err
+grep -qF "[to make them: $defeat sweep 'my specs/a spec.json' --out 'other out' --seeds 7]" err || stop "table: no cure"
+run_cure
+"$defeat" table "$spec" --out "other out" --seeds 7 2>&1 | grep -q "^full feature" || stop "the pasted command made no rows of the table"
+# a torn teacher or cache: what is said to be removed is removed, and made again
+for torn in "other out"/teachers/*.safetensors "other out"/cache/*.cache; do
+    rm -r "other out/t/runs"; head -c 5 "$torn" >part; mv part "$torn"
+    refused 1 "" "$defeat" sweep "$spec" --out "other out" --seeds 7
+    grep -q "made again\]\|built again\]" err || stop "no cure for a torn $torn"
+    rm "$torn"
+    "$defeat" sweep "$spec" --out "other out" --seeds 7 >out 2>&1 || stop "the sweep did not make '$torn' again"
+done
+
+"$defeat" table "$spec" --out "my out" --set 'title=Does it run?' --format latex 2>err | grep -qF '\caption{Does it run? teacher: ' || stop "LaTeX: two ends of a sentence"
+
 # ---- --set and extends: the ids are those of what is asked, and diff sees it
 printf '{"name": "u", "extends": "a spec.json", "schedule": {"epochs": 2}}\n' >"my specs/b.json"
 "$defeat" sweep "my specs/b.json" --list | cut -f 2 >b
@@ -65,6 +81,17 @@ refused 2 "did you mean 'schedule'?" "$defeat" help spec shedule
 grep -q "cache " out && [ "$(ls "my out/cache" | grep -c 'cache$')" = 1 ] || stop "clean removed what it should only list"
 sh -c "$(sed -n 's/^next: //p' out)" | grep -q "MiB removed" || stop "the next command of clean removed nothing"
 "$defeat" clean --out "my out" | grep -q "^nothing to remove" || stop "clean: something is left"
+
+# ---- what a process was killed over: not what somebody writes now (young, or locked), nor anything of a like name
+run=$(find "my out/t/runs" -name row.json | head -n 1)
+for name in part-aB3xYz part-locked part-young1 backup; do echo x >"$run.$name"; done
+touch -d '2 minutes ago' "$run.part-aB3xYz" "$run.part-locked" "$run.backup"
+echo x >"my out/cache/0123.cache.part"
+flock "$run.part-locked" "$defeat" clean --out "my out" --what unfinished --yes >out
+grep -q "row.json.part-locked  (in use: stays)" out || stop "clean: what is in use is not told"
+[ "$(ls "$run".* | tr '\n' ' ')" = "$run.backup $run.part-locked $run.part-young1 " ] || stop "clean left: $(ls "$run".*)"
+[ ! -e "my out/cache/0123.cache.part" ] || stop "clean left the part of a cache"
+rm -f "$run".*
 
 # ---- images: told before training, and boxes drawn
 "$defeat" data show "$spec" --count 1 --columns 1 --cell 64 --no-boxes --output "a.png" >/dev/null

@@ -40,6 +40,8 @@ static void write_image(const char *name, bool torn)
     free(data);
 }
 
+static const char *distiller = "{\"name\":\"defeat\"}"; /* of method D */
+
 /* A spec over three annotation files of four images each; the one of that split has a torn picture among them. */
 static df_status check(const char *torn, const char *extra, bool skip_bad, struct df_spec_checked *checked, struct df_error *err)
 {
@@ -70,8 +72,8 @@ static df_status check(const char *torn, const char *extra, bool skip_bad, struc
                  "{\"name\":\"c\",\"data\":{\"kind\":\"coco\",\"train\":\"train.json\",\"tune\":\"tune.json\",\"validation\":"
                  "\"validation.json\"},\"detector\":{\"kind\":\"retinanet\"},\"student\":{\"network\":{\"depth\":10}},"
                  "\"teacher\":{\"network\":{\"depth\":18}%s},\"schedule\":{\"batch\":2},\"methods\":[{\"label\":\"none\"},"
-                 "{\"label\":\"D\",\"distillers\":[{\"name\":\"defeat\"}]}],\"seeds\":[0]}",
-                 extra);
+                 "{\"label\":\"D\",\"distillers\":[%s]}],\"seeds\":[0]}",
+                 extra, distiller);
     assert_int_equal(df_file_write(in_folder("spec.json"), spec.data, spec.length, err), DF_OK);
     df_text_release(&spec);
 
@@ -116,10 +118,26 @@ static void what_does_not_fit_is_told(void **state)
     assert_fails(check("none", ",\"canvas\":{\"min_side\":128}", false, &checked, &err), DF_ERR_UNSUPPORTED, "method 'D': ");
 }
 
+/* What a distiller says of its options when a run begins, it says here; a deviation that only a trained teacher has is not missed. */
+static void options_that_contradict_are_told(void **state)
+{
+    const char *kept = distiller;
+    struct df_spec_checked checked;
+    struct df_error err = { 0 };
+
+    (void)state;
+    distiller = "{\"name\":\"defeat\",\"normalise_teacher\":true}";
+    assert_ok(check("none", "", false, &checked, &err));
+    distiller = "{\"name\":\"defeat\",\"authors\":true,\"mask\":[\"gt\",\"gaussian\"]}";
+    assert_fails(check("none", "", false, &checked, &err), DF_ERR_USAGE,
+                 "distiller 'defeat' of 'D': authors: mask=gaussian is never called in the released code");
+    distiller = kept;
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(pictures_of_every_split_are_decoded),
-                                        cmocka_unit_test(what_does_not_fit_is_told) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(pictures_of_every_split_are_decoded), cmocka_unit_test(what_does_not_fit_is_told),
+                                        cmocka_unit_test(options_that_contradict_are_told) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

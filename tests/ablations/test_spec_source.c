@@ -113,6 +113,29 @@ static void keys_are_set_by_their_path(void **state)
                  "{\"schedule\":{\"epochs\":2},\"device\":\"5\"}"); /* the last one counts; quoted, a number is a text */
 }
 
+/* Variants with values of their own leave nothing to set, unless one of them has none, or an object that takes it. */
+static void what_every_variant_replaces_is_not_set_in_silence(void **state)
+{
+    const char *path = file("v.json", "{\"schedule\":{\"epochs\":4,\"batch\":8},\"variants\":["
+                                      "{\"label\":\"a b\",\"schedule\":{\"epochs\":1,\"decay_at\":[1]},\"teacher\":null},"
+                                      "{\"label\":\"c\",\"schedule\":{\"epochs\":2,\"batch\":4},\"teacher\":{}}]}");
+    struct df_error err;
+
+    (void)state;
+    assert_fails(
+        fails(path, "schedule.epochs=8", &err), DF_ERR_USAGE,
+        "--set 'schedule.epochs=8': has no effect, for every variant has its own schedule.epochs: 'a b', 'c' [for one of them: --set "
+        "'variants.a b.schedule.epochs=8']");
+    assert_ok(fails(path, "variants.a b.schedule.epochs=8", &err)); /* its own cure */
+    assert_ok(fails(path, "schedule.batch=2", &err));
+    assert_ok(fails(path, "schedule.decay_at=[2]", &err));
+    assert_ok(fails(path, "schedule={\"batch\":2}", &err));
+    assert_ok(fails(path, "teacher.file=x", &err)); /* of c */
+    assert_ok(fails(path, "epochs=2", &err));
+    assert_fails(fails(file("one-variant.json", "{\"variants\":[{\"label\":\"a\",\"teacher\":null}]}"), "teacher.schedule.epochs=1", &err),
+                 DF_ERR_USAGE, "every variant has its own teacher.schedule.epochs: 'a'");
+}
+
 static void slips_are_told(void **state)
 {
     static const char *const sets[][2] = {
@@ -238,6 +261,7 @@ int main(void)
         cmocka_unit_test(members_are_put_over_what_is_extended),
         cmocka_unit_test(paths_stay_relative_to_their_own_file),
         cmocka_unit_test(keys_are_set_by_their_path),
+        cmocka_unit_test(what_every_variant_replaces_is_not_set_in_silence),
         cmocka_unit_test(slips_are_told),
         cmocka_unit_test(the_ids_do_not_show_how_a_spec_was_written),
         cmocka_unit_test(help_tells_every_key),

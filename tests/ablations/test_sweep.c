@@ -11,6 +11,7 @@
 
 #include "ablations/run/store.h"
 #include "ablations/sweep.h"
+#include "ablations/watch.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
 #include "core/base/progress.h"
@@ -75,6 +76,8 @@ static int fake_cell(const struct df_spec *spec, size_t k, const char *mode, con
         return df_store_put_failure(out, spec->cell[k], "", "its own words", NULL) == DF_OK ? 2 : 1;
     if (strcmp(mode, "term") == 0 && k == 1)
         return 130;
+    if (strcmp(mode, "warn") == 0)
+        fprintf(stderr, "warning: img/%zu.jpg: torn\nwarning: img/%zu.jpg: torn (12 in all)\n%s", k, k, k == 2 ? "warning: rare\n" : "");
     return fake_row(spec->cell[k], out);
 }
 
@@ -106,6 +109,8 @@ static int worker(int argc, char **argv)
         fprintf(stderr, "defeat: teacher gate: recorded 0.5, found 0.4\n");
         return 1;
     }
+    if (strcmp(mode, "killed") == 0 && strcmp(word_after(argc, argv, "--stage"), "cache") == 0)
+        raise(SIGKILL);
     if (strcmp(mode, "leak") == 0 && strcmp(word_after(argc, argv, "--stage"), "identity") == 0) {
         fprintf(stderr, "defeat: 'DeFeat' with weights of 0 is not the plain student\n");
         return 1;
@@ -353,10 +358,89 @@ static void a_spec_that_changes_under_the_sweep_journals_no_other_cell(void **st
     assert_int_equal(summary.done, 2);
     assert_int_equal(summary.failed, 1);
     all = statuses(out);
-    assert_string_equal(all, "ok\nok\nfailed: worker exited with status 1 without a row: another cell\n");
+    assert_string_equal(all, "ok\nok\nfailed: worker exited with status 1 without a result: another cell\n");
     df_spec_free(spec);
     df_text_release(&other);
     free(all);
+    free(out);
+}
+
+/* What a sweep with workers of that mode writes to stderr. free() it. */
+static char *stderr_of(const char *mode, const char *only, char *out)
+{
+    struct df_sweep_summary summary;
+    struct df_error err = { 0 };
+    FILE *file = tmpfile();
+    const int kept = dup(2);
+
+    assert_non_null(file);
+    setenv("DEFEAT_FAKE", mode, 1);
+    fflush(stderr);
+    dup2(fileno(file), 2);
+    const df_status status = sweep(out, 1, only, NULL, &summary, &err);
+
+    fflush(stderr);
+    dup2(kept, 2);
+    close(kept);
+    assert_ok(status);
+
+    const long bytes = lseek(fileno(file), 0, SEEK_END);
+    char *text = calloc(1, (size_t)bytes + 1);
+
+    assert_int_equal(pread(fileno(file), text, (size_t)bytes, 0), bytes);
+    fclose(file);
+    return text;
+}
+
+/* In the order of the cells: a kind at its first place, the cells' outcomes on a line each, the number of those that came again at the end. What a log
+ * has of an earlier try does not count. */
+static void warnings_of_workers_are_told_by_kind(void **state)
+{
+    char *out = fresh_out(), *text, expected[2048];
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
+
+    char *log = df_store_cell_file(out, spec->cell[0], DF_CELL_LOG), *third = df_store_cell_file(out, spec->cell[2], DF_CELL_LOG);
+    char *folder = df_path_folder(log);
+
+    assert_ok(df_folder_make(folder, &err));
+    assert_ok(df_file_write(log, "warning: of yesterday\n", 22, &err));
+    text = stderr_of("warn", "^none", out);
+    snprintf(expected, sizeof expected, "warning: img/0.jpg: torn (12 in all; first in '%s')\nnone seed 0: ", log);
+    assert_memory_equal(text, expected, strlen(expected));
+    snprintf(expected, sizeof expected, "warning: rare (first in '%s')\nnone seed 2: ", third);
+    assert_non_null(strstr(text, expected));
+    snprintf(expected, sizeof expected, " s\nwarning: img/0.jpg: torn (36 in all, in 3 logs; first in '%s')\n", log);
+    assert_true(strlen(text) > strlen(expected) && strcmp(text + strlen(text) - strlen(expected), expected) == 0);
+    free(text);
+
+    struct df_warnings found = { 0 };
+
+    assert_ok(df_watch_warnings(spec, out, &found, &err)); /* as `status` and `table` find them: all of the logs */
+    assert_int_equal(found.count, 3);
+    assert_int_equal(found.list[0].count, 1);
+    assert_int_equal(found.list[1].count, 36);
+    df_warnings_release(&found);
+    df_spec_free(spec);
+    free(log);
+    free(third);
+    free(folder);
+    free(out);
+}
+
+static void a_job_that_is_killed_has_its_reason(void **state)
+{
+    struct df_sweep_summary summary;
+    struct df_error err = { 0 };
+    char *out = fresh_out();
+
+    (void)state;
+    setenv("DEFEAT_FAKE", "killed", 1);
+    assert_int_equal(sweep(out, 1, NULL, NULL, &summary, &err), DF_ERR_IO);
+    assert_string_equal(err.text, "the teacher cache: no cell that needs the teacher was started: killed by signal 9 (Killed)");
     free(out);
 }
 
@@ -774,6 +858,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_worker_that_wrote_its_row_gets_no_second_one),
         cmocka_unit_test(a_worker_that_somebody_else_stopped_has_failed),
         cmocka_unit_test(a_spec_that_changes_under_the_sweep_journals_no_other_cell),
+        cmocka_unit_test(warnings_of_workers_are_told_by_kind),
+        cmocka_unit_test(a_job_that_is_killed_has_its_reason),
         cmocka_unit_test(only_selects_and_dry_run_lists),
         cmocka_unit_test(two_sweeps_share_a_journal),
         cmocka_unit_test(an_interrupt_stops_cleanly_and_the_same_command_goes_on),

@@ -37,7 +37,7 @@ grep -q TIDE "$out/tiny/scores.csv" && die "the scores are kept"
 none=$(folder none 0) full=$(folder "full feature" 0)
 ask data export $spec --split validation --output "$work/gt.json" || die "no ground truth"
 "$defeat" table $spec --out "$out" --tide --seeds 1 --format csv >"$work/csv" 2>"$work/log" || die "no CSV"
-head -n 1 "$work/csv" | grep -q '^method,options,runs,n,pairs,difference_confidence,TIDE.Cls_mean,' || die "another table comes first"
+head -n 1 "$work/csv" | grep -q '^method,options,runs,n,pairs,difference_confidence,TIDE.Cls_mean_percent,' || die "another table comes first"
 for run in "1 $none" "2 $full"; do
     "$defeat" eval --gt "$work/gt.json" --dt "${run#* }/results.json" --tide --json >"$work/json" 2>"$work/log" || die "no eval"
     for kind in Cls Loc Both Dupe Bkg Miss; do

@@ -176,7 +176,7 @@ static void csv_is_readable(void **state)
         assert_ok(df_csv_row_parse(&row, text.data + at, n, "scores", &err));
         assert_int_equal(row.count, 6 + 2 * 8);
         if (rows == 0)
-            assert_string_equal(row.cell[18], "AP75_difference_mean");
+            assert_string_equal(row.cell[18], "AP75_difference_mean_percent");
         if (rows == 1)
             assert_true(!row.cell[5][0] && !row.cell[18][0]); /* the baseline */
         if (rows == 2) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ablations/run/described.h"
 #include "ablations/run/model.h"
 #include "ablations/spec.h"
 #include "core/base/file.h"
@@ -93,10 +94,25 @@ static void same_bytes(const char *a, const char *b)
     free(other);
 }
 
+/* What a checkpoint that was converted says of itself: enough for predict to need no spec. */
+static void check_description(const char *checkpoint, const struct df_cell *cell)
+{
+    struct df_described described;
+
+    assert_ok(df_described_read(checkpoint, "cpu", &described, &err));
+    assert_true(described.named && described.classes == 8);
+    assert_string_equal(described.category[0].name, "disk");
+    assert_ptr_equal(described.cell.detector, cell->detector);
+    assert_memory_equal(&described.cell.network, &cell->network, sizeof cell->network);
+    assert_int_equal(described.cell.canvas.divisor, cell->canvas.divisor);
+    df_described_release(&described);
+}
+
 static void student_case(const char *from, const char *name)
 {
     const char *spec_path = write_spec(from, name, NULL), *checkpoint = path("student.safetensors"), *state_dict = path("student.pt");
     const char *converted = path("converted.safetensors"), *back = path("back.pt"), *results = path("results.json");
+    const char *bare = path("bare.safetensors");
     struct df_spec *spec;
     uint64_t hash;
 
@@ -104,6 +120,13 @@ static void student_case(const char *from, const char *name)
     hash = make_weights(spec->cell[0], &spec->cell[0]->network, checkpoint, state_dict);
     assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, converted, NULL }), 0);
     assert_true(hash_of(spec->cell[0], &spec->cell[0]->network, converted) == hash);
+    check_description(converted, spec->cell[0]);
+    assert_int_equal(command((const char *[]){ "convert", spec_path, state_dict, bare, "--no-describe", NULL }), 0);
+    assert_true(hash_of(spec->cell[0], &spec->cell[0]->network, bare) == hash);
+
+    struct df_described none;
+
+    assert_fails(df_described_read(bare, "cpu", &none, &err), DF_ERR_FORMAT, "predict SPEC --cell K --checkpoint");
     assert_int_equal(command((const char *[]){ "convert", spec_path, converted, back, "--to", "torch", NULL }), 0);
     same_bytes(back, state_dict);
     assert_int_equal(command((const char *[]){ "inspect", converted, NULL }), 0);

@@ -317,9 +317,18 @@ static void networks_go_from_command_to_command(void **state)
     assert_int_equal(command((const char *[]){ "inspect", weights, NULL }), 0);
     assert_int_equal(command((const char *[]){ "bench", spec, "--steps", "3", "--json", NULL }), 0);
 
-    struct df_journal *read = journal("chain");
+    struct df_journal *read = journal("chain"), *again;
 
-    assert_int_equal(read->runs, 0); /* nothing of this leaves a row */
+    assert_int_equal(read->runs, 1); /* the distilled cell's, as a sweep would leave it: it is not run once more */
+    assert_string_equal(read->run[0].label, "DeFeat");
+    assert_int_equal(read->run[0].seed, 8);
+    assert_string_equal(read->run[0].status, "ok");
+    assert_int_equal(
+        command((const char *[]){ "distill", spec, "--method", "DeFeat", "--axes", "w_fg=4 w_bg=8", "--seed", "8", "--out", out(), NULL }),
+        0);
+    again = journal("chain");
+    assert_true(again->run[0].train_seconds == read->run[0].train_seconds);
+    df_journal_free(again);
     df_journal_free(read);
 }
 

@@ -263,6 +263,45 @@ static void remember_warning(void *context, const char *text)
     snprintf(warned, sizeof warned, "%s", text);
 }
 
+/* A disk without room for positions: the run goes on to the same end, and says so. (A folder of that name cannot be written over.) */
+static void a_position_that_cannot_be_written_costs_no_run(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1);
+    struct df_run_options options = tiny_run(tiny_out("full")), other = tiny_run(tiny_out("room"));
+    struct df_run_result *result, *same;
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_ok(df_cell_seal(cell, &err));
+
+    char *position = df_store_cell_file(options.out, cell, DF_CELL_POSITION), *within = df_path_join(position, "x");
+
+    assert_ok(df_folder_make(within, &err)); /* not empty: a rename would replace an empty one */
+    warned[0] = 0;
+    assert_ok(df_run_cell(cell, &options, &result, &err));
+    assert_non_null(strstr(warned, "the run goes on, but should it be stopped"));
+    assert_ok(df_run_cell(cell, &other, &same, &err));
+    assert_true(df_run_row_score(&result->row, "AP", "") == df_run_row_score(&same->row, "AP", ""));
+    assert_int_equal(result->row.curve.count, same->row.curve.count);
+    for (size_t i = 0; i < same->row.curve.count; i++)
+        assert_true(result->row.curve.point[i].value == same->row.curve.point[i].value);
+
+    struct df_trainer *trainer;
+
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    assert_ok(df_trainer_step(trainer, &err));
+    df_run_stop = 1; /* nothing is promised that was not kept */
+    assert_fails(df_trainer_run(trainer, position, result->memory, &err), DF_ERR_INTERRUPTED, "interrupted at step 1 of ");
+    assert_null(strstr(err.text, "goes on from there"));
+    df_run_stop = 0;
+    df_trainer_free(trainer);
+    df_run_result_free(result);
+    df_run_result_free(same);
+    df_cell_free(cell);
+    free(position);
+    free(within);
+}
+
 /* One flipped bit anywhere in a position, or an end cut off: nothing of it is taken. Whole, it is. */
 static void a_damaged_position_is_not_taken(void **state)
 {
@@ -651,6 +690,7 @@ int main(void)
         cmocka_unit_test(exported_results_give_the_runs_numbers),
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
+        cmocka_unit_test(a_position_that_cannot_be_written_costs_no_run),
         cmocka_unit_test(a_damaged_position_is_not_taken),
         cmocka_unit_test(a_position_that_cannot_be_is_not_taken),
         cmocka_unit_test(clipping_bounds_the_step),

@@ -583,7 +583,6 @@ static void rewrite(const char *path, const struct df_model *model, struct df_me
         path, (struct df_checkpoint){ .parameters = model->parameters, .metadata = items, .metadata_count = count }, &err));
 }
 
-/* Writes the teacher again with other weights under the same metadata, as a user with an editor might. */
 static void the_gate_sees_other_weights(void **state)
 {
     struct df_cell *cell = student("full_feature", "{}");
@@ -594,7 +593,7 @@ static void the_gate_sees_other_weights(void **state)
     struct df_model model;
     size_t count = 0;
     cJSON *metadata;
-    char *path, number[32];
+    char *path, number[32], shown[32];
     df_real weight;
 
     (void)state;
@@ -615,13 +614,23 @@ static void the_gate_sees_other_weights(void **state)
     model.parameters->items[0]->value[0] = weight;
     assert_ok(df_teacher_facts_read(path, &facts, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 1e-9));
-    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
+    df_format_real(shown, 100 * (facts.gate_map + 1e-9)); /* as the message has it */
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, shown);
+
+    struct df_cell given = *teacher; /* as a file of somebody's: it may have been measured on other pictures */
+
+    snprintf(given.file, sizeof given.file, "%s", path);
+    warned[0] = 0;
+    assert_ok(df_teacher_gate(&given, &options, &err));
+    assert_non_null(strstr(warned, "it was measured on other images or another canvas"));
+    assert_non_null(strstr(warned, shown));
     rewrite(path, &model, items, count, "device", "abacus");
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0049));
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
     rewrite(path, &model, items, count, "gate_map", df_format_real(number, facts.gate_map + 0.0051));
-    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, number);
+    df_format_real(shown, 100 * (facts.gate_map + 0.0051));
+    assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, shown);
     /* the file of another teacher under this one's name */
     rewrite(path, &model, items, count, "id", "ffffffffffffffff");
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_STALE, "ffffffffffffffff");

@@ -2,11 +2,13 @@
 #include "core/base/file.h"
 
 #include <dirent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/support/support.h"
@@ -219,6 +221,59 @@ static int try_elsewhere(const char *path)
     return WEXITSTATUS(result);
 }
 
+/* What a process that is killed while it writes leaves behind is known by its name, and its lock is free. */
+static void an_unfinished_file_is_known(void **state)
+{
+    static const struct {
+        const char *name;
+        bool unfinished;
+    } cases[] = { { "row.json.part-aB3xYz", true },  { "a.part-123456", true }, { "row.json", false },
+                  { "row.json.backup", false },      { ".part-123456", false }, { "row.json.part-12345", false },
+                  { "row.part-123456.json", false }, { "x.json.aB3xYz", false } };
+    char *folder = df_path_join(df_test_folder(), "killed"), *path = df_path_join(folder, "big.bin"), **names;
+    const size_t bytes = (size_t)64 << 20;
+    bool seen = false;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_int_equal(df_file_is_unfinished(cases[i].name), cases[i].unfinished);
+    assert_int_equal(df_folder_make(folder, NULL), DF_OK);
+
+    const pid_t child = fork();
+
+    if (child == 0) {
+        char *data = calloc(1, bytes);
+
+        for (;;)
+            (void)df_file_write(path, data, bytes, NULL);
+    }
+    for (int i = 0; i < 4000 && !seen; i++) { /* until one is there, which its writer holds */
+        const struct timespec pause = { 0, 500 * 1000 };
+
+        nanosleep(&pause, NULL);
+        assert_int_equal(df_folder_list(folder, &names, NULL), DF_OK);
+        for (char **name = names; *name; name++)
+            seen |= df_file_is_unfinished(*name);
+        df_names_free(names);
+        if (seen)
+            kill(child, SIGKILL);
+    }
+    kill(child, SIGKILL);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    assert_true(seen);
+    assert_int_equal(df_folder_list(folder, &names, NULL), DF_OK);
+    for (char **name = names; *name; name++)
+        if (df_file_is_unfinished(*name)) {
+            char *left = df_path_join(folder, *name);
+
+            assert_int_equal(try_elsewhere(left), 0);
+            free(left);
+        }
+    df_names_free(names);
+    free(folder);
+    free(path);
+}
+
 static void a_path_as_another_folder_calls_it(void **state)
 {
     static const char *const cases[][3] = { { "a/b", "a", "b" },       { "a", "a/b", ".." },        { "a", "a", "." },
@@ -340,6 +395,7 @@ int main(void)
         cmocka_unit_test(names_in_a_folder),
         cmocka_unit_test(paths_join),
         cmocka_unit_test(a_path_as_another_folder_calls_it),
+        cmocka_unit_test(an_unfinished_file_is_known),
         cmocka_unit_test(a_lock_is_exclusive_and_is_released),
         cmocka_unit_test(a_reader_never_sees_a_part),
         cmocka_unit_test(clocks_and_memory),

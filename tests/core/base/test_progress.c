@@ -1,10 +1,14 @@
 /* Progress under a clock of our own: when it speaks, what it says, where it is silent. */
 #include "core/base/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "core/base/file.h"
+#include "core/base/progress_file.h"
 #include "core/base/progress_internal.h"
 #include "tests/support/support.h"
 
@@ -57,7 +61,7 @@ static void a_terminal_gets_a_bar_with_rate_and_eta(void **state)
     assert_int_equal(capture.bytes, 0); /* nothing before half a second */
     seconds += 9.6;
     df_progress_set(progress, 250, "loss 0.5");
-    assert_string_equal(capture.data, "\rtrain [======>                 ]  25 %  24 images/s  eta 31s  loss 0.5\033[K");
+    assert_string_equal(capture.data, "\rtrain [==========>                             ]  25 %  24 images/s  eta 31s  loss 0.5\033[K");
     df_progress_free(progress);
     assert_int_equal(capture.data[capture.bytes - 1], '\n');
     stop(&capture);
@@ -90,8 +94,110 @@ static void a_line_fits_the_terminal(void **state)
     progress = df_progress_new("a label longer than the terminal is wide", "x", 10);
     seconds += 2;
     df_progress_set(progress, 5, "note");
-    assert_string_equal(capture.data, "\ra label longer than the termi\033[K");
+    assert_string_equal(capture.data, "\ra label..s wide  50 %  eta 2s\033[K");
     df_progress_free(progress);
+    stop(&capture);
+}
+
+/* What goes first where a line is too long, down to nothing but percent and ETA. */
+static void a_narrow_line_keeps_percent_and_eta(void **state)
+{
+    static const struct {
+        size_t columns;
+        const char *line;
+    } cases[] = { { 99, "DéFeat seed 1 [===================>                    ]  49 %  12.5 steps/s  eta 1m 05s  loss 0.25" },
+                  { 67, "DéFeat seed 1 [===>    ]  49 %  12.5 steps/s  eta 1m 05s  loss 0.25" },
+                  { 66, "DéFeat seed 1 [==========>          ]  49 %  eta 1m 05s  loss 0.25" },
+                  { 58, "DéFeat seed 1 [======>      ]  49 %  eta 1m 05s  loss 0.25" },
+                  { 42, "DéFeat seed 1  49 %  eta 1m 05s  loss 0.25" },
+                  { 41, "DéFeat seed 1  49 %  eta 1m 05s" },
+                  { 31, "DéFeat seed 1  49 %  eta 1m 05s" },
+                  { 30, "DéFe..seed 1  49 %  eta 1m 05s" },
+                  { 29, "DéFeat seed  49 %  eta 1m 05s" },
+                  { 20, "Dé  49 %  eta 1m 05s" },
+                  { 3, "  4" } };
+    const struct df_progress_view view = {
+        .label = "DéFeat seed 1", .unit = "steps", .note = "loss 0.25", .total = 200, .done = 99.5, .rate = 12.5, .eta = 65
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct df_text line = DF_TEXT_INIT;
+
+        df_progress_line(&view, cases[i].columns, 0, &line);
+        assert_true(df_text_columns(df_text_get(&line)) <= cases[i].columns);
+        assert_string_equal(df_text_get(&line), cases[i].line);
+        df_text_release(&line);
+    }
+}
+
+static void parts_stand_below_in_columns(void **state)
+{
+    const struct df_progress_view part[] = {
+        { .label = "none seed 10", .unit = "steps", .note = "loss 2", .total = 10, .done = 5, .eta = 7 },
+        { .label = "the teacher", .elapsed = 4, .eta = NAN },
+    };
+    struct capture capture;
+    struct df_progress *progress;
+
+    (void)state;
+    start(&capture, true, 60);
+    progress = df_progress_new("sweep", "cells", 4);
+    seconds += 1;
+    df_progress_parts(progress, 90, part, 2);
+    df_progress_set(progress, 1, "2 running");
+    assert_string_equal(capture.data, "\rsweep        [===>           ]  25 %  eta 1m 30s  2 running\033[K\n"
+                                      "none seed 10 [===========>          ]  50 %  eta 7s  loss 2\033[K\n"
+                                      "the teacher   4s\033[K");
+    size_t before = capture.bytes;
+
+    seconds += 1;
+    df_progress_parts(progress, NAN, part, 1);
+    df_progress_set(progress, 2, ""); /* from the first line on, and nothing is left of the third */
+    assert_string_equal(capture.data + before, "\r\033[2Asweep        [=================>                ]  50 %  2s\033[K\n"
+                                               "none seed 10 [===========>          ]  50 %  eta 7s  loss 2\033[J");
+    before = capture.bytes;
+    df_progress_clear_line();
+    assert_string_equal(capture.data + before, "\r\033[1A\033[J");
+    df_progress_free(progress);
+    stop(&capture);
+}
+
+static void another_process_reads_what_the_bar_shows(void **state)
+{
+    struct df_progress_view view;
+    struct capture capture;
+    struct df_progress *progress;
+    char *path = df_path_join(df_test_folder(), "progress");
+
+    (void)state;
+    assert_false(df_progress_read(path, &view));
+    start(&capture, true, 60);
+    df_progress_enable(false); /* as in a worker: the file has it all the same */
+    df_progress_tell(path);
+    progress = df_progress_new("a\tb", "steps", 40);
+    seconds += 2;
+    df_progress_set(progress, 10, "loss 0.5");
+    assert_true(df_progress_read(path, &view));
+    assert_string_equal(view.label, "a\\x09b");
+    assert_string_equal(view.unit, "steps");
+    assert_string_equal(view.note, "loss 0.5");
+    assert_true(view.done == 10 && view.total == 40 && view.rate == 5 && view.eta == 6 && view.elapsed == 2);
+    df_progress_free(progress);
+    df_progress_untell();
+    assert_false(df_file_exists(path));
+    assert_int_equal(df_file_write(path, "1 2 3 4 5\tsteps\ta\tb\n", 22, NULL), DF_OK);
+    assert_false(df_progress_read(path, &view)); /* of a process that was killed */
+
+    int held;
+
+    assert_int_equal(df_lock(path, true, &held, NULL), DF_OK);
+    assert_true(df_progress_read(path, &view));
+    assert_int_equal(pwrite(held, "1 2 3 4 5\tsteps\ta", 18, 0), 18); /* met half done */
+    assert_int_equal(ftruncate(held, 18), 0);
+    assert_false(df_progress_read(path, &view));
+    df_unlock(held);
+    free(path);
     stop(&capture);
 }
 
@@ -199,6 +305,9 @@ int main(void)
         cmocka_unit_test(a_terminal_gets_a_bar_with_rate_and_eta),
         cmocka_unit_test(redraws_are_at_most_ten_a_second),
         cmocka_unit_test(a_line_fits_the_terminal),
+        cmocka_unit_test(a_narrow_line_keeps_percent_and_eta),
+        cmocka_unit_test(parts_stand_below_in_columns),
+        cmocka_unit_test(another_process_reads_what_the_bar_shows),
         cmocka_unit_test(elsewhere_plain_lines_every_ten_seconds),
         cmocka_unit_test(work_found_done_does_not_count_as_fast),
         cmocka_unit_test(a_warning_gets_a_line_of_its_own),
