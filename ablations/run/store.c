@@ -46,6 +46,17 @@ static char *path_of(const char *first, ...)
 
 char *df_store_spec_folder(const char *out, const char *spec) { return df_path_join(out, spec); }
 
+char *df_store_question_folder(const char *out, const char *spec, const char *question)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    df_text_addf(&name, "%s-%s", spec, question);
+    char *path = df_path_join(out, name.data);
+
+    df_text_release(&name);
+    return path;
+}
+
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 char *df_store_report(const char *spec_folder) { return df_path_join(spec_folder, "report.html"); }
 
@@ -300,6 +311,16 @@ df_status df_store_put(const char *out, const struct df_cell *cell, const struct
     const df_status status = put_row(folder, row, false, &put, err);
 
     free(folder);
+    return status;
+}
+
+df_status df_store_put_row(const char *folder, const struct df_run_row *row, struct df_error *err)
+{
+    char *run = path_of(folder, runs_name, row->run, NULL);
+    bool put;
+    const df_status status = put_row(run, row, false, &put, err);
+
+    free(run);
     return status;
 }
 
