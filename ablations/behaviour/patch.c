@@ -6,10 +6,7 @@
 
 /* ---- the budget ---- */
 
-size_t df_patch_pixels(struct df_patch_budget budget, int width, int height)
-{
-    return (size_t)(budget.area * (double)width * (double)height + 1e-6);
-}
+size_t df_patch_pixels(struct df_patch_budget budget, size_t pixels) { return (size_t)(budget.area * (double)pixels + 1e-6); }
 
 /* Takes the region that pixel `start` is of out of the changed ones. stack: room for every pixel. */
 static void take_region(uint8_t *changed, int width, int height, size_t start, size_t *stack)
@@ -56,16 +53,16 @@ struct df_patch_use df_patch_measure(const struct df_image *clean, const struct 
     return use;
 }
 
-bool df_patch_within(struct df_patch_use use, struct df_patch_budget budget, int width, int height)
+bool df_patch_within(struct df_patch_use use, struct df_patch_budget budget, size_t pixels)
 {
-    return use.changed <= df_patch_pixels(budget, width, height) && use.regions <= budget.regions;
+    return use.changed <= df_patch_pixels(budget, pixels) && use.regions <= budget.regions;
 }
 
 /* ---- blocks ---- */
 
 struct df_patch_grid df_patch_grid_of(struct df_patch_budget budget, int side, int width, int height)
 {
-    const size_t pixels = df_patch_pixels(budget, width, height);
+    const size_t pixels = df_patch_pixels(budget, (size_t)width * (size_t)height);
     struct df_patch_grid grid = { .width = width, .height = height, .side = side };
 
     if (side == 0) {

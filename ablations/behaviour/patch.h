@@ -9,7 +9,7 @@ struct df_patch_budget {
     size_t regions; /* most, of 8-connectivity */
 };
 /* Most pixels of an image: the area's, whole; what is short of a whole one by rounding alone counts as one (0.29 of 100 is 29). */
-size_t df_patch_pixels(struct df_patch_budget budget, int width, int height);
+size_t df_patch_pixels(struct df_patch_budget budget, size_t pixels);
 
 struct df_patch_use {
     size_t
@@ -19,7 +19,7 @@ struct df_patch_use {
 /* Both images have one size. */
 struct df_patch_use df_patch_measure(const struct df_image *clean, const struct df_image *patched);
 /* A budget that is exactly met is kept; so is an image that has not changed. */
-bool df_patch_within(struct df_patch_use use, struct df_patch_budget budget, int width, int height);
+bool df_patch_within(struct df_patch_use use, struct df_patch_budget budget, size_t pixels);
 
 /* Squares that fill the image from its upper left corner; what is left at its right and lower sides is in none. */
 struct df_patch_grid {

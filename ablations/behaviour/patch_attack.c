@@ -204,7 +204,7 @@ df_status df_attack_image(const struct df_attack_options *options, const struct 
 
     if (status == DF_OK)
         status = paint(&a, out, result, err);
-    DF_ASSERT(status != DF_OK || df_patch_within(df_patch_measure(clean, out), options->budget, clean->width, clean->height));
+    DF_ASSERT(status != DF_OK || df_patch_within(df_patch_measure(clean, out), options->budget, a.pixels));
     attack_release(&a);
     return status;
 }

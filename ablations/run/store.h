@@ -7,6 +7,7 @@
  *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/;
  *                                   report.html, report-data/; looks/<key>.json; logs of the sweep's jobs
  *   <spec>-explain/ ...             the same of questions to a spec's networks, in place of runs: ablations/behaviour/question.h
+ *   <spec>-attack/patches/<id>/     of that question's images, made for some networks: 000000.png, ...
  *   <spec>-tune/                    trials.json, the spec of the rows that lie here; <spec>-tuned.json: defeat tune
  *   teachers/<run id>.safetensors   trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                   neck_std per level, images
@@ -33,6 +34,7 @@ char *df_store_cell_folder(const char *out, const struct df_cell *cell);
 char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_cell_file file);
 char *df_store_spec_folder(const char *out, const char *spec);
 char *df_store_question_folder(const char *out, const char *spec, const char *question);
+char *df_store_patches(const char *question_folder, const char *id); /* of an attack, by image */
 char *df_store_plots(const char *spec_folder);
 char *df_store_looks(const char *spec_folder, const char *key);  /* of one comparison (results/look_journal.h) */
 char *df_store_trials(const char *spec_folder);                  /* the spec that `defeat tune` makes, beside its rows */
