@@ -84,7 +84,15 @@ static void draw_foot(struct drawing *d, size_t column, size_t row, const char *
     df_draw_text(d->picture, GAP + (int)column * (CELL + GAP), HEAD + GAP + (int)row * (CELL + FOOT + GAP) + CELL + 4, 1, text, ink);
 }
 
-/* A row: the image alone, then as each network sees it. *any: somebody found something. */
+static bool is_attacked(const struct df_attack_case *what, const struct df_subject *network)
+{
+    for (size_t k = 0; k < what->attacked; k++)
+        if (what->target[k] == network)
+            return true;
+    return !what->attacked;
+}
+
+/* A row: the image alone, then as each network sees it. *any: one that is attacked found something. */
 static df_status draw_row(struct drawing *d, size_t index, const struct df_image *image, size_t row, const char *what, bool *any,
                           struct df_error *err)
 {
@@ -100,7 +108,7 @@ static df_status draw_row(struct drawing *d, size_t index, const struct df_image
 
         snprintf(text, sizeof text, "%zu box%s", count, count == 1 ? "" : "es");
         draw_foot(d, 1 + k, row, text);
-        *any |= count > 0;
+        *any |= count > 0 && is_attacked(d->sheet->what, d->sheet->network[k]);
     }
     return DF_OK;
 }

@@ -31,7 +31,7 @@ struct df_attack_options {
 struct df_attacked {
     void *self;
     size_t count; /* at least 1 */
-    /* slope [height,width,3]: of network k's loss, by grey level. */
+    /* loss: 0 or more, 0: nothing is left to hide. slope [height,width,3]: of network k's loss, by grey level. */
     df_status (*slope)(void *self, size_t k, const struct df_image *image, double *loss, double *slope, struct df_error *err);
 };
 struct df_attack_result {
