@@ -277,19 +277,21 @@ static df_status draw_sheet(struct run *run, const struct df_attack_case *what, 
                                            .network = network,
                                            .name = (const char *const *)run->name,
                                            .pictures = (size_t)run->options->pictures };
-    struct df_text name = DF_TEXT_INIT;
+    char *folder = df_store_pictures(run->folder), name[32];
+    df_status status = df_folder_make(folder, err);
 
     for (size_t k = 0; k < run->networks; k++)
         network[k] = &run->of[k];
-    df_text_addf(&name, "sheet-%02zu.png", a);
+    snprintf(name, sizeof name, "sheet-%02zu.png", a);
 
-    char *path = df_path_join(run->folder, name.data);
-    const df_status status = df_attack_sheet_write(&sheet, path, err);
+    char *path = df_path_join(folder, name);
 
+    if (status == DF_OK)
+        status = df_attack_sheet_write(&sheet, path, err);
     if (status == DF_OK)
         fprintf(stderr, "picture: %s (patches for %s)\n", path, what->name);
     free(path);
-    df_text_release(&name);
+    free(folder);
     return status;
 }
 

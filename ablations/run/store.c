@@ -57,7 +57,7 @@ char *df_store_question_folder(const char *out, const char *spec, const char *qu
     return path;
 }
 
-char *df_store_patches(const char *question_folder, const char *id) { return path_of(question_folder, "patches", id, NULL); }
+char *df_store_pictures(const char *question_folder) { return df_path_join(question_folder, "pictures"); }
 
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 char *df_store_report(const char *spec_folder) { return df_path_join(spec_folder, "report.html"); }
@@ -85,6 +85,8 @@ char *df_store_looks(const char *spec_folder, const char *key)
     df_text_release(&name);
     return path;
 }
+
+char *df_store_patches(const char *question_folder, const char *id) { return path_of(question_folder, "patches", id, NULL); }
 
 char *df_store_cell_folder(const char *out, const struct df_cell *cell)
 {

@@ -37,7 +37,7 @@ says "AP lost (points), judged by"
 says "beyond patches at random"
 says "Intervals over seeds"
 for sheet in 00 01 02 03; do
-    [ -s "$kept/sheet-$sheet.png" ] || die "no sheet $sheet"
+    [ -s "$kept/pictures/sheet-$sheet.png" ] || die "no sheet $sheet"
 done
 # Two seeds of a teacher and two students: attacks on each network and at random, each judged by all three, and each network alone at another area. The
 # teacher is one network under both seeds: what it says of its own patches is said once.
