@@ -1,8 +1,8 @@
-/* `defeat attack`: what patches made for some networks hide from a network, as rows like a run's (question.h): the judged network first, then those that were
- * attacked. A row's scores: evasion (the mean rate), score (the challenge's, the mean), images, left_out (images on which it found nothing
- * without the patch: they are in no mean), beyond (patches that break the budget), AP.clean and AP.patched of all images; and of image i, with
- * class "i": clean, left (boxes), changed (pixels), regions.
- * The patched images are kept as PNG files, each under its own number, so that an attack goes on where it stopped. */
+/* `defeat attack`: what patches made for some networks hide from a network, as rows like a run's (question.h): the judged network first,
+ * then those that were attacked. A row's scores: evasion (the mean rate), score (the challenge's, the mean), images, left_out (images on
+ * which it found nothing without the patch: they are in no mean), beyond (patches that break the budget), AP.clean and AP.patched of all
+ * images; and of image i, with class "i": clean, left (boxes), changed, pixels (in all), regions. The patched images are kept as PNG files,
+ * each under its own number, so that an attack goes on where it stopped. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_ATTACK_H
 #define DF_ABLATIONS_BEHAVIOUR_ATTACK_H
 #include "ablations/behaviour/evasion.h"
@@ -65,7 +65,8 @@ struct df_attack_told {
     double rate, score, ap_clean, ap; /* rate, score: NAN where nothing could be hidden; AP 0..1, -1: no objects */
     struct df_patch_budget budget;
 };
-/* What the judged network says: out of `known` (the rows of the question's folder) if its row is there, else by asking, and the row is put there. */
+/* What the judged network says: out of `known` (the rows of the question's folder) if its row is there, else by asking, and the row is put
+ * there. */
 df_status df_attack_judge(const struct df_attack_case *what, const struct df_journal *known, struct df_attack_told *out,
                           struct df_error *err);
 void df_attack_told_release(struct df_attack_told *told);

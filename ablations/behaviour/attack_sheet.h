@@ -10,7 +10,7 @@ struct df_attack_sheet {
     const char *const *name;
     size_t pictures; /* most */
 };
-/* Two rows an image, without and with its patch: the first images on which an attacked network finds something (of the control: any network), so nobody has chosen
- * them by what came out. Boxes above the threshold; the number at the foot counts them. PNG at path. */
+/* Two rows an image, without and with its patch: the first images on which an attacked network finds something (of the control: any
+ * network), so nobody has chosen them by what came out. Boxes above the threshold; the number at the foot counts them. PNG at path. */
 df_status df_attack_sheet_write(const struct df_attack_sheet *sheet, const char *path, struct df_error *err);
 #endif

@@ -22,8 +22,9 @@ struct df_attack_means df_attack_means_of(const struct df_attack_study *study, s
 /* df_evasion_area over the images of all seeds on which the network found something. */
 double df_attack_area_of(const struct df_attack_study *study, size_t network);
 
-/* By how much more `a` hides than `b`, each an attack and who judges it, on the images on which both networks found something without patches. From two
- * seeds on a pair is a seed: what is said holds for seeds like these. With one it is an image: it holds for these trained networks alone. */
+/* By how much more `a` hides than `b`, each an attack and who judges it, on the images on which both networks found something without
+ * patches. From two seeds on a pair is a seed: what is said holds for seeds like these. With one it is an image: it holds for these trained
+ * networks alone. */
 struct df_attack_side {
     size_t attack, network;
 };

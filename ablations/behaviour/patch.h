@@ -1,5 +1,6 @@
-/* Adversarial patches by the rules of the CIKM 2020 challenge on object detection: a share of an image's pixels may change, in few regions, by any
- * amount. How much a patch has used, and the blocks that it may be made of. Source: Zhao, Yan and Wei, arXiv 2010.14974, and the challenge's scorer. */
+/* Adversarial patches by the rules of the CIKM 2020 challenge on object detection: a share of an image's pixels may change, in few regions,
+ * by any amount. How much a patch has used, and the blocks that it may be made of. Source: Zhao, Yan and Wei, arXiv 2010.14974, and the
+ * challenge's scorer. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_PATCH_H
 #define DF_ABLATIONS_BEHAVIOUR_PATCH_H
 #include "core/data/dataset.h"

@@ -1,17 +1,19 @@
-/* The attack: where an image is to be covered, and with what, so that one detector, or several at once, find less. Both steps follow the slope of a loss
- * in the pixels. Source: Zhao, Yan and Wei, arXiv 2010.14974 ("Object Hider") and its code. What the networks are given is always an image of whole
- * numbers, the one that would be judged.
+/* The attack: where an image is to be covered, and with what, so that one detector, or several at once, find less. Both steps follow the
+ * slope of a loss in the pixels. Source: Zhao, Yan and Wei, arXiv 2010.14974 ("Object Hider") and its code. What the networks are given is
+ * always an image of whole numbers, the one that would be judged.
  *
- * Where: an attack on the chosen blocks, all of them at first, without a bound: noise += select_step g / rms(g) per channel, over the blocks' pixels;
- * a block is as important as the mean of |noise| in it, and the best ones stay: all that the budget pays for at once, or half of them each time and
- * attacked anew. Heat map: one attack on the mean of the losses. Consensus: one attack on each network, |noise| divided by its sum, added up; of one
- * network both choose the same.
+ * Where: an attack on the chosen blocks, all of them at first, without a bound: noise += select_step g / rms(g) per channel, over the
+ * blocks' pixels; a block is as important as the mean of |noise| in it, and the best ones stay: all that the budget pays for at once, or
+ * half of them each time and attacked anew. Heat map: one attack on the mean of the losses. Consensus: one attack on each network, |noise|
+ * divided by its sum, added up; of one network both choose the same.
  *
- * What: x -= step sign(g) in the chosen blocks, within 0..255; step begins at `step` and is multiplied by `decay` whenever the loss has not fallen
- * below what it was `patience` iterations before, but not below `least_step`. It ends with `steps`, or a loss of 0; the image of the least loss is the result.
+ * What: x -= step sign(g) in the chosen blocks, within 0..255; step begins at `step` and is multiplied by `decay` whenever the loss has not
+ * fallen below what it was `patience` iterations before, but not below `least_step`. It ends with `steps`, or a loss of 0; the image of the
+ * least loss is the result.
  *
- * Deviates from the authors' code: the noise's step is in grey levels (theirs is the length of the whole image's, 5 to 200); a pixel that the steps leave as it
- * was is not changed for its own sake; Faster R-CNN's loss has no share of boxes that the clean image did not show; every image starts unchanged. */
+ * Deviates from the authors' code: the noise's step is in grey levels (theirs is the length of the whole image's, 5 to 200); a pixel that
+ * the steps leave as it was is not changed for its own sake; Faster R-CNN's loss has no share of boxes that the clean image did not show;
+ * every image starts unchanged. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_PATCH_ATTACK_H
 #define DF_ABLATIONS_BEHAVIOUR_PATCH_ATTACK_H
 #include "ablations/behaviour/patch.h"

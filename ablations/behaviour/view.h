@@ -1,5 +1,5 @@
-/* How a subject sees an image of whole numbers that stands in for one of its split: prepared as evaluation prepares every image, to the last bit (resized,
- * rounded, normalised, padded). And back: the slope of its score loss in the image's own pixels. */
+/* How a subject sees an image of whole numbers that stands in for one of its split: prepared as evaluation prepares every image, to the
+ * last bit (resized, rounded, normalised, padded). And back: the slope of its score loss in the image's own pixels. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_VIEW_H
 #define DF_ABLATIONS_BEHAVIOUR_VIEW_H
 #include "ablations/behaviour/subject.h"
@@ -15,8 +15,8 @@ struct df_seen { /* until the subject is asked again */
 };
 /* What the subject finds where image `index` of its split looks like this; of the stored size. */
 df_status df_view_ask(struct df_view *view, size_t index, const struct df_image *image, struct df_seen *out, struct df_error *err);
-/* Its detector's score loss (detectors/detector.h) above the threshold, and slope [height,width,3] of the stored pixels: by grey level, through the
- * resizing, as if nothing was rounded. DF_ERR_UNSUPPORTED: a detector without a score loss. */
+/* Its detector's score loss (detectors/detector.h) above the threshold, and slope [height,width,3] of the stored pixels: by grey level,
+ * through the resizing, as if nothing was rounded. DF_ERR_UNSUPPORTED: a detector without a score loss. */
 struct df_view_slope {
     double loss, *slope;
 };

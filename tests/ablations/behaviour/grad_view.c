@@ -17,7 +17,8 @@ static struct df_subject untrained(struct df_cell *cell)
     return subject;
 }
 
-/* The four values of a channel in a 2 x 2 square of pixels: they are moved together, so that no rounding of an image resized by half is in the way. */
+/* The four values of a channel in a 2 x 2 square of pixels: they are moved together, so that no rounding of an image resized by half is in
+ * the way. */
 static size_t of_square(const struct df_image *image, size_t square, size_t c, size_t v)
 {
     const size_t columns = (size_t)image->width / 2, x = 2 * (square % columns) + v % 2, y = 2 * (square / columns) + v / 2;
