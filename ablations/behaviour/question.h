@@ -1,9 +1,10 @@
-/* A question that was put to trained networks, as a row like a run's: who answered, what was asked with which options, about which images.
- * Its canonical JSON is its identity, the hash of that text its id, and so a row that is there is not asked for again:
- * {"semantics":2,"question":"explain","revision":1,    "networks":[{"cell":"<run id>","weights":"<hash of the checkpoint>"}, ...]   (who
- * answers first, then whom it is held against),    "images":{"data":"<hash of the split>","split":"validation","count":50},     (the first
- * so many)    "options":{...every option that has an effect...}} Label, axes and seed of the row are those of the first network's cell, so
- * that rows pair by seed as runs do. */
+/* A question that was put to trained networks, as a row like a run's: who answered, what was asked with which options, about which images. Its
+ * canonical JSON is its identity, the hash of that text its id, and so a row that is there is not asked for again:
+ *   {"semantics":2,"question":"explain","revision":1,
+ *    "networks":[{"cell":"<run id>","weights":"<hash of the checkpoint>"}, ...]   (who answers first, then whom it is held against),
+ *    "images":{"data":"<hash of the split>","split":"validation","count":50},     (the first so many)
+ *    "options":{...every option that has an effect...}}
+ * Label, axes and seed of the row are those of the first network's cell, so that rows pair by seed as runs do. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_QUESTION_H
 #define DF_ABLATIONS_BEHAVIOUR_QUESTION_H
 #include "ablations/behaviour/subject.h"

@@ -1,5 +1,5 @@
-/* A trained network that is asked questions: weights read, frozen, folded; a black box but for who takes its model. It is shown canvases,
- * whose pixels are the caller's to make up, and answers with its detections: boxes with the class scores of their rows. */
+/* A trained network that is asked questions: weights read, frozen, folded; a black box but for who takes its model. It is shown canvases, whose
+ * pixels are the caller's to make up, and answers with its detections: boxes with the class scores of their rows. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_SUBJECT_H
 #define DF_ABLATIONS_BEHAVIOUR_SUBJECT_H
 #include "ablations/run/model.h"
