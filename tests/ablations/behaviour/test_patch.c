@@ -191,6 +191,11 @@ static void consensus_hears_everybody(void **state)
     options.choice = DF_BLOCKS_CONSENSUS;
     assert_int_equal(attacked_blocks(&toy, 2, &options, &result), 1 << 0 | 1 << 5);
     assert_int_equal(attacked_blocks(&toy, 1, &options, &result), 1 << 0 | 1 << 1); /* of one network: the same */
+
+    /* a network whose noise is spread thin has no more to say than one that knows where: of 3.7 against 1.5 in all, 1 is less than 0.5 */
+    struct toy spread = { .weight = { { [0] = 1, [1] = 0.9, [2] = 0.9, [3] = 0.9 }, { [5] = 1, [6] = 0.5 } } };
+
+    assert_int_equal(attacked_blocks(&spread, 2, &options, &result), 1 << 5 | 1 << 6);
 }
 
 /* All blocks are attacked first; then the half that stayed, and that half alone, and so on. */
