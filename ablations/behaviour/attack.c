@@ -340,11 +340,11 @@ struct image_number {
     const char *metric;
     size_t offset;
 };
-static const struct image_number image_numbers[] = { { "clean", offsetof(struct df_evasion, clean) },
-                                                     { "left", offsetof(struct df_evasion, left) },
-                                                     { "changed", offsetof(struct df_evasion, use.changed) },
-                                                     { "regions", offsetof(struct df_evasion, use.regions) },
-                                                     { "pixels", offsetof(struct df_evasion, pixels) } };
+static const struct image_number image_numbers[] = { { "attack.clean", offsetof(struct df_evasion, clean) },
+                                                     { "attack.left", offsetof(struct df_evasion, left) },
+                                                     { "attack.changed", offsetof(struct df_evasion, use.changed) },
+                                                     { "attack.regions", offsetof(struct df_evasion, use.regions) },
+                                                     { "attack.pixels", offsetof(struct df_evasion, pixels) } };
 enum { IMAGE_NUMBERS = sizeof image_numbers / sizeof *image_numbers };
 
 static size_t *number_of(struct df_evasion *image, size_t k) { return (size_t *)(void *)((char *)image + image_numbers[k].offset); }
@@ -360,16 +360,16 @@ static df_status put_row(const struct df_attack_case *what, const struct df_ques
 
     struct df_run_row row = df_question_row(question, &memory);
 
-    df_text_addf(&axes, "patches=%s area=%g", what->name, what->values->area);
+    df_text_addf(&axes, "%s%spatches=%s area=%g", row.axes, row.axes[0] ? " " : "", what->name, what->values->area);
     row.axes = df_text_get(&axes);
     row.status = "ok";
-    add_score(&row, &memory, "evasion", "", told->rate);
-    add_score(&row, &memory, "score", "", told->score);
-    add_score(&row, &memory, "images", "", (double)told->images);
-    add_score(&row, &memory, "left_out", "", (double)told->left_out);
-    add_score(&row, &memory, "beyond", "", (double)told->beyond);
-    add_score(&row, &memory, "AP.clean", "", told->ap_clean);
-    add_score(&row, &memory, "AP.patched", "", told->ap);
+    add_score(&row, &memory, "attack.evasion", "", told->rate);
+    add_score(&row, &memory, "attack.score", "", told->score);
+    add_score(&row, &memory, "attack.images", "", (double)told->images);
+    add_score(&row, &memory, "attack.left_out", "", (double)told->left_out);
+    add_score(&row, &memory, "attack.beyond", "", (double)told->beyond);
+    add_score(&row, &memory, "attack.AP_clean", "", told->ap_clean);
+    add_score(&row, &memory, "attack.AP_patched", "", told->ap);
     for (size_t i = 0; i < told->images; i++)
         for (size_t k = 0; k < IMAGE_NUMBERS; k++) {
             snprintf(class, sizeof class, "%zu", i);
@@ -387,8 +387,8 @@ static bool from_row(const struct df_run_row *row, struct df_attack_told *told)
 {
     char class[32];
 
-    told->ap_clean = df_run_row_score(row, "AP.clean", "");
-    told->ap = df_run_row_score(row, "AP.patched", "");
+    told->ap_clean = df_run_row_score(row, "attack.AP_clean", "");
+    told->ap = df_run_row_score(row, "attack.AP_patched", "");
     for (size_t i = 0; i < told->images; i++)
         for (size_t k = 0; k < IMAGE_NUMBERS; k++) {
             snprintf(class, sizeof class, "%zu", i);

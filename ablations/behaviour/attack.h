@@ -1,8 +1,8 @@
 /* `defeat attack`: what patches made for some networks hide from a network, as rows like a run's (question.h): the judged network first,
- * then those that were attacked. A row's scores: evasion (the mean rate), score (the challenge's, the mean), images, left_out (images on
- * which it found nothing without the patch: they are in no mean), beyond (patches that break the budget), AP.clean and AP.patched of all
- * images; and of image i, with class "i": clean, left (boxes), changed, pixels (in all), regions. The patched images are kept as PNG files,
- * each under its own number, so that an attack goes on where it stopped. */
+ * then those that were attacked. A row's scores: attack.evasion (the mean rate), .score (the challenge's, the mean), .images, .left_out
+ * (images on which it found nothing without the patch: they are in no mean), .beyond (patches that break the budget), .AP_clean and
+ * .AP_patched of all images; and of image i, with class "i": attack.clean, .left (boxes), .changed, .pixels (in all), .regions.
+ * The patched images are kept as PNG files, each under its own number, so that an attack goes on where it stopped. */
 #ifndef DF_ABLATIONS_BEHAVIOUR_ATTACK_H
 #define DF_ABLATIONS_BEHAVIOUR_ATTACK_H
 #include "ablations/behaviour/evasion.h"

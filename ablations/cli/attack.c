@@ -404,7 +404,7 @@ static df_status print(const struct run *run, struct df_error *err)
     for (size_t a = 0; a < run->attacks; a++)
         attack[a] = run->attack[a].name;
     (run->options->json ? df_attack_json : df_attack_text)(&run->study, &names, &text);
-    puts(df_text_get(&text));
+    printf("%s%s", df_text_get(&text), run->options->json ? "\n" : "");
     df_text_release(&text);
     return DF_OK;
 }

@@ -172,11 +172,12 @@ static void add_inherited(const struct table *t)
         add_difference(t->out, &base.interval);
         df_text_add(t->out, "\n");
     }
-    df_text_addf(t->out,
-                 "Intervals over %s; beyond random: 95 %% each; against '%s': %.4g %% each, so that all %zu hold at once with 95 %%. "
-                 "~: it holds 0.\n",
-                 of_images ? "images (one seed: of these trained networks alone)" : "seeds", t->names->network[t->names->baseline],
-                 100 * confidence(t), comparisons(t));
+    df_text_addf(t->out, "Intervals over %s; beyond random: 95 %% each",
+                 of_images ? "images (one seed: of these trained networks alone)" : "seeds");
+    if (comparisons(t))
+        df_text_addf(t->out, "; against '%s': %.4g %% each, so that all %zu hold at once with 95 %%", t->names->network[t->names->baseline],
+                     100 * confidence(t), comparisons(t));
+    df_text_add(t->out, ". ~: it holds 0.\n");
 }
 
 void df_attack_text(const struct df_attack_study *study, const struct df_attack_names *names, struct df_text *out)

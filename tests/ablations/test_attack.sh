@@ -44,7 +44,7 @@ done
 rows=$(ls "$kept/runs" | grep -c '^[0-9a-f]\{16\}$')
 [ "$rows" = $((2 * 4 * 3 - 1 + 2 * 3 - 1)) ] || die "$rows rows"
 [ "$(ls "$kept/patches" | wc -l)" = 10 ] || die "other patches than of five networks at two areas"
-grep -q ',evasion,,' "$kept/scores.csv" || die "no table of scores"
+grep -q ',attack.evasion,,' "$kept/scores.csv" || die "no table of scores"
 
 ask --images 100 && die "more images than there are"
 says "--images 100, but the split has 32 [--images 0: all]"

@@ -379,7 +379,8 @@ static void broken_rows_are_errors(void **state)
     (void)state;
     for (size_t i = 0; i < journal->runs; i++)
         for (size_t k = 0; k < journal->run[i].scores.count; k++)
-            if (strcmp(journal->run[i].scores.score[k].metric, "left") == 0 && strcmp(journal->run[i].scores.score[k].class, "2") == 0)
+            if (strcmp(journal->run[i].scores.score[k].metric, "attack.left") == 0 &&
+                strcmp(journal->run[i].scores.score[k].class, "2") == 0)
                 journal->run[i].scores.score[k].value = 0.5;
     assert_fails(df_attack_judge(&one->what, journal, &told, &err), DF_ERR_FORMAT, "does not tell what became of each of its 4 images");
     df_journal_free(journal);
