@@ -35,12 +35,13 @@ char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_ce
 char *df_store_spec_folder(const char *out, const char *spec);
 char *df_store_question_folder(const char *out, const char *spec, const char *question);
 char *df_store_pictures(const char *question_folder);
+/* Of an attack, by image. */
+char *df_store_patches(const char *question_folder, const char *id);
 char *df_store_plots(const char *spec_folder);
-char *df_store_looks(const char *spec_folder, const char *key);      /* of one comparison (results/look_journal.h) */
-char *df_store_patches(const char *question_folder, const char *id); /* of an attack, by image */
-char *df_store_trials(const char *spec_folder);                      /* the spec that `defeat tune` makes, beside its rows */
-char *df_store_tuned(const char *spec_folder, const char *spec);     /* and the one that it chooses: <spec>-tuned.json */
-char *df_store_report(const char *spec_folder);                      /* the page; its data beside it: ablations/report */
+char *df_store_looks(const char *spec_folder, const char *key);  /* of one comparison (results/look_journal.h) */
+char *df_store_trials(const char *spec_folder);                  /* the spec that `defeat tune` makes, beside its rows */
+char *df_store_tuned(const char *spec_folder, const char *spec); /* and the one that it chooses: <spec>-tuned.json */
+char *df_store_report(const char *spec_folder);                  /* the page; its data beside it: ablations/report */
 char *df_store_job_log(const char *out, const char *spec, const char *job, const char *variant); /* "teacher.log", "cache.context=0.log" */
 char *df_store_teachers(const char *out);
 char *df_store_teacher(const char *out, const char *id);
