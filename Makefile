@@ -25,7 +25,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 V      ?= 0
 Q       = $(if $(filter 1,$(V)),,@)
 
-ALL_ROOMS := core/base core/geometry core/device core/data core/nn core/metrics results plots detectors distillers distillers/check ablations/run ablations ablations/cli
+ALL_ROOMS := core/base core/geometry core/device core/data core/nn core/metrics results plots detectors distillers distillers/check ablations/run ablations/behaviour ablations ablations/cli
 ROOMS     ?= $(ALL_ROOMS)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wno-missing-field-initializers \

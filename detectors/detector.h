@@ -118,6 +118,10 @@ struct df_detector_class {
      * no towers. */
     void (*finish_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features,
                         struct df_detection_state *out);
+    /* [1,1,1,1]: the sum, over all images of a state, of the detector's own scores above the threshold; none: 0. One-stage: of every row and class,
+     * before suppression; two-stage: of the detections, after it. The slope goes through the scores; which of them count, and where proposals lie,
+     * has none. What adversarial patches make small (the losses of Zhao, Yan and Wei, arXiv 2010.14974). NULL: it finds nothing by itself. */
+    df_tensor *(*score_loss)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *state, double threshold);
     const struct df_class_rows *class_rows; /* the layers whose rows are classes: for weights that were trained on others */
     int revision; /* raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on */
     /* A classifier's view of boxes; the gradient reaches the boxes. Batch norms use their running statistics. NULL: it is no classifier. */

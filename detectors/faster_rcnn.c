@@ -443,6 +443,23 @@ static const struct df_found *faster_predict(struct df_detector *base, df_tape *
     return df_candidates_found(tape, kept, most, scores ? &rows : NULL, count);
 }
 
+static df_tensor *faster_score_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, double threshold)
+{
+    df_tensor *score = df_softmax(tape, df_part_tensor(state, "roi/logits"));
+    const size_t columns = base->classes + 1, rows = state->rois.count / state->batch, count = df_count(score->shape);
+    df_real *counted = df_tape_host(tape, count * sizeof *counted);
+
+    memset(counted, 0, count * sizeof *counted);
+    for (size_t n = 0; n < state->batch; n++) {
+        size_t found_count;
+        const struct df_found *found = faster_predict(base, tape, state, n, false, &found_count);
+
+        for (size_t i = 0; i < found_count && (double)found[i].score > threshold; i++)
+            counted[(n * rows + found[i].row) * columns + 1 + (size_t)found[i].label] = 1;
+    }
+    return df_sum(tape, df_mul(tape, score, df_tensor_from(tape, score->shape, counted)), 15);
+}
+
 static void faster_fold(struct df_detector *base)
 {
     struct faster *net = (struct faster *)base;
@@ -474,5 +491,6 @@ const struct df_detector_class df_detector_faster_rcnn = {
     .predict = faster_predict,
     .fold = faster_fold,
     .run_head = faster_run_head,
+    .score_loss = faster_score_loss,
     .class_rows = faster_class_rows,
 };

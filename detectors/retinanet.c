@@ -363,6 +363,19 @@ static const struct df_found *retinanet_predict(struct df_detector *base, df_tap
     return df_candidates_found(tape, kept, most, scores ? &rows : NULL, count);
 }
 
+static df_tensor *retinanet_score_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, double threshold)
+{
+    df_tensor *score = df_sigmoid(tape, df_part_tensor(state, "logits"));
+    const size_t count = df_count(score->shape);
+    df_real *counted = df_tape_host(tape, count * sizeof *counted);
+
+    (void)base;
+    df_read(df_tape_device(tape), counted, score->data, count * sizeof *counted);
+    for (size_t i = 0; i < count; i++)
+        counted[i] = (double)counted[i] > threshold;
+    return df_sum(tape, df_mul(tape, score, df_tensor_from(tape, score->shape, counted)), 15);
+}
+
 static void retinanet_fold(struct df_detector *base)
 {
     df_network_fold(base->network);
@@ -388,5 +401,6 @@ const struct df_detector_class df_detector_retinanet = {
     .fold = retinanet_fold,
     .run_head = retinanet_run_head,
     .finish_head = retinanet_finish_head,
+    .score_loss = retinanet_score_loss,
     .class_rows = retinanet_class_rows,
 };

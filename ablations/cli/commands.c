@@ -19,6 +19,7 @@
     X(compare)                                                                                                                             \
     X(power)                                                                                                                               \
     X(effects)                                                                                                                             \
+    X(attack)                                                                                                                              \
     X(claims)                                                                                                                              \
     X(report)                                                                                                                              \
     X(plot)                                                                                                                                \

@@ -47,6 +47,19 @@ static char *path_of(const char *first, ...)
 
 char *df_store_spec_folder(const char *out, const char *spec) { return df_path_join(out, spec); }
 
+char *df_store_question_folder(const char *out, const char *spec, const char *question)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    df_text_addf(&name, "%s-%s", spec, question);
+    char *path = df_path_join(out, name.data);
+
+    df_text_release(&name);
+    return path;
+}
+
+char *df_store_pictures(const char *question_folder) { return df_path_join(question_folder, "pictures"); }
+
 char *df_store_plots(const char *spec_folder) { return df_path_join(spec_folder, "plots"); }
 char *df_store_report(const char *spec_folder) { return df_path_join(spec_folder, "report.html"); }
 
@@ -73,6 +86,8 @@ char *df_store_looks(const char *spec_folder, const char *key)
     df_text_release(&name);
     return path;
 }
+
+char *df_store_patches(const char *question_folder, const char *id) { return path_of(question_folder, "patches", id, NULL); }
 
 char *df_store_cell_folder(const char *out, const struct df_cell *cell)
 {
@@ -312,6 +327,16 @@ df_status df_store_put(const char *out, const struct df_cell *cell, const struct
     const df_status status = put_row(folder, row, false, &put, err);
 
     free(folder);
+    return status;
+}
+
+df_status df_store_put_row(const char *folder, const struct df_run_row *row, struct df_error *err)
+{
+    char *run = path_of(folder, runs_name, row->run, NULL);
+    bool put;
+    const df_status status = put_row(run, row, false, &put, err);
+
+    free(run);
     return status;
 }
 

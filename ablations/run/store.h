@@ -6,6 +6,8 @@
  *                                   results of the validation split). On `cuda` row.<hash>.json too: the same run in other environments.
  *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/;
  *                                   report.html, report-data/; looks/<key>.json; logs of the sweep's jobs
+ *   <spec>-explain/ ...             the same of questions to a spec's networks, in place of runs: ablations/behaviour/question.h
+ *   <spec>-attack/patches/<id>/     of that question's images, made for some networks: 000000.png, ...
  *   <spec>-tune/                    trials.json, the spec of the rows that lie here; <spec>-tuned.json: defeat tune
  *   teachers/<run id>.safetensors   trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                   neck_std per level, images
@@ -32,6 +34,10 @@ enum df_cell_file {
 char *df_store_cell_folder(const char *out, const struct df_cell *cell);
 char *df_store_cell_file(const char *out, const struct df_cell *cell, enum df_cell_file file);
 char *df_store_spec_folder(const char *out, const char *spec);
+char *df_store_question_folder(const char *out, const char *spec, const char *question);
+char *df_store_pictures(const char *question_folder);
+/* Of an attack, by image. */
+char *df_store_patches(const char *question_folder, const char *id);
 char *df_store_plots(const char *spec_folder);
 char *df_store_looks(const char *spec_folder, const char *key);  /* of one comparison (results/look_journal.h) */
 char *df_store_trials(const char *spec_folder);                  /* the spec that `defeat tune` makes, beside its rows */
@@ -54,6 +60,8 @@ df_status df_store_finished(const char *out, const struct df_cell *cell, bool *f
 struct df_run_row df_store_row(const struct df_cell *cell, struct df_arena *memory);
 /* A finished row, which removes what is said of a failure; or a failed one. On `cuda` the first finished row stays. */
 df_status df_store_put(const char *out, const struct df_cell *cell, const struct df_run_row *row, struct df_error *err);
+/* The same of a row that is no cell's, in <folder>/runs. */
+df_status df_store_put_row(const char *folder, const struct df_run_row *row, struct df_error *err);
 /* The failed row: "failed: <reason>". */
 df_status df_store_put_failure(const char *out, const struct df_cell *cell, const char *started, const char *reason, struct df_error *err);
 df_status df_store_forget_failure(const char *out, const struct df_cell *cell, struct df_error *err);

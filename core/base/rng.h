@@ -15,7 +15,8 @@ enum df_rng_purpose {
     DF_RNG_SAMPLE,   /* sampling inside a detector; index = step */
     DF_RNG_DISTILL,  /* sampling inside a distiller; index = step */
     DF_RNG_BOOTSTRAP,
-    DF_RNG_TEST
+    DF_RNG_TEST,
+    DF_RNG_PATCH = 11 /* patches at random; index = image */
 };
 
 struct df_rng {

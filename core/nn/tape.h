@@ -30,7 +30,7 @@ void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that
 df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        /* uninitialised, no gradient */
 df_tensor *df_tensor_from(df_tape *tape, df_shape shape, const df_real *host);  /* copied from the host, no gradient */
 df_tensor *df_tensor_view(df_tape *tape, df_shape shape, df_real *device_data); /* borrows memory, no gradient */
-df_tensor *df_leaf(df_tape *tape, df_shape shape, const df_real *host);         /* copied; requires_grad (tests) */
+df_tensor *df_leaf(df_tape *tape, df_shape shape, const df_real *host);         /* copied; requires_grad */
 df_tensor *
 df_parameter_tensor(df_tape *tape,
                     struct df_parameter *parameter);    /* shares value and gradient; the same tensor when asked again before a reset */

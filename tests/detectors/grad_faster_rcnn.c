@@ -172,6 +172,49 @@ static df_tensor *loss_of_pixels(struct test_model *model, df_tape *tape, const 
     return model->detector->class->loss(model->detector, tape, &state, NULL);
 }
 
+/* Between the scores of its detections: some of them count. */
+#define SCORE 0.3
+
+static df_tensor *scores_of_pixels(struct test_model *model, df_tape *tape, const struct df_batch *batch, df_tensor *pixels)
+{
+    struct df_detection_state own, state;
+
+    model->detector->class->forward(model->detector, tape, batch, pixels, DF_FIRST_STAGE, &own);
+    model->detector->class->run_head(model->detector, tape, &own, &(struct df_rois){ ROWS, given, given_image }, &state);
+    return model->detector->class->score_loss(model->detector, tape, &state, SCORE);
+}
+
+/* By hand: what the detections of both images score. */
+static void test_score_loss(void **state)
+{
+    struct test_model model = test_faster_new("ref", faster_tiny_network, faster_tiny_detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 64, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection_state s;
+    size_t above[2] = { 0 }, below = 0;
+    double sum = 0;
+
+    (void)state;
+    test_model_stir(&model);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+    for (size_t n = 0; n < 2; n++) {
+        size_t count;
+        const struct df_found *found = test_predict(model.detector, tape, &s, n, &count);
+
+        for (size_t i = 0; i < count; i++) {
+            above[n] += found[i].score > (float)SCORE;
+            below += found[i].score <= (float)SCORE;
+            sum += found[i].score > (float)SCORE ? (double)found[i].score : 0;
+        }
+    }
+    assert_true(above[0] > 0 && above[1] > 0 && below > 0);
+    assert_close(df_item(tape, model.detector->class->score_loss(model.detector, tape, &s, SCORE)), sum, 0, 1e-5);
+    assert_close(df_item(tape, model.detector->class->score_loss(model.detector, tape, &s, 1)), 0, 0, 0);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
+}
+
 static void test_pixels(void **state)
 {
     struct test_model model = test_faster_new("ref", faster_tiny_network, faster_tiny_detector, 3, true);
@@ -181,13 +224,15 @@ static void test_pixels(void **state)
     choose_proposals(t);
     test_model_stir(&model);
     test_pixel_gradient(&model, t, loss_of_pixels);
+    test_pixel_gradient(&model, t, scores_of_pixels);
     test_batch_free(t);
     test_model_free(&model);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_loss), cmocka_unit_test(test_other_head), cmocka_unit_test(test_pixels) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_loss), cmocka_unit_test(test_other_head), cmocka_unit_test(test_pixels),
+                                        cmocka_unit_test(test_score_loss) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

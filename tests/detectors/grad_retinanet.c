@@ -116,6 +116,17 @@ static df_tensor *loss_of_pixels(struct test_model *model, df_tape *tape, const 
     return model->detector->class->loss(model->detector, tape, &s, NULL);
 }
 
+/* The stirred network's scores lie around 0.01: some of them count, some do not. */
+#define SCORE 0.0101
+
+static df_tensor *scores_of_pixels(struct test_model *model, df_tape *tape, const struct df_batch *batch, df_tensor *pixels)
+{
+    struct df_detection_state s;
+
+    model->detector->class->forward(model->detector, tape, batch, pixels, 0, &s);
+    return model->detector->class->score_loss(model->detector, tape, &s, SCORE);
+}
+
 /* Through a network that trains, and through a frozen one. */
 static void test_pixels(void **state)
 {
@@ -128,9 +139,41 @@ static void test_pixels(void **state)
         if (frozen)
             model.detector->class->fold(model.detector);
         test_pixel_gradient(&model, t, loss_of_pixels);
+        test_pixel_gradient(&model, t, scores_of_pixels);
         test_batch_free(t);
         test_model_free(&model);
     }
+}
+
+/* By hand: every score above the threshold, of all images; and none. */
+static void test_score_loss(void **state)
+{
+    struct test_model model = test_model_new("ref", test_tiny_network, test_student_detector, 3, true);
+    struct test_batch *t = test_batch_new(2, 48, 32, 3, true);
+    df_tape *tape = df_tape_new(model.device, true);
+    struct df_detection_state s;
+    size_t above = 0, below = 0;
+    double sum = 0;
+
+    (void)state;
+    test_model_stir(&model);
+    df_detector_forward(model.detector, tape, &t->batch, 0, &s);
+
+    const df_tensor *logits = df_part_tensor(&s, "logits");
+
+    for (size_t i = 0; i < df_count(logits->shape); i++) {
+        const double score = 1 / (1 + exp(-logits->data[i]));
+
+        above += score > SCORE;
+        below += score <= SCORE;
+        sum += score > SCORE ? score : 0;
+    }
+    assert_true(above > 10 && below > 10);
+    assert_close(df_item(tape, model.detector->class->score_loss(model.detector, tape, &s, SCORE)), sum, 0, 1e-12);
+    assert_close(df_item(tape, model.detector->class->score_loss(model.detector, tape, &s, 1)), 0, 0, 0);
+    df_tape_free(tape);
+    test_batch_free(t);
+    test_model_free(&model);
 }
 
 static struct test_model *other_network;
@@ -175,7 +218,8 @@ static void test_other_head(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_student_shape), cmocka_unit_test(test_torchvision_shape),
-                                        cmocka_unit_test(test_pixels), cmocka_unit_test(test_other_head) };
+                                        cmocka_unit_test(test_pixels), cmocka_unit_test(test_score_loss),
+                                        cmocka_unit_test(test_other_head) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

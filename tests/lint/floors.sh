@@ -6,7 +6,7 @@ cd "${1:-.}" || exit 2
 find ablations distillers detectors core plots results \( -name '*.c' -o -name '*.h' -o -name '*.cu' \) 2>/dev/null | sort |
 xargs awk '
 BEGIN {
-    split("ablations/cli 8 ablations 7 ablations/run 6 distillers/check 6 distillers 5 detectors 4 core/nn 3 core/metrics 3 plots 3 " \
+    split("ablations/cli 8 ablations 7 ablations/behaviour 7 ablations/run 6 distillers/check 6 distillers 5 detectors 4 core/nn 3 core/metrics 3 plots 3 " \
           "core/device 2 core/data 2 results 2 core/geometry 1 core/base 0", word, " ")
     for (i = 1; i in word; i += 2) floor[word[i]] = word[i + 1]
 }
