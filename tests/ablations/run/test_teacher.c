@@ -281,14 +281,16 @@ static void a_trainer_trains_no_teacher(void **state)
 
     (void)state;
     options.cache = DF_CACHE_ON;
-    assert_fails(df_trainer_new(cell, &options, &trainer, &err), DF_ERR_NOT_FOUND, "which is not there ['defeat prepare' trains it]");
+    assert_fails(df_trainer_new(cell, &options, &trainer, &err), DF_ERR_NOT_FOUND,
+                 "which is not there ['defeat prepare' of its spec trains it]");
     assert_non_null(strstr(err.text, teacher->id));
     assert_null(trainer);
     snprintf(folder, sizeof folder, "%s/teachers", options.out);
     assert_false(df_file_exists(folder));
     assert_ok(df_prepare_teacher(teacher, &options, &path, &err));
     free(path);
-    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_NOT_FOUND, "which is not there ['defeat prepare' builds it]");
+    assert_fails(df_run_cell(cell, &options, &result, &err), DF_ERR_NOT_FOUND,
+                 "which is not there ['defeat prepare' of its spec builds it]");
     assert_null(result);
     options.cache = DF_CACHE_AUTO; /* to be used where it is there */
     assert_ok(df_trainer_new(cell, &options, &trainer, &err));
