@@ -240,7 +240,7 @@ struct judging {
 static df_status look(struct judging *j, size_t image, const struct df_image *pixels, struct detections *to, size_t *boxes,
                       struct df_error *err)
 {
-    struct df_seen seen;
+    struct df_sight seen;
 
     DF_TRY(df_view_ask(j->view, image, pixels, &seen, err));
     if (to->capacity - to->count < seen.answer.count) {

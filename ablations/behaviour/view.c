@@ -70,7 +70,7 @@ void df_view_free(struct df_view *view)
     free(view);
 }
 
-df_status df_view_ask(struct df_view *view, size_t index, const struct df_image *image, struct df_seen *out, struct df_error *err)
+df_status df_view_ask(struct df_view *view, size_t index, const struct df_image *image, struct df_sight *out, struct df_error *err)
 {
     view->shown.image = image;
     DF_TRY(df_loader_one(view->loader, index, false, &out->batch, err));

@@ -140,7 +140,7 @@ static void view_is_evaluations(void **state)
     const struct df_batch *batch;
     struct df_loader *loader;
     struct df_view *view;
-    struct df_seen seen;
+    struct df_sight seen;
     struct df_error err = { 0 };
 
     (void)state;
