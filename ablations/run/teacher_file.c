@@ -86,6 +86,27 @@ static void add_reals(struct df_text *text, const double *values, size_t n)
         df_text_addf(text, "%s%s", i ? "," : "", df_format_real(number, values[i]));
 }
 
+/* Of all that the gate's number depends on besides the weights. */
+static df_status hash_gate(const struct df_cell *cell, char hash[17], struct df_error *err)
+{
+    struct df_dataset *validation;
+    struct df_text text = DF_TEXT_INIT;
+    cJSON *canvas, *detector;
+
+    DF_TRY(df_data_split(cell->data, DF_VALIDATION, &validation, err));
+    canvas = df_options_write(df_canvas_option_table, &cell->canvas);
+    detector = df_options_write(cell->detector->options, cell->detector_options);
+    df_text_addf(&text, "%s canvas ", df_hash_text(hash, validation->hash));
+    df_json_canonical(canvas, &text);
+    df_text_addf(&text, " detector %s ", cell->detector->name);
+    df_json_canonical(detector, &text);
+    df_hash_text(hash, df_hash(text.data, text.length));
+    cJSON_Delete(canvas);
+    cJSON_Delete(detector);
+    df_text_release(&text);
+    return DF_OK;
+}
+
 static df_status measure_gate(const struct df_cell *cell, struct df_model *model, struct df_teacher_facts *facts, struct df_error *err)
 {
     struct df_dataset *validation;
@@ -112,6 +133,7 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, s
     if (kind->class || isnan(how.map)) /* what a classifier's training evaluated is the mAP of boxes that were told */
         DF_TRY(kind->measure(cell, model, 0, &how.map, err));
     DF_TRY(measure_gate(cell, model, &facts, err));
+    DF_TRY(hash_gate(cell, facts.gate_hash, err));
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     df_classes_text(train, &classes);
     add_reals(&neck, facts.neck_std, facts.levels);
@@ -126,6 +148,7 @@ df_status df_teacher_write(const struct df_cell *cell, struct df_model *model, s
         { kind->score, df_format_real(map_text, how.map) },
         { gate_key, df_format_real(gate_text, facts.gate_map) },
         { "gate_images", images_text },
+        { "gate_hash", facts.gate_hash },
         { "neck_std", df_text_get(&neck) },
         { "parameters_hash", df_hash_text(hash, df_parameters_hash(model->parameters)) },
         { "device", device.kind },
@@ -203,6 +226,7 @@ df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts 
     facts.gate_images = facts.gated ? (size_t)images : 0;
     facts.levels = parse_reals(metadata_text(metadata, "neck_std"), facts.neck_std, DF_LEVELS);
     facts.measured = facts.levels > 0;
+    copy_word(facts.gate_hash, sizeof facts.gate_hash, metadata_text(metadata, "gate_hash"));
     copy_word(facts.id, sizeof facts.id, metadata_text(metadata, "id"));
     copy_word(facts.parameters_hash, sizeof facts.parameters_hash, metadata_text(metadata, "parameters_hash"));
     copy_word(facts.device, sizeof facts.device, metadata_text(metadata, "device"));
@@ -227,9 +251,9 @@ df_status df_teacher_check(const struct df_cell *cell, const char *path, struct 
     return DF_OK;
 }
 
-/* The recorded number against the measured one. */
+/* The recorded number against the measured one. same_gate: it is of what was measured here. */
 static df_status compare_gate(const struct df_cell *cell, const char *path, const struct df_teacher_facts *facts, double map,
-                              struct df_error *err)
+                              bool same_gate, struct df_error *err)
 {
     const struct df_device_identity here = df_device_identity(cell->device);
     const bool same_machine = strcmp(facts->device, here.kind) == 0 && (!df_device_varies(&here) || strcmp(facts->isa, here.isa) == 0);
@@ -240,18 +264,18 @@ static df_status compare_gate(const struct df_cell *cell, const char *path, cons
         return DF_OK;
     df_format_real(found, 100 * map); /* percent points, with all digits: the least difference counts */
     df_format_real(expected, 100 * facts->gate_map);
-    if (cell->file[0]) { /* somebody's own, perhaps of other pictures: nothing here could train it again */
-        df_warn("teacher '%s' reaches %s %s on the first %zu validation images, where %s is recorded: it was measured on other images or "
-                "another "
-                "canvas, or these weights are not the ones that were meant",
+    if (cell->file[0] && !same_gate) { /* somebody's own, of other pictures: that is no fault of the file */
+        df_warn("teacher '%s' reaches %s %s on the first %zu validation images, where %s is recorded: it was measured on other images, on "
+                "another canvas or with other options of its detector",
                 path, found, facts->accuracy ? "% accuracy" : "mAP", facts->gate_images, expected);
         return DF_OK;
     }
     return df_fail(err, DF_ERR_CHECK,
                    "teacher gate: '%s' reaches %s %s on the first %zu validation images, but %s is recorded (allowed difference %g points "
-                   "on %s) [delete the teacher to train it again]",
+                   "on %s) [%s]",
                    path, found, facts->accuracy ? "% accuracy" : "mAP", facts->gate_images, expected, 100 * allowed,
-                   same_machine ? "the same device" : "another device");
+                   same_machine ? "the same device" : "another device",
+                   cell->file[0] ? "copy or make the file again" : "delete the teacher to train it again");
 }
 
 static df_status check_weights(const struct df_cell *cell, const struct df_model *model, const char *path,
@@ -269,7 +293,9 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
 {
     struct df_model model;
     double map = 0;
+    char gate[17];
 
+    DF_TRY(hash_gate(cell, gate, err));
     DF_TRY(df_model_load(cell, path, &model, err));
 
     df_status status = check_weights(cell, &model, path, facts, err);
@@ -278,7 +304,7 @@ static df_status run_gate(const struct df_cell *cell, const char *path, const st
         status = df_teacher_kind_of(cell)->measure(cell, &model, facts->gate_images, &map, err);
     df_model_release(&model);
     DF_TRY(status);
-    return compare_gate(cell, path, facts, map, err);
+    return compare_gate(cell, path, facts, map, strcmp(gate, facts->gate_hash) == 0, err);
 }
 
 static df_status gate_file(const struct df_cell *cell, const char *path, struct df_error *err)

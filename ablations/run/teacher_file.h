@@ -15,6 +15,7 @@ struct df_teacher_facts {
     size_t gate_images, levels;
     double neck_std[DF_LEVELS];
     char id[17], parameters_hash[17], device[16], isa[16];
+    char gate_hash[17];     /* of what the gate's number is of: images, ground truth, canvas, detector; "": not recorded */
     char contents_hash[17]; /* of the whole file, metadata included */
 };
 df_status df_teacher_facts_read(const char *checkpoint, struct df_teacher_facts *out, struct df_error *err);
@@ -42,6 +43,7 @@ char *df_teacher_path(const struct df_cell *teacher, const struct df_run_options
 /* A file under a teacher's name must be that teacher. */
 df_status df_teacher_check(const struct df_cell *teacher, const char *path, struct df_error *err);
 /* The gate: loads the teacher, evaluates the gate's subset and compares with the recorded number: bit for bit when the device is the
- * recorded one (of GPUs: the same architecture), else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. */
+ * recorded one (of GPUs: the same architecture), else within 0.005 mAP. DF_ERR_CHECK when it differs; the message gives both numbers. A given
+ * file whose number is of other images, another canvas or other options of the detector is warned of where it differs: its weights' hash alone stops. */
 df_status df_teacher_gate(const struct df_cell *teacher, const struct df_run_options *options, struct df_error *err);
 #endif

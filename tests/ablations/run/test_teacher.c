@@ -619,12 +619,14 @@ static void the_gate_sees_other_weights(void **state)
     df_format_real(shown, 100 * (facts.gate_map + 1e-9)); /* as the message has it */
     assert_fails(df_teacher_gate(cell->teacher[0].cell, &options, &err), DF_ERR_CHECK, shown);
 
-    struct df_cell given = *teacher; /* as a file of somebody's: it may have been measured on other pictures */
+    struct df_cell given = *teacher; /* as a file of somebody's: it may have been measured on other pictures, which its gate's hash tells */
 
     snprintf(given.file, sizeof given.file, "%s", path);
+    assert_fails(df_teacher_gate(&given, &options, &err), DF_ERR_CHECK, "copy or make the file again");
+    rewrite(path, &model, items, count, "gate_hash", "0123456789abcdef");
     warned[0] = 0;
     assert_ok(df_teacher_gate(&given, &options, &err));
-    assert_non_null(strstr(warned, "it was measured on other images or another canvas"));
+    assert_non_null(strstr(warned, "it was measured on other images, on another canvas"));
     assert_non_null(strstr(warned, shown));
     rewrite(path, &model, items, count, "device", "abacus");
     assert_ok(df_teacher_gate(cell->teacher[0].cell, &options, &err));
