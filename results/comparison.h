@@ -17,7 +17,7 @@ struct df_compare_side {
     size_t runs;
     const struct df_compare_run *run;
 };
-/* Of an error's cost (TIDE's dAP) less is better; of every other score more is. */
+/* Of an error (TIDE's dAP, a calibration error, a distance to the teacher's explanation, ...) less is better; of every other score more is. */
 bool df_score_is_cost(const char *metric);
 
 struct df_comparison_request {

@@ -9,6 +9,7 @@
     X(distill)                                                                                                                             \
     X(eval)                                                                                                                                \
     X(predict)                                                                                                                             \
+    X(explain)                                                                                                                             \
     X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
     X(tune)                                                                                                                                \
