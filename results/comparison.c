@@ -19,6 +19,11 @@ bool df_score_is_cost(const char *metric)
     return false;
 }
 
+const char *df_score_class_dot(const char *text)
+{
+    return strncmp(text, "AP", 2) == 0 || strncmp(text, "AR", 2) == 0 ? strchr(text, '.') : NULL;
+}
+
 /* Points: scores are shares, -1 where there is nothing to measure. (TIDE's FalseNeg may be a little below 0.) */
 static double points(const struct df_run_row *row, const struct df_comparison_request *request)
 {

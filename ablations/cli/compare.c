@@ -35,13 +35,12 @@ static const df_option options_table[] = {
 
 void df_compare_score_split(const char *text, struct df_compare_score *out)
 {
-    char *dot;
+    const char *dot = df_score_class_dot(text);
 
     snprintf(out->metric, sizeof out->metric, "%s", text);
-    dot = df_score_is_cost(text) ? NULL : strchr(out->metric, '.');
-    out->class = dot ? dot + 1 : "";
+    out->class = dot ? out->metric + (dot - text) + 1 : "";
     if (dot)
-        *dot = 0;
+        out->metric[dot - text] = 0;
 }
 
 struct df_comparison_request df_compare_request(const struct df_compare_options *options, const struct df_compare_score *score,
