@@ -10,6 +10,7 @@
     X(eval)                                                                                                                                \
     X(predict)                                                                                                                             \
     X(explain)                                                                                                                             \
+    X(marker)                                                                                                                              \
     X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
     X(tune)                                                                                                                                \
