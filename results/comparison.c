@@ -11,7 +11,8 @@
 
 bool df_score_is_cost(const char *metric)
 {
-    static const char *const costs[] = { "TIDE.", "calibration.", "explain.energy_gap", "explain.outside", "explain.deletion" };
+    static const char *const costs[] = { "TIDE.",           "calibration.D-ECE", "calibration.MCE", "explain.energy_gap",
+                                         "explain.outside", "explain.deletion" };
 
     for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
         if (strncmp(metric, costs[i], strlen(costs[i])) == 0)

@@ -7,7 +7,26 @@
 #include "core/metrics/matching.h"
 
 const struct df_calibration_options df_calibration_standard = { .iou = 0.5, .least = 0.05 };
-const char *const df_calibration_metrics[DF_CALIBRATION_SCORES] = { "calibration.D-ECE", "calibration.MCE", "calibration.overconfidence" };
+/* clang-format off */
+#define BIN(from) "calibration.share." from, "calibration.confidence." from, "calibration.precision." from
+const char *const df_calibration_metrics[DF_CALIBRATION_METRICS] = {
+    "calibration.D-ECE", "calibration.MCE", "calibration.overconfidence",
+    BIN("0.0"), BIN("0.1"), BIN("0.2"), BIN("0.3"), BIN("0.4"), BIN("0.5"), BIN("0.6"), BIN("0.7"), BIN("0.8"), BIN("0.9"),
+};
+/* clang-format on */
+
+void df_calibration_values(const struct df_calibration *calibration, double value[DF_CALIBRATION_METRICS])
+{
+    memcpy(value, calibration->value, sizeof calibration->value);
+    value += DF_CALIBRATION_SCORES;
+    for (size_t b = 0; b < DF_CALIBRATION_BINS; b++) {
+        const struct df_calibration_bin *bin = &calibration->bin[b];
+
+        *value++ = calibration->count ? (double)bin->count / (double)calibration->count : NAN;
+        *value++ = bin->confidence;
+        *value++ = bin->precision;
+    }
+}
 
 struct ranked {
     const struct df_detection *detection;

@@ -20,7 +20,10 @@ enum df_calibration_score {
     DF_CALIBRATION_OVER, /* mean score less precision: above 0 is overconfident */
     DF_CALIBRATION_SCORES
 };
-extern const char *const df_calibration_metrics[DF_CALIBRATION_SCORES]; /* "calibration.D-ECE", ... */
+/* In long form: the scores, "calibration.D-ECE", ..., then of every bin "calibration.share.0.3", "calibration.confidence.0.3" (the bin from 0.3 on),
+ * "calibration.precision.0.3". */
+enum { DF_CALIBRATION_METRICS = DF_CALIBRATION_SCORES + 3 * DF_CALIBRATION_BINS };
+extern const char *const df_calibration_metrics[DF_CALIBRATION_METRICS];
 
 struct df_calibration {
     size_t count; /* detections that count; without one the scores are -1 */
@@ -33,6 +36,8 @@ struct df_calibration {
 /* Detections in file order, scores 0 to 1; an unknown image is an error. */
 df_status df_calibration_evaluate(const struct df_calibration_options *options, struct df_coco_set set,
                                   const struct df_detection *detections, size_t count, struct df_calibration *out, struct df_error *err);
+/* In the order of the metrics; NAN of what an empty bin has not. */
+void df_calibration_values(const struct df_calibration *calibration, double value[DF_CALIBRATION_METRICS]);
 /* The reliability diagram as text: a line per bin with its gap, then the scores. */
 void df_calibration_summary(const struct df_calibration *calibration, struct df_text *out);
 /* {"D-ECE": 0.1, "MCE": ..., "overconfidence": ..., "bins": [[count, confidence, precision], ...]}, exact; no end of line. An empty bin: [0, null, null]. */
