@@ -552,12 +552,8 @@ static void add_error_bars(struct df_page *page, const struct df_score_table *ti
 
 static df_status tell_errors(struct df_page *page, const struct df_result_rows *found, struct df_error *err)
 {
-    static const char notes[] =
-        "dAP in percent points: what the AP at IoU 0.5 would gain without the errors of one kind (TIDE, Bolya et al., "
-        "ECCV 2020): Cls the class, Loc the place, Both, Dupe a second detection, Bkg background, Miss an object not "
-        "found.\nA difference below 0: fewer errors of this kind, or ones that cost less.\n";
     const char *head[DF_TIDE_ERRORS];
-    const struct df_score_columns columns = { "errors (TIDE)", DF_TIDE_ERRORS, df_tide_metrics, head, notes };
+    const struct df_score_columns columns = { df_result_tide.title, DF_TIDE_ERRORS, df_tide_metrics, head, df_result_tide.notes };
     struct df_text csv = DF_TEXT_INIT;
     struct df_score_table *tide;
 

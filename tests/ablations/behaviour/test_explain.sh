@@ -49,6 +49,34 @@ says "in explain.agreement"
 ask compare "$out/tiny-explain" 'full feature' none --metric explain.energy_gap || die "compare by a cost"
 says "of which less is better"
 
+# what the runs' detections tell of scores and circumstances: a table, the same as eval says, and the diagram
+runs=$(cat "$out"/tiny/runs/*/row.json | cksum)
+ask table $spec --out "$out" --calibration --conditions || die "table"
+says "calibration"
+says "AP by size and crowding"
+says "crowding.4+"
+"$defeat" table $spec --out "$out" --seeds 1 --calibration --format csv >"$work/csv" 2>"$work/log" || die "no CSV"
+ask data export $spec --split validation --output "$work/gt.json" || die "no ground truth"
+none=$(dirname "$(grep -l '"label":"none".*"seed":0[,}]' "$out"/tiny/runs/*/row.json)")
+"$defeat" eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions --json >"$work/json" 2>"$work/log" || die "no eval"
+sed -n 's/.*"D-ECE": \([^,]*\),.*/\1/p' "$work/json" >"$work/log"
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "calibration.D-ECE_mean") c = i } NR == 2 { print $c }' "$work/csv" >>"$work/log"
+awk 'NR == 1 { e = $1 } NR == 2 { d = $1 - 100 * e; exit !($1 > 0 && d < 1e-9 && d > -1e-9) } END { exit NR != 2 }' "$work/log" || die "table and eval differ"
+grep -q '"size.small": ' "$work/json" || die "no conditions"
+ask eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions || die "eval as text"
+says "0.9 to 1.0"
+says "2 or 3 objects"
+ask compare $spec 'full feature' none --out "$out" --metric calibration.D-ECE || die "compare by D-ECE"
+says "in calibration.D-ECE, of which less is better"
+ask compare $spec 'full feature' none --out "$out" --metric size.large || die "compare by size"
+[ "$(cat "$out"/tiny/runs/*/row.json | cksum)" = "$runs" ] || die "a run's row changed"
+if command -v gnuplot >/dev/null; then
+    ask sweep $spec --out "$out" --jobs 1 || die "the rest of the spec"
+    ask plot $spec --out "$out" --calibration --output "$work/plots" || die "plot"
+    [ -s "$work/plots/reliability.svg" ] || die "no diagram"
+    grep -q '^0,2,' "$work/plots/reliability.csv" || die "the diagram has not both runs"
+fi
+
 # a stranger's weights, and words that say nothing
 cp "$out"/teachers/*.safetensors "$(dirname "$(grep -l '"label":"none"' "$out"/tiny/runs/*/row.json | head -n 1)")/student.safetensors"
 explain && die "these are the teacher's weights"
