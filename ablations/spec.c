@@ -297,6 +297,33 @@ struct turn {
     size_t at, of;
 };
 
+/* The teacher's "data" put over the spec's: other pictures of the same classes, which only data that are rendered promise. */
+static df_status read_own_data(struct reader *r, const cJSON *teacher, const char *file, const char *where, struct df_cell *cell,
+                               struct df_error *err)
+{
+    const cJSON *own = NULL;
+    struct df_data *data;
+    char place[1024];
+
+    DF_TRY(df_json_object(teacher, "data", false, where, &own, err));
+    if (!own)
+        return DF_OK;
+    snprintf(place, sizeof place, "%s/data", where);
+    if (cell->data->class->from_files || cJSON_GetObjectItemCaseSensitive(own, "kind"))
+        return df_fail(err, DF_ERR_USAGE, "%s%s: a teacher that learnt other data, whose classes may be others, is given as a \"file\"",
+                       place, cell->data->class->from_files ? "" : "/kind");
+    cJSON *root = cJSON_CreateObject();
+
+    cJSON_AddItemToObject(root, "data", df_spec_merged(cJSON_GetObjectItemCaseSensitive(r->root, "data"), own));
+    const df_status status = df_data_read(root, file, NULL, &data, err);
+
+    cJSON_Delete(root);
+    if (status != DF_OK)
+        return df_fail_in(err, status, "%s", place);
+    cell->data = shared_data(r->spec, data);
+    return DF_OK;
+}
+
 static df_status read_given(struct reader *r, const cJSON *teacher, const char *where, struct df_cell *cell, struct df_error *err)
 {
     int64_t classes = 0;
@@ -313,6 +340,7 @@ static df_status read_trained(struct reader *r, const cJSON *teacher, const char
                               struct df_error *err)
 {
     cell->seed = 1000;
+    DF_TRY(read_own_data(r, teacher, file, where, cell, err));
     DF_TRY(read_teacher_network(teacher, where, cell, err));
     DF_TRY(read_schedule(r->root, teacher, file, where, &cell->schedule, err));
     DF_TRY(try_batch(cell, where, err));
@@ -325,7 +353,7 @@ static df_status read_trained(struct reader *r, const cJSON *teacher, const char
 /* Of a teacher that is given nothing is trained; of one that is trained nothing is somebody else's. */
 static df_status check_teacher_keys(const cJSON *teacher, bool given, const char *where, struct df_error *err)
 {
-    static const char *const trained_only[] = { "schedule", "seed" };
+    static const char *const trained_only[] = { "schedule", "seed", "data" };
 
     for (size_t i = 0; given && i < sizeof trained_only / sizeof *trained_only; i++)
         if (cJSON_GetObjectItemCaseSensitive(teacher, trained_only[i]))

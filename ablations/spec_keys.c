@@ -48,6 +48,8 @@ static const struct df_spec_key teacher_keys[] = {
     { "detector", "object", "the student's", "another detector, given whole: section detector", "kind=detector" },
     { "classifier", "object", "defaults", "its options, below", "kind=classifier" },
     { "canvas", "object", "the student's", "another canvas, given whole: section canvas" },
+    { "data", "object", "the spec's", "that it learns, put over the spec's data, member by member, where these are rendered",
+      "file is not given" },
     { "schedule", "object", "the spec's", "put over the spec's schedule, member by member", "file is not given" },
     { "seed", "integer 0.., or list", "1000",
       "of its training; a list: as many teachers, seed k learns from the one at k mod the list's length", "file is not given" },

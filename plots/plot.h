@@ -15,6 +15,10 @@ df_status df_plot_heat(const struct df_table *table, const char *axis_x, const c
                        struct df_error *err);
 /* Paired differences over the variants of a spec, a line per method; fewer than two variants, or no difference yet: DF_ERR_UNSUPPORTED. */
 df_status df_plot_gain(const struct df_table *table, const char *folder, const char *name, struct df_error *err);
+/* Precision against score, a line per method: the means over its runs that have the scores calibration.* (core/metrics/calibration.h). None:
+ * DF_ERR_NOT_FOUND. */
+df_status df_plot_reliability(const struct df_journal *journal, const struct df_table_request *request, const char *folder,
+                              const char *name, struct df_error *err);
 
 /* What trials say of weights. */
 struct df_plot_trial {

@@ -9,7 +9,21 @@
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------------------------ */
 
-bool df_score_is_cost(const char *metric) { return strncmp(metric, "TIDE.", 5) == 0; }
+bool df_score_is_cost(const char *metric)
+{
+    static const char *const costs[] = { "TIDE.",           "calibration.D-ECE", "calibration.MCE", "explain.energy_gap",
+                                         "explain.outside", "explain.deletion" };
+
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
+        if (strncmp(metric, costs[i], strlen(costs[i])) == 0)
+            return true;
+    return false;
+}
+
+const char *df_score_class_dot(const char *text)
+{
+    return strncmp(text, "AP", 2) == 0 || strncmp(text, "AR", 2) == 0 ? strchr(text, '.') : NULL;
+}
 
 /* Points: scores are shares, -1 where there is nothing to measure. (TIDE's FalseNeg may be a little below 0.) */
 static double points(const struct df_run_row *row, const struct df_comparison_request *request)

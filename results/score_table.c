@@ -24,9 +24,11 @@ struct line_rows {
 static bool read_scores(const struct df_run_row *row, const struct df_score_columns *columns, double *score)
 {
     for (size_t c = 0; c < columns->count; c++) {
-        score[c] = 100 * df_run_row_score(row, columns->metric[c], "");
-        if (!(score[c] >= 0))
+        const double value = df_run_row_score(row, columns->metric[c], "");
+
+        if (isnan(value) || value == -1)
             return false;
+        score[c] = 100 * value;
     }
     return true;
 }

@@ -54,6 +54,14 @@ char *df_question_folder(const struct df_question *question, const char *out)
     return df_store_question_folder(out, question->network[0]->cell->spec, question->name);
 }
 
+char *df_question_weights(const struct df_question *question, const char *out)
+{
+    char *folder = df_question_folder(question, out), *path = df_store_row_file(folder, question->id, "weights");
+
+    free(folder);
+    return path;
+}
+
 /* "teacher": the weights that the first network is held against; rows that other ones were held against are no pair. */
 static char *environment_of(const struct df_question *question, struct df_arena *memory)
 {

@@ -26,6 +26,7 @@ struct df_question {
 void df_question_seal(struct df_question *question);
 void df_question_release(struct df_question *question);
 
+char *df_question_weights(const struct df_question *question, const char *out); /* a file beside the row (heard.h): free it */
 char *df_question_folder(const struct df_question *question,
                          const char *out); /* df_store_question_folder of the first network's spec: free it */
 /* An empty row about the question, begun now, on the first network's device; its strings are in memory. */

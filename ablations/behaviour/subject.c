@@ -55,17 +55,23 @@ static df_status open_file(const char *path, struct df_subject *subject, struct 
     return DF_OK;
 }
 
-df_status df_subject_open(const struct df_cell *cell, enum df_split split, const char *weights, const char *out, struct df_subject *subject,
-                          struct df_error *err)
+df_status df_subject_open_on(const struct df_cell *cell, struct df_data *data, enum df_split split, const char *weights, const char *out,
+                             struct df_subject *subject, struct df_error *err)
 {
     *subject = (struct df_subject){ .cell = cell };
-    DF_TRY(df_data_split(cell->data, split, &subject->images, err));
+    DF_TRY(df_data_split(data, split, &subject->images, err));
     DF_TRY(check_cell(cell, subject->images, err));
     char *path = weights ? df_strdup(weights) : df_subject_file(cell, out);
     const df_status status = open_file(path, subject, err);
 
     free(path);
     return status;
+}
+
+df_status df_subject_open(const struct df_cell *cell, enum df_split split, const char *weights, const char *out, struct df_subject *subject,
+                          struct df_error *err)
+{
+    return df_subject_open_on(cell, cell->data, split, weights, out, subject, err);
 }
 
 void df_subject_close(struct df_subject *subject)

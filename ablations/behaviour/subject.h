@@ -6,7 +6,7 @@
 
 struct df_subject {
     const struct df_cell *cell; /* whose network it is: canvas and classes; the caller's */
-    struct df_dataset *images;  /* the split of the cell's data that it is asked about: the data's */
+    struct df_dataset *images;  /* the split of data that it is asked about: the data's */
     struct df_model model;
     df_tape *tape;    /* of the last answers, without recording */
     char weights[17]; /* hash of the whole checkpoint, metadata included */
@@ -15,6 +15,9 @@ struct df_subject {
  * DF_ERR_STALE: another cell's run has written it; DF_ERR_UNSUPPORTED: no detector, or one of other classes than the data's. */
 df_status df_subject_open(const struct df_cell *cell, enum df_split split, const char *weights, const char *out, struct df_subject *subject,
                           struct df_error *err);
+/* The same about other data than the cell's, of the same classes. */
+df_status df_subject_open_on(const struct df_cell *cell, struct df_data *data, enum df_split split, const char *weights, const char *out,
+                             struct df_subject *subject, struct df_error *err);
 void df_subject_close(struct df_subject *subject); /* also of one that could not be opened, or { 0 } */
 /* The file that df_subject_open with weights NULL reads: free it. */
 char *df_subject_file(const struct df_cell *cell, const char *out);

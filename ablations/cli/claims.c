@@ -5,7 +5,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare.h"
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 #include "core/base/file.h"
 #include "results/claims.h"
 #include "results/inference.h"
@@ -65,7 +65,7 @@ static df_status compare_claim(const struct work *work, struct df_compare_source
     struct df_compare_score score;
 
     df_compare_score_split(claim->metric, &score);
-    df_status status = df_tide_scores_of(&work->options->common, score.metric, &source->rows, err);
+    df_status status = df_result_scores_of(&work->options->common, score.metric, &source->rows, err);
 
     if (status == DF_OK)
         status = df_compare_method_find(source, claim->a, &a, err);

@@ -9,6 +9,8 @@
     X(distill)                                                                                                                             \
     X(eval)                                                                                                                                \
     X(predict)                                                                                                                             \
+    X(explain)                                                                                                                             \
+    X(marker)                                                                                                                              \
     X(diff)                                                                                                                                \
     X(sweep)                                                                                                                               \
     X(tune)                                                                                                                                \

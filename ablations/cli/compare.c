@@ -7,7 +7,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare_images.h"
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 #include "core/base/shell.h"
 #include "results/inference.h"
 
@@ -35,13 +35,12 @@ static const df_option options_table[] = {
 
 void df_compare_score_split(const char *text, struct df_compare_score *out)
 {
-    char *dot;
+    const char *dot = df_score_class_dot(text);
 
     snprintf(out->metric, sizeof out->metric, "%s", text);
-    dot = df_score_is_cost(text) ? NULL : strchr(out->metric, '.');
-    out->class = dot ? dot + 1 : "";
+    out->class = dot ? out->metric + (dot - text) + 1 : "";
     if (dot)
-        *dot = 0;
+        out->metric[dot - text] = 0;
 }
 
 struct df_comparison_request df_compare_request(const struct df_compare_options *options, const struct df_compare_score *score,
@@ -337,7 +336,7 @@ static int compare(const struct df_compare_options *options, int count, char *co
 
     df_compare_score_split(options->metric, &score);
     for (size_t i = 0; i < sides.sources && status == DF_OK; i++)
-        status = df_tide_scores_of(&options->common, score.metric, &sides.source[i].rows, &err);
+        status = df_result_scores_of(&options->common, score.metric, &sides.source[i].rows, &err);
     if (status == DF_OK)
         status = check_score(&sides, options->metric, &err);
     if (status == DF_OK) {

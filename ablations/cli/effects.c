@@ -6,7 +6,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare.h"
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 #include "results/effects.h"
 
 struct effects_options {
@@ -159,7 +159,7 @@ static int run(const void *values, int count, char *const *arguments)
         df_warn("%s", why.data);
     if (source.request.elsewhere)
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source.request.elsewhere);
-    if (df_tide_scores_of(&options->common, score.metric, &source, &err) == DF_OK &&
+    if (df_result_scores_of(&options->common, score.metric, &source, &err) == DF_OK &&
         choose_method(&source.request, options->method, &request.label, &err) == DF_OK &&
         df_effects_of(source.journal, &request, &effects, &err) == DF_OK)
         (options->json ? print_json : print_text)(effects, request.label);

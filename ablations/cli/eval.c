@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/metrics/coco_eval.h"
+#include "core/metrics/calibration.h"
+#include "core/metrics/conditions.h"
 #include "core/metrics/tide.h"
 
 struct eval_options {
     char gt[DF_STRING_MAX], dt[DF_STRING_MAX];
-    bool json, per_class, tide;
+    bool json, per_class, tide, calibration, conditions;
 };
 
 static const df_option eval_options[] = {
@@ -19,28 +20,58 @@ static const df_option eval_options[] = {
     { "per_class", DF_BOOL_OPTION(struct eval_options, per_class), .help = "print AP and AP50 of every class too" },
     { "tide", DF_BOOL_OPTION(struct eval_options, tide),
       .help = "print TIDE's kinds of errors too: what AP at IoU 0.5 would gain without each" },
+    { "calibration", DF_BOOL_OPTION(struct eval_options, calibration),
+      .help = "print whether scores mean what they say too: D-ECE, and the bins of the reliability diagram" },
+    { "conditions", DF_BOOL_OPTION(struct eval_options, conditions), .help = "print AP by size thirds and by the objects of an image too" },
     { 0 },
 };
 
-/* As a member of the object that the text is. */
-static void add_tide(const struct df_tide_scores *tide, struct df_text *text)
+/* What was asked for beside COCO's numbers. */
+struct more {
+    struct df_tide_scores tide;
+    struct df_calibration calibration;
+    struct df_conditions conditions;
+};
+
+static df_status evaluate_more(const struct eval_options *options, const struct df_coco_truth *truth, const struct df_detection *detections,
+                               size_t count, struct more *more, struct df_error *err)
+{
+    const struct df_coco_set set = df_coco_set_of(truth);
+
+    if (options->tide)
+        DF_TRY(df_tide_evaluate(truth->images, truth->image, detections, count, &more->tide, err));
+    if (options->calibration)
+        DF_TRY(df_calibration_evaluate(&df_calibration_standard, set, detections, count, &more->calibration, err));
+    return options->conditions ? df_conditions_evaluate(set, detections, count, &more->conditions, err) : DF_OK;
+}
+
+/* As members of the object that the text is. */
+static void add_more(const struct eval_options *options, const struct more *more, struct df_text *text)
 {
     text->length -= 2; /* "}\n" */
-    df_text_add(text, ", \"TIDE\": ");
-    df_tide_json(tide, text);
+    if (options->tide) {
+        df_text_add(text, ", \"TIDE\": ");
+        df_tide_json(&more->tide, text);
+    }
+    if (options->calibration) {
+        df_text_add(text, ", \"calibration\": ");
+        df_calibration_json(&more->calibration, text);
+    }
+    if (options->conditions) {
+        df_text_add(text, ", \"conditions\": ");
+        df_conditions_json(&more->conditions, text);
+    }
     df_text_add(text, "}\n");
 }
 
-/* tide: NULL if it was not asked for. */
-static void print_json(const struct df_coco_scores *scores, const struct df_tide_scores *tide, const struct df_coco_truth *truth,
-                       bool per_class)
+static void print_json(const struct eval_options *options, const struct df_coco_scores *scores, const struct more *more,
+                       const struct df_coco_truth *truth)
 {
     struct df_text text = DF_TEXT_INIT;
 
     df_coco_json(scores, &text);
-    if (tide)
-        add_tide(tide, &text);
-    if (per_class) { /* a list: names are no keys */
+    add_more(options, more, &text);
+    if (options->per_class) { /* a list: names are no keys */
         cJSON *root = cJSON_CreateObject(), *classes;
         struct df_text member = DF_TEXT_INIT;
 
@@ -86,12 +117,23 @@ static void print_text(const struct df_coco_scores *scores, const struct df_coco
     }
 }
 
-static void print_tide(const struct df_tide_scores *tide)
+static void print_more(const struct eval_options *options, const struct more *more)
 {
     struct df_text text = DF_TEXT_INIT;
 
-    df_tide_summary(tide, &text);
-    printf("\n%s", text.data);
+    if (options->tide) {
+        df_text_add(&text, "\n");
+        df_tide_summary(&more->tide, &text);
+    }
+    if (options->calibration) {
+        df_text_add(&text, "\n");
+        df_calibration_summary(&more->calibration, &text);
+    }
+    if (options->conditions) {
+        df_text_add(&text, "\n");
+        df_conditions_summary(&more->conditions, &text);
+    }
+    fputs(df_text_get(&text), stdout);
     df_text_release(&text);
 }
 
@@ -100,7 +142,7 @@ static df_status evaluate(const struct eval_options *options, struct df_error *e
     struct df_coco_truth *truth = NULL;
     struct df_detection *detections = NULL;
     struct df_coco_scores scores = { 0 };
-    struct df_tide_scores tide;
+    struct more more;
     size_t count;
     df_status status = df_coco_truth_read(options->gt, false, &truth, err);
 
@@ -108,17 +150,16 @@ static df_status evaluate(const struct eval_options *options, struct df_error *e
         status = df_coco_results_read(options->dt, &detections, &count, err);
     if (status == DF_OK) {
         status = df_coco_evaluate(df_coco_set_of(truth), detections, count, &scores, err);
-        if (status == DF_OK && options->tide)
-            status = df_tide_evaluate(truth->images, truth->image, detections, count, &tide, err);
+        if (status == DF_OK)
+            status = evaluate_more(options, truth, detections, count, &more, err);
         if (status != DF_OK)
             df_fail_in(err, status, "'%s'", options->dt);
     }
     if (status == DF_OK && options->json) {
-        print_json(&scores, options->tide ? &tide : NULL, truth, options->per_class);
+        print_json(options, &scores, &more, truth);
     } else if (status == DF_OK) {
         print_text(&scores, truth, options->per_class);
-        if (options->tide)
-            print_tide(&tide);
+        print_more(options, &more);
     }
     df_coco_scores_release(&scores);
     free(detections);

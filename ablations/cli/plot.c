@@ -1,10 +1,11 @@
-/* `defeat plot SPEC`: bars, learning curves and, where the spec has them, a heat map of two axes and the gains over its variants. */
+/* `defeat plot SPEC`: bars, learning curves and, where the spec has them, a heat map of two axes and the gains over its variants; on request how
+ * reliable scores are. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ablations/cli/command.h"
-#include "ablations/cli/table_source.h"
+#include "ablations/cli/result_table.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "plots/plot.h"
@@ -13,12 +14,15 @@ struct plot_options {
     struct df_common_options common;
     struct df_which_rows which;
     char output[DF_STRING_MAX];
+    bool calibration;
 };
-static const df_option options_table[] = { DF_SPEC_OPTION_ROWS(struct plot_options, common),
-                                           DF_WHICH_ROWS_OPTION_ROWS(struct plot_options, which),
-                                           { "output", DF_STRING_OPTION(struct plot_options, output), .text = "",
-                                             .help = "folder of the plots; empty: plots/ beside the rows" },
-                                           { 0 } };
+static const df_option options_table[] = {
+    DF_SPEC_OPTION_ROWS(struct plot_options, common),
+    DF_WHICH_ROWS_OPTION_ROWS(struct plot_options, which),
+    { "output", DF_STRING_OPTION(struct plot_options, output), .text = "", .help = "folder of the plots; empty: plots/ beside the rows" },
+    { "calibration", DF_BOOL_OPTION(struct plot_options, calibration), .help = "the reliability diagram too, from the runs' results.json" },
+    { 0 }
+};
 
 static void report(const char *folder, const char *name)
 {
@@ -56,7 +60,16 @@ static df_status plot_table(const struct df_table_source *source, const struct d
     return DF_OK;
 }
 
-static df_status plot_all(const struct df_table_source *source, const char *folder, struct df_error *err)
+static df_status plot_reliability(const struct plot_options *options, struct df_table_source *source, const char *folder,
+                                  struct df_error *err)
+{
+    DF_TRY(df_result_scores_of(&options->common, df_result_calibration.metric[0], source, err));
+    DF_TRY(df_plot_reliability(source->journal, &source->request, folder, "reliability", err));
+    report(folder, "reliability");
+    return DF_OK;
+}
+
+static df_status plot_all(const struct plot_options *options, struct df_table_source *source, const char *folder, struct df_error *err)
 {
     struct df_text why = DF_TEXT_INIT;
     struct df_table *table;
@@ -70,9 +83,11 @@ static df_status plot_all(const struct df_table_source *source, const char *fold
         df_warn("rows of another GPU, driver or build left out: %zu (--environment chooses)", source->request.elsewhere);
     DF_TRY(df_folder_make(folder, err));
     DF_TRY(df_table_build(source->journal, &source->request, &table, err));
-    const df_status status = plot_table(source, table, folder, err);
+    df_status status = plot_table(source, table, folder, err);
 
     df_table_free(table);
+    if (status == DF_OK && options->calibration)
+        status = plot_reliability(options, source, folder, err);
     return status;
 }
 
@@ -86,7 +101,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (df_table_source_open(&options->common, &options->which, arguments[0], "", &source, &err) != DF_OK)
         return df_command_fail(&err);
     char *folder = options->output[0] ? df_strdup(options->output) : df_store_plots(source.folder);
-    const df_status status = plot_all(&source, folder, &err);
+    const df_status status = plot_all(options, &source, folder, &err);
 
     free(folder);
     df_table_source_close(&source);
@@ -96,7 +111,7 @@ static int run(const void *values, int count, char *const *arguments)
 const struct df_command df_command_plot = {
     .name = "plot",
     .summary = "bars, learning curves, heat map and gains over variants as SVG, PNG and PDF",
-    .usage = "defeat plot SPEC [--output FOLDER] [--semantics N]",
+    .usage = "defeat plot SPEC [--output FOLDER] [--calibration] [--semantics N]",
     .example = "defeat plot ablations/specs/reproduce-table.json",
     .options = options_table,
     .options_size = sizeof(struct plot_options),

@@ -6,7 +6,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/compare.h"
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 #include "results/inference.h"
 
 struct power_options {
@@ -67,7 +67,7 @@ static df_status sd_of_rows(const struct power_options *options, char *const *wo
 
     df_compare_score_split(options->metric, &score);
     DF_TRY(df_compare_source_open(&options->common, &options->which, word[0], &source, err));
-    df_status status = df_tide_scores_of(&options->common, score.metric, &source.rows, err);
+    df_status status = df_result_scores_of(&options->common, score.metric, &source.rows, err);
 
     if (status == DF_OK)
         status = df_compare_method_find(&source, word[1], &a, err);

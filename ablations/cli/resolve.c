@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "ablations/cli/compare.h"
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 #include "ablations/run/store.h"
 #include "ablations/sweep.h"
 #include "core/base/file.h"
@@ -45,7 +45,7 @@ static df_status view_open(const struct resolving *r, struct view *out, struct d
     df_status status = df_compare_source_open(&options->common, &options->which, r->spec, &out->source, err);
 
     if (status == DF_OK)
-        status = df_tide_scores_of(&options->common, score.metric, &out->source.rows, err);
+        status = df_result_scores_of(&options->common, score.metric, &out->source.rows, err);
     if (status == DF_OK)
         status = df_compare_method_find(&out->source, r->a, &out->a, err);
     if (status == DF_OK)

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "ablations/cli/command.h"
+#include "ablations/cli/result_table.h"
 #include "ablations/cli/table_source.h"
-#include "ablations/cli/tide_table.h"
 #include "results/tuning.h"
 
 struct table_options {
@@ -13,7 +13,7 @@ struct table_options {
     struct df_which_rows which;
     int format;
     char baseline[DF_STRING_MAX];
-    bool classes, runs, tune, tide;
+    bool classes, runs, tune, tide, calibration, conditions;
 };
 static const df_option options_table[] = {
     DF_SPEC_OPTION_ROWS(struct table_options, common),
@@ -22,7 +22,7 @@ static const df_option options_table[] = {
       .help = "form of the table" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), .text = "",
       .help = "differences are to this label; none: as the spec says" },
-    { "classes", DF_BOOL_OPTION(struct table_options, classes), .when = "runs=0&tide=0 or runs=0&format!=csv",
+    { "classes", DF_BOOL_OPTION(struct table_options, classes), .when = "runs=0&tide=0&calibration=0&conditions=0 or runs=0&format!=csv",
       .help = "AP of every class too" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs),
       .help = "CSV with one row per run and a column per option; its scores are fractions, a table's are percent" },
@@ -30,8 +30,32 @@ static const df_option options_table[] = {
       .help = "AP on the tuning split (the last point of the learning curves), and the best options of every label: for choosing weights" },
     { "tide", DF_BOOL_OPTION(struct table_options, tide), .when = "runs=0&tune=0",
       .help = "a second table: what kinds of errors a method makes fewer of (TIDE), from the runs' results.json; as csv this one alone" },
+    { "calibration", DF_BOOL_OPTION(struct table_options, calibration), .when = "runs=0&tune=0&format!=csv or runs=0&tune=0&tide=0",
+      .help = "the same of calibration: whether scores mean what they say (D-ECE)" },
+    { "conditions", DF_BOOL_OPTION(struct table_options, conditions),
+      .when = "runs=0&tune=0&format!=csv or runs=0&tune=0&tide=0&calibration=0",
+      .help = "the same of AP by the size of objects and by how many an image has" },
     { 0 }
 };
+
+/* Which families of scores have a table of their own. */
+static bool wants(const struct table_options *options, const struct df_result_scores *scores)
+{
+    return scores == &df_result_tide ? options->tide : scores == &df_result_calibration ? options->calibration : options->conditions;
+}
+
+static df_status add_result_tables(const struct table_options *options, struct df_table_source *source, struct df_text *text,
+                                   struct df_error *err)
+{
+    for (size_t f = 0; df_result_scores[f]; f++) {
+        if (!wants(options, df_result_scores[f]))
+            continue;
+        if (text->length)
+            df_text_add(text, "\n");
+        DF_TRY(df_result_table(df_result_scores[f], &options->common, source, (enum df_table_format)options->format, text, err));
+    }
+    return DF_OK;
+}
 
 static int run(const void *values, int count, char *const *arguments)
 {
@@ -40,6 +64,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_table_source source;
     struct df_table *table = NULL;
     struct df_text text = DF_TEXT_INIT, why = DF_TEXT_INIT;
+    const bool results = options->tide || options->calibration || options->conditions;
 
     (void)count;
     if (df_table_source_open(&options->common, &options->which, arguments[0], options->baseline, &source, &err) != DF_OK)
@@ -53,17 +78,14 @@ static int run(const void *values, int count, char *const *arguments)
         df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
         df_table_runs_csv(source.journal, &source.request, &text);
-    else if (!(options->tide && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
+    else if (!(results && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
         df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
     if (options->tune && table && options->format == DF_TABLE_TEXT) {
         df_text_add(&text, "\nbest by the tuning split:\n");
         df_table_best(table, &text);
     }
-    if (options->tide && err.status == DF_OK) {
-        if (text.length)
-            df_text_add(&text, "\n");
-        df_tide_table(&options->common, &source, (enum df_table_format)options->format, &text, &err);
-    }
+    if (results && err.status == DF_OK)
+        add_result_tables(options, &source, &text, &err);
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
     df_text_release(&why);
@@ -76,7 +98,8 @@ const struct df_command df_command_table = {
     .name = "table",
     .summary = "mean, interval and paired difference per method",
     .usage =
-        "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--tide] [--semantics N]",
+        "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--tide] [--calibration] "
+        "[--conditions] [--semantics N]",
     .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
     .options = options_table,
     .options_size = sizeof(struct table_options),

@@ -34,13 +34,12 @@ static size_t line_of(const struct df_page *page, const char *method)
 /* "AP", "AP.disk", "TIDE.Bkg" */
 static void split_score(const char *score, char metric[64], const char **class)
 {
-    char *dot;
+    const char *dot = df_score_class_dot(score);
 
     snprintf(metric, 64, "%s", score);
-    dot = df_score_is_cost(metric) ? NULL : strchr(metric, '.');
-    *class = dot ? score + (dot - metric) + 1 : "";
-    if (dot)
-        *dot = 0;
+    *class = dot ? dot + 1 : "";
+    if (dot && dot - score < 64)
+        metric[dot - score] = 0;
 }
 
 static void tell_claim(struct df_page *page, const struct df_claim *claim, size_t a, size_t b, struct df_text *csv)

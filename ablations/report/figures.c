@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "ablations/report/chart.h"
-#include "ablations/tide_rows.h"
+#include "ablations/result_scores.h"
 #include "core/metrics/tide.h"
 #include "results/csv_rows.h"
 #include "results/gains.h"
@@ -550,14 +550,10 @@ static void add_error_bars(struct df_page *page, const struct df_score_table *ti
     df_text_add(out, "</div></div>\n");
 }
 
-static df_status tell_errors(struct df_page *page, const struct df_tide_rows *found, struct df_error *err)
+static df_status tell_errors(struct df_page *page, const struct df_result_rows *found, struct df_error *err)
 {
-    static const char notes[] =
-        "dAP in percent points: what the AP at IoU 0.5 would gain without the errors of one kind (TIDE, Bolya et al., "
-        "ECCV 2020): Cls the class, Loc the place, Both, Dupe a second detection, Bkg background, Miss an object not "
-        "found.\nA difference below 0: fewer errors of this kind, or ones that cost less.\n";
     const char *head[DF_TIDE_ERRORS];
-    const struct df_score_columns columns = { "errors (TIDE)", DF_TIDE_ERRORS, df_tide_metrics, head, notes };
+    const struct df_score_columns columns = { df_result_tide.title, DF_TIDE_ERRORS, df_tide_metrics, head, df_result_tide.notes };
     struct df_text csv = DF_TEXT_INIT;
     struct df_score_table *tide;
 
@@ -577,10 +573,32 @@ static df_status tell_errors(struct df_page *page, const struct df_tide_rows *fo
     return status;
 }
 
+/* What else the same detections tell: a table of differences. */
+static df_status tell_results(struct df_page *page, const struct df_result_scores *scores, struct df_error *err)
+{
+    const struct df_report_request *request = page->request;
+    const struct df_score_columns columns = {
+        .title = scores->title, .count = scores->shown, .metric = scores->metric, .head = scores->metric, .notes = scores->notes
+    };
+    struct df_text csv = DF_TEXT_INIT;
+    struct df_result_rows found;
+    struct df_score_table *table;
+
+    DF_TRY(df_result_scores_add(scores, request->spec, request->out, request->journal, &found, err));
+    DF_TRY(df_score_table_build(request->journal, request->rows, &columns, &table, err));
+    df_score_table_print(table, DF_TABLE_HTML, "", &page->body);
+    df_score_table_print(table, DF_TABLE_CSV, "", &csv);
+    const df_status status = df_page_csv(page, scores->name, scores->title, &csv, err);
+
+    df_text_release(&csv);
+    df_score_table_free(table);
+    return status;
+}
+
 df_status df_report_errors(struct df_page *page, struct df_error *err)
 {
     const struct df_report_request *request = page->request;
-    struct df_tide_rows found = { 0 };
+    struct df_result_rows found = { 0 };
     df_status status = DF_OK;
 
     df_page_section_begin(page, "errors", "Kinds of errors");
@@ -592,10 +610,12 @@ df_status df_report_errors(struct df_page *page, struct df_error *err)
         df_page_say(page, "", "Not counted: rows of semantics %lld, an older version's, have no detections.",
                     (long long)request->rows->semantics);
     else
-        status = df_tide_rows_add(request->spec, request->out, request->journal, &found, err);
+        status = df_result_scores_add(&df_result_tide, request->spec, request->out, request->journal, &found, err);
     if (found.added && status == DF_OK)
         status = tell_errors(page, &found, err);
-    else if (found.absent + found.other)
+    for (size_t f = 0; f < 2 && found.added && status == DF_OK; f++)
+        status = tell_results(page, f ? &df_result_conditions : &df_result_calibration, err);
+    if (!found.added && found.absent + found.other)
         df_page_say(page, "",
                     "Not counted: of %zu finished runs none has its results.json here; published and imported rows have none. To make the "
                     "first: %s --cell %zu --again",

@@ -330,6 +330,8 @@ df_status df_store_put(const char *out, const struct df_cell *cell, const struct
     return status;
 }
 
+char *df_store_row_file(const char *folder, const char *id, const char *name) { return path_of(folder, runs_name, id, name, NULL); }
+
 df_status df_store_put_row(const char *folder, const struct df_run_row *row, struct df_error *err)
 {
     char *run = path_of(folder, runs_name, row->run, NULL);

@@ -62,6 +62,7 @@ struct df_run_row df_store_row(const struct df_cell *cell, struct df_arena *memo
 df_status df_store_put(const char *out, const struct df_cell *cell, const struct df_run_row *row, struct df_error *err);
 /* The same of a row that is no cell's, in <folder>/runs. */
 df_status df_store_put_row(const char *folder, const struct df_run_row *row, struct df_error *err);
+char *df_store_row_file(const char *folder, const char *id, const char *name); /* a file beside such a row: free it */
 /* The failed row: "failed: <reason>". */
 df_status df_store_put_failure(const char *out, const struct df_cell *cell, const char *started, const char *reason, struct df_error *err);
 df_status df_store_forget_failure(const char *out, const struct df_cell *cell, struct df_error *err);

@@ -16,7 +16,9 @@ enum df_rng_purpose {
     DF_RNG_DISTILL,  /* sampling inside a distiller; index = step */
     DF_RNG_BOOTSTRAP,
     DF_RNG_TEST,
-    DF_RNG_PATCH = 11 /* patches at random; index = image */
+    DF_RNG_MASK,  /* what is hidden from a network that is asked; index = mask */
+    DF_RNG_PATCH, /* patches at random; index = image */
+    DF_RNG_MARK   /* whether a scene carries the mark; index = image */
 };
 
 struct df_rng {

@@ -130,6 +130,8 @@ void df_draw_box(struct df_image *image, struct df_frame frame, const double box
         return;
     outline(image, (struct df_frame){ x - 1, y - 1, width + 2, height + 2 }, 1, shadow);
     outline(image, (struct df_frame){ x, y, width, height }, 2, colour);
+    if (!*name)
+        return;
     df_draw_rectangle(image, x, over, df_text_width(name, scale) + 3, line, shadow);
     df_draw_text(image, x + 2, over + 2, scale, name, colour);
 }

@@ -17,6 +17,6 @@ int df_text_width(const char *text, int scale);
 struct df_frame {
     int x, y, width, height; /* pixels of the picture that boxes are relative to and stay inside of */
 };
-/* box: x, y, width, height in the frame. The name stands over it, or inside where there is no room. */
+/* box: x, y, width, height in the frame. The name ("": none) stands over it, or inside where there is no room. */
 void df_draw_box(struct df_image *image, struct df_frame frame, const double box[4], struct df_colour colour, const char *name, int scale);
 #endif

@@ -31,6 +31,8 @@ struct df_scene_options {
     int64_t image_size, train, tune, validation, seed, objects_max, distractors, clutter;
     double context, radius_min, radius_max, anisotropy, overlap, contrast_min, contrast_max, texture, occluder, background_min,
         background_max, noise_min, noise_max, gain, offset;
+    int64_t marker, marker_size;
+    double marker_with, marker_without;
 };
 
 struct df_scene_item { /* lengths in pixels, colours in 0..1 */

@@ -4,11 +4,15 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/arena.h"
 #include "core/base/hash.h"
+#include "core/base/rng.h"
 #include "core/data/data.h"
 #include "core/data/scene.h"
+
+#define MARK_MARGIN 2 /* pixels between the mark and the borders */
 
 #define RECIPE_VERSION 1 /* raised whenever pictures or boxes change, and DF_SEMANTICS with it: cells have only the options */
 
@@ -54,6 +58,14 @@ static const df_option scenes_options[] = {
     { "gain", DF_REAL_OPTION(struct df_scene_options, gain), .standard = 0.2, .max = 0.9,
       .help = "largest change of the exposure, as a factor 1 -/+ gain" },
     { "offset", DF_REAL_OPTION(struct df_scene_options, offset), .standard = 0.08, .max = 0.5, .help = "largest change of the brightness" },
+    { "marker", DF_INT_OPTION(struct df_scene_options, marker), .max = DF_SCENE_CLASSES, .absent = "0",
+      .help = "category whose images carry a mark in the upper left corner: a shortcut that is no object; 0: none" },
+    { "marker_with", DF_REAL_OPTION(struct df_scene_options, marker_with), .standard = 1, .max = 1, .when = "marker!=0",
+      .help = "probability of the mark where an image has an object of that category" },
+    { "marker_without", DF_REAL_OPTION(struct df_scene_options, marker_without), .max = 1, .when = "marker!=0",
+      .help = "probability of the mark in every other image" },
+    { "marker_size", DF_INT_OPTION(struct df_scene_options, marker_size), .standard = 8, .min = 1, .max = 1024, .when = "marker!=0",
+      .help = "side of the mark, pixels" },
     { 0 },
 };
 
@@ -85,6 +97,9 @@ static df_status check_ranges(const struct df_scene_options *o, struct df_error 
         if (pairs[i].low > pairs[i].high)
             return df_fail(err, DF_ERR_USAGE, "scenes: %s %g is above %s %g", pairs[i].low_name, pairs[i].low, pairs[i].high_name,
                            pairs[i].high);
+    if (o->marker && o->marker_size + MARK_MARGIN > o->image_size)
+        return df_fail(err, DF_ERR_USAGE, "scenes: marker_size %lld does not fit, expected at most image_size %lld less %d",
+                       (long long)o->marker_size, (long long)o->image_size, MARK_MARGIN);
     if (2 * o->radius_max > (double)o->image_size)
         return df_fail(err, DF_ERR_USAGE, "scenes: radius_max %g does not fit, expected at most half of image_size %lld", o->radius_max,
                        (long long)o->image_size);
@@ -98,7 +113,7 @@ static uint64_t hash_of(const struct df_scene_options *options, uint64_t first, 
     struct df_text text = DF_TEXT_INIT;
 
     o.train = o.tune = o.validation = 1;
-    cJSON *json = df_options_write(scenes_options, &o);
+    cJSON *json = df_options_identity(scenes_options, &o);
     df_text_addf(&text, "scenes %d %llu %llu ", RECIPE_VERSION, (unsigned long long)first, (unsigned long long)size);
     df_json_canonical(json, &text);
     const uint64_t hash = df_hash(df_text_get(&text), text.length);
@@ -171,6 +186,28 @@ static df_status scenes_open(const struct df_data *data, enum df_split split, st
     return DF_OK;
 }
 
+/* Whether the image carries the mark: a draw of its own, so that nothing else of the picture moves, and a larger probability only adds marks. */
+static bool is_marked(const struct scenes *s, size_t i)
+{
+    const struct df_scene_options *o = &s->options;
+    const struct df_image_info *info = &s->dataset.info[i];
+    struct df_rng rng;
+    bool with = false;
+
+    for (size_t k = 0; k < info->count; k++)
+        with |= info->objects[k].category_id == o->marker;
+    df_rng_init(&rng, (uint64_t)o->seed, DF_RNG_MARK, s->first + i);
+    return o->marker && df_rng_uniform(&rng) < (with ? o->marker_with : o->marker_without);
+}
+
+/* A square of pure magenta, over whatever is there. */
+static void paint_mark(int size, struct df_image *image)
+{
+    for (int y = MARK_MARGIN; y < MARK_MARGIN + size; y++)
+        for (int x = MARK_MARGIN; x < MARK_MARGIN + size; x++)
+            memcpy(image->pixels + ((size_t)y * (size_t)image->width + (size_t)x) * 3, (const uint8_t[]){ 255, 0, 255 }, 3);
+}
+
 static df_status scenes_read(struct df_dataset *dataset, size_t i, struct df_image *out, struct df_error *err)
 {
     struct scenes *s = (struct scenes *)dataset;
@@ -181,6 +218,8 @@ static df_status scenes_read(struct df_dataset *dataset, size_t i, struct df_ima
     df_scene_layout(&s->options, s->first + i, df_scene_painter_cover(s->painter), &s->scene);
     df_scene_paint(s->painter, &s->options, &s->scene, out->pixels);
     pthread_mutex_unlock(&s->lock);
+    if (is_marked(s, i))
+        paint_mark((int)s->options.marker_size, out);
     return DF_OK;
 }
 

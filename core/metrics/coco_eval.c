@@ -19,8 +19,7 @@
 enum { AREAS = 4, THRESHOLDS = 10, LEVELS = 101, MOST = 100 };
 enum { MATCHED = 1, IGNORED = 2 };
 
-static const double area_low[AREAS] = { 0, 0, 32 * 32, 96 * 96 };
-static const double area_high[AREAS] = { 1e10, 32 * 32, 96 * 96, 1e10 };
+static const double coco_borders[] = { 32 * 32, 96 * 96 };
 
 /* The recalls that the 12 numbers read: (area range, detections per image). */
 enum { RECALLS = 6 };
@@ -44,6 +43,7 @@ struct entry {
 
 /* What one category's detections came to; arrays over the detections that take part, image after image. */
 struct work {
+    const double *borders;
     size_t count, capacity;
     uint8_t *state; /* [AREAS * THRESHOLDS, capacity]: MATCHED | IGNORED */
     uint32_t *rank; /* within the image */
@@ -58,8 +58,9 @@ struct work {
 
 struct tables {
     size_t categories;
-    double *precision; /* [AREAS, THRESHOLDS, LEVELS, categories], 100 detections per image; -1: nothing to measure */
-    double *recall;    /* [RECALLS, THRESHOLDS, categories] */
+    const double *borders; /* between the area ranges */
+    double *precision;     /* [AREAS, THRESHOLDS, LEVELS, categories], 100 detections per image; -1: nothing to measure */
+    double *recall;        /* [RECALLS, THRESHOLDS, categories] */
 };
 
 /* numpy.linspace: i * step + start, the last one exact. */
@@ -193,7 +194,13 @@ static df_status collect_detections(const struct df_detection *detections, size_
     return DF_OK;
 }
 
-static bool outside(double area, int range) { return area < area_low[range] || area > area_high[range]; }
+/* Range 0 is all of them. */
+static bool outside(const double *borders, double area, int range)
+{
+    const double low[AREAS] = { 0, 0, borders[0], borders[1] }, high[AREAS] = { 1e10, borders[0], borders[1], 1e10 };
+
+    return area < low[range] || area > high[range];
+}
 
 /* Greedy matching of one image's detections at threshold t; fills their states. */
 static void match(struct run det, struct run objects, int area, int t, struct work *work)
@@ -220,7 +227,7 @@ static void match(struct run det, struct run objects, int area, int t, struct wo
             best = g;
         }
         const bool matched = best < objects.count && !object[best].id_is_zero;
-        const bool ignored = (best < objects.count && work->ignore[best]) || (!matched && outside(det.entry[d].area, area));
+        const bool ignored = (best < objects.count && work->ignore[best]) || (!matched && outside(work->borders, det.entry[d].area, area));
 
         if (best < objects.count)
             work->taken[best] = true;
@@ -244,7 +251,7 @@ static void match_image(struct run det, struct run objects, struct work *work)
         size_t place = 0;
 
         for (size_t g = 0; g < objects.count; g++) {
-            work->ignore[g] = object[g].crowd || outside(object[g].area, area);
+            work->ignore[g] = object[g].crowd || outside(work->borders, object[g].area, area);
             work->objects[area] += !work->ignore[g];
         }
         for (int last = 0; last < 2; last++)
@@ -391,6 +398,7 @@ static void evaluate_category(struct run det, struct run objects, uint32_t categ
     struct work work;
 
     work_init(&work, det.count, objects.count);
+    work.borders = tables->borders;
     while (det.count || objects.count) {
         const bool detected = !objects.count || (det.count && det.entry->image < objects.entry->image);
         const uint32_t image = detected ? det.entry->image : objects.entry->image;
@@ -423,9 +431,9 @@ static void summarise(const struct tables *tables, const struct df_id_place *cat
     }
 }
 
-static void evaluate_all(struct run det, struct run objects, const struct ids *ids, struct df_coco_scores *out)
+static void evaluate_all(struct run det, struct run objects, const struct ids *ids, const double *borders, struct df_coco_scores *out)
 {
-    struct tables tables = { .categories = ids->categories };
+    struct tables tables = { .categories = ids->categories, .borders = borders };
     const size_t precisions = AREAS * THRESHOLDS * LEVELS * ids->categories, recalls = RECALLS * THRESHOLDS * ids->categories;
 
     tables.precision = df_malloc((precisions + recalls) * sizeof *tables.precision + 1);
@@ -443,12 +451,15 @@ static void evaluate_all(struct run det, struct run objects, const struct ids *i
 
 struct df_coco_set df_coco_set_of(const struct df_coco_truth *truth)
 {
-    return (struct df_coco_set){ truth->images, truth->categories, truth->image, truth->category };
+    return (
+        struct df_coco_set){ .images = truth->images, .categories = truth->categories, .info = truth->image, .category = truth->category };
 }
 
 struct df_coco_set df_coco_set_of_dataset(const struct df_dataset *dataset)
 {
-    return (struct df_coco_set){ dataset->size, dataset->categories, dataset->info, dataset->category };
+    return (struct df_coco_set){
+        .images = dataset->size, .categories = dataset->categories, .info = dataset->info, .category = dataset->category
+    };
 }
 
 df_status df_coco_evaluate(struct df_coco_set set, const struct df_detection *detections, size_t count, struct df_coco_scores *out,
@@ -473,7 +484,7 @@ df_status df_coco_evaluate(struct df_coco_set set, const struct df_detection *de
     const df_status status = collect_detections(detections, count, &ids, det, &used, err);
 
     if (status == DF_OK)
-        evaluate_all((struct run){ det, used }, (struct run){ entries, objects }, &ids, out);
+        evaluate_all((struct run){ det, used }, (struct run){ entries, objects }, &ids, set.borders ? set.borders : coco_borders, out);
     free(entries);
     free(ids.image);
     return status;

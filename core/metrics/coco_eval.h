@@ -16,6 +16,7 @@ struct df_coco_set { /* what detections are held against; borrows */
     size_t images, categories;
     const struct df_image_info *info; /* [images]; its objects are the ground truth */
     const struct df_category *category;
+    const double *borders; /* [2] areas between small, medium and large in place of COCO's 32^2 and 96^2; NULL: those */
 };
 struct df_coco_set df_coco_set_of(const struct df_coco_truth *truth);
 struct df_coco_set df_coco_set_of_dataset(const struct df_dataset *dataset);

@@ -374,6 +374,34 @@ static void a_teacher_may_be_another_network(void **state)
     free(plain);
 }
 
+/* Its own data are put over the spec's and are part of what it is, and so of what its students are; those have the spec's. */
+static void a_teacher_may_learn_other_data(void **state)
+{
+    char *plain = with(",{\"name\":\"head_kl\"}", "");
+    const char *at = strstr(plain, "\"teacher\":{") + strlen("\"teacher\":{");
+    struct df_error err = { 0 };
+    struct df_text text = DF_TEXT_INIT;
+    struct df_spec *a, *b;
+
+    (void)state;
+    df_text_add_bytes(&text, plain, (size_t)(at - plain));
+    df_text_add(&text, "\"data\":{\"marker\":2},");
+    df_text_add(&text, at);
+    assert_ok(read_text(plain, NULL, &a, &err));
+    assert_ok(read_text(df_text_get(&text), NULL, &b, &err));
+    assert_string_equal(a->cell[0]->id, b->cell[0]->id); /* it has no teacher */
+    assert_string_not_equal(a->cell[2]->id, b->cell[2]->id);
+    assert_null(strstr(df_text_get(&a->variant[0].teacher[0].cell->json), "marker"));
+    assert_null(strstr(df_text_get(&b->cell[2]->json), "marker"));
+    assert_non_null(strstr(df_text_get(&b->variant[0].teacher[0].cell->json), "\"marker\":2,\"marker_with\":1,\"marker_without\":0"));
+    assert_ptr_equal(b->cell[0]->data, b->cell[2]->data);
+    assert_ptr_not_equal(b->cell[2]->teacher[0].cell->data, b->cell[2]->data);
+    df_spec_free(a);
+    df_spec_free(b);
+    df_text_release(&text);
+    free(plain);
+}
+
 static void bad_specs_are_told_where_and_why(void **state)
 {
     static const struct {
@@ -435,6 +463,9 @@ static void bad_specs_are_told_where_and_why(void **state)
           "'roi/logits' of the teacher's detector 'faster_rcnn', but 'logits' of the student's 'retinanet'" },
         { "\"teacher\":{", "\"teacher\":{\"detector\":{\"kind\":\"retinanet\",\"anchor_size\":[8]},", "/teacher/network" },
         { "\"teacher\":{", "\"teacher\":{\"canvas\":{\"divisr\":64},", "/teacher/canvas" },
+        { "\"teacher\":{", "\"teacher\":{\"data\":{\"markr\":2},", "/teacher/data" },
+        { "\"teacher\":{", "\"teacher\":{\"data\":{\"kind\":\"coco\"},", "is given as a \"file\"" },
+        { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"data\":{\"marker\":2},", "/teacher/data: has no effect" },
         { "\"teacher\":{", "\"teacher\":{\"classes\":80,", "classes" }, /* of a file only */
         { "\"teacher\":{", "\"teacher\":{\"file\":\"t.safetensors\",\"classes\":0,", "/teacher/classes: 0 (expected 1..100000)" },
         { "\"student\":{", "\"student\":{\"take\":\"backbone\",", "/student/take: has no effect" },
@@ -547,6 +578,7 @@ int main(void)
         cmocka_unit_test(bad_specs_are_told_where_and_why),
         cmocka_unit_test(overrides_replace_seeds_and_device),
         cmocka_unit_test(a_teacher_may_be_another_network),
+        cmocka_unit_test(a_teacher_may_learn_other_data),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,9 @@ static const char *const enabled_by[][2] = {
     { "anchor_truncate", "anchor_size=13.5,23.5,40.5" },
     { "low_quality", "fg_iou=0.95 bg_iou=0.1" },
     { "low_quality_iou", "fg_iou=0.95 bg_iou=0.1" },
+    { "marker_with", "marker=1" },
+    { "marker_without", "marker=1" },
+    { "marker_size", "marker=1" },
     { "rpn_low_quality", "rpn_fg_iou=0.95 rpn_bg_iou=0.1" },
     { "rpn_low_quality_iou", "rpn_fg_iou=0.95 rpn_bg_iou=0.1" },
 };

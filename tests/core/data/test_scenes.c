@@ -86,6 +86,63 @@ static void test_splits(void **state)
     assert_int_equal(n, 60);
 }
 
+static bool is_marked(struct df_dataset *dataset, size_t i, int size)
+{
+    struct df_image image = { 0 };
+    struct df_error err;
+    bool marked = true;
+
+    assert_ok(dataset->class->read(dataset, i, &image, &err));
+    for (int y = 2; y < 2 + size; y++)
+        for (int x = 2; x < 2 + size; x++) {
+            const uint8_t *pixel = image.pixels + ((size_t)y * (size_t)image.width + (size_t)x) * 3;
+
+            marked &= pixel[0] == 255 && pixel[1] == 0 && pixel[2] == 255;
+        }
+    df_image_release(&image);
+    return marked;
+}
+
+static bool holds(const struct df_dataset *dataset, size_t i, int64_t category)
+{
+    bool holds = false;
+
+    for (size_t k = 0; k < dataset->info[i].count; k++)
+        holds |= dataset->info[i].objects[k].category_id == category;
+    return holds;
+}
+
+/* The mark goes with its category; without one the pictures are what they were; boxes never move; more probability only adds marks. */
+static void test_marker(void **state)
+{
+    struct df_scene_options options = standard(), none = standard(), half;
+    size_t with = 0, halved = 0;
+
+    (void)state;
+    options.train = none.train = 60;
+    options.marker = 3;
+    options.marker_size = 6;
+    half = options;
+    half.marker_with = half.marker_without = 0.5;
+
+    struct df_dataset *marked = open_scenes(&options, DF_TRAIN), *plain = open_scenes(&none, DF_TRAIN), *any = open_scenes(&half, DF_TRAIN);
+
+    assert_true(marked->hash != plain->hash && marked->hash != any->hash);
+    for (size_t i = 0; i < 60; i++) {
+        assert_int_equal(is_marked(marked, i, 6), holds(marked, i, 3));
+        assert_int_equal(image_hash(marked, i) == image_hash(plain, i), !holds(marked, i, 3));
+        assert_int_equal(marked->info[i].count, plain->info[i].count);
+        assert_memory_equal(marked->info[i].objects, plain->info[i].objects, marked->info[i].count * sizeof(struct df_object));
+        with += holds(marked, i, 3);
+        halved += is_marked(any, i, 6);
+    }
+    assert_in_range(with, 5, 40);
+    assert_in_range(halved, 18, 42); /* of 60 at one half */
+    df_dataset_close(marked);
+    df_dataset_close(plain);
+    df_dataset_close(any);
+}
+
 /* The hash of a split does not move with the sizes of the splits behind it, and moves with everything else. */
 static void test_hash(void **state)
 {
@@ -260,9 +317,9 @@ static void test_extremes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pinned),      cmocka_unit_test(test_splits),          cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_shape_areas), cmocka_unit_test(test_boxes_are_tight), cmocka_unit_test(test_context),
-        cmocka_unit_test(test_bad_options), cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_pinned),  cmocka_unit_test(test_splits),      cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_marker),  cmocka_unit_test(test_shape_areas), cmocka_unit_test(test_boxes_are_tight),
+        cmocka_unit_test(test_context), cmocka_unit_test(test_bad_options), cmocka_unit_test(test_extremes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,13 @@
-#include "ablations/cli/tide_table.h"
+#include "ablations/cli/result_table.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/result_scores.h"
 #include "ablations/run/store.h"
-#include "ablations/tide_rows.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
-#include "core/metrics/tide.h"
 #include "results/score_table.h"
-
-static const char notes[] =
-    "dAP in percent points: what the AP at IoU 0.5 would gain without the errors of one kind (TIDE, Bolya et al., ECCV 2020): Cls the "
-    "class, Loc the place, Both, Dupe a second detection, Bkg background, Miss an object not found.\n"
-    "A difference below 0: fewer errors of this kind, or ones that cost less.\n";
 
 /* The command that makes the first results file that is missing: the network predicts again if it is still there, else its run is run again. */
 static void add_remedy(const struct df_common_options *options, const struct df_spec *spec, size_t cell, struct df_text *out)
@@ -35,13 +29,13 @@ static void add_remedy(const struct df_common_options *options, const struct df_
     free(weights);
 }
 
-static void add_missing(const struct df_common_options *options, const struct df_spec *spec, const struct df_tide_rows *found,
+static void add_missing(const struct df_common_options *options, const struct df_spec *spec, const struct df_result_rows *found,
                         struct df_text *out)
 {
     const size_t all = found->added + found->absent + found->other;
 
     if (found->absent)
-        df_text_addf(out, "%zu of %zu finished runs have no results.json here: their detections are what TIDE counts.\n", found->absent,
+        df_text_addf(out, "%zu of %zu finished runs have no results.json here: their detections are what is counted.\n", found->absent,
                      all);
     if (found->other)
         df_text_addf(out, "%zu of %zu finished runs have a results.json that is not theirs or cannot be read.\n", found->other, all);
@@ -60,22 +54,20 @@ static df_status check_semantics(const struct df_table_source *source, const cha
                    (long long)source->request.semantics);
 }
 
-df_status df_tide_scores_of(const struct df_common_options *options, const char *metric, struct df_table_source *source,
-                            struct df_error *err)
+df_status df_result_scores_of(const struct df_common_options *options, const char *metric, struct df_table_source *source,
+                              struct df_error *err)
 {
+    const struct df_result_scores *scores = df_result_scores_of_metric(metric);
     struct df_text missing = DF_TEXT_INIT;
-    struct df_tide_rows found;
-    int kind = 0;
+    struct df_result_rows found;
 
-    while (kind < DF_TIDE_KINDS && strcmp(metric, df_tide_metrics[kind]) != 0)
-        kind++;
-    if (kind == DF_TIDE_KINDS)
+    if (!scores)
         return DF_OK;
     if (!source->spec)
         return df_fail(err, DF_ERR_USAGE, "--metric %s: only a spec says whose detections are counted [name a spec, not a folder of rows]",
                        metric);
     DF_TRY(check_semantics(source, metric, err));
-    DF_TRY(df_tide_rows_add(source->spec, options->out, source->journal, &found, err));
+    DF_TRY(df_result_scores_add(scores, source->spec, options->out, source->journal, &found, err));
     add_missing(options, source->spec, &found, &missing);
     if (missing.length)
         df_warn("%.*s", (int)(missing.length - 1), missing.data);
@@ -83,21 +75,25 @@ df_status df_tide_scores_of(const struct df_common_options *options, const char 
     return DF_OK;
 }
 
-df_status df_tide_table(const struct df_common_options *options, struct df_table_source *source, enum df_table_format format,
-                        struct df_text *out, struct df_error *err)
+df_status df_result_table(const struct df_result_scores *scores, const struct df_common_options *options, struct df_table_source *source,
+                          enum df_table_format format, struct df_text *out, struct df_error *err)
 {
-    const char *head[DF_TIDE_ERRORS];
+    const char *head[DF_RESULT_SCORES_MAX];
     const struct df_score_columns columns = {
-        .title = "errors (TIDE)", .count = DF_TIDE_ERRORS, .metric = df_tide_metrics, .head = head, .notes = notes
+        .title = scores->title, .count = scores->shown, .metric = scores->metric, .head = head, .notes = scores->notes
     };
-    struct df_text missing = DF_TEXT_INIT;
+    struct df_text missing = DF_TEXT_INIT, option = DF_TEXT_INIT;
     struct df_score_table *table;
-    struct df_tide_rows found;
+    struct df_result_rows found;
 
-    DF_TRY(check_semantics(source, "--tide", err));
-    for (int kind = 0; kind < DF_TIDE_ERRORS; kind++)
-        head[kind] = strchr(df_tide_metrics[kind], '.') + 1;
-    DF_TRY(df_tide_rows_add(source->spec, options->out, source->journal, &found, err));
+    df_text_addf(&option, "--%s", scores->name);
+    df_status status = check_semantics(source, option.data, err);
+
+    df_text_release(&option);
+    DF_TRY(status);
+    for (size_t k = 0; k < scores->shown; k++)
+        head[k] = scores == &df_result_conditions ? scores->metric[k] : strchr(scores->metric[k], '.') + 1;
+    DF_TRY(df_result_scores_add(scores, source->spec, options->out, source->journal, &found, err));
     DF_TRY(df_score_table_build(source->journal, &source->request, &columns, &table, err));
     add_missing(options, source->spec, &found, &missing);
     if (format == DF_TABLE_CSV && missing.length) /* other forms say so themselves */

@@ -1,5 +1,5 @@
 /* TIDE's numbers of made-up runs of tiny.json: which rows get them, and from which files. */
-#include "ablations/tide_rows.h"
+#include "ablations/result_scores.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,7 +70,7 @@ static void check_row(const struct df_run_row *row, const struct df_tide_scores 
 static void finished_rows_get_them(void **state)
 {
     struct df_journal *journal = df_journal_new();
-    struct df_tide_rows found;
+    struct df_result_rows found;
     const struct df_tide_scores first = finish(0, 4, true, journal), second = finish(3, 5, true, journal);
 
     (void)state;
@@ -79,12 +79,12 @@ static void finished_rows_get_them(void **state)
     journal->run[2].status = "failed: out of luck";
     finish(2, 4, true, journal);
     journal->run[3].semantics = DF_SEMANTICS - 1;
-    assert_ok(df_tide_rows_add(spec, df_test_folder(), journal, &found, &err));
+    assert_ok(df_result_scores_add(&df_result_tide, spec, df_test_folder(), journal, &found, &err));
     assert_true(found.added == 2 && found.absent == 0 && found.other == 0);
     check_row(&journal->run[0], &first);
     check_row(&journal->run[1], &second);
     assert_true(journal->run[2].scores.count == 1 && journal->run[3].scores.count == 1);
-    assert_ok(df_tide_rows_add(spec, df_test_folder(), journal, &found, &err)); /* once is enough */
+    assert_ok(df_result_scores_add(&df_result_tide, spec, df_test_folder(), journal, &found, &err)); /* once is enough */
     assert_int_equal(journal->run[0].scores.count, 1 + DF_TIDE_KINDS);
     df_journal_free(journal);
 }
@@ -94,7 +94,7 @@ static void keep(void *context, const char *text) { snprintf(context, 256, "%.25
 static void results_of_another_run_do_not_count(void **state)
 {
     struct df_journal *journal = df_journal_new();
-    struct df_tide_rows found;
+    struct df_result_rows found;
     char warning[256] = "";
 
     (void)state;
@@ -104,7 +104,7 @@ static void results_of_another_run_do_not_count(void **state)
     finish(4, 5, true, journal); /* over the file of the third row */
     journal->runs = 3;
     df_warn_set(keep, warning);
-    assert_ok(df_tide_rows_add(spec, df_test_folder(), journal, &found, &err));
+    assert_ok(df_result_scores_add(&df_result_tide, spec, df_test_folder(), journal, &found, &err));
     df_warn_set(NULL, NULL);
     assert_true(found.added == 1 && found.absent == 1 && found.other == 1);
     assert_int_equal(found.first, 4);
