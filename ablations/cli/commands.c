@@ -14,6 +14,7 @@
     X(tune)                                                                                                                                \
     X(prepare)                                                                                                                             \
     X(run)                                                                                                                                 \
+    X(task)                                                                                                                                \
     X(status)                                                                                                                              \
     X(table)                                                                                                                               \
     X(compare)                                                                                                                             \
