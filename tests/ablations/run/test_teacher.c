@@ -558,16 +558,21 @@ static void an_abandoned_cache_leaves_nothing(void **state)
 {
     struct df_cache_writer *writer;
     struct df_error err = { 0 };
-    char path[600], part[640];
+    char folder[600], path[640], **names;
 
     (void)state;
-    snprintf(path, sizeof path, "%s/abandoned.cache", df_test_folder());
-    snprintf(part, sizeof part, "%s.part", path);
+    snprintf(folder, sizeof folder, "%s/abandoned", df_test_folder());
+    snprintf(path, sizeof path, "%s/k.cache", folder);
+    assert_ok(df_folder_make(folder, &err));
     assert_ok(df_cache_create(path, "k", 3, &writer, &err));
-    assert_true(df_file_exists(part));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_non_null(names[0]);
+    assert_int_equal(strncmp(names[0], "k.cache.part.", 13), 0);
+    df_names_free(names);
     df_cache_abandon(writer);
-    assert_false(df_file_exists(part));
-    assert_false(df_file_exists(path));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_null(names[0]);
+    df_names_free(names);
     assert_fails(df_cache_create("/nowhere/at/all.cache", "k", 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
 }
 
