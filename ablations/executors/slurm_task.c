@@ -32,8 +32,8 @@ static void say(const char *log, const char *text)
     fclose(file);
 }
 
-/* Blocked but while it waits: none is missed. */
-static void catch_signals(sigset_t *waiting)
+/* Blocked but while it waits: none is missed. before: what was blocked. */
+static void catch_signals(sigset_t *before)
 {
     static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGCHLD };
     struct sigaction action = { .sa_handler = on_signal }, child = { .sa_handler = SIG_DFL };
@@ -43,7 +43,7 @@ static void catch_signals(sigset_t *waiting)
     sigemptyset(&blocked);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         sigaddset(&blocked, numbers[i]);
-    sigprocmask(SIG_BLOCK, &blocked, waiting);
+    sigprocmask(SIG_BLOCK, &blocked, before);
     for (size_t i = 0; i + 1 < sizeof numbers / sizeof *numbers; i++)
         sigaction(numbers[i], &action, NULL);
     sigaction(SIGCHLD, &child, NULL);
@@ -137,23 +137,33 @@ static df_status put_back(const struct df_slurm_manifest *manifest, const struct
 
 /* ---- the task ---- */
 
-static df_status run_part(const struct df_slurm_manifest *manifest, const struct df_slurm_part *part, const char *program,
-                          struct df_error *err)
+static df_status run_works(const struct df_slurm_manifest *manifest, const struct df_slurm_part *part, const char *program,
+                           const sigset_t *waiting, struct df_error *err)
 {
-    sigset_t waiting;
     size_t failed = 0;
 
-    catch_signals(&waiting);
     for (size_t w = 0; w < part->works; w++) {
         int status = INTERRUPTED;
 
         if (!asked)
-            DF_TRY(run_work(&part->work[w], program, &waiting, &status, err));
+            DF_TRY(run_work(&part->work[w], program, waiting, &status, err));
         if (status == INTERRUPTED || (asked && status != 0))
             return put_back(manifest, &part->work[w], err);
         failed += status != 0;
     }
     return failed ? df_fail(err, DF_ERR_CHECK, "%zu of %zu failed; '%s' says why", failed, part->works, part->work[0].log) : DF_OK;
+}
+
+static df_status run_part(const struct df_slurm_manifest *manifest, const struct df_slurm_part *part, const char *program,
+                          struct df_error *err)
+{
+    sigset_t before;
+
+    catch_signals(&before);
+    const df_status status = run_works(manifest, part, program, &before, err);
+
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return status;
 }
 
 static df_status choose_part(const struct df_slurm_manifest *manifest, const struct df_slurm_part **out, struct df_error *err)
