@@ -23,10 +23,10 @@ df_status df_status_jobs_open(const struct df_spec *spec, const char *out, struc
 struct told {
     struct df_slurm_place place;
     char job[48];
-    enum { UNKNOWN /* Slurm did not say */, PENDING, RUNNING, DONE, FAILED, CANCELLED } state;
+    enum { UNKNOWN /* Slurm did not say */, PENDING, RUNNING, ENDING /* its row is not seen yet */, DONE, FAILED, CANCELLED } state;
     struct df_work_end end; /* of what has failed */
 };
-static const char *const state_names[] = { "unknown", "pending", "running", "done", "failed", "cancelled" };
+static const char *const state_names[] = { "unknown", "pending", "running", "ending", "done", "failed", "cancelled" };
 
 static const struct df_cell *cell_of(const struct df_spec *spec, const struct df_slurm_work *work)
 {
@@ -47,7 +47,7 @@ static df_status look_at(struct told *told, const struct df_spec *spec, const ch
     if (ended)
         told->state = told->end.exit == 0 ? DONE : told->end.began ? FAILED : CANCELLED;
     else
-        told->state = !part->known ? UNKNOWN : part->now.phase == DF_SLURM_PENDING ? PENDING : RUNNING;
+        told->state = !part->known ? UNKNOWN : part->seen ? ENDING : part->now.phase == DF_SLURM_PENDING ? PENDING : RUNNING;
     return DF_OK;
 }
 
@@ -103,6 +103,10 @@ static void tell_line(void *context, const struct told *told)
     } else if (told->state == UNKNOWN) {
         tell_waiting(lines);
         df_text_addf(lines->text, "job %s: Slurm did not say: %s: %s\n", told->job, df_shown(title).text, told->place.work->log);
+    } else if (told->state == ENDING) {
+        tell_waiting(lines);
+        df_text_addf(lines->text, "job %s: %s, its row is not seen yet: %s: %s\n", told->job, now->state, df_shown(title).text,
+                     told->place.work->log);
     } else if (told->state != DONE) {
         tell_waiting(lines);
         df_text_addf(lines->text, "%s: %s: ", state_names[told->state], df_shown(title).text);

@@ -8,7 +8,7 @@ df_status df_status_jobs_open(const struct df_spec *spec, const char *out, struc
 /* What is not done: a line per piece of work that runs or has failed, one per job whose tasks wait. Nothing where all is done. */
 df_status df_status_jobs_text(const struct df_slurm_queue *queue, const struct df_spec *spec, const char *out, struct df_text *text,
                               struct df_error *err);
-/* All of it: [{"job":"12_3","state":"unknown"|"pending"|"running"|"done"|"failed"|"cancelled","slurm":"TIMEOUT","node":"n1","reason":"...","title":"...",
+/* All of it: [{"job":"12_3","state":"unknown"|"pending"|"running"|"ending"|"done"|"failed"|"cancelled","slurm":"TIMEOUT","node":"n1","reason":"...","title":"...",
  * "log":"..."}, ...]. */
 df_status df_status_jobs_json(const struct df_slurm_queue *queue, const struct df_spec *spec, const char *out, cJSON *list,
                               struct df_error *err);

@@ -1,13 +1,16 @@
 /* `defeat sweep SPEC`: runs the cells that have no row yet, here or on a cluster. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
 #include "ablations/executors/executors.h"
+#include "ablations/propose.h"
 #include "ablations/run/store.h"
 #include "ablations/spec_check.h"
 #include "ablations/sweep.h"
+#include "core/base/progress.h"
 
 struct sweep_options {
     struct df_common_options common;
@@ -75,6 +78,25 @@ static const struct df_executor_class *executor_of(const struct sweep_options *o
 /* Whether what is left is nobody's any more when the command ends. */
 static bool ends_with_it(const struct sweep_options *options) { return !executor_of(options)->ahead || options->wait; }
 
+/* What --sbatch may say, where it says neither time nor memory. A proposal that cannot be made is none. */
+static void print_proposal(const struct df_spec *spec, const struct sweep_options *options)
+{
+    struct df_proposal proposal;
+    struct df_text words = DF_TEXT_INIT;
+    char seconds[24];
+
+    if (strstr(options->sbatch, "--time") || strstr(options->sbatch, "--mem"))
+        return;
+    if (df_propose(spec, options->common.out, &proposal, NULL) == DF_OK)
+        df_proposal_words(&proposal, (size_t)options->cells_per_task, &words);
+    if (words.length && proposal.rows)
+        printf("proposed for --sbatch, of %zu rows (the longest %s, the largest %.0f MiB): %s\n", proposal.rows,
+               df_duration_text(seconds, proposal.seconds), proposal.bytes / 1048576, words.data);
+    else if (words.length)
+        printf("proposed for --sbatch, of what a step needs on paper (%.0f MiB; no rows yet): %s\n", proposal.bytes / 1048576, words.data);
+    df_text_release(&words);
+}
+
 static void print_counts(const struct df_spec *spec, const struct sweep_options *options, const struct df_sweep_summary *summary)
 {
     printf("%s: %zu of %zu cells selected; %zu done before, ", spec->name, summary->selected, summary->cells, summary->already);
@@ -96,6 +118,8 @@ static void print_end(const struct df_spec *spec, const struct sweep_options *op
     print_counts(spec, options, summary);
     if (status != DF_OK)
         return;
+    if (!ends_with_it(options) && summary->left)
+        print_proposal(spec, options);
     if (summary->failed)
         print_logs(options->common.out, spec->name);
     else

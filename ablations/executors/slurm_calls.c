@@ -153,6 +153,31 @@ static df_status each_line(const struct df_text *text, df_status (*f)(char *line
     return status;
 }
 
+/* The tasks of "0-4,7,9-12:3%2", which ended all alike, before any of them was told apart. False: it is none. */
+static bool add_range(struct df_slurm_tasks *tasks, struct df_slurm_task task, const char *range)
+{
+    const char *at = range;
+    long first, last, step;
+    int read;
+
+    do {
+        step = 1;
+        if (sscanf(at, "%6ld%n", &first, &read) != 1)
+            return false;
+        at += read;
+        last = first;
+        if (sscanf(at, "-%6ld%n", &last, &read) == 1)
+            at += read;
+        if (sscanf(at, ":%6ld%n", &step, &read) == 1)
+            at += read;
+        if (first < 0 || last < first || step < 1)
+            return false;
+        for (task.index = first; task.index <= last; task.index += step)
+            add_task(tasks, &task);
+    } while (*at++ == ',');
+    return at[-1] == 0 || at[-1] == '%' || at[-1] == ']';
+}
+
 /* ---- sbatch, scancel, scontrol requeue ---- */
 
 static df_status parse_submitted(const struct df_text *out, int64_t *job, struct df_error *err)
@@ -260,32 +285,37 @@ df_status df_slurm_queue(struct df_slurm_tasks *out, struct df_error *err)
 
 /* ---- sacct, scontrol show job ---- */
 
-static df_status read_accounted(char *line, void *context, struct df_error *err)
+/* The fields of a line, already cut; false: it has another form. */
+static bool take_accounted(char *field[FIELDS], struct df_slurm_tasks *tasks)
 {
     struct df_slurm_task task = { .exit = -1 };
-    char *field[FIELDS];
+    char *range = strstr(field[0], "_[");
+
+    if (range)
+        *range = 0;
+    field[1][strcspn(field[1], " ")] = 0; /* "CANCELLED by 1000" */
+    if (!parse_name(field[0], &task.job, &task.index) || !phase_of(field[1], &task.phase) || strlen(field[1]) >= sizeof task.state ||
+        !parse_exit(field[2], &task.exit))
+        return false;
+    snprintf(task.state, sizeof task.state, "%s", field[1]);
+    copy_field(task.node, sizeof task.node, field[3]);
+    if (range) /* of one that waits squeue has the tasks */
+        return task.phase != DF_SLURM_ENDED || add_range(tasks, task, range + 2);
+    add_task(tasks, &task);
+    return true;
+}
+
+static df_status read_accounted(char *line, void *context, struct df_error *err)
+{
     struct df_text whole = DF_TEXT_INIT;
+    char *field[FIELDS];
 
     df_text_add(&whole, line);
-    const bool split = split_fields(line, field);
-
-    if (split && strchr(field[0], '[')) { /* what is still waiting of an array */
-        df_text_release(&whole);
-        return DF_OK;
-    }
-    if (split)
-        field[1][strcspn(field[1], " ")] = 0; /* "CANCELLED by 1000" */
-
-    const bool good = split && parse_name(field[0], &task.job, &task.index) && phase_of(field[1], &task.phase) &&
-                      strlen(field[1]) < sizeof task.state && parse_exit(field[2], &task.exit);
+    const bool good = split_fields(line, field) && take_accounted(field, context);
     const df_status status = good ? DF_OK : fail_form("sacct", whole.data, "job|state|exit:signal|nodes", err);
 
     df_text_release(&whole);
-    DF_TRY(status);
-    snprintf(task.state, sizeof task.state, "%s", field[1]);
-    copy_field(task.node, sizeof task.node, field[3]);
-    add_task(context, &task);
-    return DF_OK;
+    return status;
 }
 
 /* The value of " NAME=value ", which has no blanks; false: it is not there. */
@@ -307,8 +337,8 @@ static df_status read_shown(char *line, void *context, struct df_error *err)
     char job[24], array[24] = "", index[64] = "", exit[16] = "", node[128] = "", reason[128] = "";
     const bool in_array = find_value(line, "ArrayJobId", array, sizeof array);
 
-    if (in_array && find_value(line, "ArrayTaskId", index, sizeof index) && !df_parse_int(index, &task.index))
-        return DF_OK; /* "4-9%2": what is still waiting of an array */
+    if (in_array)
+        find_value(line, "ArrayTaskId", index, sizeof index);
     if (!find_value(line, "JobId", job, sizeof job) || !df_parse_int(in_array ? array : job, &task.job) ||
         !find_value(line, "JobState", task.state, sizeof task.state) || !phase_of(task.state, &task.phase) ||
         !find_value(line, "ExitCode", exit, sizeof exit) || !parse_exit(exit, &task.exit))
@@ -317,7 +347,10 @@ static df_status read_shown(char *line, void *context, struct df_error *err)
     find_value(line, "Reason", reason, sizeof reason);
     copy_field(task.node, sizeof task.node, node);
     copy_field(task.reason, sizeof task.reason, reason);
-    add_task(context, &task);
+    if (!in_array || df_parse_int(index, &task.index))
+        add_task(context, &task);
+    else if (task.phase == DF_SLURM_ENDED && !add_range(context, task, index)) /* of one that waits squeue has the tasks */
+        return fail_form("scontrol", line, "ArrayTaskId= of an array", err);
     return DF_OK;
 }
 

@@ -201,7 +201,7 @@ static bool is_called_off(const struct df_slurm_part *part) { return strcmp(part
 /* Whether a row may still come to be seen. */
 static bool news_may_come(const struct df_slurm_part *part)
 {
-    return part->now.exit >= 0 && (int64_t)time(NULL) < part->seen + DF_SLURM_NEWS_SECONDS;
+    return !is_called_off(part) && part->now.exit >= 0 && (int64_t)time(NULL) < part->seen + DF_SLURM_NEWS_SECONDS;
 }
 
 static void tell_end(const struct df_slurm_place *place, struct df_work_end *end)
@@ -209,16 +209,17 @@ static void tell_end(const struct df_slurm_place *place, struct df_work_end *end
     const struct df_slurm_task *now = &place->part->now;
     char name[48], tail[1280];
 
-    df_work_log_tail(place->work->log, tail, sizeof tail);
     end->began = !is_called_off(place->part);
     end->exit = strcmp(now->state, "COMPLETED") == 0 && !place->work->cell ? 0 : now->exit > 0 ? now->exit : -1;
-    snprintf(end->reason, sizeof end->reason, "job %s%s%s: %s: %s", df_slurm_part_name(place->manifest, place->part, name),
-             now->node[0] ? " on " : "", now->node, now->state, tail);
+    df_work_log_tail(place->work->log, tail, sizeof tail);
+    snprintf(end->reason, sizeof end->reason, "job %s%s%s: %s%s%s", df_slurm_part_name(place->manifest, place->part, name),
+             now->node[0] ? " on " : "", now->node, now->state, end->began ? ": " : "", end->began ? tail : "");
 }
 
 /* By the cell's row: finished, or failed in its own words. */
 static df_status read_outcome(const struct df_cell *cell, const char *out, bool *ended, struct df_work_end *end, struct df_error *err)
 {
+    static const char failed[] = "failed: ";
     struct df_journal *journal;
 
     DF_TRY(df_store_read_cell(out, cell, &journal, err));
@@ -226,7 +227,10 @@ static df_status read_outcome(const struct df_cell *cell, const char *out, bool 
     if (*ended) {
         end->began = true;
         end->exit = df_run_row_ok(&journal->run[0]) ? 0 : 1;
-        snprintf(end->reason, sizeof end->reason, "%.1500s", journal->run[0].status);
+        const char *status = journal->run[0].status;
+
+        snprintf(end->reason, sizeof end->reason, "%.1500s",
+                 strncmp(status, failed, strlen(failed)) == 0 ? status + strlen(failed) : status);
     }
     df_journal_free(journal);
     return DF_OK;

@@ -160,10 +160,13 @@ static void ends_come_from_accounting(void **state)
 
     (void)state;
     put("accounts", "12_3|OUT_OF_MEMORY|0:125|n1\n12_4|CANCELLED by 1000|0:0|None assigned\n12_[5-9%2]|PENDING|0:0|None assigned\n"
+                    "14_[0-1,3-7:2]|CANCELLED by 1000|0:0|None assigned\n"
                     "13|FAILED|3:0|n2\n");
     assert_ok(df_slurm_ended(jobs, 2, &tasks, &err));
-    assert_int_equal(tasks.count, 3);
+    assert_int_equal(tasks.count, 8);
     assert_int_equal(df_slurm_find(&tasks, 12, 3)->exit, -1);
+    assert_string_equal(df_slurm_find(&tasks, 14, 7)->state, "CANCELLED");
+    assert_null(df_slurm_find(&tasks, 14, 6));
     assert_string_equal(df_slurm_find(&tasks, 12, 3)->state, "OUT_OF_MEMORY");
     assert_string_equal(df_slurm_find(&tasks, 12, 4)->state, "CANCELLED");
     assert_string_equal(df_slurm_find(&tasks, 12, 4)->node, "");
@@ -173,14 +176,20 @@ static void ends_come_from_accounting(void **state)
     char *said = get("sacct.words");
     assert_non_null(strstr(said, "--jobs 12,13 "));
     free(said);
-    put("accounts", "12_3|FAILED|3|n1\n");
-    assert_fails(df_slurm_ended(jobs, 2, &tasks, &err), DF_ERR_FORMAT, "sacct: found '12_3|FAILED|3|n1'");
-    free(tasks.task);
+    static const char *const bad[] = { "12_3|FAILED|3|n1\n", "12_[0-x]|CANCELLED|0:0|\n", "12_[4-1]|CANCELLED|0:0|\n",
+                                       "12_[]|CANCELLED|0:0|\n" };
+
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        tasks = (struct df_slurm_tasks){ 0 };
+        put("accounts", bad[i]);
+        assert_fails(df_slurm_ended(jobs, 2, &tasks, &err), DF_ERR_FORMAT, "expected job|state|exit:signal|nodes");
+        free(tasks.task);
+    }
 }
 
 static void ends_come_from_scontrol_without_accounting(void **state)
 {
-    const int64_t jobs[] = { 12, 13, 14 };
+    const int64_t jobs[] = { 12, 13, 14, 16 };
     struct df_slurm_tasks tasks = { 0 };
     char word[24];
     struct df_error err;
@@ -189,9 +198,11 @@ static void ends_come_from_scontrol_without_accounting(void **state)
     put("job.12", "JobId=15 ArrayJobId=12 ArrayTaskId=3 JobName=defeat tiny JobState=NODE_FAIL Reason=None ExitCode=0:0 ReqNodeList=(null) "
                   "NodeList=n2 BatchHost=n2\n"
                   "JobId=12 ArrayJobId=12 ArrayTaskId=4-9%2 JobState=PENDING Reason=Resources ExitCode=0:0\n");
+    put("job.14", "JobId=14 ArrayJobId=14 ArrayTaskId=0-2%3 JobState=CANCELLED Reason=None ExitCode=0:0 NodeList=(null)\n");
     put("job.13", "JobId=13 JobName=x JobState=TIMEOUT Reason=TimeLimit ExitCode=0:15 NodeList=n1\n");
-    assert_ok(df_slurm_ended(jobs, 3, &tasks, &err)); /* 14 is forgotten */
-    assert_int_equal(tasks.count, 2);
+    assert_ok(df_slurm_ended(jobs, 4, &tasks, &err)); /* 16 is forgotten */
+    assert_int_equal(tasks.count, 5);
+    assert_string_equal(df_slurm_find(&tasks, 14, 2)->state, "CANCELLED");
     assert_string_equal(df_slurm_find(&tasks, 12, 3)->state, "NODE_FAIL");
     assert_string_equal(df_slurm_find(&tasks, 12, 3)->node, "n2");
     assert_string_equal(df_slurm_find(&tasks, 13, -1)->reason, "TimeLimit");
@@ -199,7 +210,7 @@ static void ends_come_from_scontrol_without_accounting(void **state)
     tasks = (struct df_slurm_tasks){ 0 };
     assert_ok(df_slurm_state("13", word, &err));
     assert_string_equal(word, "TIMEOUT");
-    assert_fails(df_slurm_state("14", word, &err), DF_ERR_NOT_FOUND, "does not know job 14");
+    assert_fails(df_slurm_state("16", word, &err), DF_ERR_NOT_FOUND, "does not know job 16");
     put("job.13", "JobId=13 JobName=x\n");
     assert_fails(df_slurm_ended(jobs + 1, 1, &tasks, &err), DF_ERR_FORMAT, "expected JobId=, JobState= and ExitCode=");
     free(tasks.task);
@@ -467,6 +478,17 @@ static void news_may_be_late_and_the_cancelled_have_not_failed(void **state)
     look(out, spec, &queue);
     check_row(out, spec->cell[0], "");
     check_row(out, spec->cell[2], "");
+    struct df_slurm_place place;
+    struct df_work_end end = { 0 };
+    struct df_error err;
+    bool ended;
+
+    assert_true(df_slurm_queue_find(&queue, spec->cell[0]->id, &place));
+    assert_ok(df_slurm_outcome(&place, spec->cell[0], out, &ended, &end, &err));
+    assert_false(ended);
+    assert_true(df_slurm_queue_find(&queue, spec->cell[2]->id, &place));
+    assert_ok(df_slurm_outcome(&place, spec->cell[2], out, &ended, &end, &err));
+    assert_true(ended && !end.began);
     queue.manifest[0].part[0].seen -= DF_SLURM_NEWS_SECONDS + 1;
     assert_int_equal(df_slurm_job_write(&queue.manifest[0], NULL), DF_OK);
     df_slurm_queue_release(&queue);
