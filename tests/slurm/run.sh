@@ -74,7 +74,7 @@ echo "a full scratch, and one with room: the same rows"
 
 # ---- one that is preempted ----
 local=long
-cell() { echo "$work/$1/tiny/runs"/*; }
+cell() { echo "$work/$1/tiny/runs"/????????????????; }
 runs() { grep -q ' running on ' "$work/$1.status"; }
 running() { status "$1" $long >"$work/$1.status" 2>&1; runs "$1" && grep -q '%' "$(cell "$1")/log.txt"; }
 job() { sed -n 's/^job \([0-9]*\): .*cell.*/\1/p' "$work/$1.log" | tail -n 1; }
