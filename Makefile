@@ -67,6 +67,7 @@ need_lint      := clang:clang clang-format:clang-format
 need_hostcuda  := $(CXX):g++
 need_fuzz      := clang:clang
 need_systems   := debootstrap:debootstrap
+need_slurm     := munged:munge slurmctld:slurm-wlm
 
 PKGS    := $(foreach n,$(need_libraries),$(firstword $(subst :, ,$n)))
 PKG_CFLAGS = $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
@@ -235,7 +236,7 @@ SWEEP_FLAGS = $(if $(SEEDS),--seeds $(SEEDS)) --out $(OUT)
 
 # What is missing, one package a line. Without its tools nothing can be said of a library: then it counts as missing.
 DEPS_FOR ?= build
-alone    := $(filter systems,$(DEPS_FOR))
+alone    := $(filter systems slurm,$(DEPS_FOR))
 define missing
 	for need in $(if $(alone),,$(need_tools)) $(need_$(DEPS_FOR)); do \
 	    command -v "$${need%%:*}" >/dev/null || echo "$${need#*:}"; \
@@ -253,7 +254,7 @@ endef
 
 ## deps: check what is needed; what is missing is printed, then installed from the configured apt sources (elsewhere: print it and stop)
 deps:
-	@$(if $(filter build lint hostcuda systems fuzz,$(DEPS_FOR)),,$(error DEPS_FOR='$(DEPS_FOR)': expected build, lint, hostcuda, systems or fuzz)) \
+	@$(if $(filter build lint hostcuda systems slurm fuzz,$(DEPS_FOR)),,$(error DEPS_FOR='$(DEPS_FOR)': expected build, lint, hostcuda, systems, slurm or fuzz)) \
 	missing=$$($(missing)); [ -n "$$missing" ] || exit 0; \
 	missing=$$(echo $$missing); sudo=; may=; \
 	if [ "$$(id -u)" = 0 ]; then may=1; elif command -v sudo >/dev/null; then may=1 sudo='sudo '; fi; \

@@ -1,25 +1,22 @@
-/* The sweep. One process looks after W workers, each the exec of `defeat run SPEC --cell K --id ID`. What a worker did is its
- * cell's row, which it writes itself; the sweep writes one only for a worker that died without. A cell is taken under a lock file, so that
+/* The sweep. An executor (executors/executor.h) has the work done, each piece the exec of `defeat run SPEC --cell K --id ID`. What came of it is
+ * its cell's row, which it writes itself; the sweep writes one only for work that ended without. A cell is taken under a lock file, so that
  * several sweeps may share a tree; where locks are not seen, a cell may be done twice, and nothing comes of it. Jobs before cells, for each
  * teacher: "teacher" trains (if there is none) and gates, "cache" builds its cache; for a variant, behind those, "identity" (before more than ten
  * cells) proves that weights of 0 change nothing. Cells that a teacher does not teach do not wait for it, unless it is there already: then the
- * gate comes before everything. */
+ * gate comes before everything. Of an executor that looks ahead no lock is taken: what runs elsewhere does not see it. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "ablations/sweep.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <pcre2.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ablations/executors/executors.h"
 #include "ablations/run/store.h"
 #include "ablations/watch.h"
 #include "core/base/file.h"
@@ -43,9 +40,10 @@ struct task {
     double started;
     char utc[24];
 };
+/* What was given to the executor; its place is the executor's handle. */
 struct worker {
-    pid_t pid; /* 0: idle */
-    int job;   /* enum df_job, of plan; -1: a cell, task */
+    bool running;
+    int job; /* enum df_job, of plan; -1: a cell, task */
     struct plan *plan;
     struct task *task;
     char name[256], *progress, *log; /* what its lines are called; its files, NULL: idle */
@@ -58,6 +56,7 @@ struct plan {
     const struct df_spec_variant *variant;
     const struct df_spec_teacher *teacher;
     enum state job[DF_JOBS];
+    size_t handle[DF_JOBS]; /* of a job that was started */
     bool gate_first;
 };
 struct sweep {
@@ -66,6 +65,8 @@ struct sweep {
     char *folder; /* <out>/<spec> */
     struct task *task;
     size_t tasks;
+    const struct df_executor_class *executor;
+    void *state; /* the executor's */
     struct worker *worker;
     size_t workers;
     struct plan *plan;
@@ -197,21 +198,6 @@ static df_status select_cells(struct sweep *s, struct df_sweep_summary *summary,
 
 /* ---- workers ---------------------------------------------------------------------------------------------------------------------- */
 
-/* `mask`: what was blocked before the fork. A signal that came since then waits until it means the worker's end. */
-static void become_worker(const char *program, const char *log, char **words, const sigset_t *mask)
-{
-    const int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666), in = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* no orphan goes on training */
-    setpgid(0, 0);                    /* Ctrl-C reaches the sweep, which tells its workers */
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
-        signal(stopping[i], SIG_DFL);
-    sigprocmask(SIG_SETMASK, mask, NULL);
-    if (out >= 0 && in >= 0 && dup2(in, 0) >= 0 && dup2(out, 1) >= 0 && dup2(out, 2) >= 0)
-        execv(program, words);
-    _exit(127);
-}
-
 static size_t count_words(const char *const *words)
 {
     size_t n = 0;
@@ -239,65 +225,88 @@ static char **worker_words(const struct sweep *s, const char *const *first)
     return words;
 }
 
-/* Starts the program with the given first words. */
-static df_status start_worker(struct sweep *s, struct worker *worker, const char *const *first, const char *log, struct df_error *err)
+static void leave(struct worker *worker)
 {
-    char **words = worker_words(s, first);
-    sigset_t ends, before;
-
-    fflush(NULL);
-    worker->started = df_now();
-    sigemptyset(&ends);
-    for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
-        sigaddset(&ends, stopping[i]);
-    sigprocmask(SIG_BLOCK, &ends, &before);
-    worker->pid = fork();
-    if (worker->pid == 0)
-        become_worker(s->options->program, log, words, &before);
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    free(words);
-    if (worker->pid > 0)
-        return DF_OK;
-    worker->pid = 0;
-    return df_fail(err, DF_ERR_IO, "cannot start a worker: %s", strerror(errno));
+    free(worker->progress);
+    free(worker->log);
+    worker->progress = worker->log = NULL;
 }
 
-/* Under the cell's lock. Another sweep may have finished it since we looked; what is said of an older failure goes. */
-static df_status start_locked(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
+/* Room for what the executor calls by the handle. */
+static struct worker *worker_at(struct sweep *s, size_t handle)
 {
-    const char *out = s->options->run.out;
-    char number[24], *log = df_store_cell_file(out, task->cell, DF_CELL_LOG);
-    const char *const first[] = { "run", s->spec->path, "--cell", number, "--id", task->cell->id, "--locked", NULL };
-    bool finished = false;
-    df_status status = df_store_finished(out, task->cell, &finished, err);
+    if (handle >= s->workers) {
+        const size_t room = 2 * handle + 1;
 
-    if (status == DF_OK && !finished)
-        status = df_store_forget_failure(out, task->cell, err);
-    if (finished) {
-        task->state = ELSEWHERE;
-    } else if (status == DF_OK) {
-        snprintf(number, sizeof number, "%zu", task->index);
-        df_utc(task->utc);
-        task->started = df_now();
-        worker->read = 0;
-        (void)df_file_size(log, &worker->read, NULL); /* what an earlier try has left */
-        status = start_worker(s, worker, first, log, err);
+        s->worker = df_realloc(s->worker, room * sizeof *s->worker);
+        memset(s->worker + s->workers, 0, (room - s->workers) * sizeof *s->worker);
+        s->workers = room;
     }
-    if (status == DF_OK && !finished) {
-        worker->job = -1;
-        worker->task = task;
-        task->state = RUNNING;
-        df_watch_cell_name(task->cell, worker->name, sizeof worker->name);
-        worker->progress = df_store_cell_file(out, task->cell, DF_CELL_PROGRESS);
-        worker->log = log;
+    return &s->worker[handle];
+}
+
+/* Has the program started with the given first words. `as`: what it is for; its files become the worker's, and of a failure nobody's. */
+static df_status start_work(struct sweep *s, struct df_work *work, const char *const *first, struct worker *as, size_t *handle,
+                            struct df_error *err)
+{
+    char **words = worker_words(s, first);
+
+    work->title = as->name;
+    work->log = as->log;
+    work->words = (const char *const *)words;
+    const df_status status = s->executor->start(s->state, work, handle, err);
+
+    free(words);
+    if (status == DF_OK) {
+        as->running = true;
+        as->started = df_now();
+        *worker_at(s, *handle) = *as;
     } else {
-        free(log);
+        leave(as);
     }
     return status;
 }
 
+/* locked: the sweep holds the cell's lock, or nobody needs one. */
+static df_status start_cell_work(struct sweep *s, struct task *task, bool locked, const size_t *after, size_t afters, struct df_error *err)
+{
+    const char *out = s->options->run.out;
+    char number[24];
+    const char *const first[] = { "run", s->spec->path, "--cell", number, "--id", task->cell->id, locked ? "--locked" : NULL, NULL };
+    struct df_work work = { .cell = task->cell, .after = after, .afters = afters };
+    struct worker as = { .job = -1,
+                         .task = task,
+                         .progress = df_store_cell_file(out, task->cell, DF_CELL_PROGRESS),
+                         .log = df_store_cell_file(out, task->cell, DF_CELL_LOG) };
+    size_t handle;
+
+    df_watch_cell_name(task->cell, as.name, sizeof as.name);
+    snprintf(number, sizeof number, "%zu", task->index);
+    df_utc(task->utc);
+    task->started = df_now();
+    (void)df_file_size(as.log, &as.read, NULL); /* what an earlier try has left */
+    DF_TRY(start_work(s, &work, first, &as, &handle, err));
+    task->state = RUNNING;
+    return DF_OK;
+}
+
+/* Under the cell's lock. Another sweep may have finished it since we looked; what is said of an older failure goes. */
+static df_status start_locked(struct sweep *s, struct task *task, struct df_error *err)
+{
+    const char *out = s->options->run.out;
+    bool finished = false;
+
+    DF_TRY(df_store_finished(out, task->cell, &finished, err));
+    if (finished) {
+        task->state = ELSEWHERE;
+        return DF_OK;
+    }
+    DF_TRY(df_store_forget_failure(out, task->cell, err));
+    return start_cell_work(s, task, true, NULL, 0, err);
+}
+
 /* WAITING -> RUNNING, or ELSEWHERE when another sweep did it, or still WAITING when another sweep holds it. */
-static df_status start_cell(struct sweep *s, struct worker *worker, struct task *task, struct df_error *err)
+static df_status start_cell(struct sweep *s, struct task *task, struct df_error *err)
 {
     const char *out = s->options->run.out;
     char *folder = df_store_cell_folder(out, task->cell), *lock = df_store_cell_file(out, task->cell, DF_CELL_LOCK);
@@ -306,7 +315,7 @@ static df_status start_cell(struct sweep *s, struct worker *worker, struct task 
     if (status == DF_OK)
         status = df_lock(lock, true, &task->lock, err);
     if (status == DF_OK && task->lock >= 0)
-        status = start_locked(s, worker, task, err);
+        status = start_locked(s, task, err);
     if (task->state != RUNNING) {
         df_unlock(task->lock);
         task->lock = -1;
@@ -324,88 +333,45 @@ static char *job_log(const struct sweep *s, const struct plan *plan, enum df_job
     return df_watch_job_log(s->options->run.out, s->spec, plan->variant, name_of(plan), job);
 }
 
-static df_status start_job(struct sweep *s, struct worker *worker, struct plan *plan, enum df_job job, struct df_error *err)
+static df_status start_job(struct sweep *s, struct plan *plan, enum df_job job, const size_t *after, size_t afters, struct df_error *err)
 {
     const char *const first[] = {
         "prepare",     s->spec->path, "--stage", df_job_names[job], "--id", plan->variant->first->id, name_of(plan)[0] ? "--which" : NULL,
         name_of(plan), NULL
     };
-    char *log = job_log(s, plan, job);
+    struct df_work work = { .after = after, .afters = afters };
+    struct worker as = { .job = (int)job,
+                         .plan = plan,
+                         .progress = df_watch_job_progress(s->options->run.out, s->spec, plan->variant, name_of(plan), job),
+                         .log = job_log(s, plan, job) };
+    const df_status status = s->executor->ahead ? DF_OK : df_file_remove(as.log, err); /* an older one would be taken for this job's */
 
-    df_status status = df_file_remove(log, err); /* an older one would be taken for this job's */
-
-    if (status == DF_OK)
-        status = start_worker(s, worker, first, log, err);
-    if (status == DF_OK) {
-        worker->job = (int)job;
-        worker->plan = plan;
-        plan->job[job] = RUNNING;
-        df_watch_job_name(name_of(plan), job, worker->name, sizeof worker->name);
-        worker->progress = df_watch_job_progress(s->options->run.out, s->spec, plan->variant, name_of(plan), job);
-        worker->log = log;
-        worker->read = 0;
-    } else {
-        free(log);
+    df_watch_job_name(name_of(plan), job, as.name, sizeof as.name);
+    if (status != DF_OK) {
+        leave(&as);
+        return status;
     }
-    return status;
+    DF_TRY(start_work(s, &work, first, &as, &plan->handle[job], err));
+    plan->job[job] = RUNNING;
+    return DF_OK;
 }
 
 /* ---- what ended ------------------------------------------------------------------------------------------------------------------- */
 
-/* The last line of a log, for the message about what failed. */
-static void log_tail(const char *path, char *out, size_t room)
+static void job_ended(struct sweep *s, struct plan *plan, enum df_job job, const struct df_work_end *end)
 {
-    char *data = NULL;
-    size_t bytes = 0;
+    char tail[1280], name[256], *log;
+    const bool said = end->exit == 1;
 
-    snprintf(out, room, "see '%s'", path ? path : "the log");
-    if (!path || df_file_read(path, 0, &data, &bytes, NULL) != DF_OK)
-        return;
-    while (bytes && data[bytes - 1] == '\n')
-        data[--bytes] = 0;
-    const char *line = strrchr(data, '\n');
-
-    line = line ? line + 1 : data;
-    if (bytes)
-        snprintf(out, room, "%.1200s", line + (strncmp(line, "defeat: ", 8) == 0 ? 8 : 0));
-    free(data);
-}
-
-static void reason_of(int wait_status, const char *log, char *out, size_t room)
-{
-    char tail[1280];
-
-    log_tail(log, tail, sizeof tail);
-    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGABRT) /* it said why: out of memory, a bug */
-        snprintf(out, room, "aborted: %s", tail);
-    else if (WIFSIGNALED(wait_status))
-        snprintf(out, room, "killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-    else if (WEXITSTATUS(wait_status) == 127)
-        snprintf(out, room, "the worker program could not be started");
-    else if (WEXITSTATUS(wait_status) == 130)
-        snprintf(out, room, "interrupted");
-    else
-        snprintf(out, room, "worker exited with status %d without a result: %s", WEXITSTATUS(wait_status), tail);
-}
-
-static void job_ended(struct sweep *s, struct plan *plan, enum df_job job, int wait_status)
-{
-    char reason[1400], name[256], *log;
-    const bool ok = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 0;
-    const bool said = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == 1;
-
-    plan->job[job] = ok ? DONE : FAILED;
-    if (ok || stops)
+    plan->job[job] = end->exit == 0 ? DONE : end->began ? FAILED : LEFT;
+    if (end->exit == 0 || stops || !end->began)
         return;
     log = job_log(s, plan, job);
-    if (said)
-        log_tail(log, reason, sizeof reason);
-    else
-        reason_of(wait_status, log, reason, sizeof reason);
+    df_work_log_tail(log, tail, sizeof tail);
     free(log);
     df_watch_job_name(name_of(plan), job, name, sizeof name);
     df_fail(&s->fault, said ? DF_ERR_CHECK : DF_ERR_IO, "%s%s: no cell that needs the teacher was started: %s",
-            job == DF_JOB_IDENTITY ? "" : "the ", name, reason);
+            job == DF_JOB_IDENTITY ? "" : "the ", name, said ? tail : end->reason);
 }
 
 static void tell_outcome(const struct task *task, const struct df_run_row *row, const char *reason)
@@ -421,25 +387,22 @@ static void tell_outcome(const struct task *task, const struct df_run_row *row, 
         fprintf(stderr, "%s%s\n", row ? "" : "failed: ", df_shown(row ? row->status : reason).text);
 }
 
-/* A worker that can still write a row does so itself; for one that died without, it is written here. */
-static df_status cell_ended(struct sweep *s, struct task *task, int wait_status, struct df_error *err)
+/* Work that can still write a row does so itself; for some that ended without, it is written here. */
+static df_status cell_ended(struct sweep *s, struct task *task, const struct df_work_end *end, struct df_error *err)
 {
-    const bool interrupted = stops && (!WIFEXITED(wait_status) || WEXITSTATUS(wait_status) == 130);
+    const bool interrupted = !end->began || (stops && (end->exit < 0 || end->exit == 130));
     const char *out = s->options->run.out;
-    char reason[1400], *log = df_store_cell_file(out, task->cell, DF_CELL_LOG);
     struct df_journal *journal = NULL;
     df_status status = df_store_read_cell(out, task->cell, &journal, err);
     const struct df_run_row *row = journal && journal->runs ? &journal->run[0] : NULL;
 
     if (journal && s->options->tuning)
         df_journal_judge_by_curve(journal, "tune");
-    reason_of(wait_status, log, reason, sizeof reason);
-    free(log);
     task->state = df_run_row_ok(row) ? DONE : interrupted ? LEFT : FAILED;
     if (status == DF_OK && task->state == FAILED && !row)
-        status = df_store_put_failure(out, task->cell, task->utc, reason, err);
+        status = df_store_put_failure(out, task->cell, task->utc, end->reason, err);
     if (task->state != LEFT)
-        tell_outcome(task, row, reason);
+        tell_outcome(task, row, end->reason);
     s->seconds += df_now() - task->started;
     s->timed++;
     s->ended = true;
@@ -471,30 +434,25 @@ static void follow(struct sweep *s, struct worker *worker)
         tell_one(&s->warnings.list[i]);
 }
 
-static void leave(struct worker *worker)
-{
-    free(worker->progress);
-    free(worker->log);
-    worker->progress = worker->log = NULL;
-}
-
 static df_status reap(struct sweep *s, struct df_error *err)
 {
-    for (size_t i = 0; i < s->workers; i++) {
-        struct worker *worker = &s->worker[i];
-        int wait_status;
+    struct df_work_end end;
+    bool ended;
 
-        if (!worker->pid || waitpid(worker->pid, &wait_status, WNOHANG) != worker->pid)
-            continue;
-        worker->pid = 0;
+    for (;;) {
+        DF_TRY(s->executor->poll(s->state, &ended, &end, err));
+        if (!ended)
+            return DF_OK;
+        struct worker *worker = &s->worker[end.handle];
+
+        worker->running = false;
         follow(s, worker);
         leave(worker);
         if (worker->job >= 0)
-            job_ended(s, worker->plan, (enum df_job)worker->job, wait_status);
+            job_ended(s, worker->plan, (enum df_job)worker->job, &end);
         else
-            DF_TRY(cell_ended(s, worker->task, wait_status, err));
+            DF_TRY(cell_ended(s, worker->task, &end, err));
     }
-    return DF_OK;
 }
 
 /* ---- the loop --------------------------------------------------------------------------------------------------------------------- */
@@ -577,24 +535,26 @@ static struct plan *next_job(const struct sweep *s, enum df_job *job)
     return NULL;
 }
 
-/* Gives every idle worker something to do, as far as there is something. */
+/* Gives every free slot something to do, as far as there is something. */
 static df_status dispatch(struct sweep *s, struct df_error *err)
 {
-    for (size_t i = 0; i < s->workers; i++) {
-        struct worker *worker = &s->worker[i];
-        struct plan *plan;
-        enum df_job job;
+    size_t slots = s->executor->slots(s->state), t = 0;
 
-        if (worker->pid)
-            continue;
-        plan = next_job(s, &job);
+    while (slots) {
+        enum df_job job;
+        struct plan *plan = next_job(s, &job);
+
         if (plan) {
-            DF_TRY(start_job(s, worker, plan, job, err));
+            DF_TRY(start_job(s, plan, job, NULL, 0, err));
+            slots--;
             continue;
         }
-        for (size_t t = 0; t < s->tasks && !worker->pid; t++)
-            if (may_start(s, &s->task[t]))
-                DF_TRY(start_cell(s, worker, &s->task[t], err));
+        while (t < s->tasks && !may_start(s, &s->task[t]))
+            t++;
+        if (t == s->tasks)
+            return DF_OK;
+        DF_TRY(start_cell(s, &s->task[t], err));
+        slots -= s->task[t++].state == RUNNING;
     }
     return DF_OK;
 }
@@ -604,7 +564,7 @@ static size_t busy(const struct sweep *s)
     size_t n = 0;
 
     for (size_t i = 0; i < s->workers; i++)
-        n += s->worker[i].pid != 0;
+        n += s->worker[i].running;
     return n;
 }
 
@@ -654,7 +614,7 @@ static double cell_seconds(const struct sweep *s, const double *busy)
     if (s->timed)
         return s->seconds / (double)s->timed;
     for (size_t i = 0; i < s->workers; i++)
-        if (s->worker[i].pid && s->worker[i].job < 0 && !isnan(busy[i])) {
+        if (s->worker[i].running && s->worker[i].job < 0 && !isnan(busy[i])) {
             seconds += df_now() - s->worker[i].started + busy[i];
             cells++;
         }
@@ -673,7 +633,7 @@ static void look(struct sweep *s, double *busy)
         struct df_progress_view *view = &s->view[s->views];
 
         busy[i] = 0;
-        if (!worker->pid)
+        if (!worker->running)
             continue;
         follow(s, worker);
         if (!df_watch_read(worker->progress, worker->name, view)) {
@@ -688,7 +648,7 @@ static void look(struct sweep *s, double *busy)
             job = isnan(busy[i]) || busy[i] > job ? busy[i] : job;
     }
     for (size_t i = 0; i < s->workers; i++)
-        if (!s->worker[i].pid && hopeful(s)) /* for want of what a job makes */
+        if (!s->worker[i].running && hopeful(s)) /* for want of what a job makes */
             busy[i] = job;
 }
 
@@ -708,9 +668,9 @@ static void show_sweep(struct sweep *s)
     double done = (double)(count(s, DONE) + count(s, FAILED) + count(s, ELSEWHERE));
     char note[64];
 
-    if (df_now() >= s->look_next)
+    if (df_now() >= s->look_next && !s->executor->ahead)
         look_at_workers(s);
-    for (size_t t = 0; t < s->tasks && mean > 0; t++)
+    for (size_t t = 0; t < s->tasks && mean > 0 && !s->executor->ahead; t++) /* when one that is ahead began is not known */
         if (s->task[t].state == RUNNING)
             done += fmin(0.95, (df_now() - s->task[t].started) / mean);
     snprintf(note, sizeof note, "%zu running%s", count(s, RUNNING),
@@ -720,13 +680,6 @@ static void show_sweep(struct sweep *s)
                                                : "");
     df_progress_parts(s->bar, s->eta, s->view, s->views);
     df_progress_set(s->bar, done, note);
-}
-
-static void stop_workers(struct sweep *s, int number)
-{
-    for (size_t i = 0; i < s->workers; i++)
-        if (s->worker[i].pid)
-            kill(s->worker[i].pid, number);
 }
 
 /* The CSV tables, now and then: they are read whole, so that it may take a twentieth of the time at most. */
@@ -763,7 +716,7 @@ static df_status loop(struct sweep *s, struct df_error *err)
         if (!stops && status == DF_OK)
             status = dispatch(s, err);
         if (stops > told || (status != DF_OK && !told)) {
-            stop_workers(s, stops > 1 ? SIGKILL : SIGTERM);
+            s->executor->stop(s->state, stops > 1, NULL);
             if (stops == 1 && busy(s))
                 say_stopping();
             told = stops > told ? stops : 1;
@@ -777,6 +730,76 @@ static df_status loop(struct sweep *s, struct df_error *err)
     }
     return status;
 }
+
+/* ---- work that is handed over ahead ------------------------------------------------------------------------------------------------ */
+
+/* What must succeed before the plan's job: the job before it, or else the last ones of the variant's teachers. */
+static size_t jobs_before(const struct sweep *s, const struct plan *plan, int job, size_t *after)
+{
+    size_t n = 0;
+
+    while (--job >= 0)
+        if (plan->job[job] == RUNNING) {
+            after[0] = plan->handle[job];
+            return 1;
+        }
+    for (size_t p = 0; p < s->plans && !plan->teacher; p++)
+        if (s->plan[p].teacher && s->plan[p].variant == plan->variant && s->plan[p].job[DF_JOB_CACHE] == RUNNING)
+            after[n++] = s->plan[p].handle[DF_JOB_CACHE];
+    return n;
+}
+
+/* What must succeed before the task: of a plan that teaches it the last job, of one whose gate comes first the gate. */
+static size_t jobs_before_task(const struct sweep *s, const struct task *task, size_t *after)
+{
+    size_t n = 0;
+
+    for (size_t p = 0; p < s->plans; p++) {
+        const struct plan *plan = &s->plan[p];
+        int job = teaches(plan, task->cell) ? DF_JOBS - 1 : DF_JOB_TEACHER;
+
+        while (job >= 0 && plan->job[job] != RUNNING)
+            job--;
+        if (waits_for(task, plan) && job >= 0)
+            after[n++] = plan->handle[job];
+    }
+    return n;
+}
+
+static df_status hand_over(struct sweep *s, struct df_error *err)
+{
+    size_t *after = df_calloc(s->plans + 1, sizeof *after);
+    df_status status = DF_OK;
+
+    for (size_t p = 0; p < s->plans && status == DF_OK; p++)
+        for (int job = 0; job < DF_JOBS && status == DF_OK; job++)
+            if (s->plan[p].job[job] == WAITING)
+                status = start_job(s, &s->plan[p], (enum df_job)job, after, jobs_before(s, &s->plan[p], job, after), err);
+    for (size_t t = 0; t < s->tasks && status == DF_OK; t++)
+        status = start_cell_work(s, &s->task[t], !s->executor->prints, after, jobs_before_task(s, &s->task[t], after), err);
+    free(after);
+    return status;
+}
+
+/* Who waits may leave: the work goes on without. */
+static df_status run_ahead(struct sweep *s, struct df_error *err)
+{
+    const struct timespec pause = { 0, 200 * 1000 * 1000 };
+
+    DF_TRY(hand_over(s, err));
+    DF_TRY(reap(s, err));
+    while (s->options->wait && busy(s) && !stops) {
+        if (df_now() >= s->end)
+            stops = 1;
+        show_sweep(s);
+        make_tables(s);
+        nanosleep(&pause, NULL);
+        DF_TRY(reap(s, err));
+    }
+    return DF_OK;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------------------------- */
 
 static bool teacher_is_there(const struct sweep *s, const struct df_spec_teacher *teacher)
 {
@@ -850,33 +873,62 @@ static void tell_repeated(const struct df_warnings *warnings)
         df_warn("the workers' logs have %zu kinds of warnings more", warnings->count - DF_WARNINGS_TOLD);
 }
 
-static df_status run_all(struct sweep *s, struct df_error *err)
+static struct df_executor_options executor_options(const struct df_spec *spec, const struct df_sweep_options *options)
+{
+    return (struct df_executor_options){ .program = options->program,
+                                         .out = options->run.out,
+                                         .spec = spec->name,
+                                         .jobs = options->jobs,
+                                         .list = options->commands,
+                                         .slurm = options->slurm };
+}
+
+/* Places for those that run at a time; who looks ahead gets them as they come. */
+static void make_room(struct sweep *s)
+{
+    s->workers = s->executor->ahead ? 0 : s->executor->slots(s->state);
+    s->worker = df_calloc(s->workers + 1, sizeof *s->worker);
+    s->view = df_calloc(s->workers + 1, sizeof *s->view);
+}
+
+static df_status run_with_signals(struct sweep *s, struct df_error *err)
 {
     struct sigaction before[sizeof stopping / sizeof *stopping];
     char label[96];
 
     stops = 0;
-    plan_jobs(s);
-    s->workers = s->options->jobs ? s->options->jobs : (size_t)sysconf(_SC_NPROCESSORS_ONLN);
-    s->worker = df_calloc(s->workers, sizeof *s->worker);
     snprintf(label, sizeof label, "sweep %s", s->spec->name);
-    s->bar = df_progress_new(label, "cells", (double)s->tasks);
-    s->view = df_calloc(s->workers, sizeof *s->view);
+    s->bar = s->executor->ahead && !s->options->wait ? NULL : df_progress_new(label, "cells", (double)s->tasks);
     s->eta = NAN;
     catch_signals(before);
     s->tables_next = df_now() + TABLES_SECONDS;
     s->end = s->options->seconds > 0 ? df_now() + s->options->seconds : INFINITY;
-    df_status status = loop(s, err);
+    const df_status status = s->executor->ahead ? run_ahead(s, err) : loop(s, err);
 
     s->look_next = 0;
-    show_sweep(s); /* as it ended */
+    if (s->bar)
+        show_sweep(s); /* as it ended */
     for (size_t i = 0; i < sizeof stopping / sizeof *stopping; i++)
         sigaction(stopping[i], &before[i], NULL);
     df_progress_free(s->bar);
+    return status;
+}
+
+static df_status run_all(struct sweep *s, struct df_error *err)
+{
+    const struct df_executor_options options = executor_options(s->spec, s->options);
+
+    DF_TRY(s->executor->open(&options, &s->state, err));
+    make_room(s);
+    plan_jobs(s);
+    df_status status = run_with_signals(s, err);
+
+    s->executor->close(s->state);
     tell_repeated(&s->warnings);
     if (status == DF_OK && stops)
-        status = df_fail(err, DF_ERR_INTERRUPTED, "%s; the same command goes on with what is left",
-                         df_now() >= s->end ? "the time is over" : "interrupted");
+        status = df_fail(err, DF_ERR_INTERRUPTED, "%s; %s", df_now() >= s->end ? "the time is over" : "interrupted",
+                         s->executor->ahead ? "what was submitted goes on, and the same command comes back to it"
+                                            : "the same command goes on with what is left");
     if (status == DF_OK && s->fault.status != DF_OK)
         status = df_fail(err, s->fault.status, "%s", s->fault.text);
     return status;
@@ -911,19 +963,25 @@ static void list_cells(const struct sweep *s, struct df_text *out)
 
 df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *options, struct df_sweep_summary *out, struct df_error *err)
 {
-    struct sweep s = { .spec = spec, .options = options, .folder = df_store_spec_folder(options->run.out, spec->name) };
+    struct sweep s = { .spec = spec,
+                       .options = options,
+                       .executor = options->executor ? options->executor : df_executors[0],
+                       .folder = df_store_spec_folder(options->run.out, spec->name) };
+    const bool only_looks = options->list || s.executor->prints;
     const double start_time = df_now();
     df_status status, made = DF_OK;
 
     *out = (struct df_sweep_summary){ .cells = spec->count };
     status = select_cells(&s, out, err);
-    if (status == DF_OK && !options->list)
+    if (status == DF_OK && !only_looks)
         status = df_folder_make(s.folder, err);
-    if (status == DF_OK && !options->list) { /* the tables too where nothing is left to run: they may have been lost */
-        if (s.tasks)
-            status = run_all(&s, err);
+
+    const bool ready = status == DF_OK;
+
+    if (ready && !options->list && s.tasks)
+        status = run_all(&s, err);
+    if (ready && !only_looks) /* also where nothing is left to run: they may have been lost */
         made = df_store_make_tables(s.folder, false, status == DF_OK ? err : NULL);
-    }
     if (status == DF_OK && options->list)
         list_cells(&s, options->list);
     out->done = count(&s, DONE);
@@ -935,6 +993,8 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
         if (s.task[t].lock >= 0)
             df_unlock(s.task[t].lock);
     df_warnings_release(&s.warnings);
+    for (size_t i = 0; i < s.workers; i++)
+        leave(&s.worker[i]);
     free(s.worker);
     free(s.view);
     free(s.plan);

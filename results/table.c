@@ -49,7 +49,13 @@ static void find_rows(const struct df_journal *journal, const struct df_table_li
     rows->row = df_calloc(request->runs + 1, sizeof *rows->row);
     for (size_t i = 0; i < request->runs; i++) {
         rows->row[i] = df_journal_find(journal, request->run[i], semantics);
-        line->failed += rows->row[i] && !df_run_row_ok(rows->row[i]);
+        if (!rows->row[i] || df_run_row_ok(rows->row[i]))
+            continue;
+        line->failed++;
+        if (!line->why) {
+            line->why = rows->row[i]->status;
+            line->why_seed = rows->row[i]->seed;
+        }
     }
     for (size_t i = 0; i < journal->runs; i++)
         line->stale += is_stale(&journal->run[i], request, semantics);

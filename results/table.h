@@ -32,6 +32,8 @@ struct df_table_line {
     const char *label, *axes, *variant;
     size_t baseline; /* line */
     size_t expected, failed, stale;
+    const char *why;                             /* of the first that failed: its status; NULL: none did */
+    int64_t why_seed;                            /* and its seed */
     size_t unpaired;                             /* pairs that were left out: two teachers */
     struct df_interval metric[DF_TABLE_METRICS]; /* in percent points (x100) */
     struct df_interval difference;               /* of AP to the baseline, paired by seed, simultaneous; n = 0 for the baseline itself */

@@ -134,6 +134,15 @@ static void grid_release(struct grid *grid)
     free(grid->number);
 }
 
+/* Of the first run of the line that failed. */
+static void add_why(const struct df_table_line *line, struct df_text *out)
+{
+    static const char failed[] = "failed: ";
+    const bool known = strncmp(line->why, failed, strlen(failed)) == 0;
+
+    df_text_addf(out, " (seed %lld: %s)", (long long)line->why_seed, df_shown(line->why + (known ? strlen(failed) : 0)).text);
+}
+
 /* Every run that is not in the numbers. */
 static void add_absent(const struct df_table_line *line, struct df_text *out)
 {
@@ -149,6 +158,7 @@ static void add_absent(const struct df_table_line *line, struct df_text *out)
     }
     if (line->failed) {
         df_text_addf(out, "%s%zu of %zu runs failed", between, line->failed, line->expected);
+        add_why(line, out);
         between = ", ";
     }
     if (line->stale) {

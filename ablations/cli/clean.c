@@ -134,6 +134,15 @@ static df_status list_positions(const char *out, struct items *items, struct df_
     return status;
 }
 
+/* The key of a cache that somebody writes, or was killed over. */
+static bool part_of(const char *name, char key[64])
+{
+    const char *end = strstr(name, ".cache.part");
+
+    snprintf(key, 64, "%.*s", end && end - name < 64 ? (int)(end - name) : 0, name);
+    return key[0] != 0;
+}
+
 /* A cache is written under its cache's lock. */
 static df_status list_parts_of_caches(const char *out, struct items *items, struct df_error *err)
 {
@@ -141,7 +150,7 @@ static df_status list_parts_of_caches(const char *out, struct items *items, stru
     df_status status = df_absent_is_fine(df_folder_list(folder, &names, err), err);
 
     for (char **name = names; name && *name && status == DF_OK; name++)
-        if (stem_of(*name, ".cache.part", key))
+        if (part_of(*name, key))
             status = add_item(items, "unfinished", df_path_join(folder, *name), df_store_cache_lock(out, key), err);
     df_names_free(names);
     free(folder);

@@ -131,6 +131,14 @@ static df_status fail_without_value(const struct parse *p, const char *word)
                    end ? "" : p->words[p->next], end ? "" : "'");
 }
 
+/* Whether the word behind an option that wants a value is an option itself. What is meant for another program is not: --sbatch '--time=1 --mem=2G'. */
+static bool is_no_value(const struct parse *p, const df_option *option, const char *word)
+{
+    if (strncmp(word, "--", 2) != 0)
+        return false;
+    return option->type != DF_OPTION_STRING || !strpbrk(word, "= ") || typed_find(p, word, strcspn(word, "="));
+}
+
 /* One word that begins with '-': "--jobs 4", "--jobs=4", "--flag", "--no-flag". */
 static df_status parse_option(struct parse *p, void *values)
 {
@@ -143,7 +151,7 @@ static df_status parse_option(struct parse *p, void *values)
         return set_option(p, option, equals + 1, values);
     if (option && option->type == DF_OPTION_BOOL)
         return set_option(p, option, "true", values);
-    if (option && (p->next == p->count || strncmp(p->words[p->next], "--", 2) == 0))
+    if (option && (p->next == p->count || is_no_value(p, option, p->words[p->next])))
         return fail_without_value(p, word);
     if (option)
         return set_option(p, option, p->words[p->next++], values);

@@ -16,6 +16,7 @@
     X(tune)                                                                                                                                \
     X(prepare)                                                                                                                             \
     X(run)                                                                                                                                 \
+    X(task)                                                                                                                                \
     X(status)                                                                                                                              \
     X(table)                                                                                                                               \
     X(compare)                                                                                                                             \

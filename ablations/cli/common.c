@@ -83,6 +83,7 @@ void df_common_run(const struct df_common_options *options, struct df_run_option
                                              : options->cache == 1 ? DF_CACHE_ON
                                                                    : DF_CACHE_OFF,
                                     .cache_limit_bytes = options->cache_limit * 1073741824.0,
+                                    .scratch = options->scratch[0] ? options->scratch : NULL,
                                     .skip_bad_images = options->on_bad_image == 1,
                                     .prefetch = options->prefetch,
                                     .guards = options->guards,
@@ -134,6 +135,8 @@ const char **df_common_pass(const struct df_common_options *options)
     add_words(&words, "--cache", cache[options->cache]);
     if (options->cache == 0)
         add_words(&words, "--cache-limit", df_format_real(limit, options->cache_limit));
+    if (options->scratch[0])
+        add_words(&words, "--scratch", options->scratch);
     if (options->on_bad_image)
         add_words(&words, "--on-bad-image", "skip");
     if (options->prefetch)

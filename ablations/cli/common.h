@@ -9,6 +9,7 @@ struct df_common_options {
     struct df_texts set, plugin;
     int cache;
     double cache_limit;
+    char scratch[DF_STRING_MAX];
     int on_bad_image;
     bool prefetch, guards;
     int64_t telemetry;
@@ -32,6 +33,8 @@ struct df_common_options {
       .help = "keep what the teacher says of every image; auto: unless that is larger than cache-limit" },                                 \
     { "cache_limit", DF_REAL_OPTION(type_, member.cache_limit), .standard = DF_CACHE_LIMIT_GIB, .max = 1e6, .when = "cache=auto",         \
       .help = "GiB that an automatic teacher cache may take on disk" },                                                                    \
+    { "scratch", DF_STRING_OPTION(type_, member.scratch), .text = "", .when = "cache=auto|on",                                             \
+      .help = "folder of this machine's own disk that teacher caches are copied to, and checked; '$TMPDIR/x': as it is where a cell runs" },   \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), .choices = "stop|skip",                                               \
       .help = "an image that cannot be read stops the run, or is replaced by an empty one and counted" },                                  \
     { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" },                \

@@ -18,7 +18,8 @@ static const df_option options_table[] = {
       .help = "index of the cell, as 'defeat sweep SPEC --list' lists them" },
     { "id", DF_STRING_OPTION(struct run_options, id), .text = "",
       .help = "the run id that the cell must have, else nothing is run; \"\": any" },
-    { "locked", DF_BOOL_OPTION(struct run_options, locked), .help = "the caller, a sweep, holds the cell's lock" },
+    { "locked", DF_BOOL_OPTION(struct run_options, locked),
+      .help = "no lock is taken: a sweep that calls this holds the cell's, a cluster's job has none" },
     { "again", DF_BOOL_OPTION(struct run_options, again), .help = "run also a cell that is finished" },
     { 0 },
 };

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/executors/slurm_calls.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
@@ -16,7 +17,8 @@
 static void stop(int number)
 {
     df_run_stop = 1;
-    signal(number, SIG_DFL);
+    if (number == SIGINT)
+        signal(number, SIG_DFL);
 }
 
 void df_running_catch_signals(void)
@@ -26,6 +28,8 @@ void df_running_catch_signals(void)
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+    sigaction(SIGUSR2, &action, NULL);
     if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
         sigaction(SIGHUP, &action, NULL);
 }
@@ -72,6 +76,21 @@ df_status df_running_same(const struct df_spec *spec, const struct df_cell *cell
         spec->path, cell->id, id);
 }
 
+/* Why it failed, and on a cluster where. */
+static df_status keep_failure(const struct df_cell *cell, const struct df_run_options *run, const char *started, const char *why,
+                              struct df_error *err)
+{
+    struct df_text reason = DF_TEXT_INIT;
+    char here[192];
+
+    df_slurm_here(here);
+    df_text_addf(&reason, "%s%s%s", here, here[0] ? ": " : "", why);
+    const df_status status = df_store_put_failure(run->out, cell, started, reason.data, err);
+
+    df_text_release(&reason);
+    return status;
+}
+
 static df_status run_and_keep(const struct df_cell *cell, const struct df_run_options *run, struct df_run_result **result,
                               struct df_error *err)
 {
@@ -84,7 +103,7 @@ static df_status run_and_keep(const struct df_cell *cell, const struct df_run_op
 
     if (status == DF_OK)
         status = df_store_put(run->out, cell, &(*result)->row, err);
-    else if (status != DF_ERR_INTERRUPTED && df_store_put_failure(run->out, cell, started, err->text, &second) != DF_OK)
+    else if (status != DF_ERR_INTERRUPTED && keep_failure(cell, run, started, err->text, &second) != DF_OK)
         df_warn("the failure could not be kept: %s", second.text);
     return status;
 }

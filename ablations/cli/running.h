@@ -6,11 +6,11 @@
 #include "ablations/run/run.h"
 #include "core/metrics/coco_eval.h"
 
-/* SIGINT, SIGTERM and a closed terminal (unless that is ignored, as nohup does) set df_run_stop: what runs stops at the next step and can be resumed. A
- * second one ends the process. */
+/* SIGINT, SIGTERM, USR1 and USR2 (which clusters send before a time limit) and a closed terminal (unless that is ignored, as nohup does) set df_run_stop:
+ * what runs stops at the next step and can be resumed. A second Ctrl-C ends the process; what a cluster sends may come several times. */
 void df_running_catch_signals(void);
 /* A command's run: reads the spec of its argument and hands it to `work` with the command's values; 0 or the error's exit status. Signals are
- * caught. */
+ * caught: INT, TERM, and USR1 and USR2, which clusters send before a time limit. */
 int df_running_spec(const struct df_common_options *options, const char *path,
                     df_status (*work)(struct df_spec *spec, const void *values, struct df_error *err), const void *values);
 /* The spec's cell of that index; an error that says how many there are. */

@@ -1,4 +1,5 @@
-/* `defeat status SPEC`: per line of the table, how many cells are done, failed, left; who is at work, and what the runs warned of. */
+/* `defeat status SPEC`: per line of the table, how many cells are done, failed, left; who is at work, what a cluster has of
+ * it, and what the runs warned of. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "ablations/cli/command.h"
+#include "ablations/cli/status_jobs.h"
 #include "ablations/cli/table_source.h"
 #include "ablations/run/store.h"
 #include "ablations/watch.h"
@@ -36,6 +38,8 @@ struct progress {
     struct df_running running;
     struct df_progress_view whole; /* of all cells */
     struct df_warnings warnings;
+    struct df_text jobs; /* what a cluster has of it: as text, */
+    cJSON *job_list;     /* and as JSON */
 };
 
 static void tally_line(const struct progress *p, size_t line, struct tally *out)
@@ -148,6 +152,7 @@ static void print_text(const struct progress *p)
         printf("%s%s\n", t.reason ? "  " : "", t.reason ? df_shown(t.reason).text : "");
     }
     print_running(p);
+    fputs(df_text_get(&p->jobs), stdout);
     fflush(stdout); /* before what stderr says */
     df_warnings_tell(&p->warnings);
 }
@@ -208,6 +213,7 @@ static void print_json(const struct progress *p)
     cJSON_AddItemToObject(root, "lines", lines);
     add_running(p, root);
     add_warnings(p, root);
+    cJSON_AddItemReferenceToObject(root, "jobs", p->job_list);
     df_json_canonical(root, &text);
     puts(df_text_get(&text));
     df_text_release(&text);
@@ -223,6 +229,21 @@ static void print_rows(const struct progress *p)
     df_text_release(&text);
 }
 
+/* Asks Slurm, if something is with it, and keeps the failures that it tells: before the rows are read. */
+static df_status look_at_jobs(struct progress *p, const char *out, struct df_error *err)
+{
+    struct df_slurm_queue queue = { 0 };
+    df_status status = df_status_jobs_open(p->spec, out, &queue, err);
+
+    p->job_list = cJSON_CreateArray();
+    if (status == DF_OK)
+        status = df_status_jobs_text(&queue, p->spec, out, &p->jobs, err);
+    if (status == DF_OK)
+        status = df_status_jobs_json(&queue, p->spec, out, p->job_list, err);
+    df_slurm_queue_release(&queue);
+    return status;
+}
+
 /* A cell is done on whatever machine it was, unless one is asked for. */
 static df_status tell(const struct status_options *options, const struct df_spec *spec, struct df_error *err)
 {
@@ -230,9 +251,11 @@ static df_status tell(const struct status_options *options, const struct df_spec
     struct progress p = { .spec = spec };
     struct df_arena memory;
     char *folder = df_store_spec_folder(options->common.out, spec->name);
-    df_status status = df_store_read(folder, &p.journal, err);
+    df_status status = spec->cell[0]->unread ? DF_OK : look_at_jobs(&p, options->common.out, err);
 
     df_arena_init(&memory, NULL, 16 * 1024);
+    if (status == DF_OK)
+        status = df_store_read(folder, &p.journal, err);
     if (status == DF_OK)
         status = df_rows_request(spec, p.journal, &wanted, &memory, &p.request, err);
     if (status == DF_OK)
@@ -244,6 +267,8 @@ static df_status tell(const struct status_options *options, const struct df_spec
     if (status == DF_OK)
         (options->rows ? print_rows : options->json ? print_json : print_text)(&p);
     df_warnings_release(&p.warnings);
+    df_text_release(&p.jobs);
+    cJSON_Delete(p.job_list);
     free(p.running.view);
     df_table_free(p.table);
     df_journal_free(p.journal);
@@ -270,7 +295,7 @@ static int run(const void *values, int count, char *const *arguments)
 
 const struct df_command df_command_status = {
     .name = "status",
-    .summary = "how far a sweep is: cells done, failed, left; who is at work; what the runs warned of",
+    .summary = "how far a sweep is: cells done, failed, left; who is at work, here and on a cluster; what the runs warned of",
     .usage = "defeat status SPEC [--json|--rows] [--semantics N]",
     .example = "defeat status ablations/specs/reproduce-table.json",
     .options = options_table,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/file.h"
 #include "core/base/hash.h"
 
 #define PAGE          4096
@@ -39,7 +40,8 @@ struct df_cache_writer {
     struct cache_header header; /* file_bytes: so far */
     struct entry *index;
     char *path, *part;
-    int fd;
+    int fd;    /* -1: closed */
+    bool made; /* part */
 };
 
 static df_status put_bytes(struct df_cache_writer *writer, uint64_t at, const void *bytes, size_t n, struct df_error *err)
@@ -74,16 +76,17 @@ df_status df_cache_create(const char *path, const char *key, size_t count, struc
     snprintf(header->key, sizeof header->key, "%s", key);
     header->count = count;
     header->file_bytes = df_cache_bytes(0, count);
-    df_text_addf(&part, "%s.part", path);
+    df_text_addf(&part, "%s.part.XXXXXX", path); /* its own: of two that do not see each other's locks, both finish */
     writer->path = df_strdup(path);
     writer->part = part.data;
     writer->index = df_calloc(count ? count : 1, sizeof *writer->index);
-    writer->fd = open(writer->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    writer->fd = mkostemp(writer->part, O_CLOEXEC);
     if (writer->fd < 0) {
         df_fail(err, DF_ERR_IO, "cannot create teacher cache '%s': %s", writer->part, strerror(errno));
         df_cache_abandon(writer);
         return DF_ERR_IO;
     }
+    writer->made = true;
     df_unfinished_file(writer->part);
     *out = writer;
     return DF_OK;
@@ -112,10 +115,10 @@ void df_cache_abandon(struct df_cache_writer *writer)
 {
     if (!writer)
         return;
-    if (writer->fd >= 0) {
+    if (writer->fd >= 0)
         close(writer->fd);
+    if (writer->made)
         unlink(writer->part);
-    }
     writer_free(writer);
 }
 
@@ -130,13 +133,14 @@ df_status df_cache_finish(struct df_cache_writer *writer, struct df_error *err)
     status = put_bytes(writer, PAGE, writer->index, table, err);
     if (status == DF_OK)
         status = put_bytes(writer, 0, header, sizeof *header, err);
-    if (status == DF_OK && (fsync(writer->fd) != 0 || rename(writer->part, writer->path) != 0))
-        status = df_fail(err, DF_ERR_IO, "cannot finish teacher cache '%s': %s", writer->path, strerror(errno));
+    if (status == DF_OK) {
+        status = df_file_put(writer->fd, writer->part, writer->path, err);
+        writer->fd = -1;
+    }
     if (status != DF_OK) {
         df_cache_abandon(writer);
-        return status;
+        return df_fail_in(err, status, "teacher cache");
     }
-    close(writer->fd);
     writer_free(writer);
     return DF_OK;
 }
@@ -272,6 +276,19 @@ df_status df_cache_record(struct df_cache *cache, size_t i, const struct df_reco
     }
     *record = (const void *)at;
     return DF_OK;
+}
+
+df_status df_cache_verify(const char *path, const char *key, size_t count, struct df_error *err)
+{
+    const struct df_record_layout *record;
+    struct df_cache *cache;
+    df_status status = DF_OK;
+
+    DF_TRY(df_cache_open(path, key, count, &cache, err));
+    for (size_t i = 0; i < count && status == DF_OK; i++)
+        status = df_cache_record(cache, i, &record, err);
+    df_cache_close(cache);
+    return status;
 }
 
 bool df_cache_is(const char *path)

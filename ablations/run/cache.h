@@ -5,7 +5,7 @@
  *   index        count x { offset, bytes, XXH64 } of each record, padded to a page
  *   records      as long as each is; record 2 i is image i, 2 i + 1 its mirror image (i alone without flips)
  *
- * The key is in the name and in the header. A file is complete or absent: it is written under another name, synced and renamed. */
+ * The key is in the name and in the header. A file is complete or absent: it is written under a name of its own, synced and renamed. */
 #ifndef DF_ABLATIONS_RUN_CACHE_H
 #define DF_ABLATIONS_RUN_CACHE_H
 #include "ablations/run/record.h"
@@ -24,6 +24,8 @@ df_status df_cache_open(const char *path, const char *key, size_t count, struct 
 void df_cache_close(struct df_cache *cache);
 /* The first time a record is asked for its checksum is compared. */
 df_status df_cache_record(struct df_cache *cache, size_t i, const struct df_record_layout **record, struct df_error *err);
+/* Opens it and compares every checksum. */
+df_status df_cache_verify(const char *path, const char *key, size_t count, struct df_error *err);
 /* For `defeat inspect`: what the header says, and all checksums when `verify`. */
 bool df_cache_is(const char *path);
 df_status df_cache_describe(const char *path, bool verify, struct df_text *out, struct df_error *err);

@@ -11,6 +11,7 @@ struct df_run_options {
     const char *out;
     enum { DF_CACHE_AUTO, DF_CACHE_ON, DF_CACHE_OFF } cache;
     double cache_limit_bytes; /* for auto */
+    const char *scratch;      /* a folder of this machine for copies of caches (scratch.h); NULL: they are read where they are */
     bool skip_bad_images, prefetch;
     bool quiet;           /* no progress bar */
     bool export_results;  /* results.json */

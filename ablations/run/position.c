@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ablations/run/environment.h"
 #include "core/base/file.h"
 #include "core/nn/checkpoint.h"
 
@@ -24,11 +25,23 @@ static double get_real(const cJSON *object, const char *key)
     return cJSON_IsNumber(item) ? item->valuedouble : NAN;
 }
 
+/* On `cuda`, where the machine may move bits: what it adds. "" elsewhere. */
+static void environment_of(const struct df_student *student, struct df_text *out)
+{
+    if (strncmp(student->cell->device, "cuda", 4) == 0)
+        df_run_environment(student->cell, student->model.device, NULL, out);
+}
+
 static cJSON *position_json(const struct df_student *student, const struct df_step_log *log, const struct df_learning *learning)
 {
     cJSON *root = cJSON_CreateObject();
+    struct df_text environment = DF_TEXT_INIT;
 
     cJSON_AddStringToObject(root, "run", student->cell->id);
+    environment_of(student, &environment);
+    if (environment.length)
+        cJSON_AddStringToObject(root, "environment", environment.data);
+    df_text_release(&environment);
     add_real(root, "step", (double)student->step);
     add_real(root, "seconds", learning->seconds);
     add_real(root, "lr", student->lr);
@@ -115,6 +128,20 @@ static df_status read_learning(const cJSON *root, const char *path, size_t most,
     return df_json_real(root, "seconds", true, path, &out->seconds, err);
 }
 
+/* A run has the bits of one environment: it does not go on in another. */
+static df_status check_environment(const cJSON *root, const char *path, const struct df_student *student, struct df_error *err)
+{
+    struct df_text here = DF_TEXT_INIT;
+    const char *there = "";
+    df_status status = df_json_string(root, "environment", false, path, &there, err);
+
+    environment_of(student, &here);
+    if (status == DF_OK && strcmp(there, df_text_get(&here)) != 0)
+        status = df_fail(err, DF_ERR_STALE, "'%s' was written on another GPU, driver or build", path);
+    df_text_release(&here);
+    return status;
+}
+
 /* The position's JSON; *out is there also of a position of another run. */
 static df_status read_position(const char *path, const struct df_student *student, size_t *step, cJSON **out, struct df_error *err)
 {
@@ -136,7 +163,7 @@ static df_status read_position(const char *path, const struct df_student *studen
     DF_TRY(read_count(*out, "step", student->steps, path, step, err));
     if (*step == 0)
         return df_fail(err, DF_ERR_FORMAT, "%s: /step: found 0, expected at least 1", path);
-    return DF_OK;
+    return check_environment(*out, path, student, err);
 }
 
 /* What it is given changes only if all of it can be read. */

@@ -1,5 +1,5 @@
 /* Position checkpoints: everything that a run's next step depends on, and its learning curve so far. A run that is resumed from one makes the
- * bits of a run that was never stopped. */
+ * bits of a run that was never stopped. On `cuda` one is taken only in the environment that wrote it (environment.h). */
 #ifndef DF_ABLATIONS_RUN_POSITION_H
 #define DF_ABLATIONS_RUN_POSITION_H
 #include "ablations/run/step_log.h"

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ablations/run/cache.h"
+#include "ablations/run/scratch.h"
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/hash.h"
@@ -107,8 +108,16 @@ static df_status open_cache(struct df_teacher *teacher, const struct df_run_opti
         return DF_OK;
     df_teacher_cache_key(teacher->student, teacher->by, train, &teacher->facts, key);
     teacher->cache_path = df_store_cache(options->out, key);
-    if (df_file_exists(teacher->cache_path))
-        return df_cache_open(teacher->cache_path, key, df_teacher_records(teacher->student, train), &teacher->cache, err);
+    if (df_file_exists(teacher->cache_path)) {
+        const size_t records = df_teacher_records(teacher->student, train);
+        char *local = options->scratch ? df_scratch_copy(options->scratch, teacher->cache_path, key, records) : NULL;
+
+        if (local) {
+            free(teacher->cache_path);
+            teacher->cache_path = local;
+        }
+        return df_cache_open(teacher->cache_path, key, records, &teacher->cache, err);
+    }
     if (options->cache == DF_CACHE_ON)
         return df_fail(err, DF_ERR_NOT_FOUND,
                        "'%s' needs the teacher cache '%s', which is not there ['%s prepare' of its spec builds "

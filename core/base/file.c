@@ -168,13 +168,29 @@ static bool is_there(const char *path, const struct stat *written)
     return there;
 }
 
+df_status df_file_put(int fd, const char *part, const char *path, struct df_error *err)
+{
+    const int folder = open_folder_of(part); /* before the rename: behind it nothing may fail any more */
+    struct stat written = { 0 };
+    df_status status = DF_OK;
+
+    if (fchmod(fd, new_file_mode()) != 0 || fsync(fd) != 0 || fstat(fd, &written) != 0)
+        status = fail_errno(err, "write", path);
+    if (close(fd) != 0 && status == DF_OK)
+        status = fail_errno(err, "write", path);
+    if (status == DF_OK && rename(part, path) != 0 && !is_there(path, &written))
+        status = fail_errno(err, "replace", path);
+    sync_and_close(folder);
+    return status;
+}
+
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err)
 {
     struct stat about;
     char *target, *temporary;
     struct df_text name = DF_TEXT_INIT;
     df_status status = DF_OK;
-    int fd, folder;
+    int fd;
 
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
         return write_through(path, data, bytes, err);
@@ -183,28 +199,20 @@ df_status df_file_write(const char *path, const void *data, size_t bytes, struct
         df_out_of_memory(0);
     df_text_addf(&name, "%s" DF_UNFINISHED "XXXXXX", target ? target : path);
     temporary = name.data;
-    folder = open_folder_of(temporary); /* before the rename: behind it nothing may fail any more */
     fd = mkostemp(temporary, O_CLOEXEC);
     if (fd < 0) {
         status = fail_errno(err, "write", path);
     } else {
         (void)flock(fd, LOCK_EX | LOCK_NB); /* says that its writer lives, where the file system can */
-
-        struct stat written = { 0 };
-        bool good = write_all(fd, data, bytes) && fchmod(fd, new_file_mode()) == 0 && fsync(fd) == 0 && fstat(fd, &written) == 0;
-
-        if (!good)
+        if (write_all(fd, data, bytes)) {
+            status = df_file_put(fd, temporary, target ? target : path, err);
+        } else {
             status = fail_errno(err, "write", path);
-        if (close(fd) != 0 && good) {
-            status = fail_errno(err, "write", path);
-            good = false;
+            close(fd);
         }
-        if (good && rename(temporary, target ? target : path) != 0 && !is_there(target ? target : path, &written))
-            status = fail_errno(err, "replace", path);
         if (status != DF_OK)
             unlink(temporary);
     }
-    sync_and_close(folder);
     df_text_release(&name);
     free(target);
     return status;
@@ -313,6 +321,16 @@ df_status df_folder_make(const char *path, struct df_error *err)
     return status;
 }
 
+/* Some cluster file systems. */
+static void warn_of_no_locks(const char *path)
+{
+    static bool warned;
+
+    if (!warned)
+        df_warn("'%s': this file system has no locks: two processes that do the same do not wait for each other", path);
+    warned = true;
+}
+
 df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err)
 {
     const int opened = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -324,6 +342,11 @@ df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err
         failed = flock(opened, LOCK_EX | (try_only ? LOCK_NB : 0));
     } while (failed && errno == EINTR);
     if (!failed) {
+        *fd = opened;
+        return DF_OK;
+    }
+    if (errno == ENOSYS || errno == EOPNOTSUPP || errno == ENOLCK) {
+        warn_of_no_locks(path);
         *fd = opened;
         return DF_OK;
     }

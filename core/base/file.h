@@ -10,6 +10,8 @@
 df_status df_file_read(const char *path, size_t limit, char **data, size_t *bytes, struct df_error *err);
 /* Replaces path as a whole: a reader sees the old or the new contents, never a part. */
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
+/* The end of such a write: fd, which wrote all of `part`, is synced and closed, and part takes path's name. On failure part stays. */
+df_status df_file_put(int fd, const char *part, const char *path, struct df_error *err);
 /* Whether a file is called as df_file_write calls one until it is whole. Its writer holds a lock on it: who gets the lock has found what a process that was
  * killed has left, unless the file is younger than a moment. */
 bool df_file_is_unfinished(const char *name);
@@ -24,7 +26,7 @@ df_status df_folder_list(const char *path, char ***names, struct df_error *err);
 void df_names_free(char **names);
 df_status df_folder_make(const char *path, struct df_error *err); /* with its parents; existing is fine */
 /* Exclusive advisory lock (flock) on path, created if missing. Blocks unless try_only (then *fd = -1 if held by another);
- * a signal does not end the wait. */
+ * a signal does not end the wait. On a file system without locks nobody waits: a warning says so, once. */
 df_status df_lock(const char *path, bool try_only, int *fd, struct df_error *err);
 void df_unlock(int fd);
 /* Joins with one '/', newly allocated. An absolute b is returned alone. */

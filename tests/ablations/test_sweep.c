@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ablations/executors/executors.h"
 #include "ablations/run/store.h"
 #include "ablations/sweep.h"
 #include "ablations/watch.h"
@@ -849,6 +850,54 @@ static void ten_thousand_finished_cells_are_skipped_at_once(void **state)
     free(out);
 }
 
+/* What the option's choices say is what the registry holds; each has all it must. */
+static void executors_are_as_they_are_called(void **state)
+{
+    struct df_text names = DF_TEXT_INIT;
+
+    (void)state;
+    for (const struct df_executor_class *const *executor = df_executors; *executor; executor++) {
+        df_text_addf(&names, "%s%s", names.length ? "|" : "", (*executor)->name);
+        assert_true((*executor)->summary && (*executor)->open && (*executor)->slots && (*executor)->start && (*executor)->poll &&
+                    (*executor)->stop && (*executor)->close);
+    }
+    assert_string_equal(df_text_get(&names), DF_EXECUTOR_NAMES);
+    df_text_release(&names);
+}
+
+/* A command a line, what cells stand on first; nothing is run, and nothing is touched. */
+static void commands_are_listed(void **state)
+{
+    char *out = fresh_out();
+    struct df_text commands = DF_TEXT_INIT;
+    const struct df_sweep_options options = {
+        .run = { .out = out }, .executor = df_executors[1], .only = "seed=0", .program = "/proc/self/exe", .commands = &commands
+    };
+    struct df_sweep_summary summary;
+    struct df_spec *spec;
+    struct df_error err;
+    const char *at;
+
+    (void)state;
+    assert_ok(df_spec_read(spec_path, NULL, &spec, &err));
+    assert_ok(df_sweep(spec, &options, &summary, &err));
+    assert_int_equal(summary.left, 3);
+    at = df_text_get(&commands);
+    assert_non_null(strstr(at, " prepare "));
+    assert_true(strstr(at, " --stage teacher ") < strstr(at, " --stage cache "));
+    assert_true(strstr(at, " --stage cache ") < strstr(at, " run "));
+    assert_null(strstr(at, "--locked"));
+    for (size_t i = 0; i < 5; i++, at++) {
+        at = strchr(at, '\n');
+        assert_non_null(at);
+    }
+    assert_int_equal(*at, 0);
+    assert_false(df_file_exists(out));
+    df_text_release(&commands);
+    df_spec_free(spec);
+    free(out);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -872,6 +921,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_tables_are_made_of_all_rows),
         cmocka_unit_test(an_older_journal_comes_first),
         cmocka_unit_test(ten_thousand_finished_cells_are_skipped_at_once),
+        cmocka_unit_test(executors_are_as_they_are_called),
+        cmocka_unit_test(commands_are_listed),
     };
 
     if (argc > 1)

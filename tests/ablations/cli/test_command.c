@@ -103,6 +103,8 @@ static void options_are_parsed_in_every_form(void **state)
     assert_ok(parse("a --jobs=8 --no-cache --dry-run=off --only=x=y", &o, arguments, &given, &wants_help, &err));
     assert_true(o.jobs == 8 && !o.cache && !o.dry_run);
     assert_string_equal(o.only, "x=y");
+    assert_ok(parse("a --only --other=x", &o, arguments, &given, &wants_help, &err)); /* another program's */
+    assert_string_equal(o.only, "--other=x");
     assert_ok(parse("a --jobs 1 --jobs 3 --cache", &o, arguments, &given, &wants_help, &err));
     assert_int_equal(o.jobs, 3); /* the last one counts */
     assert_ok(parse("a --dry-run --few", &o, arguments, &given, &wants_help, &err));
@@ -129,6 +131,9 @@ static void slips_are_usage_errors_that_say_what_to_do(void **state)
         { "a -j 4", "unknown option '-j'" },
         { "a --jobs", "sweep: option '--jobs' needs a value, found the end" },
         { "a --jobs --dry-run", "sweep: option '--jobs' needs a value, found '--dry-run'" },
+        { "a --jobs --other=x", "sweep: option '--jobs' needs a value, found '--other=x'" },
+        { "a --only --limit=3", "sweep: option '--only' needs a value, found '--limit=3'" },
+        { "a --only --other", "sweep: option '--only' needs a value, found '--other'" },
         { "a --jobs 0", "sweep: --jobs: found '0', expected an integer in 1..64" },
         { "a --jobs=", "--jobs: found '', expected an integer" },
         { "a --dry-run=perhaps", "--dry-run: found 'perhaps', expected true or false" },

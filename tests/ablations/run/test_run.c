@@ -302,6 +302,43 @@ static void a_position_that_cannot_be_written_costs_no_run(void **state)
     free(within);
 }
 
+/* On `cuda` only; a number of threads stands for another card here. */
+static void a_position_of_another_machine_is_left_alone(void **state)
+{
+    const struct df_run_options options = tiny_run(tiny_out("machine"));
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 1), on_cuda, elsewhere;
+    struct df_arena memory;
+    struct df_trainer *trainer;
+    char path[300];
+    struct df_error err = { 0 };
+
+    (void)state;
+    assert_ok(df_cell_seal(cell, &err));
+    on_cuda = *cell;
+    snprintf(on_cuda.device, sizeof on_cuda.device, "cuda");
+    elsewhere = on_cuda;
+    elsewhere.threads++;
+    df_arena_init(&memory, NULL, 4096);
+    snprintf(path, sizeof path, "%s/machine.safetensors", df_test_folder());
+    assert_ok(df_trainer_new(cell, &options, &trainer, &err));
+    trainer->learning.memory = &memory;
+    assert_ok(df_trainer_step(trainer, &err));
+    assert_ok(df_trainer_read_log(trainer, &err));
+    trainer->student.cell = &on_cuda;
+    assert_ok(df_position_write(path, &trainer->student, &trainer->log, &trainer->learning, &err));
+    trainer->student.step = 0;
+    trainer->student.cell = &elsewhere;
+    df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+    assert_int_equal(trainer->student.step, 0);
+    trainer->student.cell = &on_cuda;
+    df_position_read(path, trainer->points, &trainer->student, &trainer->log, &trainer->learning);
+    assert_int_equal(trainer->student.step, 1);
+    trainer->student.cell = cell;
+    df_trainer_free(trainer);
+    df_arena_release(&memory);
+    df_cell_free(cell);
+}
+
 /* One flipped bit anywhere in a position, or an end cut off: nothing of it is taken. Whole, it is. */
 static void a_damaged_position_is_not_taken(void **state)
 {
@@ -691,6 +728,7 @@ int main(void)
         cmocka_unit_test(a_loss_that_is_not_finite_stops_the_run),
         cmocka_unit_test(a_position_of_another_run_is_left_alone),
         cmocka_unit_test(a_position_that_cannot_be_written_costs_no_run),
+        cmocka_unit_test(a_position_of_another_machine_is_left_alone),
         cmocka_unit_test(a_damaged_position_is_not_taken),
         cmocka_unit_test(a_position_that_cannot_be_is_not_taken),
         cmocka_unit_test(clipping_bounds_the_step),

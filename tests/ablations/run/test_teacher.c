@@ -556,20 +556,70 @@ static void a_damaged_record_is_found_at_once(void **state)
     df_cell_free(cell);
 }
 
+/* Copied once; a copy that is not whole is made again; without room, or without a place, the shared one is read. */
+static void scratch_holds_a_checked_copy(void **state)
+{
+    struct df_cell *cell = student("full_feature", "{}");
+    struct df_run_options options = tiny_run(tiny_out("scratch"));
+    struct df_error err = { 0 };
+    char *path, *copy, folder[600];
+    struct df_dataset *train;
+    struct df_teacher *open;
+    struct stat made, later;
+
+    (void)state;
+    snprintf(folder, sizeof folder, "%s/scratch-disk", df_test_folder());
+    setenv("DF_TEST_DISK", df_test_folder(), 1);
+    options.scratch = "$DF_TEST_DISK/scratch-disk";
+    assert_ok(df_prepare_cache(cell, &cell->teacher[0], &options, &path, &err));
+    assert_ok(df_data_split(cell->data, DF_TRAIN, &train, &err));
+    assert_ok(df_teacher_open(cell, &cell->teacher[0], &options, train, &open, &err));
+    copy = df_strdup(df_teacher_cache(open));
+    df_teacher_close(open);
+    assert_int_equal(strncmp(copy, folder, strlen(folder)), 0);
+    assert_int_equal(stat(copy, &made), 0);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        if (damaged)
+            damage(copy, made.st_size - 3);
+        assert_ok(df_teacher_open(cell, &cell->teacher[0], &options, train, &open, &err));
+        assert_string_equal(df_teacher_cache(open), copy);
+        df_teacher_close(open);
+        assert_int_equal(stat(copy, &later), 0);
+        assert_true((later.st_ino == made.st_ino) == !damaged);
+    }
+    df_warn_set(remember_warning, NULL);
+    for (int unset = 0; unset < 2; unset++) {
+        options.scratch = unset ? "$DF_TEST_UNSET" : "/dev/null/here";
+        assert_ok(df_teacher_open(cell, &cell->teacher[0], &options, train, &open, &err));
+        assert_string_equal(df_teacher_cache(open), path);
+        df_teacher_close(open);
+        assert_non_null(strstr(warned, unset ? "'$DF_TEST_UNSET': the variable is not set here" : "/dev/null"));
+        assert_non_null(strstr(warned, "the shared cache is read"));
+    }
+    free(path);
+    free(copy);
+    df_cell_free(cell);
+}
+
 static void an_abandoned_cache_leaves_nothing(void **state)
 {
     struct df_cache_writer *writer;
     struct df_error err = { 0 };
-    char path[600], part[640];
+    char folder[600], path[640], **names;
 
     (void)state;
-    snprintf(path, sizeof path, "%s/abandoned.cache", df_test_folder());
-    snprintf(part, sizeof part, "%s.part", path);
+    snprintf(folder, sizeof folder, "%s/abandoned", df_test_folder());
+    snprintf(path, sizeof path, "%s/k.cache", folder);
+    assert_ok(df_folder_make(folder, &err));
     assert_ok(df_cache_create(path, "k", 3, &writer, &err));
-    assert_true(df_file_exists(part));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_non_null(names[0]);
+    assert_int_equal(strncmp(names[0], "k.cache.part.", 13), 0);
+    df_names_free(names);
     df_cache_abandon(writer);
-    assert_false(df_file_exists(part));
-    assert_false(df_file_exists(path));
+    assert_ok(df_folder_list(folder, &names, &err));
+    assert_null(names[0]);
+    df_names_free(names);
     assert_fails(df_cache_create("/nowhere/at/all.cache", "k", 3, &writer, &err), DF_ERR_IO, "/nowhere/at/all");
 }
 
@@ -1021,6 +1071,7 @@ int main(void)
         cmocka_unit_test(torn_and_stale_files_are_refused),
         cmocka_unit_test(records_stay_inside),
         cmocka_unit_test(a_damaged_record_is_found_at_once),
+        cmocka_unit_test(scratch_holds_a_checked_copy),
         cmocka_unit_test(an_abandoned_cache_leaves_nothing),
         cmocka_unit_test(the_gate_sees_other_weights),
         cmocka_unit_test(half_precision_is_measured_anew),
