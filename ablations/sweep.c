@@ -1002,3 +1002,15 @@ df_status df_sweep(const struct df_spec *spec, const struct df_sweep_options *op
     free(s.folder);
     return status == DF_OK ? made : status;
 }
+
+df_status df_sweep_cancel(const struct df_spec *spec, const struct df_sweep_options *options, struct df_error *err)
+{
+    const struct df_executor_options with = executor_options(spec, options);
+    void *state;
+
+    DF_TRY(options->executor->open(&with, &state, err));
+    const df_status status = options->executor->stop(state, true, err);
+
+    options->executor->close(state);
+    return status;
+}
