@@ -298,7 +298,7 @@ static void arrays_stand_behind_the_jobs(void **state)
     assert_ok(df_sweep(spec, &options, &summary, &err));
     assert_int_equal(summary.left, 9);
     assert_string_equal(df_text_get(&report), "job 10: teacher\n"
-                                              "job 11: cache, after 10\n"
+                                              "job 11: teacher cache, after 10\n"
                                               "job 12: 3 cells in 2 tasks\n"
                                               "job 13: 4 cells in 2 tasks, after 11\n"
                                               "job 14: 2 cells in 1 tasks, after 11\n");
@@ -349,7 +349,7 @@ static void a_refusal_leaves_what_was_submitted(void **state)
     put("refuse", "12");
     options = slurm_options(out, &report);
     assert_fails(df_sweep(spec, &options, &summary, &err), DF_ERR_CHECK, "not everything was submitted [the same command submits the rest");
-    assert_string_equal(df_text_get(&report), "job 10: teacher\njob 11: cache, after 10\n");
+    assert_string_equal(df_text_get(&report), "job 10: teacher\njob 11: teacher cache, after 10\n");
     assert_ok(df_slurm_queue_read(out, "fake", &queue, &err));
     assert_int_equal(queue.count, 2);
     df_slurm_queue_release(&queue);
