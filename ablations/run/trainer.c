@@ -26,8 +26,9 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     DF_TRY(df_dataset_same_categories(trainer->train, trainer->tune, err));
     DF_TRY(df_dataset_same_categories(trainer->train, validation, err));
     if (trainer->train->unreadable && !trainer->options->skip_bad_images)
-        return df_fail(err, DF_ERR_FORMAT, "%zu of %zu training images cannot be read [--on-bad-image skip trains without them]",
-                       trainer->train->unreadable, trainer->train->size);
+        return df_fail(err, DF_ERR_FORMAT,
+                       "%zu of %zu training images cannot be read, the first is '%s' [--on-bad-image skip trains without them]",
+                       trainer->train->unreadable, trainer->train->size, trainer->train->first_unreadable);
     config = df_cell_loader(cell, trainer->train, trainer->options->skip_bad_images);
     config.batch = (size_t)cell->schedule.batch;
     config.shuffle = true;

@@ -93,6 +93,7 @@ static void coco_close(struct df_dataset *dataset)
     annotations_release(c->annotations);
     free(c->info);
     free(c->folder);
+    free(dataset->first_unreadable);
     free(c);
 }
 
@@ -130,6 +131,7 @@ struct files {
     size_t missing, sizeless_missing, bad, without_size;
     uint64_t bytes;
     char *first_missing, *first_without_size;
+    char *first_unreadable; /* missing or bad: the data set's */
     struct df_error first_bad;
     struct df_hasher *hasher;
 };
@@ -151,6 +153,12 @@ static void add_nearest(const char *path, struct df_text *out)
     free(folder);
 }
 
+static void note_unreadable(struct files *files, const char *path)
+{
+    if (!files->missing && !files->bad)
+        files->first_unreadable = df_strdup(path);
+}
+
 /* What the header of an image says, and of the first GiB of images the contents into the hash. */
 static df_status check_image(struct files *files, const char *path, struct df_image_info *info, struct df_error *err)
 {
@@ -168,6 +176,7 @@ static df_status check_image(struct files *files, const char *path, struct df_im
     df_status status = df_image_check(path, data, bytes, &width, &height, &mine);
 
     if (status != DF_OK && files->may_be_bad && !without_size) {
+        note_unreadable(files, path);
         if (files->bad++ == 0)
             files->first_bad = mine;
         status = DF_OK;
@@ -187,6 +196,7 @@ static df_status check_file(struct files *files, const char *path, struct df_ima
     struct stat file;
 
     if (stat(path, &file) != 0 || !S_ISREG(file.st_mode) || access(path, R_OK) != 0) {
+        note_unreadable(files, path);
         if (files->missing++ == 0)
             files->first_missing = df_strdup(path);
         files->sizeless_missing += info->width == 0 || info->height == 0;
@@ -238,6 +248,7 @@ static df_status check_files(struct coco *c, bool may_be_bad, struct df_hasher *
     if (status == DF_OK)
         status = tell_files(c, &files, err);
     c->dataset.unreadable = files.missing + files.bad;
+    c->dataset.first_unreadable = files.first_unreadable;
     free(files.first_missing);
     free(files.first_without_size);
     return status;

@@ -63,7 +63,8 @@ struct df_dataset {
     const struct df_image_info *info;   /* [size] */
     uint64_t hash;                      /* of everything that decides the images and the ground truth of this split */
     size_t skipped_boxes;               /* boxes that training leaves out, told to the user */
-    size_t unreadable; /* training images that opening it found missing or broken: they can be left out, or training fails */
+    size_t unreadable;      /* training images that opening it found missing or broken: they can be left out, or training fails */
+    char *first_unreadable; /* path; NULL: none */
 };
 
 extern const struct df_dataset_class *const df_dataset_classes[];                             /* NULL-terminated: scenes, coco */

@@ -41,7 +41,7 @@ head -n 1 "$work/csv" | grep -q '^method,options,runs,n,pairs,difference_confide
 for run in "1 $none" "2 $full"; do
     "$defeat" eval --gt "$work/gt.json" --dt "${run#* }/results.json" --tide --json >"$work/json" 2>"$work/log" || die "no eval"
     for kind in Cls Loc Both Dupe Bkg Miss; do
-        echo "$kind $(column "TIDE.${kind}_mean" "${run%% *}") $(dap $kind)" >"$work/log"
+        echo "$kind $(column "TIDE.${kind}_mean_percent" "${run%% *}") $(dap $kind)" >"$work/log"
         awk '{ d = $2 - 100 * $3; exit !($2 != "" && $3 != "" && d < 1e-9 && d > -1e-9) }' "$work/log" || die "table and eval differ"
     done
 done
@@ -55,7 +55,7 @@ says " than none in TIDE.Miss, of which less is better ("
 says "; 2 pairs, for this teacher)"
 "$defeat" compare $spec 'full feature' none --out "$out" --seeds 1 --metric TIDE.Miss --json >"$work/json" 2>"$work/log" || die "as JSON"
 sed -e 's/.*"pair":\[{//' -e 's/}.*//' "$work/json" | tr ',' '\n' | sed -n 's/"b"://p' >"$work/log"
-column TIDE.Miss_mean 1 >>"$work/log"
+column TIDE.Miss_mean_percent 1 >>"$work/log"
 awk 'NR == 1 { b = $1 } NR == 2 { d = b - $1; exit !(d < 1e-9 && d > -1e-9) }' "$work/log" || die "compare and table differ"
 "$defeat" effects $spec --method DeFeat --out "$out" --metric TIDE.Bkg >"$work/log" 2>&1 || die "effects by TIDE.Bkg"
 ask compare "$out/tiny:none" "$out/tiny:full feature" --metric TIDE.Bkg

@@ -403,7 +403,7 @@ static void a_classifiers_gate_counts_objects(void **state)
     assert_ok(df_checkpoint_write(
         path, (struct df_checkpoint){ .parameters = model.parameters, .metadata = wrong, .metadata_count = sizeof wrong / sizeof *wrong },
         &err));
-    assert_fails(df_teacher_gate(crops, &options, &err), DF_ERR_CHECK, "accuracy on the first 7 validation images, but 2 is recorded");
+    assert_fails(df_teacher_gate(crops, &options, &err), DF_ERR_CHECK, "accuracy on the first 7 validation images, but 200 is recorded");
     df_model_release(&model);
     df_text_release(&metadata);
     free(path);
