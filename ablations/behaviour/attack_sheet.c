@@ -58,7 +58,8 @@ static struct df_frame draw_image(struct drawing *d, const struct df_image *imag
 }
 
 /* What a network finds on an image; the surest box lies over the others. Returns how many there are. */
-static size_t draw_found(struct drawing *d, size_t network, const struct df_sight *seen, struct df_frame frame, const struct df_image *image)
+static size_t draw_found(struct drawing *d, size_t network, const struct df_sight *seen, struct df_frame frame,
+                         const struct df_image *image)
 {
     const struct df_category *category = d->sheet->network[network]->images->category;
     const double sx = (double)frame.width / image->width / seen->batch->scale_x[0];
