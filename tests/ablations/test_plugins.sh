@@ -20,6 +20,7 @@ says() {
     grep -qF -- "$2" "$folder/out" || stop "the check of $1 does not say: $2"
     ! grep -q 'bug: ' "$folder/out" || stop "a fault of $1 is told as ours"
 }
+export ASAN_OPTIONS=handle_segv=0 # a crash is a crash, under AddressSanitizer too
 returns='return df_scale(tape, sum, options->w);'
 plugin nul "s/$returns/return NULL;/"
 plugin vec "s/$returns/return df_part(student, \"neck\", 0)->tensor;/"

@@ -165,6 +165,7 @@ static void parts_stand_below_in_columns(void **state)
 
 static void another_process_reads_what_the_bar_shows(void **state)
 {
+    static const char left[] = "1 2 3 4 5\tsteps\ta\tb\n";
     struct df_progress_view view;
     struct capture capture;
     struct df_progress *progress;
@@ -186,7 +187,7 @@ static void another_process_reads_what_the_bar_shows(void **state)
     df_progress_free(progress);
     df_progress_untell();
     assert_false(df_file_exists(path));
-    assert_int_equal(df_file_write(path, "1 2 3 4 5\tsteps\ta\tb\n", 22, NULL), DF_OK);
+    assert_int_equal(df_file_write(path, left, sizeof left - 1, NULL), DF_OK);
     assert_false(df_progress_read(path, &view)); /* of a process that was killed */
 
     int held;
