@@ -60,7 +60,7 @@ ask data export $spec --split validation --output "$work/gt.json" || die "no gro
 none=$(dirname "$(grep -l '"label":"none".*"seed":0[,}]' "$out"/tiny/runs/*/row.json)")
 "$defeat" eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions --json >"$work/json" 2>"$work/log" || die "no eval"
 sed -n 's/.*"D-ECE": \([^,]*\),.*/\1/p' "$work/json" >"$work/log"
-awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "calibration.D-ECE_mean") c = i } NR == 2 { print $c }' "$work/csv" >>"$work/log"
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "calibration.D-ECE_mean_percent") c = i } NR == 2 { print $c }' "$work/csv" >>"$work/log"
 awk 'NR == 1 { e = $1 } NR == 2 { d = $1 - 100 * e; exit !($1 > 0 && d < 1e-9 && d > -1e-9) } END { exit NR != 2 }' "$work/log" || die "table and eval differ"
 grep -q '"size.small": ' "$work/json" || die "no conditions"
 ask eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions || die "eval as text"
