@@ -1,4 +1,5 @@
 /* `defeat marker SPEC`: whether a spec's networks find a class because of a mark that is no object. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,9 +95,16 @@ static void add_teachers(const struct marking *m, struct df_text *out)
         if (!df_run_row_ok(row))
             continue;
         df_text_addf(out, "'%s':", row->label);
-        for (int k = 0; k < DF_MARKER_SCORES; k++)
-            df_text_addf(out, " %s %.2f%s", df_marker_metrics[k] + sizeof "marker." - 1,
-                         100 * df_run_row_score(row, df_marker_metrics[k], ""), k + 1 < DF_MARKER_SCORES ? "," : ".\n");
+        for (int k = 0; k < DF_MARKER_SCORES; k++) {
+            const double value = df_run_row_score(row, df_marker_metrics[k], "");
+
+            df_text_addf(out, "%s %s ", k ? "," : "", df_marker_metrics[k] + sizeof "marker." - 1);
+            if (isnan(value))
+                df_text_add(out, "not measured");
+            else
+                df_text_addf(out, "%.2f", 100 * value);
+        }
+        df_text_add(out, ".\n");
     }
 }
 
