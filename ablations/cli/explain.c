@@ -258,14 +258,16 @@ const struct df_command df_command_explain = {
     .summary = "which pixels a network's findings rest on, and whether a student's are its teacher's (D-RISE)",
     .usage = "defeat explain SPEC [--images 50] [--masks 1000] [--grid 8] [--steps N] [--pictures N] [--format text|markdown|csv|latex]",
     .example = "defeat explain ablations/specs/explain.json --images 50 --pictures 4",
-    .notes = "Asks the teacher and every trained student of the spec about the ground truth's objects of the first validation images: each "
-             "image is "
-             "shown behind the same masks to all of them. A row per network under out/SPEC-explain, asked once; what is there is not asked "
-             "again, so "
-             "that a stopped command goes on. 'defeat compare out/SPEC-explain A B --metric explain.agreement' compares two methods.\n"
-             "Measured per object, means over the objects: see the table's notes. The table's intervals are over seeds; below it stand "
-             "those over "
-             "images and the masks' Monte-Carlo error.",
+    .notes =
+        "Asks the teacher and every trained student of the spec about the ground truth's objects of the first validation images: each "
+        "image is "
+        "shown behind the same masks to all of them. A row per network under out/SPEC-explain, asked once; what is there is not asked "
+        "again, so "
+        "that a stopped command goes on. 'defeat compare out/SPEC-explain A B --metric explain.agreement' compares two methods; of other "
+        "options the rows are another question's (--question).\n"
+        "Measured per object, means over the objects: see the table's notes. The table's intervals are over seeds; below it stand "
+        "those over "
+        "images and the masks' Monte-Carlo error.",
     .options = options_table,
     .options_size = sizeof(struct explain_options),
     .arguments_min = 1,

@@ -44,9 +44,14 @@ says "1 students asked now, 3 before"
 # other options are another question, whose rows stand beside these
 explain --mask-seed 1 || die "another seed"
 says "4 students asked now, 0 before"
-ask compare "$out/tiny-explain" 'full feature' none --metric explain.agreement || die "compare"
+compare() { ask compare "$out/tiny-explain" 'full feature' none "$@"; }
+compare --metric explain.agreement && die "two questions were mixed"
+says "answer several questions, which are not mixed [--question "
+question=$(sed -n 's/.*\[--question \([0-9a-f]*\): 3 images, .*/\1/p' "$work/log")
+compare --metric explain.agreement --question "$question" || die "compare"
 says "in explain.agreement"
-ask compare "$out/tiny-explain" 'full feature' none --metric explain.energy_gap || die "compare by a cost"
+says "2 pairs"
+compare --metric explain.energy_gap --question "$question" || die "compare by a cost"
 says "of which less is better"
 
 # what the runs' detections tell of scores and circumstances: a table, the same as eval says, and the diagram
@@ -69,6 +74,8 @@ says "2 or 3 objects"
 ask compare $spec 'full feature' none --out "$out" --metric calibration.D-ECE || die "compare by D-ECE"
 says "in calibration.D-ECE, of which less is better"
 ask compare $spec 'full feature' none --out "$out" --metric size.large || die "compare by size"
+ask compare $spec 'full feature' none --out "$out" --question "$question" && die "runs answer no question"
+says "--question has no effect"
 [ "$(cat "$out"/tiny/runs/*/row.json | cksum)" = "$runs" ] || die "a run's row changed"
 if command -v gnuplot >/dev/null; then
     ask sweep $spec --out "$out" --jobs 1 || die "the rest of the spec"
