@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/base/hash.h"
+
 /* A distiller's "teacher" is the name of one of several. */
 static bool is_hash(const cJSON *object, const char *key)
 {
@@ -112,6 +114,21 @@ bool df_cells_same_but(const char *a, const char *b, const char *const *keys)
     cJSON_Delete(one);
     cJSON_Delete(other);
     return same;
+}
+
+void df_cell_question(const char *cell, char id[17])
+{
+    cJSON *asked = parse_cell(cell);
+    struct df_text text = DF_TEXT_INIT;
+
+    id[0] = 0;
+    if (asked && cJSON_GetObjectItemCaseSensitive(asked, "question")) {
+        cJSON_DeleteItemFromObjectCaseSensitive(asked, "networks");
+        df_json_canonical(asked, &text);
+        df_hash_text(id, df_hash(text.data, text.length));
+    }
+    df_text_release(&text);
+    cJSON_Delete(asked);
 }
 
 static bool answers(const cJSON *older, const cJSON *asked)

@@ -12,7 +12,8 @@
 bool df_score_is_cost(const char *metric)
 {
     static const char *const costs[] = { "TIDE.",           "calibration.D-ECE", "calibration.MCE", "explain.energy_gap",
-                                         "explain.outside", "explain.deletion" };
+                                         "explain.outside", "explain.deletion",  "marker.",         "attack.evasion",
+                                         "attack.score" };
 
     for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
         if (strncmp(metric, costs[i], strlen(costs[i])) == 0)

@@ -17,7 +17,8 @@ struct df_compare_side {
     size_t runs;
     const struct df_compare_run *run;
 };
-/* Of an error (TIDE's dAP, a calibration error, a distance to the teacher's explanation, ...) less is better; of every other score more is. */
+/* Of an error (TIDE's dAP, a calibration error, a distance to the teacher's explanation, what a mark or a patch does to a network, ...) less is
+ * better; of every other score more is. */
 bool df_score_is_cost(const char *metric);
 /* The dot before the class in "AP.disk", "AP50.disk"; NULL: all of the text is a metric ("AP", "TIDE.Cls", "explain.agreement"): COCO's alone have classes. */
 const char *df_score_class_dot(const char *text);

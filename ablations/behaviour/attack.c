@@ -125,6 +125,17 @@ static char *patch_path(const char *folder, size_t image)
     return df_path_join(folder, name);
 }
 
+/* Nothing could be hidden of an image whose budget pays for no block: that is no attack. */
+static df_status check_budget(const struct df_attack_options *options, const struct df_image *image, struct df_error *err)
+{
+    const struct df_patch_grid grid = df_patch_grid_of(options->budget, options->side, image->width, image->height);
+
+    if (grid.most)
+        return DF_OK;
+    return df_fail(err, DF_ERR_USAGE, "attack: area %g of %d x %d pixels pays for no block of side %d [a larger --area%s]",
+                   options->budget.area, image->width, image->height, grid.side, options->side ? ", or --side 0" : "");
+}
+
 struct targets {
     const struct df_attack_case *what;
     struct df_view *view[DF_QUESTION_NETWORKS];
@@ -149,6 +160,7 @@ static df_status make_patch(struct targets *targets, const char *path, struct df
     struct df_attack_result result;
 
     DF_TRY(images->class->read(images, targets->image, &scratch[0], err));
+    DF_TRY(check_budget(&options, &scratch[0], err));
     DF_TRY(df_attack_image(&options, &attacked, &scratch[0], &scratch[1], &result, err));
     return df_png_write(path, scratch[1].pixels, scratch[1].width, scratch[1].height, err);
 }
@@ -205,6 +217,7 @@ df_status df_attack_read(const struct df_attack_case *what, size_t image, const 
     char *folder, *path;
     df_status status = DF_OK;
 
+    DF_TRY(check_budget(&options, clean, err));
     if (!what->attacked) {
         df_attack_at_random(&options, (uint64_t)what->draw, image, clean, out);
         return DF_OK;

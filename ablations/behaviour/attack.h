@@ -53,7 +53,8 @@ struct df_attack_case {
     size_t images; /* the first so many */
     const char *out;
 };
-/* The patched images that are not there yet. DF_ERR_INTERRUPTED: stopped between two images; those that are done stay. */
+/* The patched images that are not there yet. DF_ERR_INTERRUPTED: stopped between two images; those that are done stay. DF_ERR_USAGE, as of those
+ * below: the budget pays for no block of an image. */
 df_status df_attack_make(const struct df_attack_case *what, struct df_error *err);
 /* The patched image. DF_ERR_NOT_FOUND: it has not been made; DF_ERR_STALE: it has another size than the image. */
 df_status df_attack_read(const struct df_attack_case *what, size_t image, const struct df_image *clean, struct df_image *out,

@@ -143,16 +143,21 @@ struct drawing {
     size_t i;
 };
 
-/* The object that a target is: training leaves some out, and targets are those that it has. */
+/* As the loader has it: a crowd, a difficult object, and one of which nothing lies in the image are no targets. */
+static bool is_target(const struct df_image_info *info, const struct df_object *o)
+{
+    const double x0 = o->bbox[0] > 0 ? o->bbox[0] : 0, x1 = o->bbox[0] + o->bbox[2] < info->width ? o->bbox[0] + o->bbox[2] : info->width;
+    const double y0 = o->bbox[1] > 0 ? o->bbox[1] : 0, y1 = o->bbox[1] + o->bbox[3] < info->height ? o->bbox[1] + o->bbox[3] : info->height;
+
+    return !o->crowd && !o->difficult && x1 > x0 && y1 > y0;
+}
+
+/* The object that a target is. */
 static const struct df_object *object_of(const struct df_image_info *info, size_t target)
 {
-    for (size_t k = 0; k < info->count; k++) {
-        const struct df_object *o = &info->objects[k];
-        const bool trained = !o->crowd && !o->difficult && o->bbox[2] > 0 && o->bbox[3] > 0;
-
-        if (trained && target-- == 0)
-            return o;
-    }
+    for (size_t k = 0; k < info->count; k++)
+        if (is_target(info, &info->objects[k]) && target-- == 0)
+            return &info->objects[k];
     return NULL;
 }
 

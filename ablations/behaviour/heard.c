@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "core/base/text.h"
 
+#define ASK_AGAIN "[delete it, and it is asked again]"
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little endian");
 
 void df_heard_init(struct df_heard *heard, size_t images, size_t masks)
@@ -81,9 +82,9 @@ static df_status read_header(const char *path, const char *data, const char *id,
     char of[17];
 
     if (sscanf(data, "defeat weights %16s %zu %zu", of, images, masks) != 3 || *masks == 0)
-        return df_fail(err, DF_ERR_FORMAT, "'%s': no weights of a question", path);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': no weights of a question " ASK_AGAIN, path);
     if (strcmp(of, id) != 0)
-        return df_fail(err, DF_ERR_STALE, "'%s': answers to question %s, expected %s", path, of, id);
+        return df_fail(err, DF_ERR_STALE, "'%s': answers to question %s, expected %s " ASK_AGAIN, path, of, id);
     return DF_OK;
 }
 
@@ -94,20 +95,20 @@ static df_status parse(const char *path, const char *data, size_t bytes, const c
     size_t left, images = 0, masks = 0;
 
     if (!end || bytes < (size_t)(end - data) + 1 + sizeof hash)
-        return df_fail(err, DF_ERR_FORMAT, "'%s': no weights of a question", path);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': no weights of a question " ASK_AGAIN, path);
     memcpy(&hash, data + bytes - sizeof hash, sizeof hash);
     if (hash != df_hash(data, bytes - sizeof hash))
-        return df_fail(err, DF_ERR_FORMAT, "'%s': its contents are not as they were written [delete it, and it is asked again]", path);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': its contents are not as they were written " ASK_AGAIN, path);
     DF_TRY(read_header(path, data, id, &images, &masks, err));
     at = end + 1;
     left = bytes - (size_t)(at - data) - sizeof hash;
     if (images > left / (3 * sizeof(uint32_t)))
-        return df_fail(err, DF_ERR_FORMAT, "'%s': %zu images, but %zu bytes of them", path, images, left);
+        return df_fail(err, DF_ERR_FORMAT, "'%s': %zu images, but %zu bytes of them " ASK_AGAIN, path, images, left);
     df_heard_init(out, images, masks);
     for (size_t i = 0; i < images; i++)
         if (!take_image(&at, &left, i, out)) {
             df_heard_release(out);
-            return df_fail(err, DF_ERR_FORMAT, "'%s': ends within image %zu of %zu", path, i, images);
+            return df_fail(err, DF_ERR_FORMAT, "'%s': ends within image %zu of %zu " ASK_AGAIN, path, i, images);
         }
     return DF_OK;
 }

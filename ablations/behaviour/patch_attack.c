@@ -135,7 +135,7 @@ static df_status weigh_blocks(struct attack *a, struct df_error *err)
 
 static df_status choose_blocks(struct attack *a, struct df_error *err)
 {
-    size_t left = df_patch_blocks(&a->grid);
+    size_t left = a->grid.most ? df_patch_blocks(&a->grid) : 0; /* a budget that pays for no block chooses none */
 
     for (size_t b = 0; b < left; b++)
         a->chosen[b] = true;

@@ -7,6 +7,7 @@
 #include "ablations/run/store.h"
 #include "core/base/file.h"
 #include "core/base/shell.h"
+#include "results/cells.h"
 
 static df_status read_rows(struct df_asking *asking, struct df_error *err)
 {
@@ -84,6 +85,8 @@ static df_status ask(const struct asking_with *a, const struct df_asked *who, ch
     const bool known = df_run_row_ok(df_journal_find(a->asking->journal, question.id, DF_SEMANTICS));
 
     memcpy(id, question.id, 17);
+    if (!a->asking->question[0])
+        df_cell_question(df_text_get(&question.json), a->asking->question);
     if (a->steps->hear)
         status = a->steps->hear(a->context, who, &question, known, err);
     if (status == DF_OK && !known)
@@ -203,6 +206,7 @@ void df_asking_say(const struct df_asking *asking, const char *metric)
     if (asking->absent)
         fprintf(stderr, "next: %s\n", df_text_get(&command));
     else if (asking->source.request.lines > 1)
-        fprintf(stderr, "next: %s compare %s A B --metric %s\n", df_program(), df_shell_word(&word, asking->folder), metric);
+        fprintf(stderr, "next: %s compare %s A B --metric %s --question %s\n", df_program(), df_shell_word(&word, asking->folder), metric,
+                asking->question);
     df_text_release(&command);
 }

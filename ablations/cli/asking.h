@@ -25,6 +25,7 @@ struct df_asking {
     struct df_journal *journal;    /* the question's rows */
     char *folder;                  /* theirs */
     const char **id;               /* [cells] of the question about each; "": it is not trained */
+    char question[17];             /* what the first network was asked, as compare's --question names it */
     size_t asked, known, absent;   /* students: now, before, not trained yet */
 };
 /* baseline: as in df_table_source_open. On failure there is nothing to close. */

@@ -223,11 +223,13 @@ static void list_areas(struct run *run)
 
 /* ---- one seed ---- */
 
+/* All of them are shown the spec's images, whatever a teacher has learnt. */
 static df_status open_network(struct run *run, const struct df_cell *cell, struct df_subject *out, struct df_error *err)
 {
     struct df_error why = { 0 };
     struct df_text command = DF_TEXT_INIT;
-    const df_status status = df_subject_open(cell, (enum df_split)run->options->split, NULL, run->options->common.out, out, &why);
+    const df_status status =
+        df_subject_open_on(cell, run->spec->cell[0]->data, (enum df_split)run->options->split, NULL, run->options->common.out, out, &why);
 
     if (status == DF_ERR_NOT_FOUND) {
         df_common_command(&run->options->common, "sweep", run->spec->path, &command);

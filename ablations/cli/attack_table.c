@@ -177,6 +177,8 @@ static void add_inherited(const struct table *t)
     if (comparisons(t))
         df_text_addf(t->out, "; against '%s': %.4g %% each, so that all %zu hold at once with 95 %%", t->names->network[t->names->baseline],
                      100 * confidence(t), comparisons(t));
+    if (t->study->seeds > 1 && t->names->teachers && t->names->at_random != DF_NO_ATTACK)
+        df_text_add(t->out, "; of a teacher that seeds share, over the draws of the patches at random alone");
     df_text_add(t->out, ". ~: it holds 0.\n");
 }
 

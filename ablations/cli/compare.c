@@ -16,6 +16,8 @@ static const df_option options_table[] = {
     DF_WHICH_ROWS_OPTION_ROWS(struct df_compare_options, which),
     { "metric", DF_STRING_OPTION(struct df_compare_options, metric), .text = "AP",
       .help = "the score that is compared: AP, AP50, ..., of a class: AP.disk, or what errors cost: TIDE.Bkg (less is better)" },
+    { "question", DF_STRING_OPTION(struct df_compare_options, question), .text = "",
+      .help = "of rows that explain, marker or attack made: those that answer this question" },
     { "within", DF_REAL_OPTION(struct df_compare_options, within), .max = 100, .when = "resolve=0",
       .help = "points; a difference that is smaller counts as none: asks for equivalence too; 0: not asked" },
     { "beyond_teachers", DF_BOOL_OPTION(struct df_compare_options, beyond), .when = "resolve=0",
@@ -131,6 +133,13 @@ static df_status open_source(const struct df_compare_options *options, const cha
     return DF_OK;
 }
 
+static df_status keep_question(struct sides *sides, const char *asked, struct df_error *err)
+{
+    for (size_t i = 0; i < sides->count; i++)
+        DF_TRY(df_compare_methods_question(&sides->a[i], &sides->b[i], asked, err));
+    return DF_OK;
+}
+
 /* SOURCE A B, or SOURCE[:A] SOURCE[:B]. */
 static df_status find_sides(const struct df_compare_options *options, int count, char *const *word, struct sides *sides,
                             struct df_error *err)
@@ -140,7 +149,8 @@ static df_status find_sides(const struct df_compare_options *options, int count,
 
     if (count == 3) {
         DF_TRY(open_source(options, word[0], sides, err));
-        return one_method(sides, word[1], word[2], err);
+        DF_TRY(one_method(sides, word[1], word[2], err));
+        return keep_question(sides, options->question, err);
     }
     for (int k = 0; k < 2 && status == DF_OK; k++)
         status = df_compare_split(word[k], &path[k], &method[k], err);
@@ -151,6 +161,8 @@ static df_status find_sides(const struct df_compare_options *options, int count,
         status = open_source(options, path[k], sides, err);
     if (status == DF_OK)
         status = method[0] ? one_method(sides, method[0], method[1], err) : all_methods(sides, err);
+    if (status == DF_OK)
+        status = keep_question(sides, options->question, err);
     for (int k = 0; k < 2; k++) {
         free(path[k]);
         free(method[k]);

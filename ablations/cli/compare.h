@@ -7,7 +7,7 @@
 struct df_compare_options {
     struct df_common_options common;
     struct df_which_rows which;
-    char metric[DF_STRING_MAX];
+    char metric[DF_STRING_MAX], question[DF_STRING_MAX];
     double within, resolve;
     int64_t max_seeds, jobs, images;
     bool beyond, json;

@@ -334,6 +334,92 @@ void df_compare_methods_match(struct df_compare_method *a, struct df_compare_met
             both[k]->run[i].group = 0;
 }
 
+/* ---- questions -------------------------------------------------------------------------------------------------------------------- */
+
+enum { QUESTIONS = 8 };
+struct questions {
+    size_t count; /* more may be told of than there is room for */
+    char id[QUESTIONS][17];
+    const char *cell[QUESTIONS]; /* one of those that answer it */
+};
+
+/* Only rows of the question that is asked for stay. */
+static void keep_question(struct df_compare_method *method, const char *asked)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < method->runs; i++) {
+        char id[17] = "";
+
+        if (method->run[i].row)
+            df_cell_question(method->run[i].row->cell, id);
+        if (strcmp(id, asked) == 0)
+            method->run[kept++] = method->run[i];
+    }
+    method->runs = kept;
+}
+
+static void add_questions(const struct df_compare_method *method, struct questions *out)
+{
+    for (size_t i = 0; i < method->runs; i++) {
+        char id[17] = "";
+        size_t q = 0;
+
+        if (method->run[i].row)
+            df_cell_question(method->run[i].row->cell, id);
+        while (q < out->count && strcmp(out->id[q], id) != 0)
+            q++;
+        if (!id[0] || q < out->count || q == QUESTIONS)
+            continue;
+        memcpy(out->id[q], id, sizeof id);
+        out->cell[q] = method->run[i].row->cell;
+        out->count++;
+    }
+}
+
+/* "1f..: 50 images, {...}": what tells the questions apart. */
+static void tell_question(const struct questions *questions, size_t q, struct df_text *out)
+{
+    const char *text = questions->cell[q];
+    cJSON *cell = NULL;
+
+    df_text_addf(out, "%s%s", q ? ", or " : "", questions->id[q]);
+    if (df_json_parse(text, strlen(text), "", &cell, NULL) != DF_OK)
+        return;
+    const cJSON *images = cJSON_GetObjectItemCaseSensitive(cJSON_GetObjectItemCaseSensitive(cell, "images"), "count");
+
+    df_text_addf(out, ": %.0f images, ", cJSON_GetNumberValue(images));
+    df_json_canonical(cJSON_GetObjectItemCaseSensitive(cell, "options"), out);
+    cJSON_Delete(cell);
+}
+
+df_status df_compare_methods_question(struct df_compare_method *a, struct df_compare_method *b, const char *asked, struct df_error *err)
+{
+    struct questions questions = { 0 };
+    struct df_text list = DF_TEXT_INIT;
+
+    add_questions(a, &questions);
+    add_questions(b, &questions);
+    for (size_t q = 0; q < questions.count; q++)
+        tell_question(&questions, q, &list);
+    if (asked[0]) {
+        keep_question(a, asked);
+        keep_question(b, asked);
+    }
+    const bool none = asked[0] && !a->runs && !b->runs, several = !asked[0] && questions.count > 1;
+
+    if (none && !questions.count)
+        df_fail(err, DF_ERR_USAGE, "--question has no effect: the rows of '%s' and '%s' answer no question [remove it]", a->name, b->name);
+    else if (none)
+        df_fail(err, DF_ERR_USAGE, "no row of '%s' and '%s' answers question '%s' [--question %.1500s]", a->name, b->name, asked,
+                df_text_get(&list));
+    else if (several)
+        df_fail(err, DF_ERR_USAGE, "the rows of '%s' and '%s' answer several questions, which are not mixed [--question %.1500s]", a->name,
+                b->name, df_text_get(&list));
+    df_text_release(&list);
+    return none || several ? DF_ERR_USAGE : DF_OK;
+}
+
 struct df_compare_side df_compare_method_side(const struct df_compare_method *method)
 {
     return (struct df_compare_side){ method->name, method->runs, method->run };

@@ -30,6 +30,9 @@ df_status df_compare_method_find(const struct df_compare_source *source, const c
 void df_compare_method_of_line(const struct df_compare_source *source, size_t line, struct df_compare_method *out);
 /* Methods of one line each pair by seed alone, whatever their variants are. */
 void df_compare_methods_match(struct df_compare_method *a, struct df_compare_method *b);
+/* Of rows that answer questions about trained networks both methods keep those of one question (df_cell_question): `asked`, or "": the only one. Rows of
+ * several are never paired: DF_ERR_USAGE, which names them. */
+df_status df_compare_methods_question(struct df_compare_method *a, struct df_compare_method *b, const char *asked, struct df_error *err);
 struct df_compare_side df_compare_method_side(const struct df_compare_method *method); /* a view of it */
 void df_compare_method_release(struct df_compare_method *method);
 #endif

@@ -37,7 +37,7 @@ struct explaining {
     const struct explain_options *options;
     struct df_asking asking;
     struct df_explain_picture *map; /* [maps] for the pictures */
-    size_t maps, images;
+    size_t maps, images;            /* images: of who is asked now */
     struct df_heard heard, teacher; /* what was said by who is asked now, if anybody wants to know, and by his teacher */
     bool drawn[2];                  /* these two are pictures' as well, which release them */
     double seconds;                 /* of asking */
@@ -50,6 +50,7 @@ static void question_of(void *context, const struct df_asked *who, struct df_que
 {
     struct explaining *e = context;
 
+    e->images = (size_t)e->options->images;
     if (e->images > who->subject->images->size)
         e->images = who->subject->images->size;
     df_explain_question(&e->options->ask, who->subject, who->teacher, e->images, out);
@@ -90,6 +91,18 @@ static struct df_heard *place_for(struct explaining *e, bool student)
     return place;
 }
 
+/* A line's name: lines of one label differ in their axes. */
+static const char *name_of(struct explaining *e, const struct df_cell *cell)
+{
+    struct df_text name = DF_TEXT_INIT;
+
+    df_text_addf(&name, "%s%s%s", cell->label, cell->axes[0] ? " " : "", cell->axes);
+    const char *kept = df_arena_strdup(&e->asking.source.memory, df_text_get(&name));
+
+    df_text_release(&name);
+    return kept;
+}
+
 /* What the network says: from the file beside its row, or asked now and kept there. */
 static df_status hear(void *context, const struct df_asked *who, const struct df_question *question, bool known, struct df_error *err)
 {
@@ -107,7 +120,7 @@ static df_status hear(void *context, const struct df_asked *who, const struct df
         status = ask_now(e, question, who->subject, path, heard, err);
     free(path);
     if (status == DF_OK && drawn) {
-        e->map[e->maps++] = (struct df_explain_picture){ who->subject->cell->label, *heard };
+        e->map[e->maps++] = (struct df_explain_picture){ name_of(e, who->subject->cell), *heard };
         e->drawn[student] = true;
     }
     return status;
@@ -144,6 +157,10 @@ static void add_spread(const struct explaining *e, size_t line, struct df_text *
 
 static void add_notes(const struct explaining *e, struct df_text *out)
 {
+    if (e->options->ask.erasure.steps)
+        df_text_add(out,
+                    "Deletion and insertion: the area under the similarity of the best detection as the map's pixels go to black (less is "
+                    "better), and as they come back to the blurred image (more is).\n");
     df_text_addf(
         out, "Differences again, for these trained students: 95 %% of %d draws of the images, and the Monte-Carlo error of the masks:\n",
         DF_EXPLAIN_DRAWS);
@@ -181,7 +198,7 @@ static df_status print_table(struct explaining *e, struct df_error *err)
 
 static df_status draw(struct explaining *e, struct df_error *err)
 {
-    const size_t images = (size_t)e->options->pictures < e->images ? (size_t)e->options->pictures : e->images;
+    const size_t heard = e->maps ? e->map[0].heard.images : 0, asked = (size_t)e->options->pictures, images = asked < heard ? asked : heard;
     const struct df_cell *cell = e->asking.source.spec->cell[0];
     const struct df_explain_pictures what = {
         .options = &e->options->ask, .maps = e->maps, .map = e->map, .folder = df_store_pictures(e->asking.folder)
@@ -216,7 +233,7 @@ static df_status work(struct explaining *e, struct df_error *err)
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct explain_options *options = values;
-    struct explaining e = { .options = options, .images = (size_t)options->images };
+    struct explaining e = { .options = options };
     struct df_error err = { 0 };
 
     (void)count;
@@ -241,14 +258,16 @@ const struct df_command df_command_explain = {
     .summary = "which pixels a network's findings rest on, and whether a student's are its teacher's (D-RISE)",
     .usage = "defeat explain SPEC [--images 50] [--masks 1000] [--grid 8] [--steps N] [--pictures N] [--format text|markdown|csv|latex]",
     .example = "defeat explain ablations/specs/explain.json --images 50 --pictures 4",
-    .notes = "Asks the teacher and every trained student of the spec about the ground truth's objects of the first validation images: each "
-             "image is "
-             "shown behind the same masks to all of them. A row per network under out/SPEC-explain, asked once; what is there is not asked "
-             "again, so "
-             "that a stopped command goes on. 'defeat compare out/SPEC-explain A B --metric explain.agreement' compares two methods.\n"
-             "Measured per object, means over the objects: see the table's notes. The table's intervals are over seeds; below it stand "
-             "those over "
-             "images and the masks' Monte-Carlo error.",
+    .notes =
+        "Asks the teacher and every trained student of the spec about the ground truth's objects of the first validation images: each "
+        "image is "
+        "shown behind the same masks to all of them. A row per network under out/SPEC-explain, asked once; what is there is not asked "
+        "again, so "
+        "that a stopped command goes on. 'defeat compare out/SPEC-explain A B --metric explain.agreement' compares two methods; of other "
+        "options the rows are another question's (--question).\n"
+        "Measured per object, means over the objects: see the table's notes. The table's intervals are over seeds; below it stand "
+        "those over "
+        "images and the masks' Monte-Carlo error.",
     .options = options_table,
     .options_size = sizeof(struct explain_options),
     .arguments_min = 1,

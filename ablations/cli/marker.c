@@ -1,5 +1,7 @@
 /* `defeat marker SPEC`: whether a spec's networks find a class because of a mark that is no object. */
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ablations/behaviour/marker.h"
@@ -29,17 +31,30 @@ struct marking {
     struct df_asking asking;
     struct df_marked marked; /* of the data that were asked about last */
     struct df_dataset *of;   /* their own images */
-    size_t images;
-    struct df_text teachers; /* what the teachers' rows say */
+    size_t images;           /* of who is asked now */
+    char (*teacher)[17];     /* [teachers] the questions to them, each once */
+    size_t teachers;
 };
+
+static void note_teacher(struct marking *m, const char id[17])
+{
+    for (size_t t = 0; t < m->teachers; t++)
+        if (strcmp(m->teacher[t], id) == 0)
+            return;
+    m->teacher = df_realloc(m->teacher, (m->teachers + 1) * sizeof *m->teacher);
+    memcpy(m->teacher[m->teachers++], id, sizeof *m->teacher);
+}
 
 static void question_of(void *context, const struct df_asked *who, struct df_question *out)
 {
     struct marking *m = context;
 
+    m->images = (size_t)m->options->images;
     if (m->images > who->subject->images->size)
         m->images = who->subject->images->size;
     df_marker_question(who->subject, m->images, out);
+    if (!who->teacher)
+        note_teacher(m, out->id);
 }
 
 /* A variant may have data of its own. */
@@ -72,17 +87,24 @@ static df_status score(void *context, const struct df_asked *who, struct df_scor
 }
 
 /* What each teacher says, which stands in no line. */
-static void add_teachers(struct marking *m)
+static void add_teachers(const struct marking *m, struct df_text *out)
 {
-    for (size_t i = 0; i < m->asking.journal->runs; i++) {
-        const struct df_run_row *row = &m->asking.journal->run[i];
+    for (size_t t = 0; t < m->teachers; t++) {
+        const struct df_run_row *row = df_journal_find(m->asking.journal, m->teacher[t], DF_SEMANTICS);
 
-        if (strncmp(row->label, "teacher", 7) != 0 || !df_run_row_ok(row))
+        if (!df_run_row_ok(row))
             continue;
-        df_text_addf(&m->teachers, "'%s':", row->label);
-        for (int k = 0; k < DF_MARKER_SCORES; k++)
-            df_text_addf(&m->teachers, " %s %.2f%s", df_marker_metrics[k] + sizeof "marker." - 1,
-                         100 * df_run_row_score(row, df_marker_metrics[k], ""), k + 1 < DF_MARKER_SCORES ? "," : ".\n");
+        df_text_addf(out, "'%s':", row->label);
+        for (int k = 0; k < DF_MARKER_SCORES; k++) {
+            const double value = df_run_row_score(row, df_marker_metrics[k], "");
+
+            df_text_addf(out, "%s %s ", k ? "," : "", df_marker_metrics[k] + sizeof "marker." - 1);
+            if (isnan(value))
+                df_text_add(out, "not measured");
+            else
+                df_text_addf(out, "%.2f", 100 * value);
+        }
+        df_text_add(out, ".\n");
     }
 }
 
@@ -95,15 +117,16 @@ static df_status print_table(struct marking *m, struct df_error *err)
     const struct df_score_columns columns = {
         .title = "a mark that is no object", .count = DF_MARKER_SCORES, .metric = df_marker_metrics, .head = head, .notes = notes
     };
-    struct df_text text = DF_TEXT_INIT;
+    struct df_text text = DF_TEXT_INIT, teachers = DF_TEXT_INIT;
     struct df_score_table *table;
 
     DF_TRY(df_score_table_build(m->asking.journal, &m->asking.source.request, &columns, &table, err));
-    add_teachers(m);
-    df_score_table_print(table, (enum df_table_format)m->options->format, df_text_get(&m->teachers), &text);
+    add_teachers(m, &teachers);
+    df_score_table_print(table, (enum df_table_format)m->options->format, df_text_get(&teachers), &text);
     fputs(df_text_get(&text), stdout);
     df_score_table_free(table);
     df_text_release(&text);
+    df_text_release(&teachers);
     return DF_OK;
 }
 
@@ -111,7 +134,7 @@ static int run(const void *values, int count, char *const *arguments)
 {
     static const struct df_asking_steps steps = { question_of, NULL, score };
     const struct marker_options *options = values;
-    struct marking m = { .options = options, .images = (size_t)options->images };
+    struct marking m = { .options = options };
     struct df_error err = { 0 };
 
     (void)count;
@@ -127,7 +150,7 @@ static int run(const void *values, int count, char *const *arguments)
     if (status == DF_OK)
         df_asking_say(&m.asking, df_marker_metrics[DF_MARKER_RESPONSE]);
     df_marked_close(&m.marked);
-    df_text_release(&m.teachers);
+    free(m.teacher);
     df_asking_close(&m.asking);
     return status == DF_OK ? 0 : df_command_fail(&err);
 }

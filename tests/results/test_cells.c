@@ -136,10 +136,33 @@ static void an_old_row_answers_what_both_know(void **state)
     assert_false(answers("no cell", "{}"));
 }
 
+/* Whom it was put to is not what was asked. */
+static void a_question_is_the_same_to_all(void **state)
+{
+    static const char *const text[] = {
+        "{\"question\":\"explain\",\"networks\":[{\"cell\":\"a\"}],\"options\":{\"masks\":40}}",
+        "{\"question\":\"explain\",\"networks\":[{\"cell\":\"b\"},{\"cell\":\"a\"}],\"options\":{\"masks\":40}}",
+        "{\"question\":\"explain\",\"networks\":[{\"cell\":\"a\"}],\"options\":{\"masks\":41}}"
+    };
+    char id[3][17], none[17] = "x";
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        df_cell_question(text[i], id[i]);
+    assert_int_equal(strlen(id[0]), 16);
+    assert_string_equal(id[0], id[1]);
+    assert_string_not_equal(id[0], id[2]);
+    df_cell_question(cell, none);
+    assert_string_equal(none, "");
+    df_cell_question("no cell", none);
+    assert_string_equal(none, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_lower_revision_is_superseded), cmocka_unit_test(nothing_else_is),
-                                        cmocka_unit_test(of_several_teachers), cmocka_unit_test(an_old_row_answers_what_both_know) };
+                                        cmocka_unit_test(of_several_teachers), cmocka_unit_test(an_old_row_answers_what_both_know),
+                                        cmocka_unit_test(a_question_is_the_same_to_all) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

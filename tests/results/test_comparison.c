@@ -209,6 +209,8 @@ static void costs(void **state)
     assert_close(c->pair[0].a, 39, 1e-12, 0);
     assert_close(c->improvement, 1, 0, 0);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(root, "less_is_better")));
+    assert_true(df_score_is_cost("marker.response") && df_score_is_cost("marker.reliance"));
+    assert_true(df_score_is_cost("attack.evasion") && df_score_is_cost("attack.score") && !df_score_is_cost("attack.AP_patched"));
     cJSON_Delete(root);
     check_sentence(c, "A is 1.03 better than B in TIDE.Bkg, of which less is better (0.75 to 1.31; 4 pairs, for this teacher): better.");
     a.score[0][0].value = -0.001; /* FalseNeg may be, with ties */

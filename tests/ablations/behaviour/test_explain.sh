@@ -44,9 +44,14 @@ says "1 students asked now, 3 before"
 # other options are another question, whose rows stand beside these
 explain --mask-seed 1 || die "another seed"
 says "4 students asked now, 0 before"
-ask compare "$out/tiny-explain" 'full feature' none --metric explain.agreement || die "compare"
+compare() { ask compare "$out/tiny-explain" 'full feature' none "$@"; }
+compare --metric explain.agreement && die "two questions were mixed"
+says "answer several questions, which are not mixed [--question "
+question=$(sed -n 's/.*\[--question \([0-9a-f]*\): 3 images, .*/\1/p' "$work/log")
+compare --metric explain.agreement --question "$question" || die "compare"
 says "in explain.agreement"
-ask compare "$out/tiny-explain" 'full feature' none --metric explain.energy_gap || die "compare by a cost"
+says "2 pairs"
+compare --metric explain.energy_gap --question "$question" || die "compare by a cost"
 says "of which less is better"
 
 # what the runs' detections tell of scores and circumstances: a table, the same as eval says, and the diagram
@@ -60,7 +65,7 @@ ask data export $spec --split validation --output "$work/gt.json" || die "no gro
 none=$(dirname "$(grep -l '"label":"none".*"seed":0[,}]' "$out"/tiny/runs/*/row.json)")
 "$defeat" eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions --json >"$work/json" 2>"$work/log" || die "no eval"
 sed -n 's/.*"D-ECE": \([^,]*\),.*/\1/p' "$work/json" >"$work/log"
-awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "calibration.D-ECE_mean") c = i } NR == 2 { print $c }' "$work/csv" >>"$work/log"
+awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "calibration.D-ECE_mean_percent") c = i } NR == 2 { print $c }' "$work/csv" >>"$work/log"
 awk 'NR == 1 { e = $1 } NR == 2 { d = $1 - 100 * e; exit !($1 > 0 && d < 1e-9 && d > -1e-9) } END { exit NR != 2 }' "$work/log" || die "table and eval differ"
 grep -q '"size.small": ' "$work/json" || die "no conditions"
 ask eval --gt "$work/gt.json" --dt "$none/results.json" --calibration --conditions || die "eval as text"
@@ -69,6 +74,8 @@ says "2 or 3 objects"
 ask compare $spec 'full feature' none --out "$out" --metric calibration.D-ECE || die "compare by D-ECE"
 says "in calibration.D-ECE, of which less is better"
 ask compare $spec 'full feature' none --out "$out" --metric size.large || die "compare by size"
+ask compare $spec 'full feature' none --out "$out" --question "$question" && die "runs answer no question"
+says "--question has no effect"
 [ "$(cat "$out"/tiny/runs/*/row.json | cksum)" = "$runs" ] || die "a run's row changed"
 if command -v gnuplot >/dev/null; then
     ask sweep $spec --out "$out" --jobs 1 || die "the rest of the spec"

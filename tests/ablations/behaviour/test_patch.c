@@ -314,6 +314,8 @@ static void nothing_to_hide_nothing_changes(void **state)
     how.budget.area = 0.5 / 16; /* pays for no pixel */
     assert_int_equal(reach(0, &how, &result), 100);
     assert_true(result.after == 100);
+    how.search = DF_BLOCKS_BISECTION;
+    assert_int_equal(reach(0, &how, &result), 100);
 }
 
 /* ---- the control ---- */
