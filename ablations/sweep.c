@@ -258,9 +258,12 @@ static df_status start_work(struct sweep *s, struct df_work *work, const char *c
 
     free(words);
     if (status == DF_OK) {
+        struct worker *worker = worker_at(s, *handle);
+
         as->running = true;
         as->started = df_now();
-        *worker_at(s, *handle) = *as;
+        leave(worker); /* what was called by this handle before */
+        *worker = *as;
     } else {
         leave(as);
     }

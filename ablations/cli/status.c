@@ -187,7 +187,7 @@ static void add_warnings(const struct progress *p, cJSON *root)
         cJSON_AddStringToObject(object, "text", warning->text);
         cJSON_AddNumberToObject(object, "count", (double)warning->count);
         cJSON_AddNumberToObject(object, "logs", (double)warning->logs);
-        cJSON_AddStringToObject(object, "first", warning->first);
+        cJSON_AddStringToObject(object, "first", warning->logs ? warning->log[0] : "");
         cJSON_AddItemToArray(list, object);
     }
 }

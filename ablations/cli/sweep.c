@@ -49,7 +49,8 @@ static const df_option options_table[] = {
       .help = "how often an interrupted task goes back into the queue by itself" },
     { "wait", DF_BOOL_OPTION(struct sweep_options, wait), .when = "executor=slurm",
       .help = "stay until all jobs have ended; Ctrl-C leaves, and they go on" },
-    { "cancel", DF_BOOL_OPTION(struct sweep_options, cancel), .when = "executor=slurm", .help = "cancel the jobs of this spec" },
+    { "cancel", DF_BOOL_OPTION(struct sweep_options, cancel), .when = "executor=slurm&only=&dry_run=0&list=0&wait=0",
+      .help = "cancel all jobs of this spec" },
     { 0 }
 };
 
@@ -97,13 +98,16 @@ static void print_proposal(const struct df_spec *spec, const struct sweep_option
     df_text_release(&words);
 }
 
-static void print_counts(const struct df_spec *spec, const struct sweep_options *options, const struct df_sweep_summary *summary)
+static void print_counts(const struct df_spec *spec, const struct sweep_options *options, const struct df_sweep_summary *summary,
+                         df_status status)
 {
     printf("%s: %zu of %zu cells selected; %zu done before, ", spec->name, summary->selected, summary->cells, summary->already);
     if (ends_with_it(options))
         printf("%zu done now, %zu failed, %zu left; %.0f s\n", summary->done, summary->failed, summary->left, summary->seconds);
-    else
+    else if (status == DF_OK)
         printf("%zu with Slurm\n", summary->left);
+    else
+        printf("%zu left\n", summary->left);
 }
 
 static void print_end(const struct df_spec *spec, const struct sweep_options *options, const struct df_sweep_summary *summary,
@@ -115,7 +119,7 @@ static void print_end(const struct df_spec *spec, const struct sweep_options *op
         fprintf(stderr, "nothing is left of the %zu selected cells of '%s'\n", summary->selected, spec->name);
     if (looked || status == DF_ERR_USAGE)
         return;
-    print_counts(spec, options, summary);
+    print_counts(spec, options, summary, status);
     if (status != DF_OK)
         return;
     if (!ends_with_it(options) && summary->left)

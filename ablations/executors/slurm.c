@@ -3,6 +3,7 @@
  * call submitted and that has not ended is not submitted again: it is waited for. A task is `defeat task MANIFEST` (slurm_task.h).
  * Several submitters of one login node take turns (a lock); no lock is held between nodes, and a cell that runs twice leaves one row. */
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,8 +18,9 @@
 #include "core/base/file.h"
 #include "core/base/shell.h"
 
-#define POLL_FIRST 1.0  /* seconds between two questions to Slurm: from this */
-#define POLL_LAST  30.0 /* to this */
+#define POLL_FIRST  1.0  /* seconds between two questions to Slurm: from this */
+#define POLL_LAST   30.0 /* to this */
+#define ROUND_LEAST 0.2  /* seconds between two looks at what all items are at */
 
 /* A piece of work that was handed over. */
 struct item {
@@ -39,8 +41,10 @@ struct slurm {
     size_t items, before; /* before: those that were submitted by another call */
     size_t array_limit, manifests;
     bool submitted;
-    double next, pause; /* when Slurm may be asked again */
-    size_t refusals;    /* how often it did not answer, in a row */
+    double next, pause;       /* when Slurm may be asked again */
+    size_t refusals;          /* how often it did not answer, in a row */
+    size_t at;                /* the item that is looked at next */
+    double round, round_next; /* when the items were begun with, and when they may be again */
 };
 
 /* ---- what is asked for ---- */
@@ -348,6 +352,21 @@ static df_status call_sbatch(struct slurm *slurm, struct df_slurm_manifest *mani
     return status;
 }
 
+/* A job whose number cannot be kept would be submitted a second time: it is taken back. */
+static df_status keep_job(struct df_slurm_manifest *manifest, struct df_error *err)
+{
+    const df_status status = df_slurm_job_write(manifest, err);
+
+    if (status == DF_OK)
+        return DF_OK;
+    const int64_t job = manifest->job;
+
+    manifest->job = 0;
+    if (df_slurm_cancel(&job, 1, NULL) == DF_OK)
+        return status;
+    return df_fail_in(err, status, "job %lld was submitted and is not kept [scancel %lld]", (long long)job, (long long)job);
+}
+
 /* `chosen`: [count] items that stand on the same; each goes with `per_task` others to a task. */
 static df_status submit(struct slurm *slurm, const size_t *chosen, size_t count, size_t per_task, struct df_error *err)
 {
@@ -372,7 +391,7 @@ static df_status submit(struct slurm *slurm, const size_t *chosen, size_t count,
     if (status == DF_OK)
         status = call_sbatch(slurm, &manifest, first, err);
     if (status == DF_OK)
-        status = df_slurm_job_write(&manifest, err);
+        status = keep_job(&manifest, err);
     for (size_t i = 0; i < count; i++)
         slurm->item[chosen[i]].job = manifest.job;
     if (status == DF_OK)
@@ -454,6 +473,32 @@ static df_status ask_again(struct slurm *slurm, struct df_error *err)
     return DF_OK;
 }
 
+/* The items are looked at one after the other, up to the next that has ended. A round of them reads files of each: it may take a twentieth of the
+ * time at most. */
+static bool may_look(struct slurm *slurm)
+{
+    if (slurm->at < slurm->items)
+        return true;
+    if (df_now() < slurm->round_next)
+        return false;
+    slurm->round = df_now();
+    slurm->at = 0;
+    return true;
+}
+
+/* A sweep beside this one lets go of what has ended: then who started the work learns from its row, if from anything, what came of it. */
+static df_status look_at(const struct slurm *slurm, const struct item *item, bool *ended, struct df_work_end *end, struct df_error *err)
+{
+    struct df_slurm_place place;
+
+    if (df_slurm_queue_find(&slurm->queue, item->key, &place))
+        return df_slurm_outcome(&place, item->cell, slurm->options.out, ended, end, err);
+    *ended = true;
+    *end = (struct df_work_end){ .exit = -1 };
+    snprintf(end->reason, sizeof end->reason, "job %lld: it has ended, and another sweep has seen how", (long long)item->job);
+    return DF_OK;
+}
+
 static df_status slurm_poll(void *state, bool *ended, struct df_work_end *end, struct df_error *err)
 {
     struct slurm *slurm = state;
@@ -461,6 +506,7 @@ static df_status slurm_poll(void *state, bool *ended, struct df_work_end *end, s
     *ended = false;
     if (!slurm->submitted) {
         slurm->submitted = true;
+        slurm->at = slurm->items;
         const df_status status = submit_all(slurm, err);
 
         df_unlock(slurm->lock);
@@ -468,16 +514,19 @@ static df_status slurm_poll(void *state, bool *ended, struct df_work_end *end, s
         return status;
     }
     DF_TRY(ask_again(slurm, err));
-    for (size_t i = 0; i < slurm->items && !*ended; i++) {
-        struct item *item = &slurm->item[i];
-        struct df_slurm_place place;
+    if (!may_look(slurm))
+        return DF_OK;
+    for (; slurm->at < slurm->items && !*ended; slurm->at++) {
+        struct item *item = &slurm->item[slurm->at];
 
-        if (item->ended || !df_slurm_queue_find(&slurm->queue, item->key, &place))
+        if (item->ended)
             continue;
-        DF_TRY(df_slurm_outcome(&place, item->cell, slurm->options.out, ended, end, err));
+        DF_TRY(look_at(slurm, item, ended, end, err));
         item->ended = *ended;
-        end->handle = i;
+        end->handle = slurm->at;
     }
+    if (slurm->at == slurm->items)
+        slurm->round_next = df_now() + fmin(fmax(ROUND_LEAST, 20 * (df_now() - slurm->round)), POLL_LAST);
     return DF_OK;
 }
 
@@ -489,6 +538,8 @@ static df_status slurm_stop(void *state, bool at_once, struct df_error *err)
     int64_t *jobs = df_slurm_queue_jobs(&slurm->queue, &count);
     const df_status status = df_slurm_cancel(jobs, count, err);
 
+    if (count == 0 && slurm->options.slurm.report)
+        df_text_add(slurm->options.slurm.report, "nothing to cancel: no job of this spec is with Slurm\n");
     (void)at_once; /* Slurm sends TERM, and KILL after its KillWait */
     for (size_t i = 0; i < count && status == DF_OK && slurm->options.slurm.report; i++)
         df_text_addf(slurm->options.slurm.report, "cancelled: job %lld\n", (long long)jobs[i]);

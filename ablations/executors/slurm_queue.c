@@ -22,6 +22,8 @@ static df_status read_manifest(const char *folder, const char *name, struct df_s
     const df_status status = df_slurm_manifest_read(path, &manifest, err);
 
     free(path);
+    if (status == DF_ERR_NOT_FOUND) /* listed, and let go of since */
+        return df_absent_is_fine(status, err);
     DF_TRY(status);
     if (!manifest.job) { /* being submitted, or sbatch refused it */
         df_slurm_manifest_release(&manifest);
@@ -204,13 +206,14 @@ static bool news_may_come(const struct df_slurm_part *part)
     return !is_called_off(part) && part->now.exit >= 0 && (int64_t)time(NULL) < part->seen + DF_SLURM_NEWS_SECONDS;
 }
 
-static void tell_end(const struct df_slurm_place *place, struct df_work_end *end)
+/* By the task alone; rowless: of a cell that should have left a row, so that no exit is a good one. */
+static void tell_end(const struct df_slurm_place *place, bool rowless, struct df_work_end *end)
 {
     const struct df_slurm_task *now = &place->part->now;
     char name[48], tail[1280];
 
     end->began = !is_called_off(place->part);
-    end->exit = strcmp(now->state, "COMPLETED") == 0 && !place->work->cell ? 0 : now->exit > 0 ? now->exit : -1;
+    end->exit = strcmp(now->state, "COMPLETED") == 0 && !rowless ? 0 : now->exit > 0 ? now->exit : -1;
     df_work_log_tail(place->work->log, tail, sizeof tail);
     snprintf(end->reason, sizeof end->reason, "job %s%s%s: %s%s%s", df_slurm_part_name(place->manifest, place->part, name),
              now->node[0] ? " on " : "", now->node, now->state, end->began ? ": " : "", end->began ? tail : "");
@@ -244,7 +247,7 @@ df_status df_slurm_outcome(const struct df_slurm_place *place, const struct df_c
         DF_TRY(read_outcome(cell, out, ended, end, err));
     if (*ended || !place->part->seen || (cell && news_may_come(place->part)))
         return DF_OK;
-    tell_end(place, end);
+    tell_end(place, cell != NULL, end);
     *ended = true;
     return DF_OK;
 }
@@ -258,7 +261,7 @@ static df_status settle_cell(const struct df_slurm_place *place, const struct df
     DF_TRY(read_outcome(cell, out, &has_row, &end, err));
     if (has_row || news_may_come(place->part))
         return DF_OK;
-    tell_end(place, &end);
+    tell_end(place, true, &end);
     return end.began ? df_store_put_failure(out, cell, "", end.reason, err) : DF_OK;
 }
 

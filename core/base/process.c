@@ -83,13 +83,16 @@ static df_status run_into(const char *const *words, const char *const *environme
                           struct df_error *err)
 {
     int state = 0;
-    pid_t pid;
+    pid_t pid, waited;
     const int failed = spawn(words, environment, out, errors, &pid);
 
     if (failed)
         return df_fail(err, failed == ENOENT ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot start '%s': %s", words[0], strerror(failed));
-    while (waitpid(pid, &state, 0) < 0 && errno == EINTR)
-        ;
+    do {
+        waited = waitpid(pid, &state, 0);
+    } while (waited < 0 && errno == EINTR);
+    if (waited != pid) /* who ignores SIGCHLD is not told */
+        return df_fail(err, DF_ERR_IO, "cannot learn how '%s' ended: %s", words[0], strerror(errno));
     end->status = WIFEXITED(state) ? WEXITSTATUS(state) : 128 + WTERMSIG(state);
     read_back(out, &end->out);
     read_back(errors, &end->err);

@@ -74,13 +74,13 @@ static struct df_warning *find(struct df_warnings *warnings, const char *kind)
 
 static void note_log(struct df_warning *warning, const char *log)
 {
-    if (!log || (warning->last && strcmp(warning->last, log) == 0))
+    for (size_t i = warning->logs; log && i-- > 0;)
+        if (strcmp(warning->log[i], log) == 0)
+            return;
+    if (!log)
         return;
-    if (!warning->first)
-        warning->first = df_strdup(log);
-    free(warning->last);
-    warning->last = df_strdup(log);
-    warning->logs++;
+    warning->log = df_realloc(warning->log, (warning->logs + 1) * sizeof *warning->log);
+    warning->log[warning->logs++] = df_strdup(log);
 }
 
 bool df_warnings_add(struct df_warnings *warnings, const char *text, size_t times, const char *log)
@@ -106,8 +106,9 @@ void df_warnings_release(struct df_warnings *warnings)
     for (size_t i = 0; i < warnings->count; i++) {
         free(warnings->list[i].kind);
         free(warnings->list[i].text);
-        free(warnings->list[i].first);
-        free(warnings->list[i].last);
+        for (size_t k = 0; k < warnings->list[i].logs; k++)
+            free(warnings->list[i].log[k]);
+        free(warnings->list[i].log);
     }
     free(warnings->list);
     *warnings = (struct df_warnings){ 0 };
@@ -164,15 +165,15 @@ df_status df_warnings_follow(struct df_warnings *warnings, const char *log, size
 void df_warning_text(const struct df_warning *warning, struct df_text *out)
 {
     df_text_add(out, warning->text);
-    if (warning->count < 2 && !warning->first)
+    if (warning->count < 2 && !warning->logs)
         return;
     df_text_add(out, " (");
     if (warning->count > 1)
         df_text_addf(out, "%zu in all", warning->count);
     if (warning->logs > 1)
         df_text_addf(out, ", in %zu logs", warning->logs);
-    if (warning->first)
-        df_text_addf(out, "%sfirst in '%s'", warning->count > 1 ? "; " : "", warning->first);
+    if (warning->logs)
+        df_text_addf(out, "%sfirst in '%s'", warning->count > 1 ? "; " : "", warning->log[0]);
     df_text_add(out, ")");
 }
 

@@ -10,7 +10,7 @@
 
 struct df_warning {
     char *kind, *text;  /* text: of the first */
-    char *first, *last; /* the log it came from first, and last; NULL: from none */
+    char **log;         /* [logs] that it came from, the first one first */
     size_t count, logs; /* how often; in how many logs */
 };
 struct df_warnings {

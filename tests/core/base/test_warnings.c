@@ -71,10 +71,12 @@ static void logs_are_counted_by_kind(void **state)
     snprintf(expected, sizeof expected, "once (2 tries) (first in '%s')", two);
     assert_text(&found.list[1], expected);
     free(one);
-    one = write_log("one.log", "warning: a.jpg: 3 bytes left\nsteps\nwarning: a.jpg: 3 bytes left (2400 in all)\nwarning: torn no more\n");
+    one = write_log("one.log", "warning: a.jpg: 3 bytes left\nsteps\nwarning: a.jpg: 3 bytes left (2400 in all)\nwarning: torn no more\n"
+                               "warning: c.jpg: 5 bytes left\n");
     assert_int_equal(df_warnings_follow(&found, one, &from, NULL), DF_OK); /* its last line has an end now */
     assert_int_equal(found.count, 3);
-    assert_int_equal(found.list[0].count, 2401);
+    assert_int_equal(found.list[0].count, 2402);
+    assert_int_equal(found.list[0].logs, 2); /* logs are followed in turn: one that comes again is no other */
     df_warnings_release(&found);
     from = 0;
     assert_int_equal(df_warnings_follow(&found, "no/such.log", &from, NULL), DF_OK);
