@@ -5,6 +5,7 @@
 
 #include "ablations/cli/command.h"
 #include "ablations/cli/common.h"
+#include "ablations/cli/status_jobs.h"
 #include "ablations/executors/executors.h"
 #include "ablations/propose.h"
 #include "ablations/run/store.h"
@@ -175,6 +176,19 @@ static struct df_sweep_options sweep_with(const struct sweep_options *options, c
     return with;
 }
 
+/* Why jobs of before have failed is kept first: what is said of them goes when others are submitted, whichever cells these are. */
+static df_status keep_failures(const struct df_spec *spec, const struct sweep_options *options, struct df_error *err)
+{
+    struct df_slurm_queue queue = { 0 };
+
+    if (!executor_of(options)->ahead || executor_of(options)->prints || options->dry_run || options->list)
+        return DF_OK;
+    const df_status status = df_status_jobs_open(spec, options->common.out, &queue, err);
+
+    df_slurm_queue_release(&queue);
+    return status;
+}
+
 /* What came of it goes to stdout, first what the executor has to say. */
 static df_status sweep(const struct df_spec *spec, const struct sweep_options *options, struct df_sweep_summary *summary,
                        struct df_error *err)
@@ -184,6 +198,8 @@ static df_status sweep(const struct df_spec *spec, const struct sweep_options *o
     const struct df_sweep_options with = sweep_with(options, pass, &list, &commands, &report);
     df_status status = options->cancel ? DF_OK : check(spec, options, &with, err);
 
+    if (status == DF_OK && !options->cancel)
+        status = keep_failures(spec, options, err);
     if (status == DF_OK)
         status = options->cancel ? df_sweep_cancel(spec, &with, err) : df_sweep(spec, &with, summary, err);
     fputs(df_text_get(&list), stdout);

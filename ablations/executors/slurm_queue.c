@@ -276,6 +276,16 @@ df_status df_slurm_queue_settle(const struct df_slurm_queue *queue, const struct
     return DF_OK;
 }
 
+/* Whether a row of the manifest's may still come to be seen. */
+static bool any_news(const struct df_slurm_manifest *manifest)
+{
+    for (size_t p = 0; p < manifest->parts; p++)
+        for (size_t w = 0; w < manifest->part[p].works; w++)
+            if (manifest->part[p].work[w].cell && news_may_come(&manifest->part[p]))
+                return true;
+    return false;
+}
+
 df_status df_slurm_queue_forget(const struct df_slurm_queue *queue, struct df_error *err)
 {
     for (size_t m = 0; m < queue->count; m++) {
@@ -283,7 +293,7 @@ df_status df_slurm_queue_forget(const struct df_slurm_queue *queue, struct df_er
         char *json = df_slurm_path(manifest, ".json"), *job = df_slurm_path(manifest, ".job");
         df_status status = DF_OK;
 
-        if (!live_parts(manifest)) {
+        if (!live_parts(manifest) && !any_news(manifest)) {
             status = df_file_remove(json, err); /* first: without its job it would be one that sbatch has refused */
             if (status == DF_OK)
                 status = df_file_remove(job, err);

@@ -38,6 +38,6 @@ df_status df_slurm_outcome(const struct df_slurm_place *place, const struct df_c
                            struct df_work_end *end, struct df_error *err);
 /* Writes the failures of cells whose jobs ended without a row. */
 df_status df_slurm_queue_settle(const struct df_slurm_queue *queue, const struct df_spec *spec, const char *out, struct df_error *err);
-/* Removes the manifests of which everything has ended; the logs stay. */
+/* Removes the manifests of which everything has ended, and no row may still come to be seen; the logs stay. */
 df_status df_slurm_queue_forget(const struct df_slurm_queue *queue, struct df_error *err);
 #endif

@@ -114,10 +114,10 @@ static void own_name(char name[64])
         snprintf(name, 64, "%.24s", job ? job : "");
 }
 
-/* After an interrupt. DF_ERR_CHECK: it was the last. */
-static df_status put_back(const struct df_slurm_manifest *manifest, const struct df_slurm_work *work, struct df_error *err)
+/* DF_ERR_INTERRUPTED: somebody goes on with it, or nobody is meant to. */
+static df_status ask_for_more(const struct df_slurm_manifest *manifest, struct df_error *err)
 {
-    char name[64], state[24], text[160];
+    char name[64], state[24];
 
     own_name(name);
     if (!name[0])
@@ -125,14 +125,22 @@ static df_status put_back(const struct df_slurm_manifest *manifest, const struct
     DF_TRY(df_slurm_state(name, state, err));
     if (strcmp(state, "RUNNING") != 0)
         return df_fail(err, DF_ERR_INTERRUPTED, "interrupted; job %s is %s: Slurm sees to it", name, state);
-    if (restarts() >= manifest->requeues) {
-        snprintf(text, sizeof text, "interrupted after %zu starts, the most that --requeues %zu allows", restarts() + 1,
-                 manifest->requeues);
-        say(work->log, text);
-        return df_fail(err, DF_ERR_CHECK, "%s: %s", work->title, text);
-    }
+    if (restarts() >= manifest->requeues)
+        return df_fail(err, DF_ERR_CHECK, "interrupted after %zu starts, the most that --requeues %zu allows", restarts() + 1,
+                       manifest->requeues);
     DF_TRY(df_slurm_requeue(name, err));
     return df_fail(err, DF_ERR_INTERRUPTED, "interrupted; job %s goes back into the queue", name);
+}
+
+/* After an interrupt. Where nobody goes on with the work, its log says why. */
+static df_status put_back(const struct df_slurm_manifest *manifest, const struct df_slurm_work *work, struct df_error *err)
+{
+    struct df_error said = { 0 };
+    const df_status status = ask_for_more(manifest, &said);
+
+    if (status != DF_ERR_INTERRUPTED)
+        say(work->log, said.text);
+    return df_fail(err, status, "%s: %s", work->title, said.text);
 }
 
 /* ---- the task ---- */

@@ -54,7 +54,7 @@ static bool copy_bytes(int from, int to)
     bool good = true;
 
     while (good && ((n = read(from, chunk, CHUNK)) > 0 || (n < 0 && errno == EINTR)))
-        good = n < 0 || write_all(to, chunk, (size_t)n);
+        good = !df_run_stop && (n < 0 || write_all(to, chunk, (size_t)n));
     free(chunk);
     return good && n == 0;
 }
@@ -70,7 +70,8 @@ static df_status copy_file(const char *shared, const char *local, struct df_erro
     df_text_addf(&part, "%s.XXXXXX", local);
     to = mkostemp(part.data, O_CLOEXEC);
     if (from < 0 || to < 0 || !copy_bytes(from, to) || rename(part.data, local) != 0)
-        status = df_fail(err, DF_ERR_IO, "cannot copy '%s' to '%s': %s", shared, local, strerror(errno));
+        status = df_run_stop ? df_fail(err, DF_ERR_INTERRUPTED, "interrupted while '%s' was copied", shared)
+                             : df_fail(err, DF_ERR_IO, "cannot copy '%s' to '%s': %s", shared, local, strerror(errno));
     if (status != DF_OK && to >= 0)
         unlink(part.data);
     if (from >= 0)
@@ -124,7 +125,8 @@ char *df_scratch_copy(const char *scratch, const char *shared, const char *key, 
     free(folder);
     if (status == DF_OK)
         return local;
-    df_warn("%s: the shared cache is read", err.text);
+    if (status != DF_ERR_INTERRUPTED) /* who wants to stop does so at the next step */
+        df_warn("%s: the shared cache is read", err.text);
     free(local);
     return NULL;
 }

@@ -4,7 +4,7 @@
 #define DF_ABLATIONS_RUN_SCRATCH_H
 #include "core/base/status.h"
 
-/* The path of a copy of the cache `shared`, which holds `count` records under the key; free() it. NULL: there is none, and a warning has said why.
- * scratch: a folder, made if it is not there; "$NAME" and "$NAME/rest": what the variable is where this runs. */
+/* The path of a copy of the cache `shared`, which holds `count` records under the key; free() it. NULL: there is none, and a warning has said why,
+ * unless the user wants to stop. scratch: a folder, made if it is not there; "$NAME" and "$NAME/rest": what the variable is where this runs. */
 char *df_scratch_copy(const char *scratch, const char *shared, const char *key, unsigned long count);
 #endif

@@ -56,7 +56,7 @@ void df_progress_told(const struct df_progress_view *view)
     df_text_release(&text);
 }
 
-/* Up to the next tab, which is stepped over; false: there is none. */
+/* Up to the next `end`, which is stepped over; false: there is none. */
 static bool word(char **at, char end, char *out, size_t room)
 {
     char *stop = strchr(*at, end);
