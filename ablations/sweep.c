@@ -791,6 +791,8 @@ static df_status run_ahead(struct sweep *s, struct df_error *err)
 
     DF_TRY(hand_over(s, err));
     DF_TRY(reap(s, err));
+    if (s->options->handed_over)
+        s->options->handed_over(s->options->slurm.report);
     while (s->options->wait && busy(s) && !stops) {
         if (df_now() >= s->end)
             stops = 1;

@@ -12,14 +12,16 @@ struct df_sweep_options {
     size_t jobs;                              /* of local; 0: one per core */
     struct df_text *commands;                 /* of list: where they go */
     struct df_slurm_options slurm;
-    bool wait;               /* stays until all work has ended, also of an executor that looks ahead */
-    const char *only;        /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
-    struct df_text *list;    /* not NULL: nothing is run; lists the cells it would run: index, id, label, axes, seed, tab-separated */
-    bool list_all;           /* with list: all that are selected, their state after the id: done, failed, running, left */
-    const char *program;     /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
-    bool tuning;             /* what a cell came to is told of the tuning split, not of validation */
-    double seconds;          /* stops as if it was interrupted when so many have passed; 0: never */
-    const char *const *pass; /* further words for the workers, NULL-terminated: overrides */
+    void (*handed_over)(
+        struct df_text *report); /* of an executor that looks ahead: told of slurm.report once it has everything; NULL: nobody */
+    bool wait;                   /* stays until all work has ended, also of an executor that looks ahead */
+    const char *only;            /* PCRE2 over "label axes seed=K distillers..." of a cell; NULL: all */
+    struct df_text *list;        /* not NULL: nothing is run; lists the cells it would run: index, id, label, axes, seed, tab-separated */
+    bool list_all;               /* with list: all that are selected, their state after the id: done, failed, running, left */
+    const char *program;         /* what is executed: "/proc/self/exe" is this very program, even if its file was replaced */
+    bool tuning;                 /* what a cell came to is told of the tuning split, not of validation */
+    double seconds;              /* stops as if it was interrupted when so many have passed; 0: never */
+    const char *const *pass;     /* further words for the workers, NULL-terminated: overrides */
 };
 /* cells of the spec; those selected by `only`; of these: done before or by others, done now, failed now, not run. */
 struct df_sweep_summary {

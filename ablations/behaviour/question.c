@@ -87,7 +87,7 @@ struct df_run_row df_question_row(const struct df_question *question, struct df_
 
     DF_ASSERT(question->id[0]);
     df_utc(started);
-    df_text_addf(&spec, "%s-%s", cell->spec, question->name);
+    df_text_addf(&spec, "%s.%s", cell->spec, question->name);
     row.spec = df_arena_strdup(memory, df_text_get(&spec));
     row.run = df_arena_strdup(memory, question->id);
     row.cell = df_arena_strdup(memory, df_text_get(&question->json));

@@ -496,7 +496,7 @@ const struct df_command df_command_attack = {
         "network of the same seed judges them: what is hidden, against patches of the same size at random, and against the baseline. "
         "Images on "
         "which a network finds nothing without the patch are left out of its means, and counted. Patched images, rows and sheets lie in "
-        "OUT/SPEC-attack; the same command goes on where it stopped.",
+        "OUT/SPEC.attack; the same command goes on where it stopped.",
     .options = options_table,
     .options_size = sizeof(struct attack_options),
     .arguments_min = 1,

@@ -261,9 +261,9 @@ const struct df_command df_command_explain = {
     .notes =
         "Asks the teacher and every trained student of the spec about the ground truth's objects of the first validation images: each "
         "image is "
-        "shown behind the same masks to all of them. A row per network under out/SPEC-explain, asked once; what is there is not asked "
+        "shown behind the same masks to all of them. A row per network under out/SPEC.explain, asked once; what is there is not asked "
         "again, so "
-        "that a stopped command goes on. 'defeat compare out/SPEC-explain A B --metric explain.agreement' compares two methods; of other "
+        "that a stopped command goes on. 'defeat compare out/SPEC.explain A B --metric explain.agreement' compares two methods; of other "
         "options the rows are another question's (--question).\n"
         "Measured per object, means over the objects: see the table's notes. The table's intervals are over seeds; below it stand "
         "those over "

@@ -163,7 +163,7 @@ const struct df_command df_command_marker = {
     .notes = "Of a spec whose data have a mark (scenes: data.marker). The teacher may have learnt that the mark means the class "
              "(teacher.data), the "
              "students see it in any image: what they say of the mark they have from their teacher. A row per network under "
-             "out/SPEC-marker, asked once.",
+             "out/SPEC.marker, asked once.",
     .options = options_table,
     .options_size = sizeof(struct marker_options),
     .arguments_min = 1,

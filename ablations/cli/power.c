@@ -12,7 +12,7 @@
 struct power_options {
     struct df_common_options common;
     struct df_which_rows which;
-    char metric[DF_STRING_MAX];
+    char metric[DF_STRING_MAX], question[DF_STRING_MAX];
     double difference, sd, power;
     int64_t experiments;
     bool json;
@@ -21,6 +21,8 @@ static const df_option options_table[] = {
     DF_SPEC_OPTION_ROWS(struct power_options, common),
     DF_WHICH_ROWS_OPTION_ROWS(struct power_options, which),
     { "metric", DF_STRING_OPTION(struct power_options, metric), .text = "AP", .help = "the score whose spread is asked of the rows" },
+    { "question", DF_STRING_OPTION(struct power_options, question), .text = "",
+      .help = "of rows that explain, marker or attack made: those that answer this question" },
     { "difference", DF_REAL_OPTION(struct power_options, difference), .standard = 0.5, .min = 0.001, .max = 100,
       .help = "points: the smallest that matters" },
     { "sd", DF_REAL_OPTION(struct power_options, sd), .max = 100,
@@ -73,6 +75,8 @@ static df_status sd_of_rows(const struct power_options *options, char *const *wo
         status = df_compare_method_find(&source, word[1], &a, err);
     if (status == DF_OK)
         status = df_compare_method_find(&source, word[2], &b, err);
+    if (status == DF_OK)
+        status = df_compare_methods_question(&a, &b, options->question, err);
     if (status == DF_OK) {
         const struct df_comparison_request request = df_compare_request(&asked, &score, 1);
         const struct df_compare_side one = df_compare_method_side(&a), other = df_compare_method_side(&b);

@@ -153,6 +153,14 @@ static df_status check(const struct df_spec *spec, const struct sweep_options *o
     return DF_OK;
 }
 
+/* Who waits for hours learns the jobs' numbers first. */
+static void print_report(struct df_text *report)
+{
+    fputs(df_text_get(report), stdout);
+    fflush(stdout);
+    df_text_clear(report);
+}
+
 static struct df_sweep_options sweep_with(const struct sweep_options *options, const char **pass, struct df_text *list,
                                           struct df_text *commands, struct df_text *report)
 {
@@ -164,6 +172,7 @@ static struct df_sweep_options sweep_with(const struct sweep_options *options, c
                                      .commands = commands,
                                      .program = "/proc/self/exe",
                                      .wait = options->wait,
+                                     .handed_over = options->wait ? print_report : NULL,
                                      .pass = pass };
 
     with.slurm = (struct df_slurm_options){ .sbatch = options->sbatch,
@@ -204,7 +213,7 @@ static df_status sweep(const struct df_spec *spec, const struct sweep_options *o
         status = options->cancel ? df_sweep_cancel(spec, &with, err) : df_sweep(spec, &with, summary, err);
     fputs(df_text_get(&list), stdout);
     fputs(df_text_get(&commands), stdout);
-    fputs(df_text_get(&report), stdout);
+    print_report(&report);
     df_text_release(&list);
     df_text_release(&commands);
     df_text_release(&report);

@@ -51,7 +51,7 @@ char *df_store_question_folder(const char *out, const char *spec, const char *qu
 {
     struct df_text name = DF_TEXT_INIT;
 
-    df_text_addf(&name, "%s-%s", spec, question);
+    df_text_addf(&name, "%s.%s", spec, question); /* no spec has a dot in its name */
     char *path = df_path_join(out, name.data);
 
     df_text_release(&name);

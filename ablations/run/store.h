@@ -6,8 +6,8 @@
  *                                   results of the validation split). On `cuda` row.<hash>.json too: the same run in other environments.
  *   <spec>/                         runs.csv, scores.csv, curves.csv: made of the rows (results/journal_csv.h) under runs/lock; plots/;
  *                                   report.html, report-data/; looks/<key>.json; logs of the sweep's jobs
- *   <spec>-explain/ ...             the same of questions to a spec's networks, in place of runs: ablations/behaviour/question.h
- *   <spec>-attack/patches/<id>/     of that question's images, made for some networks: 000000.png, ...
+ *   <spec>.explain/ ...             the same of questions to a spec's networks, in place of runs: ablations/behaviour/question.h
+ *   <spec>.attack/patches/<id>/     of that question's images, made for some networks: 000000.png, ...
  *   <spec>-tune/                    trials.json, the spec of the rows that lie here; <spec>-tuned.json: defeat tune
  *   teachers/<run id>.safetensors   trained teachers; metadata: cell, mAP on validation and on the gate's subset (17 digits), hashes,
  *                                   neck_std per level, images

@@ -8,7 +8,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 unset DEFEAT_DEVICE
 spec=ablations/specs/faster-tiny.json out=$work/out
-kept=$out/faster-tiny-attack
+kept=$out/faster-tiny.attack
 
 die() { echo "FAILED: $*"; cat "$work/log"; exit 1; }
 ask() { "$defeat" attack $spec --out "$out" "$@" >"$work/log" 2>&1; }

@@ -12,7 +12,7 @@ die() { echo "FAILED: $*"; cat "$work/log"; exit 1; }
 ask() { "$defeat" "$@" >"$work/log" 2>&1; }
 says() { grep -qF -e "$1" "$work/log" || die "no '$1' in what was said"; }
 explain() { ask explain $spec --out "$out" --images 3 --masks 40 --grid 4 "$@"; }
-rows() { cat "$out"/tiny-explain/runs/*/row.json | sed 's/"started":"[^"]*"//; s/"finished":"[^"]*"//; s/"eval_seconds":[^,]*//' | cksum; }
+rows() { cat "$out"/tiny.explain/runs/*/row.json | sed 's/"started":"[^"]*"//; s/"finished":"[^"]*"//; s/"eval_seconds":[^,]*//' | cksum; }
 
 explain && die "nothing is trained"
 says "the teacher is not trained yet [to make it: "
@@ -24,9 +24,9 @@ says "explanations (D-RISE)"
 says "students asked now, 0 before"
 says "students are not trained yet."
 says "masks "
-[ -s "$out/tiny-explain/pictures/0.png" ] || die "no sheet"
-[ -s "$out/tiny-explain/pictures/0.0-teacher.png" ] || die "no picture of the teacher's"
-[ -s "$out/tiny-explain/pictures/0.0-none.png" ] || die "no picture of a student's"
+[ -s "$out/tiny.explain/pictures/0.png" ] || die "no sheet"
+[ -s "$out/tiny.explain/pictures/0.0-teacher.png" ] || die "no picture of the teacher's"
+[ -s "$out/tiny.explain/pictures/0.0-none.png" ] || die "no picture of a student's"
 before=$(rows)
 
 explain --steps 3 || die "again"
@@ -35,7 +35,7 @@ grep -q " passes" "$work/log" && die "it was asked again"
 [ "$(rows)" = "$before" ] || die "a row changed"
 
 # made again, the rows are the same but for their times; one that is gone is the only one that is asked
-gone=$(grep -l '"label":"none"' "$out"/tiny-explain/runs/*/row.json | head -n 1)
+gone=$(grep -l '"label":"none"' "$out"/tiny.explain/runs/*/row.json | head -n 1)
 rm -r "$(dirname "$gone")"
 explain --steps 3 || die "one is gone"
 says "1 students asked now, 3 before"
@@ -44,7 +44,7 @@ says "1 students asked now, 3 before"
 # other options are another question, whose rows stand beside these
 explain --mask-seed 1 || die "another seed"
 says "4 students asked now, 0 before"
-compare() { ask compare "$out/tiny-explain" 'full feature' none "$@"; }
+compare() { ask compare "$out/tiny.explain" 'full feature' none "$@"; }
 compare --metric explain.agreement && die "two questions were mixed"
 says "answer several questions, which are not mixed [--question "
 question=$(sed -n 's/.*\[--question \([0-9a-f]*\): 3 images, .*/\1/p' "$work/log")
@@ -53,6 +53,11 @@ says "in explain.agreement"
 says "2 pairs"
 compare --metric explain.energy_gap --question "$question" || die "compare by a cost"
 says "of which less is better"
+power() { ask power "$out/tiny.explain" 'full feature' none --metric explain.agreement "$@"; }
+power && die "power: two questions were mixed"
+says "answer several questions, which are not mixed [--question "
+power --question "$question" || die "power"
+says "pairs find a difference"
 
 # what the runs' detections tell of scores and circumstances: a table, the same as eval says, and the diagram
 runs=$(cat "$out"/tiny/runs/*/row.json | cksum)

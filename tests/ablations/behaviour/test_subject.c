@@ -191,7 +191,7 @@ static void rows_are_put_and_found(void **state)
     const struct df_run_row *found = df_journal_find(journal, question.id, DF_SEMANTICS);
 
     assert_true(df_run_row_ok(found));
-    assert_string_equal(found->spec, "tiny-explain");
+    assert_string_equal(found->spec, "tiny.explain");
     assert_int_equal(found->seed, 7);
     assert_true(df_run_row_score(found, "explain.outside", "2.0") == score_of(&row.scores, "explain.outside", "2.0"));
     df_journal_free(journal);
