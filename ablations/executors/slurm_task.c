@@ -24,7 +24,7 @@ static void on_signal(int number)
 /* In a log of a piece of work, where it would look for what became of it. */
 static void say(const char *log, const char *text)
 {
-    FILE *file = fopen(log, "ae");
+    FILE *file = df_file_open(log, "ae");
 
     if (!file)
         return;

@@ -294,7 +294,7 @@ df_status df_cache_verify(const char *path, const char *key, size_t count, struc
 bool df_cache_is(const char *path)
 {
     char magic[sizeof cache_magic];
-    FILE *file = fopen(path, "rb");
+    FILE *file = df_file_open(path, "rb");
     bool is = false;
 
     if (file) {

@@ -252,11 +252,21 @@ df_status df_file_remove(const char *path, struct df_error *err)
     return fail_errno(err, "remove", path);
 }
 
+/* A stream or a folder that could not be opened for want of memory is not there for no reason of its own. */
+static void *or_memory(void *opened)
+{
+    if (!opened && errno == ENOMEM)
+        df_out_of_memory(0);
+    return opened;
+}
+
+FILE *df_file_open(const char *path, const char *mode) { return or_memory(fopen(path, mode)); }
+
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 df_status df_folder_list(const char *path, char ***names, struct df_error *err)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = or_memory(opendir(path));
     struct dirent *entry;
     char **list = NULL;
     size_t n = 0, room = 0;

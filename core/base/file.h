@@ -3,11 +3,14 @@
 #define DF_CORE_BASE_FILE_H
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "core/base/status.h"
 
 /* Reads all of path into a new 0-terminated buffer (free() it). limit: most bytes accepted, 0 = 4 GiB. */
 df_status df_file_read(const char *path, size_t limit, char **data, size_t *bytes, struct df_error *err);
+/* fopen. Where it is memory that is missing, and not the file, the program ends: nobody goes on as if there was no such file. */
+FILE *df_file_open(const char *path, const char *mode);
 /* Replaces path as a whole: a reader sees the old or the new contents, never a part. */
 df_status df_file_write(const char *path, const void *data, size_t bytes, struct df_error *err);
 /* The end of such a write: fd, which wrote all of `part`, is synced and closed, and part takes path's name. On failure part stays. */

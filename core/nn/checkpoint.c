@@ -496,7 +496,7 @@ static df_status check_hash(const struct df_safetensors *opened, struct df_error
 
 df_status df_safetensors_open(struct df_safetensors *opened, const char *path, struct df_error *err)
 {
-    *opened = (struct df_safetensors){ .file = fopen(path, "rb"), .path = path };
+    *opened = (struct df_safetensors){ .file = df_file_open(path, "rb"), .path = path };
     if (!opened->file)
         return df_fail(err, errno == ENOENT || errno == ENOTDIR ? DF_ERR_NOT_FOUND : DF_ERR_IO, "cannot open '%s': %s", path,
                        strerror(errno));
