@@ -185,6 +185,33 @@ static void fail_in_turn(const char *const *words, enum what what, size_t first)
     free(right);
 }
 
+/* What opens a file or a folder takes memory of its own: without it nobody goes on as if there was none. */
+static void opening(void **state)
+{
+    (void)state;
+    for (int folder = 0; folder < 2; folder++) {
+        const pid_t child = fork();
+        char **names, *message;
+        int status;
+
+        if (child == 0) {
+            redirect(said, 2);
+            atomic_store(&heap_calls, 0);
+            atomic_store(&heap_fails, 1);
+            if (folder)
+                (void)df_folder_list("tests", &names, NULL);
+            else
+                (void)df_file_open("LICENSE", "rb");
+            _exit(0);
+        }
+        assert_true(child > 0 && waitpid(child, &status, 0) == child);
+        message = contents(said);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 1 || !strstr(message, "defeat: out of memory"))
+            fail_msg("a %s: status %d, '%s'", folder ? "folder" : "file", status, message);
+        free(message);
+    }
+}
+
 static void eval(void **state)
 {
     (void)state;
@@ -213,6 +240,12 @@ static void table(void **state)
 }
 #else
 static void write_spec(void) {}
+static void opening(void **state)
+{
+    (void)state;
+    skip();
+}
+
 static void eval(void **state)
 {
     (void)state;
@@ -235,7 +268,7 @@ static void table(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(eval), cmocka_unit_test(run), cmocka_unit_test(table) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(opening), cmocka_unit_test(eval), cmocka_unit_test(run), cmocka_unit_test(table) };
 
     snprintf(out, sizeof out, "%s/out", df_test_folder());
     snprintf(spec, sizeof spec, "%s/tiny.json", df_test_folder());
