@@ -5,7 +5,7 @@
 #include "plots/script.h"
 #include "results/csv_rows.h"
 
-enum { BINS = 10, WIDTH = 760, HEIGHT = 560 };
+enum { BINS = 10, WIDTH = 760, HEIGHT = 480 };
 
 struct bin {
     size_t runs;
@@ -89,11 +89,12 @@ df_status df_plot_reliability(const struct df_journal *journal, const struct df_
 
     df_text_add(&data, "line,runs,share,confidence,precision,method,options\n");
     df_script_begin(&script, name, WIDTH, HEIGHT);
-    df_text_addf(&script, "DATA = '%s.csv'\nset datafile missing NaN\nset key outside right top\nset size ratio 1\n", name);
+    df_text_addf(&script, "DATA = '%s.csv'\nset datafile missing NaN\nset key outside right top Left reverse\nset size ratio 1\n", name);
     df_text_add(&script, "set xrange [0:1]\nset yrange [0:1]\nset xlabel 'mean score'\nset ylabel 'precision at IoU 0.5'\n"
-                         "set grid linetype 1 linewidth 0.6 linecolor rgb '#dddddd'\nset title ");
-    df_script_quote(&script, request->title);
-    df_text_add(&script, "\nplot x with lines dashtype 2 linecolor rgb '#000000' title 'scores mean what they say'");
+                         "set grid linetype 1 linewidth 0.6 linecolor rgb '#dddddd'\nset tmargin at screen 0.9\nset label 1 ");
+    df_script_quote(&script, request->title); /* over the whole picture: the square is left of its middle, and narrow */
+    df_text_add(&script,
+                " at screen 0.5, 0.95 center\nplot x with lines dashtype 2 linecolor rgb '#000000' title 'scores mean what they say'");
     for (size_t l = 0; l < request->lines; l++) {
         const size_t added = add_line(journal, request, l, &data);
 
