@@ -192,7 +192,7 @@ static void opening(void **state)
     for (int folder = 0; folder < 2; folder++) {
         const pid_t child = fork();
         char **names, *message;
-        int status;
+        int status = 0;
 
         if (child == 0) {
             redirect(said, 2);
