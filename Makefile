@@ -370,7 +370,7 @@ parity:
 mutants: deps
 	$(Q)JOBS=$(JOBS) MAKE="$(MAKE)" sh tests/mutants/run.sh -w build/mutants/$(CONFIG) $(ONLY)
 
-## install: program, specs, headers and defeat.pc for plugins under PREFIX (default /usr/local); data of installed specs: PREFIX/share/defeat-bench/data
+## install: program, specs, teachers, headers and defeat.pc for plugins under PREFIX (default /usr/local); data of installed specs: PREFIX/share/defeat-bench/data
 PREFIX  ?= /usr/local
 place    = $(DESTDIR)$(PREFIX)
 share    = $(place)/share/defeat-bench
@@ -383,19 +383,20 @@ install-files:
 	install -D -m 755 $(BUILD)/defeat $(place)/bin/defeat
 	$(Q)set -e; for header in $$($(plugin_h)); do install -D -m 644 $$header $(place)/include/defeat/$$header; done
 	$(Q)set -e; install -d $(share)/specs; for spec in ablations/specs/*.json; do \
-	    sed 's,"base": "../../data/,"base": "../data/,' $$spec >$(share)/specs/$${spec##*/}; done
+	    sed -e 's,"base": "../../data/,"base": "../data/,' -e 's,"../../results/teachers/,"../teachers/,' $$spec >$(share)/specs/$${spec##*/}; done
+	$(Q)install -d $(share)/teachers; install -m 644 results/teachers/* $(share)/teachers
 	$(Q)install -d $(place)/share/pkgconfig; { \
 	    printf 'prefix=$${pcfiledir}/../..\nincludedir=$${prefix}/include/defeat\nspecs=$${prefix}/share/defeat-bench/specs\n\n'; \
 	    printf 'Name: defeat\nDescription: headers of DeFeat Bench, for distillers as plugins\n'; \
 	    echo "Version: $$($(call number,DF_DISTILLER_ABI,distillers/distiller.h)).$$($(call number,DF_SEMANTICS,ablations/run/cell.h))"; \
 	    printf 'Requires: libcjson\nCflags: -I$${includedir}\n'; } >$(place)/share/pkgconfig/defeat.pc
-	@echo "installed under $(place): bin/defeat, include/defeat, share/defeat-bench/specs, share/pkgconfig/defeat.pc"
+	@echo "installed under $(place): bin/defeat, include/defeat, share/defeat-bench/{specs,teachers}, share/pkgconfig/defeat.pc"
 ## uninstall: take away what install put under PREFIX, and nothing else (data that was put beside the specs stays)
 uninstall:
 	rm -f $(place)/bin/defeat $(place)/share/pkgconfig/defeat.pc
-	rm -f $(patsubst ablations/specs/%,$(share)/specs/%,$(wildcard ablations/specs/*.json))
+	rm -f $(patsubst ablations/specs/%,$(share)/specs/%,$(wildcard ablations/specs/*.json)) $(patsubst results/teachers/%,$(share)/teachers/%,$(wildcard results/teachers/*))
 	rm -rf $(place)/include/defeat
-	$(Q)for folder in $(share)/specs $(share); do rmdir $$folder 2>/dev/null || true; done
+	$(Q)for folder in $(share)/specs $(share)/teachers $(share); do rmdir $$folder 2>/dev/null || true; done
 
 ## clean: remove everything that was built (not out/)
 clean:

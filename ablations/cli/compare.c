@@ -435,7 +435,7 @@ const struct df_command df_command_compare = {
     .summary = "is one method better than another, by how much, how sure",
     .usage = "defeat compare SPEC|FOLDER A B | SOURCE[:A] SOURCE[:B] [--metric AP50] [--within D] [--images N] [--resolve D [--max-seeds "
              "N]] [--json]",
-    .example = "defeat compare results/published/reproduce-table 'DeFeat neck' 'full feature' --semantics 1 --within 2",
+    .example = "defeat compare results/published/reproduce-table 'DeFeat neck' 'full feature' --within 2",
     .notes =
         "A and B are labels of methods, labels with their options as the table shows them, or run ids. SOURCE is a spec, whose rows are "
         "under --out, or a "

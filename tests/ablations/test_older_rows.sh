@@ -7,8 +7,8 @@ work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 unset DEFEAT_DEVICE
-published=results/published/semantics-1
-spec=ablations/specs/reproduce-table.json
+published=results/edition-1/semantics-1
+spec=results/edition-1/specs/reproduce-table.json
 
 die() { echo "FAILED: $*"; cat "$work/log"; exit 1; }
 ask() { "$defeat" "$@" >"$work/log" 2>&1; }
@@ -21,7 +21,7 @@ ask table $spec --out $published --semantics 1 || die "rows of semantics 1"
 says "rows of semantics 1, an older version's"
 says "DeFeat neck          5  42.35 ± 1.22  0.98  +11.17 ± 1.99      5  <0.001"
 grep -q "missing\|stale" "$work/log" && die "the published table is whole"
-ask table ablations/specs/bccd.json --out $published --semantics 1 || die "rows of files that are not here"
+ask table results/edition-1/specs/bccd.json --out $published --semantics 1 || die "rows of files that are not here"
 says "none                 3"
 ask table $spec --out $published --semantics 1 --device ref || die "a device without rows"
 says "0/5"

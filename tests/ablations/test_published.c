@@ -14,7 +14,9 @@ struct document {
     const char *path;
     char *text;
 };
-static struct document reproduce = { .path = "REPRODUCE.md" }, readme = { .path = "README.md" };
+static struct document reproduce = { .path = "REPRODUCE.md" }, readme = { .path = "README.md" }, edition_1 = { .path = "results/edition-1/README.md" };
+static struct document *const documents[] = { &reproduce, &readme, &edition_1 };
+enum { DOCUMENTS = sizeof documents / sizeof *documents };
 
 static int read_documents(void **state)
 {
@@ -22,16 +24,16 @@ static int read_documents(void **state)
     size_t bytes;
 
     (void)state;
-    assert_ok(df_file_read(reproduce.path, 0, &reproduce.text, &bytes, &err));
-    assert_ok(df_file_read(readme.path, 0, &readme.text, &bytes, &err));
+    for (int i = 0; i < DOCUMENTS; i++)
+        assert_ok(df_file_read(documents[i]->path, 0, &documents[i]->text, &bytes, &err));
     return 0;
 }
 
 static int free_documents(void **state)
 {
     (void)state;
-    free(reproduce.text);
-    free(readme.text);
+    for (int i = 0; i < DOCUMENTS; i++)
+        free(documents[i]->text);
     return 0;
 }
 
@@ -50,7 +52,7 @@ static void check_complete(const struct df_journal *journal, const struct df_tab
     for (size_t l = 0; l < request->lines; l++)
         for (size_t i = 0; i < request->line[l].runs; i++)
             if (!df_run_row_ok(df_journal_find(journal, request->line[l].run[i], request->semantics)))
-                fail_msg("results/published has no row of %s %s seed %lld as the spec has it now", request->line[l].label,
+                fail_msg("no published row of %s %s seed %lld as the spec has it now", request->line[l].label,
                          request->line[l].axes, (long long)request->line[l].seed[i]);
 }
 
@@ -120,9 +122,10 @@ static void choose_baseline(struct df_table_request *request, const char *label)
         request->line[i].baseline = chosen;
 }
 
-/* A table in a document: of these rows of that spec, with differences to `baseline` (NULL: the spec's). The document has its first `columns`
+/* A table in a document: of the rows in a folder of a spec of that edition (its specs are beside its rows; of edition 2 in `ablations/specs/`), with differences to `baseline` (NULL: the spec's). The document has its first `columns`
  * columns, options not counted, as the `which`-th table of the first section that holds the word. */
 struct published {
+    int edition;
     const char *spec, *folder, *baseline;
     struct document *document;
     const char *word;
@@ -142,9 +145,9 @@ static void check_table(const struct published *p)
     struct df_spec *spec;
     char path[256];
 
-    snprintf(path, sizeof path, "ablations/specs/%s.json", p->spec);
+    snprintf(path, sizeof path, "%s/specs/%s.json", p->edition == 1 ? "results/edition-1" : "ablations", p->spec);
     assert_ok(df_spec_read(path, &unread, &spec, &err));
-    snprintf(path, sizeof path, "results/published/%s", p->folder);
+    snprintf(path, sizeof path, "results/%s/%s", p->edition == 1 ? "edition-1" : "published", p->folder);
     assert_ok(df_store_read(path, &journal, &err));
     df_arena_init(&memory, NULL, 1 << 12);
     wanted.semantics = semantics_of(journal);
@@ -167,11 +170,14 @@ static void check_table(const struct published *p)
 static void tables_are_the_rows(void **state)
 {
     const struct published tables[] = {
-        { "reproduce-table", "reproduce-table", NULL, &reproduce, "reproduce-table", 0, 14 },
-        { "reproduce-table", "reproduce-table", "full feature", &reproduce, "reproduce-table", 1, 8 },
-        { "reproduce-faster", "reproduce-faster", NULL, &reproduce, "### Faster R-CNN", 0, 14 },
-        { "reproduce-table", "reproduce-table", NULL, &readme, "make reproduce-table", 0, 7 },
-        { "bccd", "bccd", NULL, &reproduce, "bccd.json", 0, 14 },
+        { 2, "reproduce-table", "reproduce-table", NULL, &reproduce, "reproduce-table", 0, 14 },
+        { 2, "reproduce-table", "reproduce-table", "full feature", &reproduce, "reproduce-table", 1, 8 },
+        { 2, "reproduce-faster", "reproduce-faster", NULL, &reproduce, "### Faster R-CNN", 0, 14 },
+        { 2, "reproduce-table", "reproduce-table", NULL, &readme, "make reproduce-table", 0, 7 },
+        { 1, "reproduce-table", "reproduce-table", NULL, &edition_1, "reproduce-table", 0, 14 },
+        { 1, "reproduce-table", "reproduce-table", "full feature", &edition_1, "reproduce-table", 1, 8 },
+        { 1, "reproduce-faster", "reproduce-faster", NULL, &edition_1, "### Faster R-CNN", 0, 14 },
+        { 1, "bccd", "bccd", NULL, &edition_1, "bccd.json", 0, 14 },
     };
 
     (void)state;
@@ -179,7 +185,7 @@ static void tables_are_the_rows(void **state)
         check_table(&tables[i]);
 }
 
-static void ablations_are_their_rows(void **state)
+static void ablations_of_edition_1_are_their_rows(void **state)
 {
     static const char *const names[] = { "adaptation", "authors", "context", "decay",   "head",    "levels",
                                          "mask",       "parts",   "regions", "student", "teacher", "weights" };
@@ -190,13 +196,13 @@ static void ablations_are_their_rows(void **state)
 
         snprintf(name, sizeof name, "ablate-%s", names[i]);
         snprintf(folder, sizeof folder, "semantics-1/ablations/%s", names[i]);
-        check_table(&(struct published){ name, folder, NULL, &reproduce, name, 0, 8 });
+        check_table(&(struct published){ 1, name, folder, NULL, &edition_1, name, 0, 8 });
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(tables_are_the_rows), cmocka_unit_test(ablations_are_their_rows) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(tables_are_the_rows), cmocka_unit_test(ablations_of_edition_1_are_their_rows) };
 
     return cmocka_run_group_tests(tests, read_documents, free_documents);
 }

@@ -75,13 +75,13 @@ has "run ablations/specs/reproduce-table.json --out results/published --cell 0 -
 has "<bdi>$(cat "$work/claim")</bdi>"
 report 2 results/published/bccd --claims ablations/claims.json --output "$page"
 told "a folder of rows names none"
-report 0 results/published/semantics-1/ablations/context --semantics 1 --output "$page"
+report 0 results/edition-1/semantics-1/ablations/context --semantics 1 --output "$page"
 has "Of 6 methods against &#39;none&#39; of its variant:"
 has "background context=0.5 is 10.92 better than none context=0.5 ("
 has "Gains over variants"
 has "a folder of rows does not say which data"
 hasnt "data:image/png"
-report 0 results/published/semantics-1/ablations/context --semantics 1 --output "$page" --baseline foreground
+report 0 results/edition-1/semantics-1/ablations/context --semantics 1 --output "$page" --baseline foreground
 has "none context=1 is 8.80 worse than foreground context=1 ("
 report 2 results/published/reproduce-faster --output "$page" --baseline nonw
 told "did you mean 'none'"

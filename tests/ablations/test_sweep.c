@@ -787,7 +787,7 @@ static void an_older_journal_comes_first(void **state)
     (void)state;
     setenv("DEFEAT_FAKE", "ok", 1);
     assert_ok(df_folder_make(folder, &err));
-    assert_ok(df_file_read("results/published/semantics-1/bccd/runs.csv", 0, &data, &bytes, &err));
+    assert_ok(df_file_read("results/edition-1/semantics-1/bccd/runs.csv", 0, &data, &bytes, &err));
     assert_ok(df_file_write(runs, data, bytes, &err));
     free(data);
     assert_fails(sweep(out, 1, "^none", NULL, &summary, &err), DF_ERR_STALE, "[first: defeat journal import ");

@@ -24,6 +24,7 @@ printf '{"name": "mine", "extends": "%s/tiny.json", "plugins": ["readme.so"], "s
 quietly "$place/bin/defeat" sweep mine.json --jobs 1 --set schedule.epochs=0.5 --set data.train=16
 "$place/bin/defeat" table mine.json --set schedule.epochs=0.5 --set data.train=16 | grep -q '^attention' || stop "the table has no line of the plugin"
 quietly "$place/bin/defeat" sweep tiny --list
+quietly "$place/bin/defeat" sweep reproduce-table --dry-run
 "$place/bin/defeat" help sweep | grep -q "^example: $place/bin/defeat sweep reproduce-table.json" || stop "the example is none that works here"
 cd - >/dev/null
 

@@ -356,7 +356,7 @@ static void copy(const char *from, const char *folder, const char *name)
 /* Published rows of schema 1 become row files that say the same; their runs.csv is not lost before that. */
 static void older_journals_are_imported(void **state)
 {
-    static const char published[] = "results/published/semantics-1/bccd";
+    static const char published[] = "results/edition-1/semantics-1/bccd";
     const struct df_cell cell = cell_of(1, "cpu");
     char *out = fresh_out(), *folder = df_store_spec_folder(out, "small"), *want = same_rows(published), *got;
     struct df_imported count;
@@ -386,7 +386,7 @@ static void older_journals_are_imported(void **state)
 
     /* from the file, into another tree, under the rows' own spec */
     folder = df_path_join(out, "bccd");
-    assert_ok(df_store_import("results/published/semantics-1/bccd/runs.csv", out, &count, &err));
+    assert_ok(df_store_import("results/edition-1/semantics-1/bccd/runs.csv", out, &count, &err));
     assert_int_equal(count.finished, 9);
     got = same_rows(folder);
     assert_string_equal(got, want);
