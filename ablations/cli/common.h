@@ -22,7 +22,7 @@ struct df_common_options {
     { "set", DF_TEXTS_OPTION(type_, member.set),                                                                                           \
       .help = "KEY=VALUE put over the spec, such as schedule.epochs=8 (see 'defeat help spec'); may be given again" },                     \
     { "seeds", DF_STRING_OPTION(type_, member.seeds), .text = "",                                                                          \
-      .help = "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7)" },                                                   \
+      .help = "in place of the spec's seeds: how many (5: 0 to 4), or a list (0,3,7; of one: 7,)" },                                                   \
     { "data_path", DF_STRING_OPTION(type_, member.data_path), .text = "", .help = "folder that the data set's paths are relative to" },   \
     { "device", DF_STRING_OPTION(type_, member.device), .text = "", .help = "in place of the spec's: cpu, ref, cuda[:N][+tf32]" },        \
     { "plugin", DF_TEXTS_OPTION(type_, member.plugin),                                                                                     \

@@ -14,7 +14,7 @@ struct diff_options {
 static const df_option options_table[] = {
     { "set", DF_TEXTS_OPTION(struct diff_options, common.set), .help = "KEY=VALUE put over both specs; may be given again" },
     { "seeds", DF_STRING_OPTION(struct diff_options, common.seeds), .text = "",
-      .help = "in place of both specs' seeds: how many (5: 0 to 4), or a list (0,3,7)" },
+      .help = "in place of both specs' seeds: how many (5: 0 to 4), or a list (0,3,7; of one: 7,)" },
     { "data_path", DF_STRING_OPTION(struct diff_options, common.data_path), .text = "",
       .help = "folder that the data sets' paths are relative to" },
     { "plugin", DF_TEXTS_OPTION(struct diff_options, common.plugin),

@@ -1,6 +1,6 @@
-/* The tables in the documents are what the published rows give: each is made again from results/published, under the semantics that its rows are
- * of, and must stand, whole, in its section. DF_WRITE_GOLDEN=1 writes them there; the diff is for a person to read. Not seen from here: the quick tables (no rows are published), what a line says of the teacher, the
- * trials' choices, and prose. */
+/* The tables in the documents are what the published rows give: each is made again from its folder under results/, under the semantics that its
+ * rows are of, and must stand, whole, in its section. DF_WRITE_GOLDEN=1 writes them there; the diff is for a person to read. Not seen from here:
+ * the quick tables (no rows are published), what a line says of the teacher, and prose. What commands print is tests/docs/test_printed.sh's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,8 @@ struct document {
     const char *path;
     char *text;
 };
-static struct document reproduce = { .path = "REPRODUCE.md" }, readme = { .path = "README.md" }, edition_1 = { .path = "results/edition-1/README.md" };
+static struct document reproduce = { .path = "REPRODUCE.md" }, readme = { .path = "README.md" },
+                       edition_1 = { .path = "results/edition-1/README.md" };
 static struct document *const documents[] = { &reproduce, &readme, &edition_1 };
 enum { DOCUMENTS = sizeof documents / sizeof *documents };
 
@@ -52,8 +53,8 @@ static void check_complete(const struct df_journal *journal, const struct df_tab
     for (size_t l = 0; l < request->lines; l++)
         for (size_t i = 0; i < request->line[l].runs; i++)
             if (!df_run_row_ok(df_journal_find(journal, request->line[l].run[i], request->semantics)))
-                fail_msg("no published row of %s %s seed %lld as the spec has it now", request->line[l].label,
-                         request->line[l].axes, (long long)request->line[l].seed[i]);
+                fail_msg("no published row of %s %s seed %lld as the spec has it now", request->line[l].label, request->line[l].axes,
+                         (long long)request->line[l].seed[i]);
 }
 
 /* The first columns of every line of a Markdown table, the empty line behind it included. */
@@ -170,10 +171,15 @@ static void check_table(const struct published *p)
 static void tables_are_the_rows(void **state)
 {
     const struct published tables[] = {
-        { 2, "reproduce-table", "reproduce-table", NULL, &reproduce, "reproduce-table", 0, 14 },
-        { 2, "reproduce-table", "reproduce-table", "full feature", &reproduce, "reproduce-table", 1, 8 },
+        { 2, "reproduce-table", "reproduce-table", NULL, &reproduce, "### RetinaNet", 0, 14 },
+        { 2, "reproduce-table", "reproduce-table", "full feature", &reproduce, "### RetinaNet", 1, 8 },
         { 2, "reproduce-faster", "reproduce-faster", NULL, &reproduce, "### Faster R-CNN", 0, 14 },
         { 2, "reproduce-table", "reproduce-table", NULL, &readme, "make reproduce-table", 0, 7 },
+        { 1, "levers", "levers", NULL, &reproduce, "levers.json", 0, 8 },
+        { 2, "ablate-regions", "ablate-regions", NULL, &reproduce, "ablate-regions", 0, 8 },
+        { 2, "ablate-weights", "ablate-weights", NULL, &reproduce, "ablate-weights", 0, 8 },
+        { 2, "ablate-authors", "ablate-authors", NULL, &reproduce, "ablate-authors", 0, 8 },
+        { 2, "ablate-head", "ablate-head", NULL, &reproduce, "ablate-head", 0, 8 },
         { 1, "reproduce-table", "reproduce-table", NULL, &edition_1, "reproduce-table", 0, 14 },
         { 1, "reproduce-table", "reproduce-table", "full feature", &edition_1, "reproduce-table", 1, 8 },
         { 1, "reproduce-faster", "reproduce-faster", NULL, &edition_1, "### Faster R-CNN", 0, 14 },

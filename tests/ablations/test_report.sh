@@ -73,7 +73,7 @@ has "run ablations/specs/reproduce-table.json --out results/published --cell 0 -
 "$defeat" claims ablations/claims.json --out results/published | sed -n 's/^  \([nr].*ed  *regions without objects teach: .*\)\.$/\1/p' | head -n 1 >"$work/claim"
 [ -s "$work/claim" ] || die "no such claim"
 has "<bdi>$(cat "$work/claim")</bdi>"
-report 2 results/published/bccd --claims ablations/claims.json --output "$page"
+report 2 results/edition-1/bccd --claims ablations/claims.json --output "$page"
 told "a folder of rows names none"
 report 0 results/edition-1/semantics-1/ablations/context --semantics 1 --output "$page"
 has "Of 6 methods against &#39;none&#39; of its variant:"
