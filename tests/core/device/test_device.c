@@ -3,6 +3,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/file.h"
+#include "core/device/rates.h"
 #include "tests/core/device/devices.h"
 
 static void test_open(void **state)
@@ -262,12 +263,23 @@ static void test_machine(void **state)
         assert_true(peak > 0 && peak < 1e7); /* a GPU: some 1e4; its double: next to nothing */
 }
 
+/* A factor of 1000 from what any machine does: a unit that is wrong is seen. A product's flops are counted, as those of steps are. */
+static void test_rates(void **state)
+{
+    const double flops = tested->flops, products = df_device_product_gflops(tested), bandwidth = df_device_bandwidth(tested);
+
+    (void)state;
+    assert_true(products > 1e-4 && products < 1e7);
+    assert_true(bandwidth > 1e8 && bandwidth < 1e14); /* bytes a second */
+    assert_true(tested->flops - flops >= 6 * 2.0 * 128 * 128 * 128);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),          cmocka_unit_test(test_memory),   cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_much),     cmocka_unit_test(test_matmul),
-        cmocka_unit_test(test_profile),       cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory), cmocka_unit_test(test_pieces),  cmocka_unit_test(test_running_ahead),
+        cmocka_unit_test(test_much),    cmocka_unit_test(test_matmul), cmocka_unit_test(test_profile), cmocka_unit_test(test_sections),
+        cmocka_unit_test(test_machine), cmocka_unit_test(test_rates),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
