@@ -19,9 +19,6 @@ struct df_weights {
     uint64_t version;
 };
 
-/* Convolutions and matrix products: the bits depend on shapes and values, and on no address. Operands on a boundary of 64 bytes, as tensors and
- * parameters are, save a GPU a copy. */
-
 /* Geometry of a convolution. x is [N,H,W,C], weights are [filters, kernel_h, kernel_w, C], y is [N,OH,OW,filters]. */
 struct df_conv {
     df_shape x;

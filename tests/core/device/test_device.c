@@ -263,6 +263,20 @@ static void test_machine(void **state)
         assert_true(peak > 0 && peak < 1e7); /* a GPU: some 1e4; its double: next to nothing */
 }
 
+/* What may move a GPU's bits is named: a row's environment is made of it. */
+static void test_description(void **state)
+{
+    static const char *const named[] = { "sm_", "float32", "CUDA ", "driver ", "cuDNN ", "algorithms " };
+    char text[256];
+
+    (void)state;
+    df_device_describe(tested, text, sizeof text);
+    assert_true(text[0] && strlen(text) < sizeof text - 1);
+    for (size_t i = 0; !shares_memory(tested) && i < sizeof named / sizeof *named; i++)
+        if (!strstr(text, named[i]))
+            fail_msg("'%s' names no '%s'", text, named[i]);
+}
+
 /* A factor of 1000 from what any machine does: a unit that is wrong is seen. A product's flops are counted, as those of steps are. */
 static void test_rates(void **state)
 {
@@ -277,9 +291,10 @@ static void test_rates(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_open),    cmocka_unit_test(test_memory), cmocka_unit_test(test_pieces),  cmocka_unit_test(test_running_ahead),
-        cmocka_unit_test(test_much),    cmocka_unit_test(test_matmul), cmocka_unit_test(test_profile), cmocka_unit_test(test_sections),
-        cmocka_unit_test(test_machine), cmocka_unit_test(test_rates),
+        cmocka_unit_test(test_open),          cmocka_unit_test(test_memory),   cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_much),     cmocka_unit_test(test_matmul),
+        cmocka_unit_test(test_profile),       cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_description),   cmocka_unit_test(test_rates),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
