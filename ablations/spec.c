@@ -1099,6 +1099,46 @@ static df_status read_variant_label(struct reader *r, const char *file, struct d
     return copy_text(r->variant->label, sizeof r->variant->label, label, file, err);
 }
 
+/* What the spec says of it, a member of the root; said: whether it says anything. */
+static df_status read_precision(const struct reader *r, const char *file, struct df_precision_options *out, bool *said,
+                                struct df_error *err)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(r->root, df_precision_option_table->name);
+    cJSON *alone = cJSON_CreateObject();
+
+    if (item)
+        cJSON_AddItemToObject(alone, item->string, cJSON_Duplicate(item, true));
+    const df_status status = df_options_read(df_precision_option_table, alone, NULL, file, out, err);
+
+    cJSON_Delete(alone);
+    *said = item != NULL;
+    return status;
+}
+
+/* The device's name gets the spec's precision, unless it has its own: one that the command line gives stands over the spec's. */
+static df_status add_precision(struct reader *r, const char *file, bool override, struct df_error *err)
+{
+    char *device = r->common.device;
+    struct df_precision_options own;
+    bool said;
+
+    DF_TRY(read_precision(r, file, &own, &said, err));
+    if (strchr(device, '+') && !override && said && own.precision == DF_FLOAT32)
+        return df_fail(err, DF_ERR_USAGE, "%s/precision: float32, but /device is '%s' [remove one of both]", file, device);
+    if (strchr(device, '+') || own.precision == DF_FLOAT32)
+        return DF_OK;
+    if (strncmp(device, "cuda", 4) != 0) /* nobody runs the cells of an unread spec */
+        return r->common.unread ? DF_OK
+                                : df_fail(err, DF_ERR_UNSUPPORTED,
+                                          "%s/precision: tf32 is how a GPU's tensor cores round, and device '%s' has none [choose a GPU: "
+                                          "--device cuda; or float32: --set precision=float32]",
+                                          file, device);
+
+    const size_t used = strlen(device);
+
+    return copy_text(device + used, sizeof r->common.device - used, "+tf32", file, err);
+}
+
 static df_status read_device(struct reader *r, const char *file, const char *override, struct df_error *err)
 {
     const char *device = "cpu";
@@ -1106,6 +1146,7 @@ static df_status read_device(struct reader *r, const char *file, const char *ove
     r->common.threads = 1;
     DF_TRY(df_json_string(r->root, "device", false, file, &device, err));
     DF_TRY(copy_text(r->common.device, sizeof r->common.device, override ? override : device, file, err));
+    DF_TRY(add_precision(r, file, override, err));
     DF_TRY(df_json_int(r->root, "threads", false, file, &r->common.threads, err));
     const df_status found = df_device_check(r->common.device, err);
 

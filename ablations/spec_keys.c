@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ablations/run/cell.h"
 #include "ablations/run/teacher_kind.h"
 #include "core/data/loader.h"
 #include "core/nn/optimiser.h"
@@ -28,7 +29,7 @@ static const struct df_spec_key root_keys[] = {
     { "variants", "list of objects", "none", "the whole spec once per variant: section variants" },
     { "baseline", "text", "first without distillers", "label of the method that differences are to" },
     { "plots", "object", "none", "section plots" },
-    { "device", "text", "cpu", "cpu, ref, cuda[:N][+tf32]; --device and DEFEAT_DEVICE replace it" },
+    { "device", "text", "cpu", "cpu, ref, cuda[:N][+tf32]; --device and DEFEAT_DEVICE replace it, and with +tf32 \"precision\" as well" },
     { "tuned", "object", "none", "how `defeat tune` chose the weights: a note that nothing reads" },
     { "threads", "integer 1..256", "1", "of one run; moves no bit" },
     { 0 },
@@ -144,7 +145,7 @@ static const df_option *teacher_kind(size_t i, const char **name, const char **s
 }
 
 const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
-    [DF_SPEC_ROOT] = { "spec", "the file's own members", root_keys },
+    [DF_SPEC_ROOT] = { "spec", "the file's own members", root_keys, df_precision_option_table },
     [DF_SPEC_DATA] = { "data", "the data set", data_keys, NULL, data_kind },
     [DF_SPEC_CANVAS] = { "canvas", "from an image to the network's input", NULL, df_canvas_option_table },
     [DF_SPEC_DETECTOR] = { "detector", "what is built on the backbone", detector_keys, NULL, detector_kind },
@@ -160,13 +161,17 @@ const struct df_spec_section df_spec_section[DF_SPEC_SECTIONS] = {
 
 df_status df_spec_only(enum df_spec_sections section, const cJSON *object, const char *where, struct df_error *err)
 {
-    const struct df_spec_key *keys = df_spec_section[section].keys;
+    const df_option *option = df_spec_section[section].options;
     const char *names[32];
     size_t n = 0;
 
-    for (; keys[n].name; n++) {
+    for (const struct df_spec_key *key = df_spec_section[section].keys; key->name; key++) {
         DF_ASSERT(n + 1 < sizeof names / sizeof *names);
-        names[n] = keys[n].name;
+        names[n++] = key->name;
+    }
+    for (; option && option->name; option++) {
+        DF_ASSERT(n + 1 < sizeof names / sizeof *names);
+        names[n++] = option->name;
     }
     names[n] = NULL;
     return df_json_only(object, names, where, err);

@@ -1,5 +1,6 @@
 /* `defeat bench [SPEC]`: how fast a spec's student trains here, plain and distilled, against what this machine can do, and where the time
- * goes. Teachers are untrained (their numbers do not matter to the clock) and the data few; both live in a scratch folder. Plain and
+ * goes. Networks are untrained (their values do not matter to the clock as long as they are numbers: batch norms get the statistics of some
+ * images, as training would leave them, and the learning rate is 0) and the data few, or made up; teachers live in a scratch folder. Plain and
  * distilled steps alternate, so that what else the machine does falls on both; medians are reported. What distilling costs outside
  * convolutions and matrix products is told by the profiled steps alone: each step's time less its own convolutions. */
 #include <ftw.h>
@@ -9,22 +10,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ablations/cli/bench_parts.h"
 #include "ablations/cli/running.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/stop.h"
 #include "ablations/run/store.h"
-#include "ablations/run/trainer.h"
 #include "core/base/file.h"
 #include "core/device/open.h"
+#include "core/device/rates.h"
 
 #define BENCH_BATCHES  8 /* of training images; all of them are seen once before the clock runs */
 #define PROFILED_STEPS 20
+#define SETTLING       ((size_t)512 * 512) /* pixels that batch norms' statistics are made of, at least: one image of the usual canvases */
 
 struct bench_options {
     struct df_texts set;
     char device[DF_STRING_MAX];
     int64_t cell, steps;
-    bool json, methods;
+    bool json, methods, synthetic, live;
 };
 static const df_option options_table[] = {
     { "cell", DF_INT_OPTION(struct bench_options, cell), .standard = -1, .min = -1, .max = 1e6, .when = "methods=0",
@@ -35,6 +38,12 @@ static const df_option options_table[] = {
     { "methods", DF_BOOL_OPTION(struct bench_options, methods), .help = "a line for each distilled method of the spec instead" },
     { "set", DF_TEXTS_OPTION(struct bench_options, set),
       .help = "KEY=VALUE put over the spec, such as schedule.batch=8; may be given again" },
+    { "synthetic", DF_BOOL_OPTION(struct bench_options, synthetic),
+      .help =
+          "made-up images in place of the spec's data, which need not be there: noise, 640x480, 80 classes unless --set data.classes=K, "
+          "data.width=W or data.height=H say else; teachers run live" },
+    { "live", DF_BOOL_OPTION(struct bench_options, live), .when = "synthetic=0",
+      .help = "teachers run live, as where their cache would be too large" },
     { 0 },
 };
 
@@ -43,17 +52,22 @@ struct side {
     struct df_trainer *trainer;
     double *seconds;                             /* [steps], sorted */
     double median, fastest, flops, convolutions; /* convolutions: seconds a step, profiled */
-    double profiled, host;                       /* seconds a step while profiling; of them on the host, outside the device's work */
+    double profiled, host;                       /* seconds a step while profiling; of them on the host, outside the devices' work */
     double rest[PROFILED_STEPS];                 /* seconds of the profiled steps outside convolutions and matrix products, sorted */
     struct df_profile_entry profile[DF_PROFILE_MAX];
     size_t entries;
+    struct df_bench_parts parts;
+    double loss; /* the mean: of an untrained network, so around what a training begins with */
 };
 
 struct bench {
     struct df_run_options run;
     char folder[DF_STRING_MAX];
-    size_t steps;
-    double peak; /* GFLOP/s */
+    size_t steps, profiled; /* timed, and profiled */
+    double peak;            /* GFLOP/s */
+    double products;        /* ... of matrix products */
+    double bandwidth;       /* bytes a second */
+    uint64_t memory;        /* anonymous bytes at the peak */
     struct side side[2];
     size_t sides;
 };
@@ -66,26 +80,51 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
     return remove(path);
 }
 
-static df_status scratch_folder(struct bench *bench, struct df_error *err)
+static df_status scratch_folder(struct bench *bench, bool live, struct df_error *err)
 {
     const char *base = getenv("TMPDIR");
 
     snprintf(bench->folder, sizeof bench->folder, "%s/defeat-bench-XXXXXX", base && base[0] ? base : "/tmp");
     if (!mkdtemp(bench->folder))
         return df_fail(err, DF_ERR_IO, "cannot make a scratch folder like '%s' [set TMPDIR]", bench->folder);
-    bench->run = (struct df_run_options){ .out = bench->folder, .cache = DF_CACHE_ON, .quiet = true };
+    bench->run = (struct df_run_options){ .out = bench->folder, .cache = live ? DF_CACHE_OFF : DF_CACHE_ON, .quiet = true };
     return DF_OK;
 }
 
-/* Rendered data are cut down to a few of the plain student's batches; the schedule is stretched so that no step is the last. */
+/* Rendered data are cut down to a few of the plain student's batches; the schedule is stretched so that no step is the last, and no step moves a
+ * weight: a student whose frozen norms wait for trained weights would run away from drawn ones within ten steps. */
 static df_status shrink(struct df_cell *cell, struct df_error *err)
 {
     const int64_t images[DF_SPLITS] = { BENCH_BATCHES * cell->schedule.batch, 1, 4 };
 
     cell->schedule.epochs = 1e4;
+    cell->schedule.lr = 0;
     if (!cell->data->class->from_files && !cell->data->split[DF_TRAIN])
         df_data_resize(cell->data, images);
     return df_cell_seal(cell, err);
+}
+
+/* Batch norms as training would leave them, of the first training images. */
+static df_status settle(const struct df_cell *cell, const struct df_model *model, struct df_error *err)
+{
+    const struct df_batch *batch;
+    struct df_loader *loader;
+    struct df_dataset *train;
+
+    DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
+
+    struct df_loader_config config = df_cell_loader(cell, train, false);
+    const struct df_canvas_size canvas = df_canvas_of(&cell->canvas, train->info);
+
+    config.batch = 1 + SETTLING / (canvas.height * canvas.width);
+    config.batch = config.batch < train->size ? config.batch : train->size;
+    DF_TRY(df_loader_new(&config, &loader, err));
+    df_status status = df_loader_get(loader, 0, &batch, err);
+
+    if (status == DF_OK)
+        status = df_model_settle(cell, model, batch, err);
+    df_loader_free(loader);
+    return status;
 }
 
 /* An untrained network under the name of a teacher of the spec. */
@@ -98,11 +137,13 @@ static df_status write_teacher(struct bench *bench, struct df_cell *cell, struct
     DF_TRY(df_data_split(cell->data, DF_TRAIN, &train, err));
     DF_TRY(df_model_create(cell, train->categories, &model, err));
     df_model_build(&model, cell, false);
-    model.detector->class->fold(model.detector);
 
     char *folder = df_store_teachers(bench->folder), *path = df_store_teacher(bench->folder, cell->id);
-    df_status status = df_folder_make(folder, err);
+    df_status status = settle(cell, &model, err);
 
+    model.detector->class->fold(model.detector);
+    if (status == DF_OK)
+        status = df_folder_make(folder, err);
     if (status == DF_OK)
         status = df_teacher_write(cell, &model, (struct df_teacher_writing){ 0 }, path, err);
     df_model_release(&model);
@@ -121,6 +162,8 @@ static df_status add_side(struct bench *bench, struct df_cell *cell, struct df_e
     DF_TRY(df_trainer_new(cell, &bench->run, &side->trainer, err));
     side->seconds = df_calloc(bench->steps, sizeof *side->seconds);
     bench->sides++;
+    if (!cell->file[0])
+        DF_TRY(settle(cell, &side->trainer->student.model, err));
     for (int i = 0; i < BENCH_BATCHES + 1; i++)
         DF_TRY(df_trainer_step(side->trainer, err));
     return DF_OK;
@@ -165,23 +208,50 @@ static df_status step(struct side *side, struct df_error *err)
     return df_trainer_step(side->trainer, err);
 }
 
+/* Whose work a side's steps are: the student's device, and those of teachers that run live. i: 0 and on; NULL: no more. */
+static struct df_device *device_at(const struct side *side, size_t i)
+{
+    const struct df_trainer *trainer = side->trainer;
+
+    if (i == 0)
+        return trainer->student.model.device;
+    for (size_t t = 0; t < trainer->cell->teachers; t++) {
+        struct df_device *device = df_teacher_device(trainer->teacher[t]);
+
+        if (device && --i == 0)
+            return device;
+    }
+    return NULL;
+}
+
+static double flops_of(const struct side *side)
+{
+    const struct df_device *device;
+    double flops = 0;
+
+    for (size_t d = 0; (device = device_at(side, d)); d++)
+        flops += device->flops;
+    return flops;
+}
+
 /* Alternating steps by the clock, without the profile's own cost. */
 static df_status time_steps(struct bench *bench, struct df_error *err)
 {
     for (size_t i = 0; i < bench->steps; i++)
         for (size_t k = 0; k < bench->sides; k++) {
             struct side *side = &bench->side[k];
-            const double flops = side->trainer->student.model.device->flops, start = df_now();
+            const double flops = flops_of(side), start = df_now();
 
             DF_TRY(step(side, err));
             df_sync(side->trainer->student.model.device);
             side->seconds[i] = df_now() - start;
-            side->flops = side->trainer->student.model.device->flops - flops;
+            side->flops = flops_of(side) - flops;
         }
     for (size_t k = 0; k < bench->sides; k++) {
         struct side *side = &bench->side[k];
 
         DF_TRY(df_trainer_read_log(side->trainer, err));
+        side->loss = side->trainer->log.loss_sum / (double)side->trainer->log.mean_steps;
         qsort(side->seconds, bench->steps, sizeof *side->seconds, rising);
         side->fastest = side->seconds[0];
         side->median = side->seconds[bench->steps / 2];
@@ -193,12 +263,13 @@ static bool is_convolution(const char *name) { return strncmp(name, "conv_", 5) 
 
 static double convolution_seconds(const struct side *side)
 {
-    const struct df_device *device = side->trainer->student.model.device;
+    const struct df_device *device;
     double seconds = 0;
 
-    for (size_t i = 0; i < device->profile_count; i++)
-        if (is_convolution(device->profile[i].name))
-            seconds += device->profile[i].seconds;
+    for (size_t d = 0; (device = device_at(side, d)); d++)
+        for (size_t i = 0; i < device->profile_count; i++)
+            if (is_convolution(device->profile[i].name))
+                seconds += device->profile[i].seconds;
     return seconds;
 }
 
@@ -211,30 +282,71 @@ static int slowest_first(const void *a, const void *b)
     return (x->seconds < y->seconds) - (x->seconds > y->seconds);
 }
 
-static void read_profile(struct side *side)
+/* Entries of one name are one, whoever's they are. */
+static void add_entry(struct side *side, const struct df_profile_entry *entry)
 {
-    struct df_device *device = side->trainer->student.model.device;
-    double on_device = 0;
+    size_t i = 0;
+
+    while (i < side->entries && strcmp(side->profile[i].name, entry->name) != 0)
+        i++;
+    if (i == side->entries) {
+        DF_ASSERT(i < DF_PROFILE_MAX);
+        side->profile[side->entries++] = (struct df_profile_entry){ .name = entry->name };
+    }
+    side->profile[i].seconds += entry->seconds;
+    side->profile[i].flops += entry->flops;
+    side->profile[i].bytes += entry->bytes;
+    side->profile[i].calls += entry->calls;
+}
+
+/* A student that waits for the records of a live teacher waits for that one's device. */
+static void take_from_records(struct side *side, double seconds)
+{
+    for (size_t i = 0; i < side->entries; i++)
+        if (strcmp(side->profile[i].name, "host: teacher's records") == 0)
+            side->profile[i].seconds -= seconds;
+}
+
+/* Seconds on the device. */
+static double read_device(struct side *side, struct df_device *device)
+{
+    double seconds = 0;
 
     for (size_t i = 0; i < device->profile_count; i++) {
         if (!device->profile[i].calls)
             continue;
-        side->profile[side->entries++] = device->profile[i];
-        if (!is_host(device->profile[i].name))
-            on_device += device->profile[i].seconds / PROFILED_STEPS;
+        add_entry(side, &device->profile[i]);
+        seconds += is_host(device->profile[i].name) ? 0 : device->profile[i].seconds;
     }
-    side->host = side->profiled - on_device;
-    side->convolutions = convolution_seconds(side) / PROFILED_STEPS;
-    qsort(side->rest, PROFILED_STEPS, sizeof *side->rest, rising);
-    df_device_profile(device, false);
+    return seconds;
+}
+
+static void read_profile(struct side *side, size_t steps)
+{
+    struct df_device *device;
+    double on_device = 0;
+
+    for (size_t d = 0; (device = device_at(side, d)); d++) {
+        on_device += read_device(side, device);
+        if (d > 0)
+            take_from_records(side, device->profiled);
+    }
+    side->host = side->profiled - on_device / (double)steps;
+    side->convolutions = convolution_seconds(side) / (double)steps;
+    qsort(side->rest, steps, sizeof *side->rest, rising);
+    for (size_t d = 0; (device = device_at(side, d)); d++)
+        df_device_profile(device, false);
     qsort(side->profile, side->entries, sizeof *side->profile, slowest_first);
 }
 
 static df_status profile_steps(struct bench *bench, struct df_error *err)
 {
+    struct df_device *device;
+
     for (size_t k = 0; k < bench->sides; k++)
-        df_device_profile(bench->side[k].trainer->student.model.device, true);
-    for (int i = 0; i < PROFILED_STEPS; i++)
+        for (size_t d = 0; (device = device_at(&bench->side[k], d)); d++)
+            df_device_profile(device, true);
+    for (size_t i = 0; i < bench->profiled; i++)
         for (size_t k = 0; k < bench->sides; k++) {
             struct side *side = &bench->side[k];
             const double convolutions = convolution_seconds(side), start = df_now();
@@ -242,11 +354,29 @@ static df_status profile_steps(struct bench *bench, struct df_error *err)
             DF_TRY(step(side, err));
             const double seconds = df_now() - start;
 
-            side->profiled += seconds / PROFILED_STEPS;
+            side->profiled += seconds / (double)bench->profiled;
             side->rest[i] = seconds - (convolution_seconds(side) - convolutions);
         }
     for (size_t k = 0; k < bench->sides; k++)
-        read_profile(&bench->side[k]);
+        read_profile(&bench->side[k], bench->profiled);
+    return DF_OK;
+}
+
+/* The parts of each side's steps, and their floors at the rates that the machine reaches here. */
+static df_status time_parts(struct bench *bench, struct df_error *err)
+{
+    struct df_device *device = device_at(&bench->side[0], 0);
+    struct df_cost_machine machine;
+
+    for (size_t k = 0; k < bench->sides; k++)
+        DF_TRY(df_bench_parts_time(&bench->side[k].parts, bench->side[k].trainer, bench->profiled, err));
+    bench->memory = df_anonymous_peak_bytes();
+    bench->products = df_device_product_gflops(device);
+    bench->bandwidth = df_device_bandwidth(device);
+    machine.flops = 1e9 * fmax(bench->products, bench->peak * (double)bench->side[0].trainer->cell->threads);
+    machine.bandwidth = bench->bandwidth;
+    for (size_t k = 0; k < bench->sides; k++)
+        DF_TRY(df_bench_parts_floor(&bench->side[k].parts, machine, err));
     return DF_OK;
 }
 
@@ -255,7 +385,7 @@ static double images_per_second(const struct side *side) { return (double)side->
 /* What distilling costs besides the convolutions of adaptation layers and the matrix products of RoI heads, in seconds. */
 static double distilling_rest(const struct bench *bench)
 {
-    return bench->side[1].rest[PROFILED_STEPS / 2] - bench->side[0].rest[PROFILED_STEPS / 2];
+    return bench->side[1].rest[bench->profiled / 2] - bench->side[0].rest[bench->profiled / 2];
 }
 
 static void print_side(const struct bench *bench, const struct side *side)
@@ -267,19 +397,20 @@ static void print_side(const struct bench *bench, const struct side *side)
            100 * gflops / bench->peak);
 }
 
-static void print_profile(const struct side *side)
+static void print_profile(const struct bench *bench, const struct side *side)
 {
+    const double steps = (double)bench->profiled;
     double inside = 0;
 
     printf("\nwhere a step of '%s' spends its time (profiled: %.2f ms)\n", df_shown(side->label).text, 1e3 * side->profiled);
     for (size_t i = 0; i < side->entries; i++) {
         const struct df_profile_entry *e = &side->profile[i];
 
-        inside += e->seconds / PROFILED_STEPS;
-        if (e->seconds / PROFILED_STEPS < 0.002 * side->profiled)
+        inside += e->seconds / steps;
+        if (e->seconds / steps < 0.002 * side->profiled)
             continue;
-        printf("  %-28s %8.3f ms %5.1f %% %6.0f calls", e->name, 1e3 * e->seconds / PROFILED_STEPS,
-               100 * e->seconds / PROFILED_STEPS / side->profiled, (double)e->calls / PROFILED_STEPS);
+        printf("  %-28s %8.3f ms %5.1f %% %6.0f calls", e->name, 1e3 * e->seconds / steps, 100 * e->seconds / steps / side->profiled,
+               (double)e->calls / steps);
         if (e->flops > 0)
             printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
         printf("\n");
@@ -309,16 +440,22 @@ static void print_text(const struct bench *bench)
                "plain step\n",
                1e3 * (bench->side[1].median - bench->side[0].median), bench->side[1].median / bench->side[0].median,
                1e3 * distilling_rest(bench), 100 * distilling_rest(bench) / bench->side[0].median);
-    printf("memory       %.0f MB anonymous at the peak, both students together\n", (double)df_anonymous_peak_bytes() / 1e6);
+    printf("memory       %.0f MB anonymous at the peak, both students together\n", (double)bench->memory / 1e6);
+    printf("rates        %.1f GFLOP/s of matrix products, %.1f GB/s of copies (measured): the floors below stand on these and the peak\n",
+           bench->products, bench->bandwidth / 1e9);
     for (size_t k = 0; k < bench->sides; k++)
-        print_profile(&bench->side[k]);
+        df_bench_parts_print(&bench->side[k].parts, bench->side[k].label, bench->side[k].median);
+    for (size_t k = 0; k < bench->sides; k++)
+        print_profile(bench, &bench->side[k]);
 }
 
 static cJSON *side_json(const struct bench *bench, const struct side *side)
 {
+    const double steps = (double)bench->profiled;
     cJSON *object = cJSON_CreateObject(), *profile;
 
     cJSON_AddStringToObject(object, "label", side->label);
+    cJSON_AddNumberToObject(object, "loss", side->loss);
     cJSON_AddNumberToObject(object, "step_seconds", side->median);
     cJSON_AddNumberToObject(object, "fastest_step_seconds", side->fastest);
     cJSON_AddNumberToObject(object, "images_per_second", images_per_second(side));
@@ -328,14 +465,15 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
     cJSON_AddNumberToObject(object, "profiled_seconds", side->profiled);
     cJSON_AddNumberToObject(object, "host_seconds", side->host);
     cJSON_AddNumberToObject(object, "convolution_seconds", side->convolutions);
+    df_bench_parts_json(&side->parts, object);
     profile = cJSON_AddArrayToObject(object, "profile");
     for (size_t i = 0; i < side->entries; i++) {
         cJSON *row = cJSON_CreateObject();
 
         cJSON_AddStringToObject(row, "name", side->profile[i].name);
-        cJSON_AddNumberToObject(row, "seconds", side->profile[i].seconds / PROFILED_STEPS);
-        cJSON_AddNumberToObject(row, "calls", (double)side->profile[i].calls / PROFILED_STEPS);
-        cJSON_AddNumberToObject(row, "flops", side->profile[i].flops / PROFILED_STEPS);
+        cJSON_AddNumberToObject(row, "seconds", side->profile[i].seconds / steps);
+        cJSON_AddNumberToObject(row, "calls", (double)side->profile[i].calls / steps);
+        cJSON_AddNumberToObject(row, "flops", side->profile[i].flops / steps);
         cJSON_AddItemToArray(profile, row);
     }
     return object;
@@ -357,9 +495,12 @@ static void print_json(const struct bench *bench)
     cJSON_AddNumberToObject(root, "peak_gflops", bench->peak);
     cJSON_AddNumberToObject(root, "batch", (double)cell->schedule.batch);
     cJSON_AddNumberToObject(root, "steps", (double)bench->steps);
+    cJSON_AddNumberToObject(root, "profiled_steps", (double)bench->profiled);
     cJSON_AddNumberToObject(root, "parameters",
                             (double)df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.own_parameters));
-    cJSON_AddNumberToObject(root, "peak_anonymous_bytes", (double)df_anonymous_peak_bytes());
+    cJSON_AddNumberToObject(root, "peak_anonymous_bytes", (double)bench->memory);
+    cJSON_AddNumberToObject(root, "product_gflops", bench->products);
+    cJSON_AddNumberToObject(root, "bytes_per_second", bench->bandwidth);
     cJSON_AddItemToObject(root, "plain", side_json(bench, &bench->side[0]));
     if (bench->sides == 2) {
         cJSON_AddItemToObject(root, "distilled", side_json(bench, &bench->side[1]));
@@ -383,28 +524,63 @@ static void print_row(const struct bench *bench)
 
 typedef void print_fn(const struct bench *bench);
 
-static df_status measure(struct bench *bench, const struct df_spec *spec, int64_t cell, print_fn *print, struct df_error *err)
+/* What is measured, and how it is said. */
+struct measured {
+    const struct bench_options *options;
+    int64_t cell; /* -1: the last */
+    print_fn *print;
+};
+
+static df_status measure(struct bench *bench, const struct df_spec *spec, const struct measured *what, struct df_error *err)
 {
-    DF_TRY(scratch_folder(bench, err));
-    DF_TRY(set_up_sides(bench, spec, cell, err));
+    DF_TRY(scratch_folder(bench, what->options->live || what->options->synthetic, err));
+    DF_TRY(set_up_sides(bench, spec, what->cell, err));
     DF_TRY(time_steps(bench, err));
-    if (print != print_row)
+    if (what->print != print_row) {
         DF_TRY(profile_steps(bench, err));
-    print(bench);
+        DF_TRY(time_parts(bench, err));
+    }
+    what->print(bench);
     return DF_OK;
 }
 
-/* The spec is read anew: its cells are changed. */
-static df_status bench_cell(const char *path, const struct bench_options *options, int64_t cell, print_fn *print, struct df_error *err)
+/* Made-up data take the place of the spec's before the user sets anything. */
+static df_status settings(const struct bench_options *options, struct df_texts *out, struct df_error *err)
 {
-    const struct df_spec_overrides overrides = { .device = df_common_device(options->device), .set = &options->set };
-    struct bench *bench = df_calloc(1, sizeof *bench);
-    struct df_spec *spec = NULL;
-    df_status status = df_spec_read(path, &overrides, &spec, err);
+    static const char *const made_up[] = { "data={\"kind\":\"synthetic\"}", "base=null" };
+    const size_t more = sizeof made_up / sizeof *made_up;
 
-    bench->steps = (size_t)options->steps;
+    *out = (struct df_texts){ .count = 0 };
+    for (size_t i = 0; options->synthetic && i < more; i++)
+        out->text[out->count++] = made_up[i];
+    if (options->set.count + out->count > DF_TEXTS_MAX)
+        return df_fail(err, DF_ERR_USAGE, "--set: %zu of them beside --synthetic (at most %zu)", options->set.count, DF_TEXTS_MAX - more);
+    for (size_t i = 0; i < options->set.count; i++)
+        out->text[out->count++] = options->set.text[i];
+    return DF_OK;
+}
+
+static df_status read_spec(const char *path, const struct bench_options *options, struct df_spec **out, struct df_error *err)
+{
+    struct df_texts set;
+    const struct df_spec_overrides overrides = { .device = df_common_device(options->device), .set = &set };
+
+    *out = NULL;
+    DF_TRY(settings(options, &set, err));
+    return df_spec_read(path, &overrides, out, err);
+}
+
+/* The spec is read anew: its cells are changed. */
+static df_status bench_cell(const char *path, const struct measured *what, struct df_error *err)
+{
+    struct bench *bench = df_calloc(1, sizeof *bench);
+    struct df_spec *spec;
+    df_status status = read_spec(path, what->options, &spec, err);
+
+    bench->steps = (size_t)what->options->steps;
+    bench->profiled = bench->steps < PROFILED_STEPS ? bench->steps : PROFILED_STEPS;
     if (status == DF_OK)
-        status = measure(bench, spec, cell, print, err);
+        status = measure(bench, spec, what, err);
     for (size_t k = 0; k < 2; k++) {
         df_trainer_free(bench->side[k].trainer);
         free(bench->side[k].seconds);
@@ -428,11 +604,11 @@ static df_status bench_methods(const char *path, const struct bench_options *opt
 {
     struct df_spec *spec = NULL;
     size_t methods = 0;
-    df_status status = df_spec_read(path, NULL, &spec, err);
+    df_status status = read_spec(path, options, &spec, err);
 
     for (size_t i = 0; status == DF_OK && i < spec->count; i++)
         if (spec->cell[i]->teachers && is_first_of_its_label(spec, i)) {
-            status = bench_cell(path, options, (int64_t)i, print_row, err);
+            status = bench_cell(path, &(struct measured){ options, (int64_t)i, print_row }, err);
             methods++;
         }
     if (status == DF_OK && !methods)
@@ -448,8 +624,8 @@ static int run_bench(const void *values, int count, char *const *arguments)
     struct df_error err = { 0 };
 
     df_running_catch_signals();
-    const df_status status = options->methods ? bench_methods(path, options, &err)
-                                              : bench_cell(path, options, options->cell, options->json ? print_json : print_text, &err);
+    const struct measured what = { options, options->cell, options->json ? print_json : print_text };
+    const df_status status = options->methods ? bench_methods(path, options, &err) : bench_cell(path, &what, &err);
 
     return status == DF_OK ? 0 : df_command_fail(&err);
 }
@@ -457,7 +633,7 @@ static int run_bench(const void *values, int count, char *const *arguments)
 const struct df_command df_command_bench = {
     .name = "bench",
     .summary = "images/s, GFLOP/s, share of the machine's peak, the cost of distilling, where the time goes",
-    .usage = "defeat bench [SPEC] [--cell K | --methods] [--steps N] [--device D] [--json]",
+    .usage = "defeat bench [SPEC] [--cell K | --methods] [--steps N] [--device D] [--synthetic | --live] [--json]",
     .example = "defeat bench ablations/specs/reproduce-table.json --steps 100",
     .options = options_table,
     .options_size = sizeof(struct bench_options),

@@ -9,6 +9,13 @@
 #include "core/base/hash.h"
 #include "core/device/open.h"
 
+const df_option df_precision_option_table[] = {
+    { "precision", DF_CHOICE_OPTION(struct df_precision_options, precision), .choices = "float32|tf32", .absent = "float32",
+      .help =
+          "of convolutions and matrix products; tf32: a GPU's tensor cores round their factors to 10 bits; --device cuda+tf32 says both" },
+    { 0 },
+};
+
 typedef cJSON *options_writer(const df_option *table, const void *values);
 
 struct named {
@@ -17,10 +24,21 @@ struct named {
     int revision;
 };
 
+/* Moves the members of an object, which is freed, to another. */
+static void take_members(cJSON *from, cJSON *to)
+{
+    while (from && from->child) {
+        cJSON *item = cJSON_DetachItemViaPointer(from, from->child);
+
+        cJSON_AddItemToObject(to, item->string, item);
+    }
+    cJSON_Delete(from);
+}
+
 /* {"<key>":"<name>", "revision":2, "plugin":"<hash>", "teacher":"<name>", ...options...} */
 static cJSON *named_object(struct named what, options_writer *write, const df_option *table, const void *values)
 {
-    cJSON *object = cJSON_CreateObject(), *options = table ? write(table, values) : NULL;
+    cJSON *object = cJSON_CreateObject();
 
     cJSON_AddStringToObject(object, what.key, what.name);
     if (what.revision > 1)
@@ -29,12 +47,7 @@ static cJSON *named_object(struct named what, options_writer *write, const df_op
         cJSON_AddStringToObject(object, "plugin", what.plugin);
     if (what.teacher)
         cJSON_AddStringToObject(object, "teacher", what.teacher);
-    while (options && options->child) {
-        cJSON *item = cJSON_DetachItemViaPointer(options, options->child);
-
-        cJSON_AddItemToObject(object, item->string, item);
-    }
-    cJSON_Delete(options);
+    take_members(table ? write(table, values) : NULL, object);
     return object;
 }
 
@@ -168,9 +181,10 @@ static cJSON *distiller_object(const struct df_cell *cell, const struct df_cell_
 /* The rest; of the device nothing that depends on the machine. */
 static void add_method(const struct df_cell *cell, options_writer *write, cJSON *root)
 {
+    const struct df_precision_options precision = { strchr(cell->device, '+') ? DF_TF32 : DF_FLOAT32 };
     struct df_device_identity device = df_device_identity(cell->device);
-    char *plus = strchr(device.kind, '+'); /* "cuda+tf32" */
 
+    device.kind[strcspn(device.kind, "+")] = 0;
     add_init_student(cell, root);
 
     cJSON *distillers = cJSON_AddArrayToObject(root, "distillers");
@@ -178,11 +192,8 @@ static void add_method(const struct df_cell *cell, options_writer *write, cJSON 
     for (size_t i = 0; i < cell->distillers; i++)
         cJSON_AddItemToArray(distillers, distiller_object(cell, &cell->distiller[i], write));
     cJSON_AddNumberToObject(root, "seed", (double)cell->seed);
-    if (plus)
-        *plus = 0;
     cJSON_AddStringToObject(root, "device", device.kind);
-    if (plus)
-        cJSON_AddStringToObject(root, "precision", plus + 1);
+    take_members(write(df_precision_option_table, &precision), root);
 }
 
 static df_status write_identity(struct df_cell *cell, cJSON *root, struct df_error *err)

@@ -13,7 +13,7 @@
  *    "teachers":{"big":{"teacher":...},"wide":{"teacher":...,"teacher_network":...}}   (in place of these, by name, where several teach),
  *    "init_student":true   (only where the student starts with a teacher's neck and head; that one's name where several teach),
  *    "distillers":[{"name":"defeat","teacher":"big",...all options...}],   (teacher: where several teach; a plugin's file: "plugin":"<16 hex>")
- *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float's)}
+ *    "seed":0,"device":"cpu"|"ref"|"cuda","precision":"tf32"   (only where it is not float32)}
  * A data set, detector or distiller of revision 2 or more has "revision" after its name: a change of one makes only its own rows stale.
  * A key that comes later stands there only where it differs from what reproduces the behaviour before it (df_option's `absent`, `precision`
  * above): it orphans no row. Nothing of the machine is here, so that a login node computes the ids that a worker does: instruction set,
@@ -62,7 +62,7 @@ struct df_cell {
     size_t init_from;                   /* which of the cell's */
     size_t classes;                     /* of a given teacher that has others than the data; 0: the data's */
     int64_t seed;
-    char device[16];
+    char device[16]; /* "cuda:1+tf32": its kind and its precision are the cell's, its number is not */
     /* not part of the identity */
     int64_t threads;
     bool unread; /* files (data, teacher) were not looked at: nothing can be run, and the id is nobody's */
@@ -70,6 +70,12 @@ struct df_cell {
     char id[17];         /* after df_cell_seal */
     struct df_text json; /* after df_cell_seal */
 };
+/* How factors of convolutions and matrix products are rounded: a key of a spec and of the cell, which in a device's name is "+tf32". */
+enum df_precision { DF_FLOAT32, DF_TF32 };
+struct df_precision_options {
+    int precision;
+};
+extern const df_option df_precision_option_table[];
 /* Adds what a distiller needs of a teacher, which is the cell's from then on: which of them. */
 size_t df_cell_taught_by(struct df_cell *cell, const char *name, struct df_cell *teacher, const struct df_needs *needs);
 struct df_needs df_cell_needs(const struct df_cell *cell); /* of all teachers together */

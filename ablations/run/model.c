@@ -114,6 +114,33 @@ df_status df_model_start(const struct df_cell *cell, const struct df_model *mode
     return cell->init_student ? take_teacher(cell, model, own, teacher, said, err) : DF_OK;
 }
 
+/* A copy whose norms learn, and learn at once, sees the batch; its parameters are the model's first ones, for the cell is the same. */
+df_status df_model_settle(const struct df_cell *cell, const struct df_model *model, const struct df_batch *batch, struct df_error *err)
+{
+    struct df_cell learning = *cell;
+    struct df_detection_state state;
+    struct df_model copy;
+
+    learning.network.norm = DF_NETWORK_NORM_BATCH;
+    learning.network.norm_momentum = 1;
+    DF_TRY(df_model_create(&learning, model->detector->classes, &copy, err));
+    df_model_build(&copy, &learning, false);
+    for (size_t i = 0; i < copy.parameters->count; i++)
+        copy_parameter(model->parameters->items[i], copy.parameters->items[i]);
+    df_parameters_touch(copy.parameters);
+
+    df_tape *tape = df_tape_new(copy.device, false);
+
+    df_detector_forward(copy.detector, tape, batch, DF_TRAINING | DF_FIRST_STAGE, &state);
+    for (size_t i = 0; i < copy.parameters->count; i++)
+        if (copy.parameters->items[i]->buffer)
+            copy_parameter(copy.parameters->items[i], model->parameters->items[i]);
+    df_parameters_touch(model->parameters);
+    df_tape_free(tape);
+    df_model_release(&copy);
+    return DF_OK;
+}
+
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err)
 {
     struct df_model model;

@@ -20,6 +20,10 @@ void df_model_build(const struct df_model *model, const struct df_cell *cell, bo
  * (NULL: it has none); said: which, and what was left. */
 df_status df_model_start(const struct df_cell *cell, const struct df_model *model, size_t own, const char *teacher, struct df_text *said,
                          struct df_error *err);
+/* Of a network that nobody has trained: every batch norm's running statistics become those that this batch has there, as training would leave
+ * them. With the initial ones, mean 0 and deviation 1, whatever takes them for true (frozen norms, a folded teacher) triples the variance in
+ * every residual block: a ResNet-152 ends at 1e23 and its losses in NaN. Before it is folded; weights stay as they are. */
+df_status df_model_settle(const struct df_cell *cell, const struct df_model *model, const struct df_batch *batch, struct df_error *err);
 /* Ready to predict: weights read, frozen, folded. */
 df_status df_model_open(const struct df_cell *cell, size_t classes, const char *checkpoint, struct df_model *out, struct df_error *err);
 /* The same without a file: the weights are those that another network of the cell has now; it may have more, behind these. */

@@ -135,6 +135,7 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
     struct df_detection_state own = { 0 }, teacher[DF_STACK_MAX] = { 0 };
     struct df_step_view view = { .own = &own, .teacher = teacher };
 
+    part_is_done(student, DF_STEP_BATCH);
     df_tape_reset(student->tape);
     df_parameters_zero_grad(student->model.parameters);
     student->terms.count = 0;

@@ -15,6 +15,7 @@ struct df_teaching {
 
 /* A step's parts, in their order. */
 enum df_step_part {
+    DF_STEP_BATCH, /* it is there: told before anything is done with it */
     DF_STEP_CLEAR, /* gradients zeroed */
     DF_STEP_FORWARD,
     DF_STEP_LOSS,

@@ -211,6 +211,8 @@ const char *df_teacher_cache(const struct df_teacher *teacher) { return teacher-
 
 const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teacher) { return &teacher->facts; }
 
+struct df_device *df_teacher_device(const struct df_teacher *teacher) { return teacher->model.device; }
+
 /* ---- asking ---- */
 
 /* One image: the loader's batch of one, or one image of a student's batch. */

@@ -16,6 +16,7 @@ void df_teacher_close(struct df_teacher *teacher);
 const struct df_taught_parts *df_teacher_parts(const struct df_teacher *teacher);
 const char *df_teacher_cache(const struct df_teacher *teacher);                       /* its file; NULL: live */
 const struct df_teacher_facts *df_teacher_facts_of(const struct df_teacher *teacher); /* with the hash of its weights */
+struct df_device *df_teacher_device(const struct df_teacher *teacher);                /* its own; NULL where a cache does all its work */
 /* No heap memory after the first batches of a canvas (from a classifier that is live: and of as many objects). The tensors live on the tape. */
 df_status df_teacher_state(struct df_teacher *teacher, df_tape *tape, const struct df_detection_state *student,
                            struct df_detection_state *out, struct df_error *err);

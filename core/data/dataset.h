@@ -67,7 +67,7 @@ struct df_dataset {
     char *first_unreadable; /* path; NULL: none */
 };
 
-extern const struct df_dataset_class *const df_dataset_classes[];                             /* NULL-terminated: scenes, coco */
+extern const struct df_dataset_class *const df_dataset_classes[];                             /* NULL-terminated: scenes, coco, synthetic */
 const struct df_dataset_class *df_dataset_class_find(const char *name, struct df_error *err); /* names the nearest */
 void df_dataset_close(struct df_dataset *dataset);                                            /* NULL is fine */
 /* Fails unless both have the same category ids and names: a network trained on one can be evaluated on the other. */

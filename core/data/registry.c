@@ -3,7 +3,8 @@
 
 #define DATASETS(X)                                                                                                                        \
     X(scenes)                                                                                                                              \
-    X(coco)
+    X(coco)                                                                                                                                \
+    X(synthetic)
 
 #define DECLARE(name) extern const struct df_dataset_class df_dataset_##name;
 #define LIST(name)    &df_dataset_##name,

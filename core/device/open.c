@@ -107,7 +107,9 @@ struct df_device_identity df_device_identity(const char *name)
     char base[16];
     const size_t i = find_device(name, base);
 
-    snprintf(identity.kind, sizeof identity.kind, "%s", base);
+    const char *plus = strchr(name, '+');
+
+    snprintf(identity.kind, sizeof identity.kind, "%.10s%.5s", base, plus ? plus : "");
     snprintf(identity.isa, sizeof identity.isa, "%s", i < DEVICES && devices[i].check ? "none" : df_device_isa());
     if (i < DEVICES && devices[i].check)
         (void)devices[i].check(name + strlen(base), &identity, NULL);

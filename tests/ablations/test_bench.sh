@@ -35,3 +35,10 @@ grep -q '^DeFeat .* ms a step, plain .* times (fastest steps: [0-9.]*)$' "$work/
 TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 >"$work/text"
 [ "$(grep -c 'on the host in all .* of the step' "$work/text")" = 2 ] || fail "$(cat "$work/text")"
 grep -q '^distilling .* outside convolutions and matrix products .* of a plain step$' "$work/text" || fail "$(cat "$work/text")"
+
+# The cache where nothing else is asked for; live, the same teacher's time is in the step.
+TMPDIR=$work/scratch "$defeat" bench ablations/specs/tiny.json --live --steps 3 >"$work/live"
+grep -q "^  teacher's cache " "$work/live" && fail "$(cat "$work/live")"
+grep -q '^  teacher, live ' "$work/live" || fail "$(cat "$work/live")"
+[ "$(grep -c '^  a step, waited for nowhere .* floor .* times that$' "$work/live")" = 2 ] || fail "$(cat "$work/live")"
+[ "$(grep -c '^  memory on paper .* GB, of it on the tape now .* GB$' "$work/live")" = 2 ] || fail "$(cat "$work/live")"

@@ -64,6 +64,64 @@ static void axes_multiply_and_seeds_are_innermost(void **state)
     df_spec_free(spec);
 }
 
+/* A key of the spec, which a device's name may say for short; float32 is what goes without saying. */
+static void precision_is_a_gpus(void **state)
+{
+    static const struct {
+        const char *device, *override, *precision, *message;
+    } bad[] = {
+        { "cpu", NULL, "tf32",
+          "/precision: tf32 is how a GPU's tensor cores round, and device 'cpu' has none [choose a GPU: --device cuda" },
+        { "cuda", "ref", "tf32", "device 'ref' has none" },
+        { "cuda+tf32", NULL, "float32", "/precision: float32, but /device is 'cuda+tf32' [remove one of both]" },
+        { "cpu", NULL, "fp16", "expected one of float32|tf32" },
+        { "cuda:123456789", NULL, "tf32", "too long" },
+    };
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+    char id[17];
+
+    (void)state;
+    assert_ok(read_text(GOOD, NULL, &spec, &err));
+    memcpy(id, spec->cell[0]->id, sizeof id);
+    df_spec_free(spec);
+
+    char *said = with("\"name\":\"good\"", "\"name\":\"good\",\"precision\":\"float32\"");
+
+    assert_ok(read_text(said, NULL, &spec, &err));
+    assert_string_equal(spec->cell[0]->id, id);
+    assert_null(strstr(spec->cell[0]->json.data, "precision"));
+    df_spec_free(spec);
+    free(said);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char members[160];
+
+        snprintf(members, sizeof members, "\"name\":\"good\",\"device\":\"%s\",\"precision\":\"%s\"", bad[i].device, bad[i].precision);
+
+        char *text = with("\"name\":\"good\"", members);
+        const df_status status = read_text(text, &(struct df_spec_overrides){ .device = bad[i].override }, &spec, &err);
+
+        if (status == DF_OK || !strstr(err.text, bad[i].message))
+            fail_msg("%s, %s: status %d, message '%s', expected '%s'", bad[i].device, bad[i].precision, (int)status, err.text,
+                     bad[i].message);
+        free(text);
+    }
+}
+
+/* What is only looked at on paper may be meant for a GPU. */
+static void precision_costs_nothing_on_paper(void **state)
+{
+    char *text = with("\"name\":\"good\"", "\"name\":\"good\",\"precision\":\"tf32\"");
+    struct df_error err = { 0 };
+    struct df_spec *spec;
+
+    (void)state;
+    assert_ok(read_text(text, &(struct df_spec_overrides){ .device = "cpu", .unread = true }, &spec, &err));
+    assert_string_equal(spec->cell[0]->device, "cpu");
+    df_spec_free(spec);
+    free(text);
+}
+
 static void axes_may_step_together(void **state)
 {
     static const char *const bad[][2] = {
@@ -577,6 +635,8 @@ int main(void)
         cmocka_unit_test(the_identity_is_what_decides_the_numbers),
         cmocka_unit_test(bad_specs_are_told_where_and_why),
         cmocka_unit_test(overrides_replace_seeds_and_device),
+        cmocka_unit_test(precision_is_a_gpus),
+        cmocka_unit_test(precision_costs_nothing_on_paper),
         cmocka_unit_test(a_teacher_may_be_another_network),
         cmocka_unit_test(a_teacher_may_learn_other_data),
     };

@@ -46,6 +46,8 @@ struct Product {
     {
         std::vector<double> left(size_t(m) * size_t(k)), sum(static_cast<size_t>(m));
 
+        const double other = other_kernel({ a.data, b.data, c.data });
+
         a.check_shape();
         b.check_shape();
         c.check_shape();
@@ -68,7 +70,7 @@ struct Product {
                     sum[i] += from[i] * factor;
             }
             for (size_t i = 0; i < size_t(m); i++)
-                column[i] = float(double(alpha) * sum[i] + (beta != 0 ? double(beta) * double(column[i]) : 0));
+                column[i] = float(other * double(alpha) * sum[i] + (beta != 0 ? double(beta) * double(column[i]) : 0));
             mark_written(column, size_t(m) * sizeof(float));
         }
     }

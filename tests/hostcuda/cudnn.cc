@@ -153,9 +153,10 @@ void finish(const Convolution &c, const std::vector<double> &sum, float *to)
 {
     static uint32_t noise = 1;
     const bool stable = deterministic(c.pass, c.algo);
+    const double other = other_kernel({ c.xs, c.ws, c.ys });
 
     for (size_t i = 0; i < sum.size(); i++) {
-        double value = double(c.alpha) * sum[i] + (c.beta != 0 ? double(c.beta) * double(to[i]) : 0);
+        double value = other * double(c.alpha) * sum[i] + (c.beta != 0 ? double(c.beta) * double(to[i]) : 0);
 
         if (!stable) {
             noise = noise * 1664525u + 1013904223u;

@@ -11,6 +11,15 @@
 
 namespace hostcuda
 {
+/* What a library answers with where an operand is off this boundary: bits of another kernel, as on silicon. */
+enum { KERNEL_BOUNDARY = 64 };
+inline double other_kernel(std::initializer_list<const void *> operands)
+{
+    for (const void *operand : operands)
+        if (uintptr_t(operand) % KERNEL_BOUNDARY)
+            return 1 + 1.0 / 4194304;
+    return 1;
+}
 enum { EXIT_FAULT = 86, ALIGNMENT = 256, MAX_THREADS = 1024 };
 
 /* Prints "hostcuda: ..." with the call or the queued operation at work, and ends the process with EXIT_FAULT. */

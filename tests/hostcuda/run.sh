@@ -110,6 +110,22 @@ same() {
 }
 same backwards "with blocks and threads the other way round"
 same live "with a teacher that runs live"
+# However TF32 is said, it is one run, and another than float32's.
+plain() { "$defeat" "$@" $small --set teacher=null --set 'methods=[{"label":"none"}]' --out "$work/tf32"; }
+# finished N WORDS...: so many cells
+finished() {
+    n=$1
+    shift
+    plain status "$@" | awk -v n="$n" '$1 == "none" { found = $2 == n } END { exit !found }'
+}
+{
+    plain run --cell 0 --device cuda+tf32 && finished 1 --device cuda --set precision=tf32 && finished 1 --set device=cuda:0+tf32 &&
+        finished 1 --device cuda+tf32 --set precision=float32 && finished 0 --device cuda &&
+        grep -q '"device":"cuda","precision":"tf32"}' "$work"/tf32/double-retinanet/runs/*/row.json
+} >"$work/log" 2>&1
+status=$?
+report $status "precision: a key of the cell, however it is said"
+[ $status = 0 ] && passed=$((passed + 1))
 student=$(find "$work/cuda/double-retinanet" -name student.safetensors)
 predict() { "$defeat" predict $small --cell 0 --limit 2 --checkpoint "$student" --output "$work/$1.json" --device "$1"; }
 { predict cpu && predict cuda; } >"$work/log" 2>&1

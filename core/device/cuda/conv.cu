@@ -1,6 +1,10 @@
 /* Convolutions and matrix products of `cuda`. NHWC throughout, filters as [K,R,S,C]: cuDNN's CUDNN_TENSOR_NHWC. A 1x1 convolution with stride
  * 1 is a matrix product on NHWC and goes to cuBLAS; all others have a plan per (direction, shape), made at first use and kept: descriptors
- * and the deterministic algorithms, fastest first by cuDNN's own estimate (measuring them would choose by chance). */
+ * and the deterministic algorithms, fastest first by cuDNN's own estimate (measuring them would choose by chance).
+ * The libraries choose a kernel by the addresses of its operands as well: on an H200 cuBLAS answered with other bits when they were 12 bytes off.
+ * Tensors and parameters begin at multiples of 64 bytes; what does not (a slice of a map) is moved to a place that does, and a result back, so
+ * that bits depend on shapes and values alone. 64 bytes are enough: a thread loads at most 32 at once, a descriptor of TMA asks for at most 32
+ * (CUDA's driver API, cuTensorMapEncodeTiled). */
 #include <stdlib.h>
 
 #include "core/device/cuda/cuda.h"
@@ -31,14 +35,56 @@ static int narrow(size_t value)
     return (int)value;
 }
 
+/* ---- operands ---- */
+
+static const uintptr_t boundary = 64;
+
+static void move(struct df_cuda *cuda, float *to, const float *from, size_t count)
+{
+    DF_CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToDevice, cuda->stream));
+}
+
+/* The operand, or its copy on the boundary. NULL stays NULL. */
+static const float *placed(struct df_cuda *cuda, enum df_cuda_scratch place, const float *operand, size_t count)
+{
+    if ((uintptr_t)operand % boundary == 0)
+        return operand;
+    float *copy = (float *)df_cuda_scratch(cuda, place, count * sizeof *copy);
+
+    move(cuda, copy, operand, count);
+    return copy;
+}
+
+/* Where a result is made; added: to what is there. */
+static float *place_of(struct df_cuda *cuda, float *result, size_t count, bool added)
+{
+    if ((uintptr_t)result % boundary == 0)
+        return result;
+    float *made = (float *)df_cuda_scratch(cuda, DF_CUDA_OUT, count * sizeof *made);
+
+    if (added)
+        move(cuda, made, result, count);
+    return made;
+}
+
+static void bring_back(struct df_cuda *cuda, float *result, const float *made, size_t count)
+{
+    if (made != result)
+        move(cuda, result, made, count);
+}
+
 /* c = op(a) op(b), row-major, is c^T = op(b)^T op(a)^T in cuBLAS's column-major order. */
 void df_cuda_matmul(struct df_device *device, const struct df_matmul_args *a)
 {
+    struct df_cuda *cuda = df_cuda_of(device);
     const float one = 1, beta = a->add ? 1 : 0;
+    const float *left = placed(cuda, DF_CUDA_X, a->a, a->m * a->k), *right = placed(cuda, DF_CUDA_W, a->b.data, a->k * a->n);
+    float *c = place_of(cuda, a->c, a->m * a->n, a->add);
 
-    DF_CUBLAS(cublasSgemm(df_cuda_of(device)->blas, a->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, a->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-                          narrow(a->n), narrow(a->m), narrow(a->k), &one, a->b.data, narrow(a->transpose_b ? a->k : a->n), a->a,
-                          narrow(a->transpose_a ? a->m : a->k), &beta, a->c, narrow(a->n)));
+    DF_CUBLAS(cublasSgemm(cuda->blas, a->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, a->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, narrow(a->n),
+                          narrow(a->m), narrow(a->k), &one, right, narrow(a->transpose_b ? a->k : a->n), left,
+                          narrow(a->transpose_a ? a->m : a->k), &beta, c, narrow(a->n)));
+    bring_back(cuda, a->c, c, a->m * a->n);
 }
 
 /* ---- plans ---- */
@@ -195,9 +241,8 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
 }
 
 /* An algorithm that turns out not to take the shape, at its first call, makes way for the next. */
-static void run(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
+static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const struct operands *operands)
 {
-    struct df_cuda_plan *plan = find_plan(cuda, direction, conv);
     cudnnStatus_t status = execute(cuda, plan, operands);
 
     while (status != CUDNN_STATUS_SUCCESS && !plan->proven && plan->current + 1 < plan->count) {
@@ -206,6 +251,20 @@ static void run(struct df_cuda *cuda, enum direction direction, const struct df_
     }
     DF_CUDNN(status);
     plan->proven = true;
+}
+
+static void run(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
+{
+    const size_t x = df_count(conv->x), w = df_conv_weights(conv), y = df_count(df_conv_shape(conv));
+    const size_t result = direction == FORWARD ? y : direction == BACKWARD_DATA ? x : w;
+    const struct operands on_boundary = { .x = placed(cuda, DF_CUDA_X, operands->x, x),
+                                          .w = placed(cuda, DF_CUDA_W, operands->w, w),
+                                          .y = placed(cuda, DF_CUDA_Y, operands->y, y),
+                                          .out = place_of(cuda, operands->out, result, operands->beta != 0),
+                                          .beta = operands->beta };
+
+    run_plan(cuda, find_plan(cuda, direction, conv), &on_boundary);
+    bring_back(cuda, operands->out, on_boundary.out, result);
 }
 
 /* ---- the three directions ---- */

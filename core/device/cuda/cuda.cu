@@ -158,10 +158,12 @@ static void cuda_describe(struct df_device *device, char *text, size_t size)
 
     DF_CUDA(cudaGetDeviceProperties(&properties, cuda->index));
     DF_CUDA(cudaDriverGetVersion(&driver));
-    snprintf(text, size, "%s, %.0f GiB, sm_%d%d, %d multiprocessors, %s, CUDA %d.%d, driver for CUDA %d.%d, cuDNN %zu", properties.name,
-             (double)properties.totalGlobalMem / (1 << 30), properties.major, properties.minor, properties.multiProcessorCount,
-             cuda->tf32 ? "TF32" : "float32", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, driver / 1000, driver % 1000 / 10,
-             cudnnGetVersion());
+    snprintf(text, size,
+             "%s, %.0f GiB, sm_%d%d, %d multiprocessors, %s, CUDA %d.%d, driver for CUDA %d.%d, cuDNN %zu, deterministic algorithms by its "
+             "estimate, operands on 64 bytes",
+             properties.name, (double)properties.totalGlobalMem / (1 << 30), properties.major, properties.minor,
+             properties.multiProcessorCount, cuda->tf32 ? "TF32" : "float32", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10,
+             driver / 1000, driver % 1000 / 10, cudnnGetVersion());
 }
 
 static const struct df_device_ops cuda_ops = {

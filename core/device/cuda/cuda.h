@@ -49,7 +49,16 @@ struct df_cuda_block; /* memory.cu: a piece of a slab */
 struct df_cuda_plan;  /* conv.cu: descriptors and algorithm per shape */
 
 enum { DF_CUDA_HALVES = 2, DF_CUDA_PLANS = 256 /* buckets */ };
-enum df_cuda_scratch { DF_CUDA_WORKSPACE /* of cuDNN */, DF_CUDA_PARTIALS /* of our sums */, DF_CUDA_SORTED, DF_CUDA_SCRATCHES };
+enum df_cuda_scratch {
+    DF_CUDA_WORKSPACE, /* of cuDNN */
+    DF_CUDA_PARTIALS,  /* of our sums */
+    DF_CUDA_SORTED,
+    DF_CUDA_X, /* operands that were moved: conv.cu */
+    DF_CUDA_W,
+    DF_CUDA_Y,
+    DF_CUDA_OUT,
+    DF_CUDA_SCRATCHES
+};
 struct df_cuda {
     struct df_cuda *next; /* of those that are open */
     int index;            /* of the GPU */

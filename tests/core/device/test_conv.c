@@ -106,33 +106,42 @@ static size_t run_count(const struct df_conv *conv)
     return df_count(conv->x) + df_count(df_conv_shape(conv)) + conv->filters * (taps(conv) + 2);
 }
 
-/* All three directions of a geometry into out; `shift` moves every operand by so many elements from its 64-byte boundary. */
+enum { LINE = 64 / sizeof(df_real) };
+static size_t lines(size_t n) { return (n + LINE - 1) / LINE * LINE; }
+
+/* All three directions of a geometry into out; every operand lies `shift` elements behind a boundary of 64 bytes. */
 static void run_all(struct df_device *device, const struct df_conv *conv, size_t shift, df_real *out)
 {
     const size_t nx = df_count(conv->x), ny = df_count(df_conv_shape(conv)), nw = conv->filters * taps(conv), nb = conv->filters;
-    const size_t all = 2 * nx + 2 * ny + 2 * nw + 2 * nb;
+    const size_t all = 2 * lines(nx) + 2 * lines(ny) + 2 * lines(nw) + 2 * lines(nb);
     df_real *host = df_calloc(all, sizeof *host), *memory = df_device_alloc(device, (all + shift) * sizeof *memory);
-    df_real *x = memory + shift, *dx = x + nx, *y = dx + nx, *dy = y + ny, *w = dy + ny, *dw = w + nw, *bias = dw + nw;
+    df_real *x = memory + shift, *dx = x + lines(nx), *y = dx + lines(nx), *dy = y + lines(ny), *w = dy + lines(ny), *dw = w + lines(nw),
+            *bias = dw + lines(nw), *dbias = bias + lines(nb);
 
     df_test_fill(host, nx, 1, 1);
+    df_test_fill(host + (dx - x), nx, 5, 1);
     df_test_fill(host + (dy - x), ny, 2, 1);
     df_test_fill(host + (w - x), nw, 3, 1);
-    df_test_fill(host + (bias - x), 2 * nb, 4, 1);
+    df_test_fill(host + (dw - x), nw, 6, 1);
+    df_test_fill(host + (bias - x), nb, 4, 1);
+    df_test_fill(host + (dbias - x), nb, 7, 1);
     df_write(device, x, host, all * sizeof *host);
     RUN(conv_forward, device, *conv, x, (struct df_weights){ w, 1 }, bias, y);
-    RUN(conv_backward_data, device, *conv, dy, (struct df_weights){ w, 1 }, dx, false);
-    RUN(conv_backward_weights, device, *conv, x, dy, dw, bias + nb);
+    RUN(conv_backward_data, device, *conv, dy, (struct df_weights){ w, 1 }, dx, true);
+    RUN(conv_backward_weights, device, *conv, x, dy, dw, dbias);
     df_read(device, out, y, ny * sizeof *out);
     df_read(device, out + ny, dx, nx * sizeof *out);
     df_read(device, out + ny + nx, dw, nw * sizeof *out);
-    df_read(device, out + ny + nx + nw, bias, 2 * nb * sizeof *out);
+    df_read(device, out + ny + nx + nw, bias, nb * sizeof *out);
+    df_read(device, out + ny + nx + nw + nb, dbias, nb * sizeof *out);
     df_device_free(device, memory);
     free(host);
 }
 
 enum { MOST = 32768 };
 
-/* The same bits on a fresh device, after other work, and wherever the operands lie. */
+/* The same bits on a fresh device, after other work, and wherever the operands lie: at every place that an element can have between two
+ * boundaries of 64 bytes. */
 static void test_repeatable(void **state)
 {
     static df_real first[GEOMETRIES][MOST], again[MOST];
@@ -144,8 +153,8 @@ static void test_repeatable(void **state)
     for (int g = 0; g < GEOMETRIES; g++)
         run_all(tested, &geometries[g], 0, first[g]);
     for (int g = GEOMETRIES - 1; g >= 0; g--)
-        for (size_t shift = 0; shift < 8; shift++) {
-            run_all(shift % 2 ? tested : other, &geometries[g], 3 * shift, again);
+        for (size_t shift = 0; shift <= 2 * LINE; shift += shift < LINE ? 1 : LINE) { /* and two boundaries that are no larger ones */
+            run_all(shift % 2 ? tested : other, &geometries[g], shift, again);
             assert_memory_equal(again, first[g], run_count(&geometries[g]) * sizeof(df_real));
         }
     df_device_close(other);

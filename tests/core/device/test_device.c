@@ -3,6 +3,7 @@
 
 #include "core/base/arena.h"
 #include "core/base/file.h"
+#include "core/device/rates.h"
 #include "tests/core/device/devices.h"
 
 static void test_open(void **state)
@@ -262,12 +263,38 @@ static void test_machine(void **state)
         assert_true(peak > 0 && peak < 1e7); /* a GPU: some 1e4; its double: next to nothing */
 }
 
+/* What may move a GPU's bits is named: a row's environment is made of it. */
+static void test_description(void **state)
+{
+    static const char *const named[] = { "sm_", "float32", "CUDA ", "driver ", "cuDNN ", "algorithms " };
+    char text[256];
+
+    (void)state;
+    df_device_describe(tested, text, sizeof text);
+    assert_true(text[0] && strlen(text) < sizeof text - 1);
+    for (size_t i = 0; !shares_memory(tested) && i < sizeof named / sizeof *named; i++)
+        if (!strstr(text, named[i]))
+            fail_msg("'%s' names no '%s'", text, named[i]);
+}
+
+/* A factor of 1000 from what any machine does: a unit that is wrong is seen. A product's flops are counted, as those of steps are. */
+static void test_rates(void **state)
+{
+    const double flops = tested->flops, products = df_device_product_gflops(tested), bandwidth = df_device_bandwidth(tested);
+
+    (void)state;
+    assert_true(products > 1e-4 && products < 1e7);
+    assert_true(bandwidth > 1e8 && bandwidth < 1e14); /* bytes a second */
+    assert_true(tested->flops - flops >= 6 * 2.0 * 128 * 128 * 128);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_open),          cmocka_unit_test(test_memory),   cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_running_ahead), cmocka_unit_test(test_much),     cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_profile),       cmocka_unit_test(test_sections), cmocka_unit_test(test_machine),
+        cmocka_unit_test(test_description),   cmocka_unit_test(test_rates),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
