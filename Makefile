@@ -94,7 +94,7 @@ support   := $(wildcard tests/support/*.c)
 tests     := $(foreach r,$(ROOMS),$(wildcard tests/$(r)/test_*.c tests/$(r)/grad_*.c))
 tests_bin := $(tests:%.c=$(BUILD)/%)
 
-.PHONY: FORCE all deps test tests test-cuda test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec teachers install-files uninstall
+.PHONY: FORCE all deps test tests test-cuda bundle test-systems test-aarch64 lint bench bench-peer clean help install golden golden-full parity mutants compile reproduce-table reproduce-quick reproduce-spec teachers install-files uninstall
 ## all: build the program ./defeat
 all: defeat
 defeat: $(BUILD)/defeat FORCE
@@ -288,13 +288,18 @@ compile: $(float_o) $(double_o) $(foreach t,$(tests),$(BUILD)/$(if $(findstring 
          $(fuzz:%.c=$(BUILD)/float/%.o) $(BUILD)/double/tests/peers/golden_full.o
 
 
-## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, training, bench; results in one file; compiled, not run, so far
-REPORT      ?= cuda-report.txt
+## test-cuda: on a machine with a GPU (make CUDA=1 test-cuda): conformance, trainings, steps beside PyTorch's; one Markdown file (REPORT=)
+REPORT      ?= ./
 CUDA_DEVICE ?= cuda
 test-cuda:
 	$(if $(filter 1,$(CUDA)),,$(error test-cuda needs the GPU device [make CUDA=1 test-cuda]))
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all tests
-	sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
+	PYTHON=$(PYTHON) sh tests/cuda/report.sh $(BUILD) $(REPORT) $(CUDA_DEVICE)
+## bundle: program, tests, libraries but NVIDIA's, specs, teachers and scripts in one archive; `./run.sh test` there does what test-cuda does (CUDA=1, BUNDLE=)
+BUNDLE      ?= $(BUILD)/defeat-bench.tar.xz
+bundle: deps
+	$(Q)$(MAKE) --no-print-directory -j$(JOBS) all $(double_on:%.c=$(BUILD)/%)
+	$(Q)sh tests/cuda/bundle.sh $(BUILD) $(BUNDLE)
 
 ## test-systems: README's two commands on bare Debian 12 and 13, with equal rows (root; minutes); nightly's other parts: .ci/nightly --list
 test-systems:

@@ -1,9 +1,30 @@
 #!/bin/sh
-# What a machine with a GPU is asked, in under 8 minutes: the conformance suite on `cuda`, same seed = same bits, a short training beside the
-# CPU's, a checkpoint that changes devices, the benchmark. Arguments: the build (make CUDA=1), the file for the results, the device (cuda).
+# What a machine with a GPU is asked, in under 6 minutes: the conformance suite on `cuda`, same seed = same bits, a short training beside the
+# CPU's, a checkpoint that changes devices, steps of both detectors, small and at 800x800, beside PyTorch's, memcheck over one cell.
+#   sh tests/cuda/report.sh BUILD REPORT [DEVICE]
+#     BUILD      folder of the program and its tests (make CUDA=1)
+#     REPORT     the Markdown file; a name that ends in / is a folder, and the file is named after the card
+#     DEVICE     default cuda; on cpu the parts that compare with the CPU are left out
+#   In the environment: PARTS (default: all of them), LIMIT (seconds: what has not begun by then fails), PYTHON (python3: what it cannot
+#   import is left out), PYTHON_LIBRARIES (its LD_LIBRARY_PATH, where the program's own is another).
 # Exit 1 if anything failed.
-build=$1 report=$2 device=${3:-cuda}
+build=${1:?} report=${2:?} device=${3:-cuda}
 defeat=$build/defeat
+python=${PYTHON:-python3}
+
+machine() {
+    uname -srm
+    [ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version,memory.total,memory.used,clocks.max.sm --format=csv ||
+        echo "nvidia-smi says nothing"
+    "$defeat" version && card
+}
+
+# one step of training and a look at the row it leaves: "NVIDIA H200, 140 GiB, ..."
+opens() {
+    "$defeat" run ablations/specs/tiny.json --cell 0 --device "$device" --out "$out/opens" --set data.train=8 --set data.tune=2 \
+        --set data.validation=2 --set schedule.epochs=1 >"$out/log" 2>&1
+}
+card() { sed -n 's/.*"card":"\([^"]*\)".*/\1/p' "$out"/opens/*/runs/*/row.json; }
 
 conformance() {
     bad=1
@@ -51,10 +72,38 @@ moves() {
     done
 }
 
-machine() {
-    uname -srm
-    nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.max.sm --format=csv || echo "nvidia-smi says nothing"
-    "$defeat" version
+torch_works() { LD_LIBRARY_PATH=${PYTHON_LIBRARIES-$LD_LIBRARY_PATH} "$python" -c 'import torch, torchvision' >/dev/null 2>&1; }
+# fastest FILE PATTERN: milliseconds of the first such line that has them
+fastest() { sed -n "/$2/s/.*fastest \(step \)\{0,1\}\([0-9.]*\).*/\2/p" "$1" | sort -n | head -n 1; }
+
+# steps SPEC DEVICE STEPS: ours by part, PyTorch's in each mode, and a row of the report's table
+steps() {
+    "$defeat" bench "$1" --steps "$3" --device "$2" >"$out/ours" || return 1
+    cat "$out/ours"
+    : >"$out/theirs"
+    if torch_works; then
+        LD_LIBRARY_PATH=${PYTHON_LIBRARIES-$LD_LIBRARY_PATH} "$python" tests/peers/torch_step.py --device "$2" --steps "$3" --rounds 1 --modes eager,channels-last \
+            "$1" >"$out/theirs" 2>"$out/log" || { tail -n 5 "$out/log"; return 1; }
+        echo
+        cat "$out/theirs"
+    else
+        echo "PyTorch's side is left out: '$python' cannot import torch and torchvision"
+    fi
+    awk -v spec="${1##*/}" -v device="$2" -v ours="$(fastest "$out/ours" '^none ')" -v theirs="$(fastest "$out/theirs" '^[a-z-]* *fastest')" 'BEGIN {
+        printf "| %s | %s | %.2f | %s | %s |\n", spec, device, ours, theirs == "" ? "-" : theirs, theirs == "" ? "-" : sprintf("%.2f", theirs / ours)
+        exit !(ours > 0) }' >>"$out/table"
+}
+
+# the sanitizer of the system's CUDA; 77: there is none
+memcheck() {
+    for tool in compute-sanitizer "$CUDA_HOME/bin/compute-sanitizer" /usr/local/cuda/bin/compute-sanitizer none; do
+        ! command -v "$tool" >/dev/null || break
+    done
+    [ "$tool" != none ] || { echo "no compute-sanitizer here"; return 77; }
+    "$tool" --tool memcheck --error-exitcode 9 "$defeat" run ablations/specs/tiny.json --cell 10 --out "$out/memcheck" --device "$device" >"$out/log" 2>&1
+    status=$?
+    tail -n 5 "$out/log"
+    return $status
 }
 
 if [ "$4" ]; then # a step of its own process
@@ -64,48 +113,99 @@ if [ "$4" ]; then # a step of its own process
     exit
 fi
 
-limit=${LIMIT:-330} # seconds; what has not begun by then is skipped, and said to be
+parts=${PARTS:-machine conformance training small large memcheck}
+for part in $parts; do
+    case $part in
+    machine | conformance | training | small | large | memcheck) ;;
+    *) echo "report: unknown part '$part' in PARTS (there are: machine conformance training small large memcheck)" >&2; exit 2 ;;
+    esac
+done
+limit=${LIMIT:-330}
 began=$(date +%s)
-failed=0
+passed=0 failed=0 skipped=0
 out=$(mktemp -d) || exit 1
-trap 'rm -rf "$out"' EXIT INT TERM
-: >"$report" || exit 1
+trap 'rm -rf "$out"' EXIT
+trap 'exit 130' INT TERM
 
-say() { printf '%s\n' "$@" | tee -a "$report"; }
+if ! "$defeat" status ablations/specs/tiny.json --device "$device" --out "$out" >/dev/null 2>"$out/log" || ! opens; then
+    cat "$out/log" >&2
+    exit 1
+fi
+card=$(card)
+card=${card%%,*}
+[ "$card" ] || card=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+[ "$card" ] || card=$(uname -m)
+case $report in */) report=${report}report-$(echo "$card" | tr -cs '[:alnum:]\n' -).md ;; esac
+: >"$report" && : >"$out/steps" && : >"$out/body" && : >"$out/table" || exit 1
+
 left() { echo $((limit - $(date +%s) + began)); }
+# The whole file, after each step: whoever stops the machine leaves what is known so far.
+write() {
+    {
+        printf '# DeFeat Bench on %s\n\n' "$card"
+        echo "$("$defeat" version | head -n 1) on device $device, $(date -u +%Y-%m-%dT%H:%M:%SZ): $1"
+        [ -z "$PARTS" ] || printf '\nOnly these parts were asked for: %s.\n' "$parts"
+        if [ -s "$out/table" ]; then
+            printf '\n## Steps\n\nMilliseconds of the fastest step; PyTorch in its best mode.\n\n'
+            printf '| spec | device | ours | PyTorch | ratio |\n|---|---|---|---|---|\n'
+            cat "$out/table"
+        fi
+        printf '\n## What was asked\n\n| step | verdict | seconds |\n|---|---|---|\n'
+        cat "$out/steps" "$out/body"
+    } >"$out/report" && cp "$out/report" "$report"
+}
 # step SECONDS FUNCTION ARGUMENTS...: what it prints goes to the report
 step() {
-    most=$1
+    most=$1 start=$(date +%s) status=0 verdict=
     shift
-    say "" "== $*"
-    if [ "$(left)" -le 0 ]; then
-        say "skipped: no time left"
-        failed=$((failed + 1))
-        return
-    fi
     [ "$most" -le "$(left)" ] || most=$(left)
-    start=$(date +%s)
-    timeout "$most" sh "$0" "$build" "$report" "$device" step "$out" "$@" >>"$report" 2>&1
-    status=$?
-    case $status in 0) verdict=ok ;; 124) verdict="FAILED: longer than $most s" ;; *) verdict="FAILED: exit $status" ;; esac
-    [ $status = 0 ] || failed=$((failed + 1))
-    say "$verdict ($(($(date +%s) - start)) s)"
+    if [ "$most" -le 0 ]; then
+        status=1 verdict="FAILED: not begun, no time left"
+        : >"$out/said"
+    else
+        timeout "$most" sh "$0" "$build" "$report" "$device" step "$out" "$@" >"$out/said" 2>&1 || status=$?
+    fi
+    case $status in
+    0) passed=$((passed + 1)) verdict=ok ;;
+    77) skipped=$((skipped + 1)) verdict="left out: $(tail -n 1 "$out/said")" ;;
+    124) failed=$((failed + 1)) verdict="FAILED: longer than $most s" ;;
+    *) failed=$((failed + 1)) verdict=${verdict:-"FAILED: exit $status"} ;;
+    esac
+    took=$(($(date +%s) - start))
+    printf '%-60s %s (%d s)\n' "$*" "$verdict" $took
+    echo "| $* | $verdict | $took |" >>"$out/steps"
+    { printf '\n## %s\n\n```\n' "$*"; cat "$out/said"; printf '```\n'; } >>"$out/body"
+    write "not finished: $passed passed, $failed failed, $skipped left out so far"
 }
 
-say "defeat on $device, $(date -u +%Y-%m-%dT%H:%M:%SZ)"
-step 30 machine
-if "$defeat" status ablations/specs/tiny.json --device "$device" --out "$out" >/dev/null 2>"$out/log"; then
-    step 180 conformance
+part_machine() { step 30 machine; }
+part_conformance() { step 150 conformance; }
+part_training() {
     step 60 same_bits
+    [ "$device" != cpu ] || return 0
     step 60 follows tiny.json 10
     step 60 follows faster-tiny.json 3
     step 30 moves
-    for d in "$device" "${device%+tf32}+tf32" cpu; do
-        step 60 "$defeat" bench ablations/specs/reproduce-table.json --steps 30 --device "$d"
+}
+part_small() {
+    step 60 steps ablations/specs/reproduce-table.json "$device" 30
+    step 60 steps ablations/specs/reproduce-faster.json "$device" 30
+}
+part_large() {
+    for d in "${device%+tf32}+tf32" "${device%+tf32}"; do
+        step 90 steps tests/cuda/retinanet-800.json "$d" 10
+        step 90 steps tests/cuda/faster-800.json "$d" 10
     done
-else
-    say "" "$(cat "$out/log")"
-    failed=1
-fi
-say "" "$failed failed, $(($(date +%s) - began)) s in all; the results are in $report"
+}
+part_memcheck() { step 90 memcheck; }
+
+for part in $parts; do
+    case $device:$part in
+    cpu:large | cpu:memcheck) ;; # a GPU's
+    *) "part_$part" ;;
+    esac
+done
+total="$passed passed, $failed failed, $skipped left out, $(($(date +%s) - began)) s in all"
+write "$total"
+echo "$total; the results are in $report"
 [ "$failed" = 0 ]

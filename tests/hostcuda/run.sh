@@ -41,9 +41,15 @@ says() {
 defeat=$build/hostcuda/defeat small=tests/hostcuda/retinanet.json
 says "device 'cuda' cannot be used: CUDA driver version is insufficient" env HOSTCUDA_DEVICES=none "$defeat" status $small --device cuda
 says "device 'cuda' cannot be used: no CUDA-capable device is detected" env HOSTCUDA_DEVICES=0 "$defeat" status $small --device cuda
+says "[use 'cpu', or wait for the process that holds it" env HOSTCUDA_DEVICES=busy "$defeat" run $small --cell 0 --device cuda --out "$work/none"
 says "there is no device 'cuda:3': this machine has 1 GPU" "$defeat" status $small --device cuda:3
 says "out of memory on device 'cuda:0': asked for 32.0 MiB, free 28.6 MiB of 28.6 MiB" \
     env HOSTCUDA_MEMORY=30000000 "$defeat" run $small --cell 0 --device cuda --out "$work/none"
+# packed as for a GPU node
+DEFEAT_BUILD=$build/hostcuda sh tests/cuda/test_bundle.sh >"$work/log" 2>&1
+status=$?
+report $status "the bundle of the double"
+[ $status = 0 ] && passed=$((passed + 1))
 for call in cudaMallocHost cudaMemcpyAsync cudaEventRecord cublasSgemm cudaLaunchKernelEx cudnnCreate; do
     says "' to $call(" env HOSTCUDA_FAIL=$call DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv"
 done

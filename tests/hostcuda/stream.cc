@@ -163,7 +163,7 @@ size_t hostcuda_event_waits(void) { return streams().event_waits; }
             return streams().last = cudaErrorUnknown;                                                                                      \
     } while (0)
 
-/* HOSTCUDA_DEVICES: how many there are (default 1); "none": no driver */
+/* HOSTCUDA_DEVICES: how many there are (default 1); "none": no driver; "busy": one, which another process holds */
 cudaError_t cudaGetDeviceCount(int *count)
 {
     const char *devices = getenv("HOSTCUDA_DEVICES");
@@ -172,15 +172,18 @@ cudaError_t cudaGetDeviceCount(int *count)
     *count = 0;
     if (devices && strcmp(devices, "none") == 0)
         return cudaErrorInsufficientDriver;
-    *count = devices ? atoi(devices) : 1;
+    *count = devices && strcmp(devices, "busy") != 0 ? atoi(devices) : 1;
     return *count ? cudaSuccess : cudaErrorNoDevice;
 }
 
 cudaError_t cudaSetDevice(int device)
 {
+    const char *devices = getenv("HOSTCUDA_DEVICES");
     int count;
 
     HOSTCUDA_ENTER("cudaSetDevice");
+    if (devices && strcmp(devices, "busy") == 0)
+        return cudaErrorDevicesUnavailable;
     const cudaError_t error = cudaGetDeviceCount(&count);
     return error ? error : device >= 0 && device < count ? cudaSuccess : cudaErrorInvalidDevice;
 }
@@ -238,6 +241,7 @@ cudaError_t cudaGetLastError(void)
     X(cudaErrorInitializationError, "initialization error")                                                                                \
     X(cudaErrorInvalidConfiguration, "invalid configuration argument")                                                                     \
     X(cudaErrorInsufficientDriver, "CUDA driver version is insufficient for CUDA runtime version")                                         \
+    X(cudaErrorDevicesUnavailable, "all CUDA-capable devices are busy or unavailable")                                                     \
     X(cudaErrorNoDevice, "no CUDA-capable device is detected")                                                                             \
     X(cudaErrorInvalidDevice, "invalid device ordinal")                                                                                    \
     X(cudaErrorInvalidResourceHandle, "invalid resource handle")                                                                           \

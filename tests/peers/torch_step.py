@@ -2,15 +2,17 @@
 """The same training step in PyTorch, for comparison with `defeat bench`.
 
 Builds the student of a spec (small stem, basic blocks, FPN) in PyTorch, with the same batch and optimiser, on random images and objects, on
-one thread, and prints images/s. The detector follows the spec's kind:
+one thread or a GPU, and prints images/s. The detector follows the spec's kind:
   retinanet    a head with batch norm per level; sigmoid focal loss and smooth L1 on labels that are drawn, not matched
   faster_rcnn  torchvision's own RegionProposalNetwork, MultiScaleRoIAlign and RoIHeads with the spec's constants: anchors, matching,
                sampling, suppression and the four losses are in the step
+A network of depth 50 is torchvision's own detector with ResNet-50, whole: matching, targets and losses are in the step.
 In three modes, in turn over several rounds: eager, eager with channels-last tensors, and torch.compile (needs a C++ compiler and Python's headers; where
-it cannot run, that is said and the others are printed). With --defeat PROGRAM every round also runs `PROGRAM bench SPEC --json`, and the ratio to
+it cannot run, that is said and the others are printed; on a GPU it records CUDA graphs: "reduce-overhead"). On a GPU cuDNN looks for its fastest
+algorithms ("benchmark"), and a step ends when the GPU is done. With --defeat PROGRAM every round also runs `PROGRAM bench SPEC --json`, and the ratio to
 each mode is printed, fastest step against fastest step, with the networks' parameters counted on both sides.
 
-usage: torch_step.py [--defeat ./defeat] [--steps 30] [--rounds 3] [SPEC]
+usage: torch_step.py [--defeat ./defeat] [--device cpu|cuda|cuda+tf32] [--modes eager,channels-last,compiled] [--steps 30] [--rounds 3] [SPEC]
 """
 import argparse
 import json
@@ -165,28 +167,59 @@ class FasterRCNN(nn.Module):
         return sum(rpn_losses.values()) + sum(roi_losses.values())
 
 
+class Torchvision(nn.Module):
+    """torchvision's detector with ResNet-50; [N,3,size,size] in [0,1], three objects an image"""
+
+    def __init__(self, kind, batch, size, classes):
+        from torchvision.models.detection import fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn
+
+        super().__init__()
+        build, labels = {"retinanet": (retinanet_resnet50_fpn, classes), "faster_rcnn": (fasterrcnn_resnet50_fpn, classes + 1)}[kind]
+        self.model = build(weights=None, weights_backbone=None, num_classes=labels, min_size=size, max_size=size)
+        self.truth = []
+        for _ in range(batch):
+            centre, half = torch.rand(3, 2) * size, torch.rand(3, 2) * size / 6 + size / 20
+            self.truth.append({"boxes": torch.cat([centre - half, centre + half], 1).clamp(0, size), "labels": torch.randint(1, labels, (3,))})
+
+    def loss(self, x):
+        return sum(self.model(list(x), self.truth).values())
+
+
 MODES = ("eager", "channels-last", "compiled")
 
 
 class Step:
     """One mode's model and optimiser; the same weights, images and objects in each."""
 
-    def __init__(self, mode, kind, net, det, batch, size, classes):
+    def __init__(self, mode, kind, net, det, batch, size, classes, schedule):
         torch.manual_seed(0)
-        self.model = KINDS[kind](net, det, batch, size, classes).train()
-        self.x = torch.randn(batch, 3, size, size)
+        self.model = Torchvision(kind, batch, size, classes) if net.get("depth", 50) else KINDS[kind](net, det, batch, size, classes)
+        self.model.train()
+        self.x = torch.rand(batch, 3, size, size)
         if mode == "channels-last":
             self.model, self.x = self.model.to(memory_format=torch.channels_last), self.x.to(memory_format=torch.channels_last)
-        self.loss = torch.compile(self.model.loss) if mode == "compiled" else self.model.loss
-        self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
+        how = "reduce-overhead" if self.x.is_cuda else "default"
+        self.loss = torch.compile(self.model.loss, mode=how) if mode == "compiled" else self.model.loss
+        self.clip = schedule.get("clip", 0)
+        if schedule["optimiser"] == "sgd":
+            self.optimiser = torch.optim.SGD(self.model.parameters(), schedule["lr"], momentum=0.9)
+        else:
+            self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
 
     def __call__(self):
+        self.wait()
         start = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
         self.loss(self.x).backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 10.0)
+        if self.clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
         self.optimiser.step()
+        self.wait()
         return time.perf_counter() - start
+
+    def wait(self):
+        if self.x.is_cuda:
+            torch.cuda.synchronize()
 
 
 def warmed_up(mode, *what):
@@ -203,34 +236,59 @@ def warmed_up(mode, *what):
         return None
 
 
-def defeat_bench(program, spec):
+def defeat_bench(program, spec, device):
     env = dict(os.environ, OMP_NUM_THREADS="1")
-    return json.loads(subprocess.run([program, "bench", spec, "--json"], env=env, check=True, capture_output=True).stdout)
+    return json.loads(subprocess.run([program, "bench", spec, "--device", device, "--json"], env=env, check=True, capture_output=True).stdout)
+
+
+def choose(device):
+    """Where tensors are made from now on, and in what precision they are multiplied."""
+    base, _, precision = device.partition("+")
+    if precision not in ("", "tf32") or (base == "cpu" and precision):
+        raise SystemExit(f"unknown device '{device}', expected cpu, cuda[:N] or cuda[:N]+tf32")
+    torch.set_default_device(base)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.benchmark = True
+
+
+def machine(device):
+    if device == "cpu":
+        return "1 thread"
+    memory = torch.cuda.max_memory_allocated() / 1e9
+    return f"{torch.cuda.get_device_name()}, {device}, cuDNN {torch.backends.cudnn.version()}, {memory:.1f} GB at the peak, all modes together"
 
 
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("spec", nargs="?", default="ablations/specs/reproduce-table.json")
     ap.add_argument("--defeat")
+    ap.add_argument("--device", default="cpu")
+    ap.add_argument("--modes", default=",".join(MODES))
     ap.add_argument("--steps", type=int, default=30)
     ap.add_argument("--rounds", type=int, default=3)
     args = ap.parse_args()
+    modes = args.modes.split(",")
+    if not set(modes) <= set(MODES):
+        raise SystemExit(f"unknown mode in '{args.modes}', expected some of {','.join(MODES)}")
     torch.set_num_threads(1)
+    choose(args.device)
     spec = json.load(open(args.spec))
     net, det = spec["student"]["network"], spec["detector"]
     batch, size, classes = spec["schedule"]["batch"], spec["data"].get("image_size", 96), 8
     if det["kind"] not in KINDS:
         raise SystemExit(f"{args.spec}: detector.kind '{det['kind']}', expected one of {', '.join(KINDS)}")
-    steps = {mode: warmed_up(mode, det["kind"], net, det, batch, size, classes) for mode in MODES}
+    steps = {mode: warmed_up(mode, det["kind"], net, det, batch, size, classes, spec["schedule"]) for mode in modes}
     steps = {mode: step for mode, step in steps.items() if step}
     times, ours = {mode: [] for mode in steps}, []
     for _ in range(args.rounds):
         for mode, step in steps.items():
             times[mode] += [step() for _ in range(args.steps)]
         if args.defeat:
-            ours.append(defeat_bench(args.defeat, args.spec))
-    parameters = sum(p.numel() for p in steps["eager"].model.parameters())
-    print(f"PyTorch {torch.__version__}, {det['kind']}, 1 thread, batch {batch}, {parameters} parameters, {args.rounds} x {args.steps} steps")
+            ours.append(defeat_bench(args.defeat, args.spec, args.device))
+    if not steps:
+        raise SystemExit("none of these modes runs here")
+    parameters = sum(p.numel() for p in next(iter(steps.values())).model.parameters())
+    print(f"PyTorch {torch.__version__}, {det['kind']}, {machine(args.device)}, batch {batch}, {parameters} parameters, {args.rounds} x {args.steps} steps")
     best = min((1e3 * bench["plain"]["fastest_step_seconds"] for bench in ours), default=0)
     if ours:
         print(f"defeat on {ours[0]['isa']}, {ours[0]['parameters']} parameters: fastest step {best:.2f} ms, {1e3 * batch / best:.1f} images/s")

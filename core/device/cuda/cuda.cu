@@ -36,11 +36,29 @@ static df_status parse(const char *options, struct df_cuda *cuda, struct df_erro
     return DF_OK;
 }
 
+/* What the user can do about it, into text. */
+static const char *remedy(cudaError_t status, char *text, size_t size)
+{
+    switch (status) {
+    case cudaErrorInsufficientDriver:
+        snprintf(text, size, "install NVIDIA's driver for CUDA %d", CUDART_VERSION / 1000);
+        return text;
+    case cudaErrorNoDevice:
+        return "ask the queue for a GPU; CUDA_VISIBLE_DEVICES can hide one";
+    case cudaErrorDevicesUnavailable:
+        return "wait for the process that holds it ('nvidia-smi' names it), or take another, such as 'cuda:1'";
+    default:
+        return "see what 'nvidia-smi' says of it";
+    }
+}
+
 static df_status unusable(cudaError_t status, struct df_error *err)
 {
+    char text[64];
+
     (void)cudaGetLastError(); /* forget it: it is told here */
-    return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' cannot be used: %s (%s) [use 'cpu', or install NVIDIA's driver for CUDA %d]",
-                   cudaGetErrorString(status), cudaGetErrorName(status), CUDART_VERSION / 1000);
+    return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda' cannot be used: %s (%s) [use 'cpu', or %s]", cudaGetErrorString(status),
+                   cudaGetErrorName(status), remedy(status, text, sizeof text));
 }
 
 /* Whether the GPU is there and what it is; takes nothing from it. Asked once: sweeps ask for every cell. */
