@@ -70,7 +70,7 @@ page=$work/rows.html
 report 0 ablations/specs/reproduce-table.json --out results/published --output "$page" --claims ablations/claims.json
 has "of 35 finished runs none has its results.json here"
 has "run ablations/specs/reproduce-table.json --out results/published --cell 0 --again"
-"$defeat" claims ablations/claims.json --out results/published | sed -n 's/^  \([nr].*ed  *regions without objects teach: .*\)\.$/\1/p' | head -n 1 >"$work/claim"
+"$defeat" claims ablations/claims.json --out results/published --seeds 5 | sed -n 's/^  \([nr].*ed  *regions without objects teach: .*\)\.$/\1/p' | head -n 1 >"$work/claim"
 [ -s "$work/claim" ] || die "no such claim"
 has "<bdi>$(cat "$work/claim")</bdi>"
 report 2 results/edition-1/bccd --claims ablations/claims.json --output "$page"

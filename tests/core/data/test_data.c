@@ -164,7 +164,8 @@ static void the_spec_says_kind_options_and_base(void **state)
     } bad[] = {
         { "{}", NULL, "data" },
         { "{\"data\":{\"image_size\":48}}", NULL, "/data" },
-        { "{\"data\":{\"kind\":\"coca\"}}", NULL, "/data/kind: unknown data kind 'coca' (did you mean 'coco'? there are: scenes, coco, synthetic)" },
+        { "{\"data\":{\"kind\":\"coca\"}}", NULL,
+          "/data/kind: unknown data kind 'coca' (did you mean 'coco'? there are: scenes, coco, synthetic)" },
         { "{\"data\":{\"kind\":\"coco\",\"trian\":\"a\"}}", NULL, "did you mean 'train'" },
         { "{\"data\":{\"kind\":\"scenes\"},\"base\":\"a\"}", NULL, "specs/a.json/base: has no effect, for scenes are read from no files" },
         { "{\"data\":{\"kind\":\"scenes\"}}", "a", "--data-path: has no effect, for scenes are read from no files" },
