@@ -58,7 +58,7 @@ endif
 # pkg-config file) by building a program. A cross compiler wants its own libraries, and its own pkg-config.
 foreign        := $(addprefix :,$(subst x86_64,amd64,$(subst aarch64,arm64,$(firstword $(subst -, ,$(CROSS))))))
 need_compiler  := $(firstword $(CC)):$(if $(CROSS),$(patsubst $(CROSS)-%,%,$(notdir $(CC)))-$(subst _,-,$(CROSS)),$(notdir $(firstword $(CC))))
-need_tools     := $(need_compiler) git:git $(PKG_CONFIG):pkgconf$(foreign) gnuplot:gnuplot-nox
+need_tools     := $(need_compiler) git:git $(PKG_CONFIG):pkgconf$(foreign) gnuplot:gnuplot-nox xz:xz-utils
 need_libraries := libcjson:libcjson-dev yajl:libyajl-dev libpcre2-8:libpcre2-dev libturbojpeg:libturbojpeg0-dev libpng:libpng-dev libxxhash:libxxhash-dev
 need_headers   := csv:libcsv-dev
 need_cmocka    := cmocka:libcmocka-dev
@@ -348,7 +348,8 @@ teachers: deps
 	printf '%s\n' $(TEACHERS) | tr '-' ' ' | xargs -n 2 -P $(JOBS) sh -c './defeat train ablations/specs/teachers-$$0.json \
 	    --which $$1 --out $(again)/out --half --output $(again)/$$0-$$1.safetensors'
 	$(Q)set -e; for name in $(TEACHERS); do \
-	    if [ -f results/teachers/$$name.safetensors ]; then cmp $(again)/$$name.safetensors results/teachers/$$name.safetensors; echo "$$name: the very file"; \
+	    if [ -f results/teachers/$$name.safetensors ]; then cmp $(again)/$$name.safetensors results/teachers/$$name.safetensors || \
+	        { echo "$$name: not the shipped file [compare both: ./defeat inspect $(again)/$$name.safetensors]" >&2; exit 1; }; echo "$$name: the very file"; \
 	    else cp $(again)/$$name.safetensors results/teachers; echo "$$name: was not there, and is now"; fi; done
 
 ## golden: make the test fixtures again (needs Python with numpy, pycocotools 2.0.11, torch, torchvision, safetensors; PYTHON=)
@@ -379,12 +380,14 @@ mutants: deps
 PREFIX  ?= /usr/local
 place    = $(DESTDIR)$(PREFIX)
 share    = $(place)/share/defeat-bench
+no_blanks = $(if $(word 2,$(place)),$(error PREFIX and DESTDIR: '$(place)' holds blanks, which these commands cannot take [choose another folder]))
 # What a distiller's file may include, and all that this includes. The version of defeat.pc is the plugins' ABI and the numbers' semantics.
 plugin_h = printf '\#include "%s"\n' $(wildcard distillers/*.h detectors/*.h core/nn/*.h) | $(CC) $(PKG_CFLAGS) -I. -x c -MM - | tr ' \\' '\n\n' | grep '\.h$$' | sort -u
 number   = sed -n 's/^\#define $(1)  *\([0-9]*\)$$/\1/p' $(2)
 install: all
 	$(Q)$(MAKE) --no-print-directory install-files
 install-files:
+	$(no_blanks)
 	install -D -m 755 $(BUILD)/defeat $(place)/bin/defeat
 	$(Q)set -e; for header in $$($(plugin_h)); do install -D -m 644 $$header $(place)/include/defeat/$$header; done
 	$(Q)set -e; install -d $(share)/specs; for spec in ablations/specs/*.json; do \
@@ -398,6 +401,7 @@ install-files:
 	@echo "installed under $(place): bin/defeat, include/defeat, share/defeat-bench/{specs,teachers}, share/pkgconfig/defeat.pc"
 ## uninstall: take away what install put under PREFIX, and nothing else (data that was put beside the specs stays)
 uninstall:
+	$(no_blanks)
 	rm -f $(place)/bin/defeat $(place)/share/pkgconfig/defeat.pc
 	rm -f $(patsubst ablations/specs/%,$(share)/specs/%,$(wildcard ablations/specs/*.json)) $(patsubst results/teachers/%,$(share)/teachers/%,$(wildcard results/teachers/*))
 	rm -rf $(place)/include/defeat

@@ -169,7 +169,25 @@ static df_status add_side(struct bench *bench, struct df_cell *cell, struct df_e
     return DF_OK;
 }
 
-static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, int64_t index, struct df_error *err)
+typedef void print_fn(const struct bench *bench);
+
+/* What is measured, and how it is said. */
+struct measured {
+    const struct bench_options *options;
+    int64_t cell; /* -1: the last */
+    print_fn *print;
+};
+
+/* Made-up data have other classes than a given teacher: an untrained one of its shape serves the clock as well. */
+static void forget_files(struct df_cell *cell)
+{
+    for (size_t t = 0; t < cell->teachers; t++) {
+        cell->teacher[t].cell->file[0] = cell->teacher[t].cell->file_hash[0] = 0;
+        cell->teacher[t].cell->classes = 0;
+    }
+}
+
+static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, const struct measured *what, struct df_error *err)
 {
     struct df_cell *plain = NULL, *distilled = NULL;
 
@@ -179,14 +197,16 @@ static df_status set_up_sides(struct bench *bench, const struct df_spec *spec, i
         if (spec->cell[i]->teachers)
             distilled = spec->cell[i];
     }
-    if (index >= 0)
-        DF_TRY(df_running_cell(spec, index, &distilled, err));
+    if (what->cell >= 0)
+        DF_TRY(df_running_cell(spec, what->cell, &distilled, err));
     if (!plain)
         return df_fail(err, DF_ERR_USAGE, "'%s' has no method without distillers to compare with", spec->path);
     DF_TRY(add_side(bench, plain, err));
     bench->peak = df_device_peak_gflops(bench->side[0].trainer->student.model.device);
     if (!distilled || !distilled->teachers)
         return DF_OK;
+    if (what->options->synthetic)
+        forget_files(distilled);
     for (size_t t = 0; t < distilled->teachers; t++)
         if (!distilled->teacher[t].cell->file[0])
             DF_TRY(write_teacher(bench, distilled->teacher[t].cell, err));
@@ -373,7 +393,8 @@ static df_status time_parts(struct bench *bench, struct df_error *err)
     bench->memory = df_anonymous_peak_bytes();
     bench->products = df_device_product_gflops(device);
     bench->bandwidth = df_device_bandwidth(device);
-    machine.flops = 1e9 * fmax(bench->products, bench->peak * (double)bench->side[0].trainer->cell->threads);
+    machine.flops =
+        1e9 * fmax(bench->products, bench->peak * (device->ops->runs_behind ? 1 : (double)bench->side[0].trainer->cell->threads));
     machine.bandwidth = bench->bandwidth;
     for (size_t k = 0; k < bench->sides; k++)
         DF_TRY(df_bench_parts_floor(&bench->side[k].parts, machine, err));
@@ -522,19 +543,10 @@ static void print_row(const struct bench *bench)
     fflush(stdout);
 }
 
-typedef void print_fn(const struct bench *bench);
-
-/* What is measured, and how it is said. */
-struct measured {
-    const struct bench_options *options;
-    int64_t cell; /* -1: the last */
-    print_fn *print;
-};
-
 static df_status measure(struct bench *bench, const struct df_spec *spec, const struct measured *what, struct df_error *err)
 {
     DF_TRY(scratch_folder(bench, what->options->live || what->options->synthetic, err));
-    DF_TRY(set_up_sides(bench, spec, what->cell, err));
+    DF_TRY(set_up_sides(bench, spec, what, err));
     DF_TRY(time_steps(bench, err));
     if (what->print != print_row) {
         DF_TRY(profile_steps(bench, err));

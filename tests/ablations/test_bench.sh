@@ -36,7 +36,14 @@ TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 
 [ "$(grep -c 'on the host in all .* of the step' "$work/text")" = 2 ] || fail "$(cat "$work/text")"
 grep -q '^distilling .* outside convolutions and matrix products .* of a plain step$' "$work/text" || fail "$(cat "$work/text")"
 
-# The cache where nothing else is asked for; live, the same teacher's time is in the step.
+grep -q "^  teacher's cache " "$work/text" || fail "no cache where nothing else is asked for: $(cat "$work/text")"
+
+# A given teacher knows other classes than made-up data have: one of its shape stands in.
+TMPDIR=$work/scratch "$defeat" bench ablations/specs/reproduce-table.json --synthetic --steps 3 --set schedule.batch=1 \
+    --set 'data={"kind":"synthetic","width":96,"height":96}' >"$work/text" || fail "made-up data and a given teacher"
+grep -q '^  teacher, live ' "$work/text" || fail "$(cat "$work/text")"
+
+# Live, the same teacher's time is in the step.
 TMPDIR=$work/scratch "$defeat" bench ablations/specs/tiny.json --live --steps 3 >"$work/live"
 grep -q "^  teacher's cache " "$work/live" && fail "$(cat "$work/live")"
 grep -q '^  teacher, live ' "$work/live" || fail "$(cat "$work/live")"

@@ -58,8 +58,8 @@ glibc=$(find "$top/bin" "$top"/lib/*.so* -type f -exec readelf -V {} + 2>/dev/nu
 [ "$glibc" ] || fail "readelf tells no version of the C library"
 echo "$revision $device $(uname -m) ${glibc#GLIBC_}" >"$top/packed"
 
-mkdir -p "$(dirname "$archive")" || exit 1
-XZ_OPT=${XZ_OPT:--9} tar --sort=name --owner=0 --group=0 --numeric-owner -C "$work" -cJf "$archive" "${top##*/}" || exit 1
-bytes=$(wc -c <"$archive")
-[ "$bytes" -le $most ] || fail "'$archive' has $bytes bytes, expected at most $most"
+XZ_OPT=${XZ_OPT:--9} tar --sort=name --owner=0 --group=0 --numeric-owner -C "$work" -cJf "$work/archive" "${top##*/}" || exit 1
+bytes=$(wc -c <"$work/archive")
+[ "$bytes" -le $most ] || fail "'$archive' would have $bytes bytes, expected at most $most"
+mkdir -p "$(dirname "$archive")" && cp "$work/archive" "$archive" || exit 1
 echo "$archive: $bytes bytes, $(wc -l <"$work/programs") programs, $(find "$top/lib" -name '*.so*' | wc -l) libraries, device $device; asks for glibc ${glibc#GLIBC_}"

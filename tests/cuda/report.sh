@@ -28,6 +28,9 @@ card() { sed -n 's/.*"card":"\([^"]*\)".*/\1/p' "$out"/opens/*/runs/*/row.json; 
 
 conformance() {
     bad=1
+    for part in core/device core/nn ablations/run/test_step_log; do
+        [ -e "$build/tests/$part" ] || { echo "no test programs in '$build/tests/$part' [make tests, or unpack the archive again]"; return 1; }
+    done
     for test in $(find "$build/tests/core/device" "$build/tests/core/nn" "$build/tests/ablations/run/test_step_log" -type f -perm -u+x -name 'test_*' ! -name '*.*' | sort); do
         [ -f "$out/ran" ] || bad=0
         : >"$out/ran"

@@ -6,6 +6,7 @@
 # /usr/local/cuda) and in the folders nvidia/* of the Python environment PYTHON (python3). DEVICE (cuda) names the device of the test.
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 python=${PYTHON:-python3}
+case $python in /*) ;; */*) python=$PWD/$python ;; esac
 fail() { echo "run.sh: $1" >&2; exit 1; }
 
 read -r revision device machine glibc <"$here/packed" || fail "'$here/packed' is not there [unpack the archive again]"

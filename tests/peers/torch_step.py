@@ -193,6 +193,8 @@ class Step:
 
     def __init__(self, mode, kind, net, det, batch, size, classes, schedule):
         torch.manual_seed(0)
+        if net.get("depth", 50) not in (0, 50):
+            raise SystemExit(f"a network of depth {net['depth']} has no counterpart here, expected 50 or the embedded benchmark's (0)")
         self.model = Torchvision(kind, batch, size, classes) if net.get("depth", 50) else KINDS[kind](net, det, batch, size, classes)
         self.model.train()
         self.x = torch.rand(batch, 3, size, size)
@@ -201,7 +203,7 @@ class Step:
         how = "reduce-overhead" if self.x.is_cuda else "default"
         self.loss = torch.compile(self.model.loss, mode=how) if mode == "compiled" else self.model.loss
         self.clip = schedule.get("clip", 0)
-        if schedule["optimiser"] == "sgd":
+        if schedule.get("optimiser", "sgd") == "sgd":
             self.optimiser = torch.optim.SGD(self.model.parameters(), schedule["lr"], momentum=0.9)
         else:
             self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
@@ -247,6 +249,8 @@ def choose(device):
     if precision not in ("", "tf32") or (base == "cpu" and precision):
         raise SystemExit(f"unknown device '{device}', expected cpu, cuda[:N] or cuda[:N]+tf32")
     torch.set_default_device(base)
+    if ":" in base:
+        torch.cuda.set_device(base)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.benchmark = True
 

@@ -9,7 +9,7 @@ stand_in() { cat >"$work/bin/$1" && chmod +x "$work/bin/$1"; }
 
 mkdir "$work/bin"
 for tool in sh env find sort sed awk cat date mkdir nproc grep; do ln -s "$(command -v $tool)" "$work/bin/$tool"; done
-for tool in git gnuplot clang clang-format g++ debootstrap; do echo '#!/bin/sh' | stand_in $tool; done
+for tool in git gnuplot xz clang clang-format g++ debootstrap; do echo '#!/bin/sh' | stand_in $tool; done
 : >"$work/headers"
 
 # The compiler builds what includes no header of the list, pkg-config finds no library of it, and apt-get empties the lists.
