@@ -56,14 +56,12 @@ struct df_detection df_coco_detection(const struct df_found *found, const struct
                                   .score = (double)found->score };
 }
 
-static df_status predict_image(struct df_evaluator *evaluator, struct df_detector *detector, size_t i, struct df_error *err)
+static void predict_batch(struct df_evaluator *evaluator, struct df_detector *detector, const struct df_batch *batch)
 {
     struct df_detection_state state;
     const struct df_found *found;
-    const struct df_batch *batch;
     size_t count;
 
-    DF_TRY(df_loader_one(evaluator->loader, i, false, &batch, err));
     df_tape_reset(evaluator->tape);
     df_detector_forward(detector, evaluator->tape, batch, 0, &state);
     found = detector->class->predict(detector, evaluator->tape, &state, 0, false, &count);
@@ -73,19 +71,32 @@ static df_status predict_image(struct df_evaluator *evaluator, struct df_detecto
     }
     for (size_t k = 0; k < count; k++)
         evaluator->detections[evaluator->count++] = df_coco_detection(&found[k], evaluator->what.dataset, batch, 0);
+}
+
+/* The image is read once, by the first one's loader. */
+static df_status predict_image(size_t n, struct df_evaluator *const *evaluator, struct df_detector *const *detector, size_t i,
+                               struct df_error *err)
+{
+    const struct df_batch *batch;
+
+    DF_TRY(df_loader_one(evaluator[0]->loader, i, false, &batch, err));
+    for (size_t k = 0; k < n; k++)
+        predict_batch(evaluator[k], detector[k], batch);
     return DF_OK;
 }
 
-static df_status predict_images(struct df_evaluator *evaluator, struct df_detector *detector, size_t images, struct df_error *err)
+static df_status predict_images(size_t n, struct df_evaluator *const *evaluator, struct df_detector *const *detector, size_t images,
+                                struct df_error *err)
 {
-    const char *label = evaluator->what.label;
+    const char *label = evaluator[0]->what.label;
     struct df_progress *progress = label ? df_progress_new(label, "images", (double)images) : NULL;
     df_status status = DF_OK;
 
-    evaluator->count = 0;
+    for (size_t k = 0; k < n; k++)
+        evaluator[k]->count = 0;
     for (size_t i = 0; i < images && status == DF_OK; i++) {
         status = df_run_stop ? df_fail(err, DF_ERR_INTERRUPTED, "interrupted while evaluating image %zu of %zu", i, images)
-                             : predict_image(evaluator, detector, i, err);
+                             : predict_image(n, evaluator, detector, i, err);
         if (progress)
             df_progress_set(progress, (double)(i + 1), NULL);
     }
@@ -93,19 +104,32 @@ static df_status predict_images(struct df_evaluator *evaluator, struct df_detect
     return status;
 }
 
-df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, struct df_coco_scores *out, struct df_error *err)
+df_status df_evaluators_run(size_t n, struct df_evaluator *const *evaluator, struct df_detector *const *detector,
+                            struct df_coco_scores *out, struct df_error *err)
 {
-    const struct df_dataset *dataset = evaluator->what.dataset;
-    const size_t limit = evaluator->what.limit;
+    const struct df_dataset *dataset = evaluator[0]->what.dataset;
+    const size_t limit = evaluator[0]->what.limit;
     struct df_coco_set set = df_coco_set_of_dataset(dataset);
+    df_status status = DF_OK;
 
-    if (detector->classes != dataset->categories)
-        return df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)", detector->classes,
-                       dataset->categories);
+    for (size_t k = 0; k < n; k++) {
+        DF_ASSERT(evaluator[k]->what.dataset == dataset && evaluator[k]->what.limit == limit);
+        out[k] = (struct df_coco_scores){ 0 };
+        if (detector[k]->classes != dataset->categories)
+            return df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)",
+                           detector[k]->classes, dataset->categories);
+    }
     if (limit && limit < set.images)
         set.images = limit;
-    DF_TRY(predict_images(evaluator, detector, set.images, err));
-    return df_coco_evaluate(set, evaluator->detections, evaluator->count, out, err);
+    DF_TRY(predict_images(n, evaluator, detector, set.images, err));
+    for (size_t k = 0; k < n && status == DF_OK; k++)
+        status = df_coco_evaluate(set, evaluator[k]->detections, evaluator[k]->count, &out[k], err);
+    return status;
+}
+
+df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, struct df_coco_scores *out, struct df_error *err)
+{
+    return df_evaluators_run(1, &evaluator, &detector, out, err);
 }
 
 const struct df_detection *df_evaluator_detections(const struct df_evaluator *evaluator, size_t *count)

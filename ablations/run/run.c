@@ -47,55 +47,53 @@ static df_status write_results(const struct run *run, const struct df_evaluator 
     return status;
 }
 
-static df_status evaluate_model(const struct run *run, const struct df_model *model, struct df_error *err)
+/* The scores of the networks that a run leaves: of the export's and, where that is the averaged one, of the last step's. */
+static df_status score_run(const struct run *run, const struct df_coco_scores *scores, const struct df_evaluator *export,
+                           const struct df_dataset *dataset, struct df_error *err)
+{
+    score_row(dataset, &scores[0], run->result);
+    if (run->last.detector)
+        df_scores_add(&run->result->row.scores, run->result->memory, (struct df_score){ DF_AP_LAST, "", scores[1].value[DF_AP] });
+    return run->options->export_results ? write_results(run, export, err) : DF_OK;
+}
+
+static df_status evaluate_models(const struct run *run, const struct df_model *export, struct df_error *err)
 {
     struct df_evaluation what = { .cell = run->cell, .label = run->options->quiet ? NULL : "validation" };
-    struct df_coco_scores scores = { 0 };
-    struct df_evaluator *evaluator;
+    const struct df_model *model[] = { export, &run->last };
+    const size_t models = run->last.detector ? 2 : 1;
+    struct df_detector *detector[] = { export->detector, run->last.detector };
+    struct df_evaluator *evaluator[2] = { 0 };
+    struct df_coco_scores scores[2] = { 0 };
+    df_status status = DF_OK;
 
     DF_TRY(df_data_split(run->cell->data, DF_VALIDATION, &what.dataset, err));
-    DF_TRY(df_evaluator_new(&what, model->device, &evaluator, err));
-
-    df_status status = df_evaluator_run(evaluator, model->detector, &scores, err);
-
+    for (size_t k = 0; k < models && status == DF_OK; k++)
+        status = df_evaluator_new(&what, model[k]->device, &evaluator[k], err);
     if (status == DF_OK)
-        score_row(what.dataset, &scores, run->result);
-    if (status == DF_OK && run->options->export_results)
-        status = write_results(run, evaluator, err);
-    df_coco_scores_release(&scores);
-    df_evaluator_free(evaluator);
+        status = df_evaluators_run(models, evaluator, detector, scores, err);
+    if (status == DF_OK)
+        status = score_run(run, scores, evaluator[0], what.dataset, err);
+    for (size_t k = 0; k < models; k++) {
+        df_coco_scores_release(&scores[k]);
+        df_evaluator_free(evaluator[k]);
+    }
     return status;
 }
 
 /* Everybody else sees the exported file: so does the evaluation. */
-static df_status evaluate_export(const struct run *run, struct df_error *err)
+static df_status evaluate_run(const struct run *run, struct df_error *err)
 {
     const double start = df_now();
-    struct df_model model;
+    struct df_model export;
 
-    DF_TRY(df_model_load(run->cell, run->weights, &model, err));
+    DF_TRY(df_model_load(run->cell, run->weights, &export, err));
 
-    const df_status status = evaluate_model(run, &model, err);
+    const df_status status = evaluate_models(run, &export, err);
 
-    df_model_release(&model);
+    df_model_release(&export);
     run->result->row.eval_seconds = df_now() - start;
     return status;
-}
-
-/* They see the same images in the same way as the export. */
-static df_status evaluate_last(const struct run *run, struct df_error *err)
-{
-    struct df_evaluation what = { .cell = run->cell, .label = run->options->quiet ? NULL : "validation, last weights" };
-    const double start = df_now();
-    double map;
-
-    if (!run->last.detector)
-        return DF_OK;
-    DF_TRY(df_data_split(run->cell->data, DF_VALIDATION, &what.dataset, err));
-    DF_TRY(df_evaluate_map(&what, run->last.detector, run->last.device, &map, err));
-    df_scores_add(&run->result->row.scores, run->result->memory, (struct df_score){ DF_AP_LAST, "", map });
-    run->result->row.eval_seconds += df_now() - start;
-    return DF_OK;
 }
 
 static df_status export_student(const struct run *run, const struct df_student *student, struct df_error *err)
@@ -181,8 +179,7 @@ static df_status run_parts(struct run *run, struct df_error *err)
 
     DF_TRY(df_folder_make(run->folder, err));
     DF_TRY(train_and_export(run, err));
-    DF_TRY(evaluate_export(run, err));
-    DF_TRY(evaluate_last(run, err));
+    DF_TRY(evaluate_run(run, err));
     row->peak_anonymous_bytes = (int64_t)df_anonymous_peak_bytes();
     row->finished = keep_utc(run->result->memory);
     unlink(run->position);
