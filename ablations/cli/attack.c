@@ -32,7 +32,8 @@ static const df_option options_table[] = {
               "again; not given: each network alone, and the control" },
     { "split", DF_CHOICE_OPTION(struct attack_options, split), .standard = DF_VALIDATION, .choices = "train|tune|validation",
       .help = "whose images" },
-    { "images", DF_INT_OPTION(struct attack_options, images), .standard = 50, .max = 1e6, .help = "the first so many; 0: all" },
+    { "images", DF_INT_OPTION(struct attack_options, images), .standard = 50, .max = 1e6,
+      .help = "the first so many, or all that there are; 0: all" },
     DF_ATTACK_OPTION_ROWS(struct attack_options, values),
     { "areas", DF_REAL_LIST_OPTION(struct attack_options, areas), .min = 1e-6, .max = 1, .text = "",
       .help = "further areas, each network attacked alone: which of all hides half of the boxes?" },
@@ -261,14 +262,11 @@ static void close_networks(struct run *run)
         df_subject_close(&run->of[k]);
 }
 
-static df_status count_images(const struct run *run, size_t *out, struct df_error *err)
+static size_t count_images(const struct run *run)
 {
     const size_t asked = (size_t)run->options->images, size = run->of[0].images->size;
 
-    if (asked > size)
-        return df_fail(err, DF_ERR_USAGE, "attack: --images %zu, but the split has %zu [--images 0: all]", asked, size);
-    *out = asked ? asked : size;
-    return DF_OK;
+    return asked && asked < size ? asked : size;
 }
 
 static df_status draw_sheet(struct run *run, const struct df_attack_case *what, size_t a, struct df_error *err)
@@ -354,11 +352,11 @@ static df_status read_known(struct run *run, struct df_error *err)
 
 static df_status run_seed(struct run *run, size_t seed, struct df_error *err)
 {
-    size_t images = 0;
-
     DF_TRY(open_networks(run, seed, err));
-    DF_TRY(count_images(run, &images, err));
     DF_TRY(read_known(run, err));
+
+    const size_t images = count_images(run);
+
     for (size_t a = 0; a < run->attacks; a++)
         DF_TRY(run_attack(run, seed, a, images, err));
     DF_TRY(read_known(run, err));
