@@ -21,7 +21,7 @@ static void fill_up(uint32_t *index, size_t taken, size_t room)
 
 void df_host_top_k(struct df_device *device, const struct df_select_top_k_args *a)
 {
-    float *value = scratch_of(device, a->count * sizeof *value + a->k * sizeof(uint32_t));
+    float *value = scratch_of(device, a->count * (sizeof *value + sizeof(uint32_t)));
     uint32_t *work = (uint32_t *)(value + a->count);
 
     for (size_t s = 0; s < a->segments; s++) {

@@ -147,8 +147,8 @@ size_t df_nms(const struct df_suppression *s, uint32_t *keep, uint32_t *scratch)
 enum { DIGITS = 4, RADIX = 256 };
 static uint32_t digit_of(uint32_t key, int digit) { return key >> (8 * digit) & (RADIX - 1); }
 
-/* The key of the k-th value (k >= 1) in falling order among those > minimum, digit by digit; *ties: how many of that key are taken. */
-static uint32_t find_last_key(size_t n, const float *values, float minimum, size_t k, size_t *ties)
+/* The key of the k-th (k >= 1) in falling order of the n values that are listed, digit by digit; *ties: how many of that key are taken. */
+static uint32_t find_last_key(size_t n, const uint32_t *listed, const float *values, size_t k, size_t *ties)
 {
     uint32_t found = 0, mask = 0;
 
@@ -157,9 +157,9 @@ static uint32_t find_last_key(size_t n, const float *values, float minimum, size
         uint32_t d = 0;
 
         for (size_t i = 0; i < n; i++) {
-            const uint32_t key = df_falling_key(values[i]);
+            const uint32_t key = df_falling_key(values[listed[i]]);
 
-            count[digit_of(key, digit)] += values[i] > minimum && (key & mask) == found;
+            count[digit_of(key, digit)] += (key & mask) == found;
         }
         for (; count[d] < k; d++)
             k -= count[d];
@@ -205,19 +205,21 @@ size_t df_top_k(size_t n, const float *values, size_t k, float minimum, uint32_t
     uint32_t last = UINT32_MAX;
     size_t passing = 0, taken = 0, ties = n;
 
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        scratch[passing] = (uint32_t)i;
         passing += values[i] > minimum;
+    }
     if (k == 0 || passing == 0)
         return 0;
     if (passing > k)
-        last = find_last_key(n, values, minimum, k, &ties);
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t key = df_falling_key(values[i]);
+        last = find_last_key(passing, scratch, values, k, &ties);
+    for (size_t i = 0; i < passing; i++) {
+        const uint32_t key = df_falling_key(values[scratch[i]]);
 
-        if (!(values[i] > minimum) || key > last || (key == last && ties == 0))
+        if (key > last || (key == last && ties == 0))
             continue;
         ties -= key == last;
-        indices[taken++] = (uint32_t)i;
+        indices[taken++] = scratch[i];
     }
     sort_falling(taken, values, indices, scratch);
     return taken;

@@ -68,6 +68,6 @@ struct df_suppression {
 size_t df_nms(const struct df_suppression *s, uint32_t *keep, uint32_t *scratch);
 
 /* Indices of the k largest values among those > minimum, falling; equal values by rising index. Returns how many (<= k). NaN is never
- * taken. indices, scratch: room for k each. */
+ * taken. indices: room for k; scratch: for n. */
 size_t df_top_k(size_t n, const float *values, size_t k, float minimum, uint32_t *indices, uint32_t *scratch);
 #endif
