@@ -7,27 +7,13 @@
 
 #include "core/base/arena.h"
 #include "results/cells.h"
-#include "results/environment.h"
 #include "results/inference.h"
+#include "results/pairs.h"
 
 static const double confidence = 0.95;
 
 const char *const df_table_metrics[DF_TABLE_METRICS] = { "AP",  "AP50", "AP75",  "APs", "APm", "APl",
                                                          "AR1", "AR10", "AR100", "ARs", "ARm", "ARl" };
-
-/* The rows of one line, one per seed; NULL where there is none. */
-struct line_rows {
-    size_t count;
-    const struct df_run_row **row;
-};
-
-/* A finished row's score as a percentage; NAN where not measured. */
-static double percent(const struct df_run_row *row, const char *metric, const char *class)
-{
-    const double value = df_run_row_ok(row) ? df_run_row_score(row, metric, class) : NAN;
-
-    return value >= 0 ? 100 * value : NAN;
-}
 
 /* A row of the line that another version made: of other semantics, or of the same and an older revision of a class. */
 static bool is_stale(const struct df_run_row *row, const struct df_table_line_request *request, int64_t semantics)
@@ -43,7 +29,7 @@ static bool is_stale(const struct df_run_row *row, const struct df_table_line_re
 }
 
 static void find_rows(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics,
-                      struct df_table_line *line, struct line_rows *rows)
+                      struct df_table_line *line, struct df_line_rows *rows)
 {
     rows->count = request->runs;
     rows->row = df_calloc(request->runs + 1, sizeof *rows->row);
@@ -62,12 +48,12 @@ static void find_rows(const struct df_journal *journal, const struct df_table_li
 }
 
 /* What was measured, in the order of the rows. */
-static size_t values_of(const struct line_rows *rows, const char *metric, const char *class, double *value)
+static size_t values_of(const struct df_line_rows *rows, const char *metric, const char *class, double *value)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < rows->count; i++) {
-        const double one = percent(rows->row[i], metric, class);
+        const double one = df_row_percent(rows->row[i], metric, class);
 
         if (!isnan(one))
             value[n++] = one;
@@ -75,7 +61,7 @@ static size_t values_of(const struct line_rows *rows, const char *metric, const 
     return n;
 }
 
-static void fill_metrics(struct df_table_line *line, const struct line_rows *rows, struct df_arena *memory)
+static void fill_metrics(struct df_table_line *line, const struct df_line_rows *rows, struct df_arena *memory)
 {
     double *value = df_arena_alloc(memory, rows->count * sizeof *value), seconds = 0;
     size_t n, timed = 0;
@@ -97,23 +83,12 @@ static void fill_metrics(struct df_table_line *line, const struct line_rows *row
     line->seconds = timed ? seconds / (double)timed : NAN;
 }
 
-static void fill_difference(struct df_table_line *line, const struct line_rows *rows, const struct line_rows *base, double simultaneous)
+static void fill_difference(struct df_table_line *line, const struct df_line_rows *rows, const struct df_line_rows *base,
+                            double simultaneous)
 {
     double *value = df_malloc(rows->count * sizeof *value + 1);
-    size_t n = 0;
+    const size_t n = df_row_differences(rows, base, df_table_metrics[DF_TABLE_AP], value, &line->unpaired);
 
-    for (size_t i = 0; i < rows->count; i++)
-        for (size_t j = 0; j < base->count; j++)
-            if (df_run_row_ok(rows->row[i]) && df_run_row_ok(base->row[j]) && rows->row[i]->seed == base->row[j]->seed) {
-                const char *ap = df_table_metrics[DF_TABLE_AP];
-                const double difference = percent(rows->row[i], ap, "") - percent(base->row[j], ap, "");
-
-                if (!df_rows_share_teacher(rows->row[i], base->row[j]))
-                    line->unpaired++;
-                else if (!isnan(difference))
-                    value[n++] = difference;
-                break;
-            }
     line->difference = df_mean_interval(value, n, simultaneous);
     line->p = df_paired_t_p(value, n);
     line->inside_noise = !(line->difference.low > 0 || line->difference.high < 0);
@@ -128,7 +103,7 @@ static bool is_among(const char *name, const char *const *names, size_t n)
 }
 
 /* The classes that finished rows of any line have an AP of, in the order of their first appearance. */
-static size_t class_names(const struct line_rows *rows, size_t lines, struct df_arena *memory, const char ***out)
+static size_t class_names(const struct df_line_rows *rows, size_t lines, struct df_arena *memory, const char ***out)
 {
     const char **names = NULL;
     size_t n = 0;
@@ -153,7 +128,7 @@ static size_t class_names(const struct line_rows *rows, size_t lines, struct df_
     return n;
 }
 
-static void fill_classes(struct df_table_line *line, const struct line_rows *rows, struct df_arena *memory)
+static void fill_classes(struct df_table_line *line, const struct df_line_rows *rows, struct df_arena *memory)
 {
     double *value = df_malloc(rows->count * sizeof *value + 1);
 
@@ -183,7 +158,7 @@ static void adjust(struct df_table *table)
 
 static void fill_lines(const struct df_journal *journal, const struct df_table_request *request, struct df_table *table)
 {
-    struct line_rows *rows = df_calloc(request->lines + 1, sizeof *rows);
+    struct df_line_rows *rows = df_calloc(request->lines + 1, sizeof *rows);
     const char **names;
 
     for (size_t l = 0; l < request->lines; l++) {

@@ -6,6 +6,7 @@
 #include "ablations/cli/command.h"
 #include "ablations/cli/result_table.h"
 #include "ablations/cli/table_source.h"
+#include "results/groups.h"
 #include "results/tuning.h"
 
 struct table_options {
@@ -13,7 +14,7 @@ struct table_options {
     struct df_which_rows which;
     int format;
     char baseline[DF_STRING_MAX];
-    bool classes, runs, tune, tide, calibration, conditions;
+    bool classes, runs, tune, tide, calibration, conditions, groups;
 };
 static const df_option options_table[] = {
     DF_SPEC_OPTION_ROWS(struct table_options, common),
@@ -22,8 +23,8 @@ static const df_option options_table[] = {
       .help = "form of the table" },
     { "baseline", DF_STRING_OPTION(struct table_options, baseline), .text = "",
       .help = "differences are to this label; none: as the spec says" },
-    { "classes", DF_BOOL_OPTION(struct table_options, classes), .when = "runs=0&tide=0&calibration=0&conditions=0 or runs=0&format!=csv",
-      .help = "AP of every class too" },
+    { "classes", DF_BOOL_OPTION(struct table_options, classes),
+      .when = "runs=0&tide=0&calibration=0&conditions=0&groups=0 or runs=0&format!=csv", .help = "AP of every class too" },
     { "runs", DF_BOOL_OPTION(struct table_options, runs),
       .help = "CSV with one row per run and a column per option; its scores are fractions, a table's are percent" },
     { "tune", DF_BOOL_OPTION(struct table_options, tune),
@@ -35,6 +36,9 @@ static const df_option options_table[] = {
     { "conditions", DF_BOOL_OPTION(struct table_options, conditions),
       .when = "runs=0&tune=0&format!=csv or runs=0&tune=0&tide=0&calibration=0",
       .help = "the same of AP by the size of objects and by how many an image has" },
+    { "groups", DF_BOOL_OPTION(struct table_options, groups),
+      .when = "runs=0&tune=0&format!=csv or runs=0&tune=0&tide=0&calibration=0&conditions=0",
+      .help = "the same of which methods cannot be told apart: every one is compared with every other, in place of an order" },
     { 0 }
 };
 
@@ -57,6 +61,19 @@ static df_status add_result_tables(const struct table_options *options, struct d
     return DF_OK;
 }
 
+static df_status add_groups(const struct table_options *options, const struct df_table_source *source, struct df_text *text,
+                            struct df_error *err)
+{
+    struct df_groups *groups;
+
+    DF_TRY(df_groups_build(source->journal, &source->request, &groups, err));
+    if (text->length)
+        df_text_add(text, "\n");
+    df_groups_print(groups, (enum df_table_format)options->format, text);
+    df_groups_free(groups);
+    return DF_OK;
+}
+
 static int run(const void *values, int count, char *const *arguments)
 {
     const struct table_options *options = values;
@@ -64,7 +81,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_table_source source;
     struct df_table *table = NULL;
     struct df_text text = DF_TEXT_INIT, why = DF_TEXT_INIT;
-    const bool results = options->tide || options->calibration || options->conditions;
+    const bool more = options->tide || options->calibration || options->conditions || options->groups; /* than the first table */
 
     (void)count;
     if (df_table_source_open(&options->common, &options->which, arguments[0], options->baseline, &source, &err) != DF_OK)
@@ -78,14 +95,14 @@ static int run(const void *values, int count, char *const *arguments)
         df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
         df_table_runs_csv(source.journal, &source.request, &text);
-    else if (!(results && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
+    else if (!(more && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
         df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
     if (options->tune && table && options->format == DF_TABLE_TEXT) {
         df_text_add(&text, "\nbest by the tuning split:\n");
         df_table_best(table, &text);
     }
-    if (results && err.status == DF_OK)
-        add_result_tables(options, &source, &text, &err);
+    if (more && err.status == DF_OK && add_result_tables(options, &source, &text, &err) == DF_OK && options->groups)
+        add_groups(options, &source, &text, &err);
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);
     df_text_release(&why);
@@ -99,7 +116,7 @@ const struct df_command df_command_table = {
     .summary = "mean, interval and paired difference per method",
     .usage =
         "defeat table SPEC [--format text|markdown|csv|latex] [--baseline LABEL] [--classes] [--runs] [--tune] [--tide] [--calibration] "
-        "[--conditions] [--semantics N]",
+        "[--conditions] [--groups] [--semantics N]",
     .example = "defeat table ablations/specs/reproduce-table.json --format markdown",
     .options = options_table,
     .options_size = sizeof(struct table_options),
