@@ -1,5 +1,5 @@
-/* The letters: one group of all lines; every pair that is told apart splits the groups that hold both; a group inside another one goes. What is left are
- * the largest sets without such a pair. */
+/* The letters: one group of all lines; every pair that is told apart splits the groups that hold both; a group inside another one goes. What is
+ * left are the largest sets without such a pair. */
 #include "results/groups.h"
 
 #include <math.h>
@@ -7,12 +7,10 @@
 #include <string.h>
 
 #include "core/base/arena.h"
-#include "results/csv_rows.h"
 #include "results/inference.h"
 #include "results/pairs.h"
 
-#define PLUS_MINUS "\xc2\xb1"
-enum { SETS_MOST = 4096 }; /* on the way to the letters */
+enum { SETS_MOST = 512 }; /* on the way to the letters, where there may be more than in the end */
 static const double level = 0.05;
 
 /* ---- sets of lines ---- */
@@ -72,7 +70,7 @@ static void split(struct sets *sets, size_t i, size_t j)
 }
 
 /* The one whose first member is earlier goes first. */
-static int by_members(const void *a, const void *b, void *lines) { return -memcmp(a, b, *(size_t *)lines); }
+static int by_members(const void *a, const void *b, void *lines) { return memcmp(b, a, *(size_t *)lines); }
 
 /* apart: [lines, lines]. */
 static df_status find_sets(const bool *apart, struct sets *sets, struct df_error *err)
@@ -84,6 +82,9 @@ static df_status find_sets(const bool *apart, struct sets *sets, struct df_error
         for (size_t j = i + 1; j < lines && sets->count <= SETS_MOST; j++)
             if (apart[i * lines + j])
                 split(sets, i, j);
+    if (sets->count > SETS_MOST)
+        return df_fail(err, DF_ERR_UNSUPPORTED, "%zu lines fall into too many overlapping groups: more than %d before all pairs are asked",
+                       lines, SETS_MOST);
     if (sets->count > DF_GROUP_LETTERS)
         return df_fail(err, DF_ERR_UNSUPPORTED, "%zu lines fall into more than %d overlapping groups: there are no letters for so many",
                        lines, DF_GROUP_LETTERS);
@@ -101,26 +102,10 @@ struct part {
 
 static const char *variant_of(const struct df_table_line_request *line) { return line->variant ? line->variant : ""; }
 
-static struct df_line_rows find_rows(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics)
-{
-    struct df_line_rows rows = { .count = request->runs, .row = df_calloc(request->runs + 1, sizeof *rows.row) };
-
-    for (size_t i = 0; i < request->runs; i++)
-        rows.row[i] = df_journal_find(journal, request->run[i], semantics);
-    return rows;
-}
-
 static struct df_interval ap_of(const struct df_line_rows *rows)
 {
     double *value = df_malloc(rows->count * sizeof *value + 1);
-    size_t n = 0;
-
-    for (size_t i = 0; i < rows->count; i++) {
-        const double ap = df_row_percent(rows->row[i], df_table_metrics[DF_TABLE_AP], "");
-
-        if (!isnan(ap))
-            value[n++] = ap;
-    }
+    const size_t n = df_row_percents(rows, df_table_metrics[DF_TABLE_AP], "", value);
     const struct df_interval interval = df_mean_interval(value, n, 1 - level);
 
     free(value);
@@ -244,7 +229,7 @@ static df_status group_all(const struct df_journal *journal, const struct df_tab
     size_t first = 0;
 
     for (size_t l = 0; l < request->lines; l++) {
-        part.rows[l] = find_rows(journal, &request->line[l], request->semantics);
+        part.rows[l] = df_line_rows_find(journal, &request->line[l], request->semantics);
         ap[l] = ap_of(&part.rows[l]);
     }
     for (size_t l = 0; l < request->lines && status == DF_OK; l++) {
@@ -256,7 +241,7 @@ static df_status group_all(const struct df_journal *journal, const struct df_tab
         first += part.lines;
     }
     for (size_t l = 0; l < request->lines; l++)
-        free(part.rows[l].row);
+        df_line_rows_release(&part.rows[l]);
     free(part.rows);
     free(part.line);
     free(ap);
@@ -291,92 +276,4 @@ void df_groups_free(struct df_groups *groups)
     df_arena_release(groups->memory);
     free(groups->memory);
     free(groups);
-}
-
-/* ---- printing ---- */
-
-static bool has_axes(const struct df_groups *groups)
-{
-    for (size_t l = 0; l < groups->lines; l++)
-        if (groups->line[l].axes[0])
-            return true;
-    return false;
-}
-
-static struct df_text *add_line(const struct df_group_line *line, bool axes, struct df_text *cell)
-{
-    df_text_add(cell++, line->label);
-    if (axes)
-        df_text_add(cell++, line->axes);
-    df_text_addf(cell++, "%zu", line->ap.n);
-    df_text_addf(cell, line->ap.n ? "%.2f" : "-", line->ap.mean);
-    if (!isnan(line->ap.low))
-        df_text_addf(cell, " " PLUS_MINUS " %.2f", (line->ap.high - line->ap.low) / 2);
-    cell++;
-    df_text_addf(cell++, "%zu", line->ahead);
-    df_text_addf(cell++, "%zu", line->behind);
-    df_text_add(cell++, line->letters);
-    return cell;
-}
-
-static void add_notes(const struct df_groups *groups, struct df_text *out)
-{
-    const bool variants = groups->line[0].variant[0];
-
-    df_text_add(out, "mAP in percent, mean " PLUS_MINUS " half of the 95 % interval over n seeds (Student t).\n");
-    df_text_addf(
-        out,
-        "group: lines %sthat share a letter are not told apart: paired t tests over seeds, every line with every other one, Holm over "
-        "the %zu pairs, 5 %% in all.\n",
-        variants ? "of a variant " : "", groups->comparisons);
-    df_text_add(out, "ahead, behind: of how many lines. Where lines share a letter, their order here is that of these seeds alone.\n");
-    if (groups->unpaired)
-        df_text_addf(out, "Pairs of runs left out, for other weights taught them: %zu.\n", groups->unpaired);
-}
-
-static void print_csv(const struct df_groups *groups, struct df_text *out)
-{
-    df_text_add(out, "method,options,runs,n,AP_mean_percent,AP_sd_percent,AP_low_percent,AP_high_percent,ahead,behind,group\n");
-    for (size_t l = 0; l < groups->lines; l++) {
-        const struct df_group_line *line = &groups->line[l];
-        const double number[] = { line->ap.mean, line->ap.sd, line->ap.low, line->ap.high };
-
-        df_csv_add(out, line->label, true);
-        df_csv_add(out, line->axes, false);
-        df_text_addf(out, ",%zu,%zu", line->expected, line->ap.n);
-        for (size_t i = 0; i < sizeof number / sizeof *number; i++)
-            df_csv_add_real(out, number[i], false);
-        df_text_addf(out, ",%zu,%zu,%s\n", line->ahead, line->behind, line->letters);
-    }
-}
-
-void df_groups_print(const struct df_groups *groups, enum df_table_format format, struct df_text *out)
-{
-    if (format == DF_TABLE_CSV) {
-        print_csv(groups, out);
-        return;
-    }
-    static const char *const head[] = { "method", "options", "n", "mAP", "ahead", "behind", "group" };
-    const bool axes = has_axes(groups), number[] = { false, false, true, true, true, true, false };
-    const size_t columns = axes ? 7 : 6, rows = groups->lines + 1;
-    struct df_text *cell = df_calloc(rows * columns, sizeof *cell), *next = cell, notes = DF_TEXT_INIT;
-
-    for (size_t c = 0; c < 7; c++)
-        if (axes || c != 1)
-            df_text_add(next++, head[c]);
-    for (size_t l = 0; l < groups->lines; l++)
-        next = add_line(&groups->line[l], axes, next);
-    add_notes(groups, &notes);
-    df_grid_print(&(struct df_grid){ .rows = rows,
-                                     .columns = columns,
-                                     .cell = cell,
-                                     .number = number + !axes,
-                                     .title = "groups that cannot be told apart",
-                                     .subtitle = "",
-                                     .notes = notes.data },
-                  format, out);
-    for (size_t i = 0; i < rows * columns; i++)
-        df_text_release(&cell[i]);
-    free(cell);
-    df_text_release(&notes);
 }

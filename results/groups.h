@@ -1,6 +1,7 @@
 /* Lines of a table that cannot be told apart, in place of an order that their noise does not hold: a compact letter display (Piepho 2004). Every
- * line is compared with every other one of its variant by the AP of their paired runs (t test, Holm over all these pairs, 5 % in all); two lines share a letter
- * exactly if they are not told apart. A line may have several letters. */
+ * line is compared with every other one of its variant by the AP of their paired runs (t test, Holm over all these pairs, 5 % in all); two lines
+ * share a letter exactly if they are not told apart. A line may have several letters. A pair of which nothing can be said (fewer than two pairs
+ * of runs, or differences that are all equal) counts among the comparisons and is not told apart. */
 #ifndef DF_RESULTS_GROUPS_H
 #define DF_RESULTS_GROUPS_H
 #include "results/table.h"

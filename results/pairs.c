@@ -1,14 +1,39 @@
 #include "results/pairs.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "results/environment.h"
+
+struct df_line_rows df_line_rows_find(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics)
+{
+    struct df_line_rows rows = { .count = request->runs, .row = df_calloc(request->runs + 1, sizeof *rows.row) };
+
+    for (size_t i = 0; i < request->runs; i++)
+        rows.row[i] = df_journal_find(journal, request->run[i], semantics);
+    return rows;
+}
+
+void df_line_rows_release(struct df_line_rows *rows) { free(rows->row); }
 
 double df_row_percent(const struct df_run_row *row, const char *metric, const char *class)
 {
     const double value = df_run_row_ok(row) ? df_run_row_score(row, metric, class) : NAN;
 
     return value >= 0 ? 100 * value : NAN;
+}
+
+size_t df_row_percents(const struct df_line_rows *rows, const char *metric, const char *class, double *value)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < rows->count; i++) {
+        const double one = df_row_percent(rows->row[i], metric, class);
+
+        if (!isnan(one))
+            value[n++] = one;
+    }
+    return n;
 }
 
 static const struct df_run_row *row_of_seed(const struct df_line_rows *rows, int64_t seed)

@@ -31,10 +31,8 @@ static bool is_stale(const struct df_run_row *row, const struct df_table_line_re
 static void find_rows(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics,
                       struct df_table_line *line, struct df_line_rows *rows)
 {
-    rows->count = request->runs;
-    rows->row = df_calloc(request->runs + 1, sizeof *rows->row);
+    *rows = df_line_rows_find(journal, request, semantics);
     for (size_t i = 0; i < request->runs; i++) {
-        rows->row[i] = df_journal_find(journal, request->run[i], semantics);
         if (!rows->row[i] || df_run_row_ok(rows->row[i]))
             continue;
         line->failed++;
@@ -47,27 +45,13 @@ static void find_rows(const struct df_journal *journal, const struct df_table_li
         line->stale += is_stale(&journal->run[i], request, semantics);
 }
 
-/* What was measured, in the order of the rows. */
-static size_t values_of(const struct df_line_rows *rows, const char *metric, const char *class, double *value)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < rows->count; i++) {
-        const double one = df_row_percent(rows->row[i], metric, class);
-
-        if (!isnan(one))
-            value[n++] = one;
-    }
-    return n;
-}
-
 static void fill_metrics(struct df_table_line *line, const struct df_line_rows *rows, struct df_arena *memory)
 {
     double *value = df_arena_alloc(memory, rows->count * sizeof *value), seconds = 0;
     size_t n, timed = 0;
 
     for (size_t m = DF_TABLE_METRICS; m-- > 0;) { /* AP last: its values stay */
-        n = values_of(rows, df_table_metrics[m], "", value);
+        n = df_row_percents(rows, df_table_metrics[m], "", value);
         line->metric[m] = df_mean_interval(value, n, confidence);
     }
     line->point = value;
@@ -134,7 +118,8 @@ static void fill_classes(struct df_table_line *line, const struct df_line_rows *
 
     line->class_ap = df_arena_alloc(memory, line->classes * sizeof *line->class_ap);
     for (size_t k = 0; k < line->classes; k++)
-        line->class_ap[k] = df_mean_interval(value, values_of(rows, df_table_metrics[DF_TABLE_AP], line->class_name[k], value), confidence);
+        line->class_ap[k] =
+            df_mean_interval(value, df_row_percents(rows, df_table_metrics[DF_TABLE_AP], line->class_name[k], value), confidence);
     free(value);
 }
 
@@ -188,7 +173,7 @@ static void fill_lines(const struct df_journal *journal, const struct df_table_r
     }
     adjust(table);
     for (size_t l = 0; l < request->lines; l++)
-        free(rows[l].row);
+        df_line_rows_release(&rows[l]);
     free(rows);
 }
 

@@ -21,7 +21,7 @@ static const df_option options_table[] = {
     DF_WHICH_ROWS_OPTION_ROWS(struct table_options, which),
     { "format", DF_CHOICE_OPTION(struct table_options, format), .choices = "text|markdown|csv|latex", .when = "runs=0",
       .help = "form of the table" },
-    { "baseline", DF_STRING_OPTION(struct table_options, baseline), .text = "",
+    { "baseline", DF_STRING_OPTION(struct table_options, baseline), .text = "", .when = "groups=0 or format!=csv",
       .help = "differences are to this label; none: as the spec says" },
     { "classes", DF_BOOL_OPTION(struct table_options, classes),
       .when = "runs=0&tide=0&calibration=0&conditions=0&groups=0 or runs=0&format!=csv", .help = "AP of every class too" },
@@ -38,7 +38,8 @@ static const df_option options_table[] = {
       .help = "the same of AP by the size of objects and by how many an image has" },
     { "groups", DF_BOOL_OPTION(struct table_options, groups),
       .when = "runs=0&tune=0&format!=csv or runs=0&tune=0&tide=0&calibration=0&conditions=0",
-      .help = "the same of which methods cannot be told apart: every one is compared with every other, in place of an order" },
+      .help = "a further table: which methods cannot be told apart, every one compared with every other of its variant; as csv this one "
+              "alone" },
     { 0 }
 };
 
@@ -81,7 +82,7 @@ static int run(const void *values, int count, char *const *arguments)
     struct df_table_source source;
     struct df_table *table = NULL;
     struct df_text text = DF_TEXT_INIT, why = DF_TEXT_INIT;
-    const bool more = options->tide || options->calibration || options->conditions || options->groups; /* than the first table */
+    const bool further = options->tide || options->calibration || options->conditions || options->groups;
 
     (void)count;
     if (df_table_source_open(&options->common, &options->which, arguments[0], options->baseline, &source, &err) != DF_OK)
@@ -95,13 +96,13 @@ static int run(const void *values, int count, char *const *arguments)
         df_journal_judge_by_curve(source.journal, "tune");
     if (options->runs)
         df_table_runs_csv(source.journal, &source.request, &text);
-    else if (!(more && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
+    else if (!(further && options->format == DF_TABLE_CSV) && df_table_build(source.journal, &source.request, &table, &err) == DF_OK)
         df_table_print(table, (enum df_table_format)options->format, options->classes, &text);
     if (options->tune && table && options->format == DF_TABLE_TEXT) {
         df_text_add(&text, "\nbest by the tuning split:\n");
         df_table_best(table, &text);
     }
-    if (more && err.status == DF_OK && add_result_tables(options, &source, &text, &err) == DF_OK && options->groups)
+    if (further && err.status == DF_OK && add_result_tables(options, &source, &text, &err) == DF_OK && options->groups)
         add_groups(options, &source, &text, &err);
     fputs(df_text_get(&text), stdout);
     df_text_release(&text);

@@ -112,9 +112,10 @@ df_status df_evaluators_run(size_t n, struct df_evaluator *const *evaluator, str
     struct df_coco_set set = df_coco_set_of_dataset(dataset);
     df_status status = DF_OK;
 
+    for (size_t k = 0; k < n; k++)
+        out[k] = (struct df_coco_scores){ 0 };
     for (size_t k = 0; k < n; k++) {
         DF_ASSERT(evaluator[k]->what.dataset == dataset && evaluator[k]->what.limit == limit);
-        out[k] = (struct df_coco_scores){ 0 };
         if (detector[k]->classes != dataset->categories)
             return df_fail(err, DF_ERR_UNSUPPORTED, "the network knows %zu classes, the data have %zu (expected the same)",
                            detector[k]->classes, dataset->categories);

@@ -19,8 +19,8 @@ df_status df_evaluator_new(const struct df_evaluation *what, struct df_device *d
 void df_evaluator_free(struct df_evaluator *evaluator);
 /* Finds what the detector says of the images, and COCO's numbers of that (df_coco_scores_release them). */
 df_status df_evaluator_run(struct df_evaluator *evaluator, struct df_detector *detector, struct df_coco_scores *out, struct df_error *err);
-/* The same of n networks on evaluators of the same images, in one pass: every image is read once. All canvases are the first one's cell's.
- * out: [n], to be released also where it fails. */
+/* The same of n networks on evaluators of the same images, in one pass: every image is read once, as the first
+ * evaluator's cell prepares it. out: [n], to be released also where it fails. */
 df_status df_evaluators_run(size_t n, struct df_evaluator *const *evaluator, struct df_detector *const *detector,
                             struct df_coco_scores *out, struct df_error *err);
 /* Of the last run, in image order, owned by the evaluator until the next one. */

@@ -46,7 +46,6 @@ rows=$(ls "$kept/runs" | grep -c '^[0-9a-f]\{16\}$')
 [ "$(ls "$kept/patches" | wc -l)" = 10 ] || die "other patches than of five networks at two areas"
 grep -q ',attack.evasion,,' "$kept/scores.csv" || die "no table of scores"
 
-
 # asked again: nothing is made; what is lost is made again, the same
 stamp() { find "$kept/runs" "$kept/patches" -name '*.png' -o -name row.json | sort | xargs cat | cksum; }
 patches() { find "$kept/patches" -name '*.png' | sort | xargs cat | cksum; }

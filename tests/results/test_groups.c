@@ -1,5 +1,5 @@
-/* Groups against their definition on drawn rows: two lines share a letter exactly if Holm's p over all pairs says that they are not told apart, and no group
- * is inside another; by hand; missing rows, other teachers, variants; the forms as golden text (tests/golden/tables). */
+/* Groups against their definition on drawn rows: two lines share a letter exactly if Holm's p over all pairs says that they are not told apart,
+ * and no group is inside another; by hand; missing rows, other teachers, variants; the forms as golden text (tests/golden/tables). */
 #include "results/groups.h"
 
 #include <math.h>

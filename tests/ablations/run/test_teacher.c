@@ -1034,7 +1034,19 @@ static void a_teacher_of_other_classes(void **state)
     const struct df_evaluation one = { .cell = given, .dataset = data, .limit = 1 };
     double map;
 
+    struct df_evaluator *evaluators[2];
+    struct df_detector *const detectors[] = { model.detector, model.detector };
+    struct df_coco_scores scores[2];
+
     assert_fails(df_evaluate_map(&one, model.detector, model.device, &map, &err), DF_ERR_UNSUPPORTED, "knows 11 classes, the data have");
+    memset(scores, 0xff, sizeof scores);
+    for (size_t k = 0; k < 2; k++)
+        assert_ok(df_evaluator_new(&one, model.device, &evaluators[k], &err));
+    assert_fails(df_evaluators_run(2, evaluators, detectors, scores, &err), DF_ERR_UNSUPPORTED, "knows 11 classes, the data have");
+    for (size_t k = 0; k < 2; k++) { /* as it promises, also where it fails */
+        df_coco_scores_release(&scores[k]);
+        df_evaluator_free(evaluators[k]);
+    }
     tiny_add(logits, "head_kl", "{}", given);
     assert_ok(df_cell_seal(logits, &err));
     assert_fails(df_prepare_and_run(logits, &options, &result, &err), DF_ERR_UNSUPPORTED, "rows of 11, the student");
