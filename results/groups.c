@@ -229,7 +229,7 @@ static df_status group_all(const struct df_journal *journal, const struct df_tab
     size_t first = 0;
 
     for (size_t l = 0; l < request->lines; l++) {
-        part.rows[l] = df_line_rows_find(journal, &request->line[l], request->semantics);
+        part.rows[l] = df_line_rows_find(journal, request->line[l].runs, request->line[l].run, request->semantics);
         ap[l] = ap_of(&part.rows[l]);
     }
     for (size_t l = 0; l < request->lines && status == DF_OK; l++) {

@@ -5,12 +5,12 @@
 
 #include "results/environment.h"
 
-struct df_line_rows df_line_rows_find(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics)
+struct df_line_rows df_line_rows_find(const struct df_journal *journal, size_t count, const char *const *run, int64_t semantics)
 {
-    struct df_line_rows rows = { .count = request->runs, .row = df_calloc(request->runs + 1, sizeof *rows.row) };
+    struct df_line_rows rows = { .count = count, .row = df_calloc(count + 1, sizeof *rows.row) };
 
-    for (size_t i = 0; i < request->runs; i++)
-        rows.row[i] = df_journal_find(journal, request->run[i], semantics);
+    for (size_t i = 0; i < count; i++)
+        rows.row[i] = df_journal_find(journal, run[i], semantics);
     return rows;
 }
 

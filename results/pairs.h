@@ -1,14 +1,15 @@
 /* What a table reads of rows: scores in percent points, and the differences of two lines' rows. */
 #ifndef DF_RESULTS_PAIRS_H
 #define DF_RESULTS_PAIRS_H
-#include "results/table.h"
+#include "results/journal.h"
 
 /* The rows of one line, one per seed; NULL where there is none. */
 struct df_line_rows {
     size_t count;
     const struct df_run_row **row;
 };
-struct df_line_rows df_line_rows_find(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics);
+struct df_line_rows df_line_rows_find(const struct df_journal *journal, size_t count, const char *const *run,
+                                      int64_t semantics); /* run: ids */
 void df_line_rows_release(struct df_line_rows *rows);
 
 /* A finished row's score as a percentage; NAN where not measured (-1: nothing to measure), not finished, or NULL. */

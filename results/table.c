@@ -31,7 +31,7 @@ static bool is_stale(const struct df_run_row *row, const struct df_table_line_re
 static void find_rows(const struct df_journal *journal, const struct df_table_line_request *request, int64_t semantics,
                       struct df_table_line *line, struct df_line_rows *rows)
 {
-    *rows = df_line_rows_find(journal, request, semantics);
+    *rows = df_line_rows_find(journal, request->runs, request->run, semantics);
     for (size_t i = 0; i < request->runs; i++) {
         if (!rows->row[i] || df_run_row_ok(rows->row[i]))
             continue;
