@@ -204,7 +204,7 @@ part_large() {
         step 90 steps tests/cuda/faster-800.json "$d" 10
     done
     for spec in retinanet faster; do # in the precision of the fastest plain steps: float32 takes minutes
-        step 60 distilled tests/cuda/$spec-800-distilled.json "${device%+tf32}+tf32" 5
+        step 90 distilled tests/cuda/$spec-800-distilled.json "${device%+tf32}+tf32" 5
     done
 }
 part_memcheck() { step 90 memcheck; }

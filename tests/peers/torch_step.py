@@ -190,8 +190,10 @@ class Torchvision(nn.Module):
         from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
         super().__init__()
-        first, more, build, labels = {"retinanet": (8, {"returned_layers": [2, 3, 4], "extra_blocks": LastLevelP6P7(256, 256)}, RetinaNet, classes),
-                                      "faster_rcnn": (4, {}, FasterRCNN, classes + 1)}[kind]
+        if kind == "retinanet":
+            first, more, build, labels = 8, {"returned_layers": [2, 3, 4], "extra_blocks": LastLevelP6P7(256, 256)}, RetinaNet, classes
+        else:
+            first, more, build, labels = 4, {}, FasterRCNN, classes + 1
         body = resnet_fpn_backbone(backbone_name=f"resnet{depth}", weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5, **more)
         body.strides = [first << level for level in range(5)]
         self.model = build(body, labels, min_size=size, max_size=size)
@@ -359,11 +361,11 @@ class Mode:
         return 1e3 * min(self.step[side].taken)
 
 
-def warmed_up(name, spec, method):
-    """A mode after five turns, or None where PyTorch cannot run it."""
+def warmed_up(name, spec, method, turns):
+    """A mode after some turns, or None where PyTorch cannot run it."""
     try:
         mode = Mode(name, spec, method)
-        mode.turns(5)
+        mode.turns(turns)
         for step in mode.step.values():
             step.taken.clear()
         return mode
@@ -427,7 +429,7 @@ class Ours:
 
     def bench(self):
         env = dict(os.environ, OMP_NUM_THREADS="1")
-        self.rounds.append(json.loads(subprocess.run(self.command, env=env, check=True, capture_output=True).stdout))
+        self.rounds.append(json.loads(subprocess.run(self.command, env=env, check=True, stdout=subprocess.PIPE).stdout))
 
     def fastest(self, side):
         return 1e3 * min(bench[side]["fastest_step_seconds"] for bench in self.rounds)
@@ -495,7 +497,7 @@ def main():
     choose(args.device)
     spec = read_spec(args.spec, args.set)
     method, side = (method_of(spec), "distilled") if args.distilled else (None, "plain")
-    modes = {name: warmed_up(name, spec, method) for name in args.modes.split(",")}
+    modes = {name: warmed_up(name, spec, method, min(5, args.steps)) for name in args.modes.split(",")}
     modes = {name: mode for name, mode in modes.items() if mode}
     if not modes:
         raise SystemExit("none of these modes runs here")
