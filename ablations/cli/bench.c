@@ -454,6 +454,9 @@ static void print_text(const struct bench *bench)
     printf("student      %zu parameters, batch %lld, %.2f GFLOP a step\n",
            df_parameters_trainable(trainer->student.model.parameters, 0, trainer->student.own_parameters),
            (long long)trainer->cell->schedule.batch, bench->side[0].flops / 1e9);
+    if (bench->sides == 2)
+        printf("teachers     %zu parameters; the distillers' own, trained with the student's: %zu\n", bench->side[1].parts.teachers,
+               bench->side[1].parts.adaptation);
     for (size_t k = 0; k < bench->sides; k++)
         print_side(bench, &bench->side[k]);
     if (bench->sides == 2)

@@ -97,6 +97,8 @@ df_status df_bench_parts_floor(struct df_bench_parts *parts, struct df_cost_mach
     }
     parts->step_floor = df_cost_step_seconds(&cost, batch, machine, !parts->live);
     parts->memory = df_cost_memory(&cost, batch);
+    parts->adaptation = cost.adaptation;
+    parts->teachers = cost.teacher_parameters;
     return DF_OK;
 }
 
@@ -138,6 +140,8 @@ void df_bench_parts_json(const struct df_bench_parts *parts, cJSON *side)
 
     cJSON_AddNumberToObject(side, "floor_seconds", parts->step_floor);
     cJSON_AddNumberToObject(side, "memory_bytes", parts->memory);
+    cJSON_AddNumberToObject(side, "adaptation_parameters", (double)parts->adaptation);
+    cJSON_AddNumberToObject(side, "teacher_parameters", (double)parts->teachers);
     for (int p = 0; p < DF_BENCH_PARTS; p++) {
         cJSON *row = parts->seconds[p] > 0 ? cJSON_CreateObject() : NULL;
 

@@ -34,6 +34,7 @@ grep -q '^DeFeat .* ms a step, plain .* times (fastest steps: [0-9.]*)$' "$work/
 
 TMPDIR=$work/scratch "$defeat" bench ablations/specs/faster-tiny.json --steps 3 >"$work/text"
 [ "$(grep -c 'on the host in all .* of the step' "$work/text")" = 2 ] || fail "$(cat "$work/text")"
+grep -q '^teachers  *[1-9][0-9]* parameters; .*: [1-9][0-9]*$' "$work/text" || fail "no sizes: $(cat "$work/text")"
 grep -q '^distilling .* outside convolutions and matrix products .* of a plain step$' "$work/text" || fail "$(cat "$work/text")"
 
 grep -q "^  teacher's cache " "$work/text" || fail "no cache where nothing else is asked for: $(cat "$work/text")"

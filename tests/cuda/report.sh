@@ -1,6 +1,6 @@
 #!/bin/sh
 # What a machine with a GPU is asked, in under 6 minutes: the conformance suite on `cuda`, same seed = same bits, a short training beside the
-# CPU's, a checkpoint that changes devices, steps of both detectors, small and at 800x800, beside PyTorch's, memcheck over one cell.
+# CPU's, a checkpoint that changes devices, steps of both detectors, small and at 800x800, there also distilled, beside PyTorch's, memcheck over one cell.
 #   sh tests/cuda/report.sh BUILD REPORT [DEVICE]
 #     BUILD      folder of the program and its tests (make CUDA=1)
 #     REPORT     the Markdown file; a name that ends in / is a folder, and the file is named after the card
@@ -77,22 +77,26 @@ moves() {
 
 torch_works() { LD_LIBRARY_PATH=${PYTHON_LIBRARIES-$LD_LIBRARY_PATH} "$python" -c 'import torch, torchvision' >/dev/null 2>&1; }
 # fastest FILE PATTERN: milliseconds of the first such line that has them
-fastest() { sed -n "/$2/s/.*fastest \(step \)\{0,1\}\([0-9.]*\).*/\2/p" "$1" | sort -n | head -n 1; }
+fastest() { sed -n "/$2/s/.*fastest \([a-z ]*step \)\{0,1\}\([0-9.]*\).*/\2/p" "$1" | sort -n | head -n 1; }
 
-# steps SPEC DEVICE STEPS: ours by part, PyTorch's in each mode, and a row of the report's table
-steps() {
-    "$defeat" bench "$1" --steps "$3" --device "$2" >"$out/ours" || return 1
+# steps SPEC DEVICE STEPS: ours by part, PyTorch's in each mode, and a row of the report's table: the plain steps
+steps() { beside_torch "$1" "$2" "$3" '^none ' '^[a-z-]* *fastest step'; }
+# distilled SPEC DEVICE STEPS: the same with the steps of the spec's last method, DeFeat, whose teacher runs live; the row is theirs
+distilled() { beside_torch "$1" "$2" "$3" '^DeFeat' '^[a-z-]* *fastest distilled step' --live --distilled; }
+# beside_torch SPEC DEVICE STEPS OURS THEIRS [OPTION OPTION]: patterns of the lines that the row is made of, what each side is asked besides
+beside_torch() {
+    "$defeat" bench "$1" --steps "$3" --device "$2" $6 >"$out/ours" || return 1
     cat "$out/ours"
     : >"$out/theirs"
     if torch_works; then
-        LD_LIBRARY_PATH=${PYTHON_LIBRARIES-$LD_LIBRARY_PATH} "$python" tests/peers/torch_step.py --device "$2" --steps "$3" --rounds 1 --modes eager,channels-last \
+        LD_LIBRARY_PATH=${PYTHON_LIBRARIES-$LD_LIBRARY_PATH} "$python" tests/peers/torch_step.py --device "$2" --steps "$3" --rounds 1 --modes eager,channels-last $7 \
             "$1" >"$out/theirs" 2>"$out/log" || { tail -n 5 "$out/log"; return 1; }
         echo
         cat "$out/theirs"
     else
         echo "PyTorch's side is left out: '$python' cannot import torch and torchvision"
     fi
-    awk -v spec="${1##*/}" -v device="$2" -v ours="$(fastest "$out/ours" '^none ')" -v theirs="$(fastest "$out/theirs" '^[a-z-]* *fastest')" 'BEGIN {
+    awk -v spec="${1##*/}" -v device="$2" -v ours="$(fastest "$out/ours" "$4")" -v theirs="$(fastest "$out/theirs" "$5")" 'BEGIN {
         printf "| %s | %s | %.2f | %s | %s |\n", spec, device, ours, theirs == "" ? "-" : theirs, theirs == "" ? "-" : sprintf("%.2f", theirs / ours)
         exit !(ours > 0) }' >>"$out/table"
 }
@@ -198,6 +202,9 @@ part_large() {
     for d in "${device%+tf32}+tf32" "${device%+tf32}"; do
         step 90 steps tests/cuda/retinanet-800.json "$d" 10
         step 90 steps tests/cuda/faster-800.json "$d" 10
+    done
+    for spec in retinanet faster; do # in the precision of the fastest plain steps: float32 takes minutes
+        step 90 distilled tests/cuda/$spec-800-distilled.json "${device%+tf32}+tf32" 5
     done
 }
 part_memcheck() { step 90 memcheck; }

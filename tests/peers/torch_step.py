@@ -6,13 +6,19 @@ one thread or a GPU, and prints images/s. The detector follows the spec's kind:
   retinanet    a head with batch norm per level; sigmoid focal loss and smooth L1 on labels that are drawn, not matched
   faster_rcnn  torchvision's own RegionProposalNetwork, MultiScaleRoIAlign and RoIHeads with the spec's constants: anchors, matching,
                sampling, suppression and the four losses are in the step
-A network of depth 50 is torchvision's own detector with ResNet-50, whole: matching, targets and losses are in the step.
+A network of depth 50 or more is torchvision's own detector with that ResNet, whole: matching, targets and losses are in the step.
 In three modes, in turn over several rounds: eager, eager with channels-last tensors, and torch.compile (needs a C++ compiler and Python's headers; where
 it cannot run, that is said and the others are printed; on a GPU it records CUDA graphs: "reduce-overhead"). On a GPU cuDNN looks for its fastest
 algorithms ("benchmark"), and a step ends when the GPU is done. With --defeat PROGRAM every round also runs `PROGRAM bench SPEC --json`, and the ratio to
 each mode is printed, fastest step against fastest step, with the networks' parameters counted on both sides.
 
-usage: torch_step.py [--defeat ./defeat] [--device cpu|cuda|cuda+tf32] [--modes eager,channels-last,compiled] [--steps 30] [--rounds 3] [SPEC]
+With --distilled also the steps of a student that the spec's teacher teaches by DeFeat on the neck (a method of the spec), the teacher live on both sides:
+plain and distilled steps take turns, and how much longer a distilled one takes is printed too. PyTorch's teacher runs on the whole batch and no further than
+its neck, without gradients; its features are around 1, for its batch norms are given the statistics of the batch.
+
+usage: torch_step.py [--defeat ./defeat] [--device cpu|cuda|cuda+tf32] [--modes eager,channels-last,compiled] [--steps 30] [--rounds 3] [--distilled]
+                     [--set KEY=VALUE]... [SPEC]
+  --set    put over the spec, for both sides, such as schedule.batch=1
 """
 import argparse
 import json
@@ -24,6 +30,16 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+def draw_objects(batch, size, labels, least, most):
+    """`least` to `most` boxes in each image, with labels 1 to `labels`."""
+    truth = []
+    for _ in range(batch):
+        count = int(torch.randint(least, most + 1, ()))
+        centre, half = torch.rand(count, 2) * size, torch.rand(count, 2) * size / 6 + size / 20
+        truth.append({"boxes": torch.cat([centre - half, centre + half], 1).clamp(0, size), "labels": torch.randint(1, labels + 1, (count,))})
+    return truth
 
 
 def conv_bn(i, o, k, s, p):
@@ -47,6 +63,7 @@ class Body(nn.Module):
     def __init__(self, net):
         super().__init__()
         widths, blocks, f = net["widths"], net["blocks"], net["fpn_channels"]
+        self.out_channels, self.strides = f, [4 << level for level in range(len(widths))]
         self.stem = nn.Sequential(conv_bn(3, net["stem_width"], 3, 2, 1), nn.ReLU())
         stages, i = [], net["stem_width"]
         for k, w in enumerate(widths):
@@ -81,6 +98,9 @@ class NormedConvs(nn.Module):
         return y
 
 
+OBJECTS = 4  # most per image, as in a rendered scene; their number is drawn
+
+
 class RetinaNet(nn.Module):
     def __init__(self, net, det, batch, size, classes):
         super().__init__()
@@ -94,6 +114,7 @@ class RetinaNet(nn.Module):
         self.target = F.one_hot(torch.randint(0, classes, (batch, rows)), classes).float() * self.positive[..., None]
         self.valid = torch.rand(batch, rows) < 0.98
         self.boxes = torch.randn(int(self.positive.sum()), 4)
+        self.truth = draw_objects(batch, size, classes, 1, OBJECTS)
 
     def loss(self, x):
         outs = ([], [])
@@ -124,8 +145,6 @@ class ProposalHead(nn.Module):
 
 
 class FasterRCNN(nn.Module):
-    OBJECTS = 4  # most per image, as in a rendered scene; their number is drawn
-
     def __init__(self, net, det, batch, size, classes):
         from torchvision.models.detection.anchor_utils import AnchorGenerator
         from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
@@ -135,7 +154,7 @@ class FasterRCNN(nn.Module):
         from torchvision.ops import MultiScaleRoIAlign
 
         super().__init__()
-        f, levels, cells, width = net["fpn_channels"], len(net["widths"]), det.get("roi_size", 7), det.get("fc_width", 1024)
+        f, levels, cells, width = net["fpn_channels"], len(net["widths"]), det.get("roi_size", 7), net.get("head_width") or det.get("fc_width", 1024)
         scales, ratios = det.get("anchor_scales", [1]), tuple(det["anchor_ratios"])
         sizes = tuple(tuple(s * k for k in scales) for s in det["anchor_size"])
         self.body, self.image_list = Body(net), ImageList
@@ -153,12 +172,7 @@ class FasterRCNN(nn.Module):
             TwoMLPHead(f * cells * cells, width), FastRCNNPredictor(width, classes + 1), det.get("fg_iou", 0.5), det.get("bg_iou", 0.5),
             det.get("roi_batch", 512), det.get("roi_positive", 0.25), None, det.get("score_threshold", 0.05), det.get("nms_iou", 0.5),
             det.get("detections", 100))
-        self.truth, self.sizes = [], [(size, size)] * batch
-        for _ in range(batch):
-            count = int(torch.randint(1, self.OBJECTS + 1, ()))
-            centre, half = torch.rand(count, 2) * size, torch.rand(count, 2) * size / 6 + size / 20
-            boxes = torch.cat([centre - half, centre + half], 1).clamp(0, size)
-            self.truth.append({"boxes": boxes, "labels": torch.randint(1, classes + 1, (count,))})
+        self.truth, self.sizes = draw_objects(batch, size, classes, 1, OBJECTS), [(size, size)] * batch
 
     def loss(self, x):
         maps = self.body(x)
@@ -168,79 +182,262 @@ class FasterRCNN(nn.Module):
 
 
 class Torchvision(nn.Module):
-    """torchvision's detector with ResNet-50; [N,3,size,size] in [0,1], three objects an image"""
+    """torchvision's detector with a ResNet; [N,3,size,size] in [0,1], three objects an image"""
 
-    def __init__(self, kind, batch, size, classes):
-        from torchvision.models.detection import fasterrcnn_resnet50_fpn, retinanet_resnet50_fpn
+    def __init__(self, kind, depth, batch, size, classes):
+        from torchvision.models.detection import FasterRCNN, RetinaNet
+        from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
+        from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
         super().__init__()
-        build, labels = {"retinanet": (retinanet_resnet50_fpn, classes), "faster_rcnn": (fasterrcnn_resnet50_fpn, classes + 1)}[kind]
-        self.model = build(weights=None, weights_backbone=None, num_classes=labels, min_size=size, max_size=size)
-        self.truth = []
-        for _ in range(batch):
-            centre, half = torch.rand(3, 2) * size, torch.rand(3, 2) * size / 6 + size / 20
-            self.truth.append({"boxes": torch.cat([centre - half, centre + half], 1).clamp(0, size), "labels": torch.randint(1, labels, (3,))})
+        if kind == "retinanet":
+            first, more, build, labels = 8, {"returned_layers": [2, 3, 4], "extra_blocks": LastLevelP6P7(256, 256)}, RetinaNet, classes
+        else:
+            first, more, build, labels = 4, {}, FasterRCNN, classes + 1
+        body = resnet_fpn_backbone(backbone_name=f"resnet{depth}", weights=None, norm_layer=nn.BatchNorm2d, trainable_layers=5, **more)
+        body.strides = [first << level for level in range(5)]
+        self.model = build(body, labels, min_size=size, max_size=size)
+        self.truth = draw_objects(batch, size, labels - 1, 3, 3)
+
+    @property
+    def body(self):
+        return self.model.backbone
 
     def loss(self, x):
         return sum(self.model(list(x), self.truth).values())
+
+
+DEPTHS = (50, 101, 152)
+
+
+def detector(spec, net):
+    """The spec's kind of detector with this network, for the spec's batch."""
+    kind, depth = spec["detector"]["kind"], net.get("depth", 50)
+    batch, size, classes = spec["schedule"]["batch"], spec["data"].get("image_size", 96), 8
+    if depth not in (0, *DEPTHS):
+        raise SystemExit(f"a network of depth {depth} has no counterpart here, expected one of {', '.join(map(str, DEPTHS))} or the embedded benchmark's (0)")
+    return Torchvision(kind, depth, batch, size, classes) if depth else KINDS[kind](net, spec["detector"], batch, size, classes)
+
+
+def cells(boxes, h, w, cover):
+    """[N,M,4] in cells -> [N,M,h,w]: those of each box. cover: all that it touches; else coordinates are cut to whole numbers, its end is not
+    its own, and a box that is thin in one direction has one cell."""
+    first, last = (torch.floor, torch.ceil) if cover else (torch.trunc, torch.trunc)
+    x0, y0 = (first(boxes[..., k]).clamp(min=0) for k in (0, 1))
+    x1, y1 = (last(boxes[..., k]).clamp(max=most) for k, most in ((2, w), (3, h)))
+    thin = (x0 == x1) | (y0 == y1)
+    x1, y1 = torch.where(thin, x0 + 1, x1), torch.where(thin, y0 + 1, y1)
+    x0, y0, x1, y1 = (side[..., None, None] for side in (x0, y0, x1, y1))
+    rows, columns = torch.arange(h)[:, None], torch.arange(w)
+    return (rows >= y0) & (rows < y1) & (columns >= x0) & (columns < x1)
+
+
+class Distilled(nn.Module):
+    """A student that a frozen teacher of the same batch teaches by DeFeat on the neck; a 3x3 convolution adapts each level.
+
+      L = the student's own + 1/L sum_l [ w_fg mse(a_l(s_l), t_l; m_l) + w_bg mse(a_l(s_l), t_l; 1 - m_l) ]
+      mse(s, t; m) = sum m (s - t)^2 / max(1, 2 C sum m)
+
+    m: cells of the objects whose level it is. Formulas: distillers/common.h, distillers/masks.h. First weights are PyTorch's, and the features of a
+    teacher are not divided by their deviation: neither moves the clock (torch.sub would do the latter in passing)."""
+
+    OPTIONS = {"name", "w_fg", "w_bg", "adapt", "adapt_init", "adapt_std", "normalise_teacher", "rounding"}
+
+    def __init__(self, student, teacher, options, x):
+        super().__init__()
+        self.student, self.teacher, self.seen = student, teacher, []
+        self.strides = student.body.strides
+        self.adapt = nn.ModuleList([nn.Conv2d(student.body.out_channels, teacher.body.out_channels, 3, 1, 1) for _ in self.strides])
+        self.w_fg, self.w_bg, self.cover = options.get("w_fg", 4), options.get("w_bg", 16), options.get("rounding", "authors") == "cover"
+        self.size = x.shape[-1]
+        # [N,most,4]; what stands for an object that is not there lies outside
+        self.boxes = nn.utils.rnn.pad_sequence([image["boxes"] for image in student.truth], batch_first=True, padding_value=-self.size)
+        student.body.register_forward_hook(lambda body, images, maps: self.seen.append((images[0], maps)))
+        self.settle(x)
+
+    def settle(self, x):
+        """The teacher's batch norms get the batch's statistics: with drawn ones the features of a hundred layers are huge."""
+        for module in self.teacher.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1
+        self.teacher.train().requires_grad_(False)
+        with torch.no_grad():
+            self.student.loss(x)
+            self.teacher.body(self.seen.pop()[0])
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.teacher.eval()
+        return self
+
+    def objects(self, level, h, w):
+        """[N,h,w]: 1 in the cells of the level's objects"""
+        x0, y0, x1, y1 = self.boxes.unbind(-1)
+        scale = ((x1 - x0 + 1) * (y1 - y0 + 1)).sqrt() / (56 * self.size / 800)
+        own = (scale + 1e-6).log2().floor().clamp(0, len(self.strides) - 1) == level
+        return (own[..., None, None] & cells(self.boxes / self.strides[level], h, w, self.cover)).any(1).float()
+
+    def term(self, level, s, t):
+        mask = self.objects(level, *s.shape[-2:])
+        error = (self.adapt[level](s) - t).square().sum(1)
+        return sum(w * (m * error).sum() / (2 * t.shape[1] * m.sum()).clamp(min=1) for w, m in ((self.w_fg, mask), (self.w_bg, 1 - mask)))
+
+    def loss(self, x):
+        own = self.student.loss(x)
+        images, maps = self.seen.pop()
+        with torch.no_grad():
+            taught = levels_of(self.teacher.body(images))
+        terms = [self.term(level, s, t) for level, (s, t) in enumerate(zip(levels_of(maps), taught))]
+        return own + sum(terms) / len(terms)
+
+
+def levels_of(maps):
+    return list(maps.values()) if isinstance(maps, dict) else maps
 
 
 MODES = ("eager", "channels-last", "compiled")
 
 
 class Step:
-    """One mode's model and optimiser; the same weights, images and objects in each."""
+    """One mode's model and optimiser; the same weights, images and objects in each. method: the one that distils, None: plain."""
 
-    def __init__(self, mode, kind, net, det, batch, size, classes, schedule):
+    def __init__(self, mode, spec, method):
         torch.manual_seed(0)
-        if net.get("depth", 50) not in (0, 50):
-            raise SystemExit(f"a network of depth {net['depth']} has no counterpart here, expected 50 or the embedded benchmark's (0)")
-        self.model = Torchvision(kind, batch, size, classes) if net.get("depth", 50) else KINDS[kind](net, det, batch, size, classes)
+        schedule, self.model = spec["schedule"], detector(spec, spec["student"]["network"])
+        size = spec["data"].get("image_size", 96)
+        self.x = torch.rand(schedule["batch"], 3, size, size)
+        if method:
+            self.model = Distilled(self.model, detector(spec, spec["teacher"]["network"]), method["distillers"][0], self.x)
         self.model.train()
-        self.x = torch.rand(batch, 3, size, size)
         if mode == "channels-last":
             self.model, self.x = self.model.to(memory_format=torch.channels_last), self.x.to(memory_format=torch.channels_last)
         how = "reduce-overhead" if self.x.is_cuda else "default"
         self.loss = torch.compile(self.model.loss, mode=how) if mode == "compiled" else self.model.loss
-        self.clip = schedule.get("clip", 0)
+        self.clip, self.taken = schedule.get("clip", 0), []
+        self.trained = [p for p in self.model.parameters() if p.requires_grad]
         if schedule.get("optimiser", "sgd") == "sgd":
-            self.optimiser = torch.optim.SGD(self.model.parameters(), schedule["lr"], momentum=0.9)
+            self.optimiser = torch.optim.SGD(self.trained, schedule["lr"], momentum=0.9)
         else:
-            self.optimiser = torch.optim.AdamW(self.model.parameters(), 1e-3)
+            self.optimiser = torch.optim.AdamW(self.trained, 1e-3)
 
     def __call__(self):
         self.wait()
         start = time.perf_counter()
         self.optimiser.zero_grad(set_to_none=True)
-        self.loss(self.x).backward()
+        loss = self.loss(self.x)
+        loss.backward()
         if self.clip:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
+            nn.utils.clip_grad_norm_(self.trained, self.clip)
         self.optimiser.step()
         self.wait()
-        return time.perf_counter() - start
+        self.taken.append(time.perf_counter() - start)
+        if not loss.isfinite():
+            raise SystemExit(f"the loss is {loss:g} after {len(self.taken)} steps: their time is no training's")
 
     def wait(self):
         if self.x.is_cuda:
             torch.cuda.synchronize()
 
+    def sizes(self):
+        """Parameters of the student and, where it is taught, of its adaptation and of its teacher"""
+        parts = (self.model.student, self.model.adapt, self.model.teacher) if isinstance(self.model, Distilled) else (self.model,)
+        return [sum(p.numel() for p in part.parameters()) for part in parts]
 
-def warmed_up(mode, *what):
-    """The mode's step after five turns, or None where PyTorch cannot run it."""
+
+class Mode:
+    """Plain and, with a method, distilled steps by turns, so that what else the machine does falls on both."""
+
+    def __init__(self, name, spec, method):
+        self.step = {"plain": Step(name, spec, None)}
+        if method:
+            self.step["distilled"] = Step(name, spec, method)
+
+    def turns(self, count):
+        for _ in range(count):
+            for step in self.step.values():
+                step()
+
+    def fastest(self, side):
+        return 1e3 * min(self.step[side].taken)
+
+
+def warmed_up(name, spec, method, turns):
+    """A mode after some turns, or None where PyTorch cannot run it."""
     try:
-        step = Step(mode, *what)
-        for _ in range(5):
-            step()
-        return step
+        mode = Mode(name, spec, method)
+        mode.turns(turns)
+        for step in mode.step.values():
+            step.taken.clear()
+        return mode
     except Exception as problem:  # whatever the compiler of the day throws
-        if mode != "compiled":
+        if name != "compiled":
             raise
         print(f"torch.compile does not run here: {str(problem).strip().splitlines()[0][:160]}")
         return None
 
 
-def defeat_bench(program, spec, device):
-    env = dict(os.environ, OMP_NUM_THREADS="1")
-    return json.loads(subprocess.run([program, "bench", spec, "--device", device, "--json"], env=env, check=True, capture_output=True).stdout)
+def put(spec, setting):
+    """KEY=VALUE over the spec, as `defeat` does it: dots go into objects, the value is JSON or a text."""
+    key, _, value = setting.partition("=")
+    *folders, last = key.split(".")
+    for folder in folders:
+        spec = spec.setdefault(folder, {})
+    try:
+        spec[last] = json.loads(value)
+    except ValueError:
+        spec[last] = value
+
+
+def read_spec(path, settings):
+    with open(path) as file:
+        spec = json.load(file)
+    for setting in settings:
+        put(spec, setting)
+    if spec["detector"]["kind"] not in KINDS:
+        raise SystemExit(f"{path}: detector.kind '{spec['detector']['kind']}', expected one of {', '.join(KINDS)}")
+    return spec
+
+
+def is_on_the_neck(distillers):
+    """Is it DeFeat as Distilled does it?"""
+    if [distiller["name"] for distiller in distillers] != ["defeat"]:
+        return False
+    options = distillers[0]
+    return set(options) <= Distilled.OPTIONS and options.get("adapt", "3x3") == "3x3" and not any(isinstance(o, list) for o in options.values())
+
+
+def method_of(spec):
+    """The spec's first method that distils as Distilled does."""
+    if not {"network"} <= set(spec.get("teacher", {})) <= {"network", "file", "schedule", "seed"}:
+        raise SystemExit(f"{spec['name']}: no teacher, or one with a detector or canvas of its own, expected a network beside the student's")
+    for method in spec["methods"]:
+        if is_on_the_neck(method.get("distillers", [])):
+            return method
+    raise SystemExit(f"{spec['name']}: no method is DeFeat on the neck alone, adapted by 3x3 convolutions [such as 'DeFeat neck' of reproduce-table.json]")
+
+
+class Ours:
+    """`defeat bench` of the same steps, a round after the other."""
+
+    def __init__(self, args, method):
+        self.command = [args.defeat, "bench", args.spec, "--device", args.device, "--steps", str(max(3, args.steps)), "--json"]
+        for setting in args.set:
+            self.command += ["--set", setting]
+        if method:
+            self.command += ["--live", "--set", "methods=" + json.dumps([{"label": "none"}, method])]
+        self.rounds = []
+
+    def bench(self):
+        env = dict(os.environ, OMP_NUM_THREADS="1")
+        self.rounds.append(json.loads(subprocess.run(self.command, env=env, check=True, stdout=subprocess.PIPE).stdout))
+
+    def fastest(self, side):
+        return 1e3 * min(bench[side]["fastest_step_seconds"] for bench in self.rounds)
+
+    def sizes(self, side):
+        """As Step.sizes."""
+        more = ("adaptation_parameters", "teacher_parameters") if side == "distilled" else ()
+        return [self.rounds[0]["parameters"]] + [self.rounds[0][side][key] for key in more]
 
 
 def choose(device):
@@ -262,6 +459,27 @@ def machine(device):
     return f"{torch.cuda.get_device_name()}, {device}, cuDNN {torch.backends.cudnn.version()}, {memory:.1f} GB at the peak, all modes together"
 
 
+def said(sizes):
+    return ", ".join(f"{size} {what}" for size, what in zip(sizes, ("parameters", "of adaptation", "of the teacher")))
+
+
+def speed(who, side, batch):
+    more = f", {who.fastest(side) / who.fastest('plain'):.2f} times a plain one" if side == "distilled" else ""
+    return f"fastest {'distilled ' if more else ''}step {who.fastest(side):.2f} ms, {1e3 * batch / who.fastest(side):.1f} images/s{more}"
+
+
+def show(modes, ours, side, batch):
+    """A line for each mode's steps, and for ours; `side`: the last one"""
+    if ours:
+        print(f"defeat on {ours.rounds[0]['isa']}, {said(ours.sizes(side))}: {speed(ours, 'plain', batch)}")
+    if ours and side == "distilled":
+        print(f"{'defeat':14} {speed(ours, side, batch)}")
+    for name, mode in modes.items():
+        for side in mode.step:
+            ratio = f", ratio {mode.fastest(side) / ours.fastest(side):.2f}" if ours else ""
+            print(f"{name:14} {speed(mode, side, batch)}{ratio}")
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("spec", nargs="?", default="ablations/specs/reproduce-table.json")
@@ -270,36 +488,30 @@ def main():
     ap.add_argument("--modes", default=",".join(MODES))
     ap.add_argument("--steps", type=int, default=30)
     ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--distilled", action="store_true")
+    ap.add_argument("--set", action="append", default=[])
     args = ap.parse_args()
-    modes = args.modes.split(",")
-    if not set(modes) <= set(MODES):
+    if not set(args.modes.split(",")) <= set(MODES):
         raise SystemExit(f"unknown mode in '{args.modes}', expected some of {','.join(MODES)}")
     torch.set_num_threads(1)
     choose(args.device)
-    spec = json.load(open(args.spec))
-    net, det = spec["student"]["network"], spec["detector"]
-    batch, size, classes = spec["schedule"]["batch"], spec["data"].get("image_size", 96), 8
-    if det["kind"] not in KINDS:
-        raise SystemExit(f"{args.spec}: detector.kind '{det['kind']}', expected one of {', '.join(KINDS)}")
-    steps = {mode: warmed_up(mode, det["kind"], net, det, batch, size, classes, spec["schedule"]) for mode in modes}
-    steps = {mode: step for mode, step in steps.items() if step}
-    times, ours = {mode: [] for mode in steps}, []
-    for _ in range(args.rounds):
-        for mode, step in steps.items():
-            times[mode] += [step() for _ in range(args.steps)]
-        if args.defeat:
-            ours.append(defeat_bench(args.defeat, args.spec, args.device))
-    if not steps:
+    spec = read_spec(args.spec, args.set)
+    method, side = (method_of(spec), "distilled") if args.distilled else (None, "plain")
+    modes = {name: warmed_up(name, spec, method, min(5, args.steps)) for name in args.modes.split(",")}
+    modes = {name: mode for name, mode in modes.items() if mode}
+    if not modes:
         raise SystemExit("none of these modes runs here")
-    parameters = sum(p.numel() for p in next(iter(steps.values())).model.parameters())
-    print(f"PyTorch {torch.__version__}, {det['kind']}, {machine(args.device)}, batch {batch}, {parameters} parameters, {args.rounds} x {args.steps} steps")
-    best = min((1e3 * bench["plain"]["fastest_step_seconds"] for bench in ours), default=0)
-    if ours:
-        print(f"defeat on {ours[0]['isa']}, {ours[0]['parameters']} parameters: fastest step {best:.2f} ms, {1e3 * batch / best:.1f} images/s")
-    for mode, taken in times.items():
-        fastest = 1e3 * min(taken)
-        ratio = f", ratio {fastest / best:.2f}" if ours else ""
-        print(f"{mode:14} fastest step {fastest:.2f} ms, {1e3 * batch / fastest:.1f} images/s{ratio}")
+    ours = Ours(args, method) if args.defeat else None
+    for _ in range(args.rounds):
+        for mode in modes.values():
+            mode.turns(args.steps)
+        if ours:
+            ours.bench()
+    sizes, batch = next(iter(modes.values())).step[side].sizes(), spec["schedule"]["batch"]
+    print(f"PyTorch {torch.__version__}, {spec['detector']['kind']}, {machine(args.device)}, batch {batch}, {said(sizes)}, {args.rounds} x {args.steps} steps")
+    if ours and ours.sizes(side) != sizes:
+        raise SystemExit(f"these are not defeat's networks: it has {said(ours.sizes(side))}")
+    show(modes, ours, side, batch)
 
 
 KINDS = {"retinanet": RetinaNet, "faster_rcnn": FasterRCNN}

@@ -94,6 +94,10 @@ static void a_deep_spec_without_its_data(void **state)
     assert_null(part_of(plain, "teacher, live"));
     assert_non_null(part_of(distilled, "distillers"));
     assert_true(number(part_of(distilled, "teacher, live"), "floor_seconds") > 0);
+    assert_int_equal(number(distilled, "adaptation_parameters"), 5 * (16 * 9 * 16 + 16)); /* a 3x3 convolution of each level */
+    assert_true(number(distilled, "teacher_parameters") > number(root, "parameters"));    /* 152 layers and 50 */
+    assert_int_equal(number(plain, "adaptation_parameters"), 0);
+    assert_int_equal(number(plain, "teacher_parameters"), 0);
     assert_true(number(distilled, "flops") > 1.2 * number(plain, "flops")); /* 150 layers, forward, beside 50, forward and back */
     assert_true(number(root, "bytes_per_second") > 1e8 && number(root, "product_gflops") > 0);
     cJSON_Delete(root);
