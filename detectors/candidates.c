@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "core/base/portable_math.h"
+#include "detectors/anchors.h"
 
 _Static_assert((int)DF_LEVELS <= (int)DF_BOX_LEVELS, "the kernels know fewer levels");
 
@@ -96,7 +97,7 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
         df_select_top_k(device, &top);
     }
     args.pair = pair;
-    args.anchor = upload(tape, state->anchor, state->anchors * sizeof *state->anchor);
+    args.anchor = state->resident->resident;
     args.valid = upload_valid(tape, state->images, first, images);
     args.room = room;
     args.out = set.at;

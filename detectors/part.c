@@ -57,15 +57,27 @@ void df_parts_set_host(struct df_parts *parts, df_tape *tape, const char *name, 
     df_parts_set(parts, name, DF_NO_LEVEL, 0, df_tensor_from(tape, shape, host))->host = host;
 }
 
+void df_parts_set_rows(struct df_parts *parts, df_tape *tape, const char *name, df_tensor *tensor)
+{
+    const df_real **read = df_tape_host(tape, sizeof *read);
+
+    *read = NULL;
+    df_parts_set(parts, name, DF_NO_LEVEL, 0, tensor)->read = read;
+}
+
 const df_real *df_part_host(df_tape *tape, const struct df_part *part)
 {
     const size_t bytes = df_count(part->shape) * sizeof(df_real);
 
     if (part->host)
         return part->host;
+    if (part->read && *part->read)
+        return *part->read;
     df_real *host = df_tape_host(tape, bytes);
 
     df_read(df_tape_device(tape), host, part->tensor->data, bytes);
+    if (part->read)
+        *part->read = host;
     return host;
 }
 

@@ -27,7 +27,8 @@ void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struc
     const bool normed = network->head_norm != 0;
     char conv[80], norm[80];
 
-    *rpn = (struct df_rpn){ .options = *options, .levels = levels, .convs = (size_t)options->convs };
+    *rpn =
+        (struct df_rpn){ .options = *options, .levels = levels, .convs = (size_t)options->convs, .anchors.parameters = units->parameters };
     for (size_t k = 0; k < 4; k++)
         rpn->box_weights[k] = (float)options->box_weights.value[k];
     for (size_t i = 0; i < rpn->convs; i++)
@@ -78,7 +79,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
 {
     const struct df_assignment how = { &rpn->options.matcher, rpn->box_weights, false };
 
-    df_assign_anchors(&rpn->anchors, &how, tape, state);
+    df_assign_anchors(&how, tape, state);
 }
 
 const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,

@@ -14,16 +14,30 @@ double df_loss_norm(const df_tape *tape, size_t count)
     return all > 1 ? all : 1;
 }
 
+struct df_counted_norm df_loss_norm_counted(df_tape *tape, const double *count, size_t counts)
+{
+    double *read, all = 0;
+
+    if (!df_tape_device(tape)->comm)
+        return (struct df_counted_norm){ 1, count, counts };
+    read = df_tape_host(tape, counts * sizeof *read);
+    df_read(df_tape_device(tape), read, count, counts * sizeof *read);
+    for (size_t i = 0; i < counts; i++)
+        all += read[i];
+    return (struct df_counted_norm){ .factor = df_loss_norm(tape, (size_t)all) };
+}
+
 struct spread {
     const df_real *d;
     double norm;
+    const double *divisor; /* on the device, instead of norm */
 };
 
 static void spread_backward(df_tape *tape, struct df_node *node)
 {
     const struct spread *spread = node->args;
     struct df_loss_spread_args args = {
-        .dy = node->out->grad, .d = spread->d, .count = df_count(node->in[0]->shape), .norm = spread->norm
+        .dy = node->out->grad, .d = spread->d, .count = df_count(node->in[0]->shape), .norm = spread->norm, .divisor = spread->divisor
     };
 
     args.dx = df_grad_fresh(tape, node->in[0], &args.fresh);
@@ -47,19 +61,39 @@ static void *to_device(df_tape *tape, const void *host, size_t bytes)
     return memory;
 }
 
-/* y = sum of partials / norm; records its backward */
-static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size_t count, double norm, const df_real *d)
+struct terms { /* of a loss: a double each, and the slope */
+    const double *partial;
+    size_t count;
+    const df_real *d;
+};
+
+/* y = sum of the terms / norm; records its backward */
+static df_tensor *counted_total(df_tape *tape, df_tensor *x, struct terms terms, struct df_counted_norm norm)
 {
     df_tensor *y = df_tensor_new(tape, scalar);
-    const struct df_loss_total_args args = { .partial = partial, .count = count, .norm = norm, .out = y->data };
-    const struct spread spread = { .d = d, .norm = norm };
+    const struct df_loss_total_args args = { .partial = terms.partial,
+                                             .count = terms.count,
+                                             .norm = norm.factor,
+                                             .out = y->data,
+                                             .counted = norm.count,
+                                             .counts = norm.counts,
+                                             .divisor = norm.count ? partials(tape, 1) : NULL };
+    const struct spread spread = { .d = terms.d, .norm = norm.factor, .divisor = args.divisor };
 
-    DF_ASSERT(norm > 0);
+    DF_ASSERT(norm.factor > 0);
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &args);
     return df_record(tape, spread_backward, y, &x, 1, DF_KEEP(spread));
 }
 
-df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
+static struct df_counted_norm known(double norm) { return (struct df_counted_norm){ .factor = norm }; }
+
+static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size_t count, double norm, const df_real *d)
+{
+    return counted_total(tape, x, (struct terms){ partial, count, d }, known(norm));
+}
+
+df_tensor *df_sigmoid_focal_counted(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma,
+                                    struct df_counted_norm norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
     struct df_sigmoid_focal_args args = { .z = z->data, .label = labels->data, .count = count, .classes = z->shape.c, .gamma = gamma };
@@ -70,7 +104,12 @@ df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_SIGMOID_FOCAL, tiles, &args);
-    return total(tape, z, args.partial, tiles, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, tiles, args.d }, norm);
+}
+
+df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
+{
+    return df_sigmoid_focal_counted(tape, z, labels, alpha, gamma, known(norm));
 }
 
 df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
@@ -97,17 +136,22 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels
     return total(tape, z, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm)
+df_tensor *df_smooth_l1_counted(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta,
+                                struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(x->shape);
-    struct df_smooth_l1_args args = { .x = x->data, .target = targets->data, .width = x->shape.c, .beta = beta };
+    struct df_smooth_l1_args args = { .x = x->data, .target = targets->data, .use = use, .width = x->shape.c, .beta = beta };
 
     DF_ASSERT(df_count(targets->shape) == df_count(x->shape));
-    args.use = to_device(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
     df_launch(df_tape_device(tape), DF_K_SMOOTH_L1, rows, &args);
-    return total(tape, x, args.partial, rows, norm, args.d);
+    return counted_total(tape, x, (struct terms){ args.partial, rows, args.d }, norm);
+}
+
+df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm)
+{
+    return df_smooth_l1_counted(tape, x, targets, to_device(tape, use, df_pixels(x->shape)), beta, known(norm));
 }
 
 struct masked_mse {

@@ -7,11 +7,21 @@
 /* What a loss is divided by that is a mean over things the host counted: their number in the whole batch, that of all ranks; at least 1. So the
  * ranks' losses, and their gradients, add up to those of one rank with the whole batch. */
 double df_loss_norm(const df_tape *tape, size_t count);
+/* The same of things that the device counted: `factor` times their number, which the host never needs to know. `count` [counts] on the device,
+ * until the tape's reset. With several ranks it is read, since the host adds these up, and `count` is NULL then. */
+struct df_counted_norm {
+    double factor;
+    const double *count; /* added up, at least 1; NULL: factor alone */
+    size_t counts;
+};
+struct df_counted_norm df_loss_norm_counted(df_tape *tape, const double *count, size_t counts);
 
 /* sigmoid_focal: sum over rows r with labels[r] != -2, classes k of  alpha_t (1 - p_t)^gamma BCE(z_rk, [labels[r] == k]) / norm
  *   z [N,1,A,K] logits, rows = N*A; labels [N,1,A,1]: k >= 0 class, -1 background, -2 ignored. alpha < 0: no alpha. gamma >= 0.
  * Source: Lin et al., ICCV 2017; torchvision sigmoid_focal_loss. */
 df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm);
+df_tensor *df_sigmoid_focal_counted(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma,
+                                    struct df_counted_norm norm);
 /* binary cross-entropy with logits: sum w_i (max(z,0) - z t + log(1 + exp(-|z|))) / norm; t [shape of z]; w like t or NULL */
 df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm);
 /* softmax cross-entropy over c: sum over rows with labels[r] >= 0 of -log softmax(z_r)[labels[r]] / norm; other rows contribute 0 */
@@ -19,6 +29,9 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels
 /* smooth L1 (beta > 0: 0.5 d^2 / beta if |d| < beta, else |d| - 0.5 beta) or L1 (beta = 0), over the rows with use[r] != 0 / norm.
  *   x [N,1,A,4]; targets of as many elements; use [N*A] */
 df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm);
+/* ... with `use` on the device. */
+df_tensor *df_smooth_l1_counted(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta,
+                                struct df_counted_norm norm);
 /* masked_mse: y = sum_p m_p sum_c (s_pc - k t_pc)^2 / norm,  norm = max(1, 2 C sum_p m_p) with sum_p over the batch
  *   s, t [N,H,W,C]; m [N,H,W,1] weight in [0,1], constant; k = teacher_scale. An empty mask gives 0.
  * per_image: norm is taken per image and the result is the mean over images.
