@@ -156,6 +156,14 @@ BYTES(match_rows,
       0)
 BYTES(match_count, n *(bytes_as_reals((double)a->anchors) + 1), n)
 
+/* ---- drawing: of lists that are written and read here and there a place for every row ---- */
+
+static double draw_rows(const struct df_draw_args *a) { return product(a->images, a->rows); }
+BYTES(draw_count, draw_rows(a) + 2 * indices(n), 0)
+BYTES(draw_place, 2 * indices(n * (double)df_draw_tiles(a->rows)), 0)
+BYTES(draw_list, draw_rows(a) * (3 + bytes_as_reals(1)) + indices(draw_rows(a)) + 2 * indices(n), 0)
+BYTES(draw_take, n *(double)a->size *(1 + bytes_as_reals(1)) + 4 * indices(n * (double)a->size), n)
+
 /* ---- crops: of a map all, whatever the grid reaches ---- */
 
 BYTES(take_rows, 2 * n * (double)a->width + indices(n), 0)

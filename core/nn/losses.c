@@ -112,7 +112,7 @@ df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels
     return df_sigmoid_focal_counted(tape, z, labels, alpha, gamma, known(norm));
 }
 
-df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
+df_tensor *df_bce_logits_counted(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, struct df_counted_norm norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
     struct df_bce_logits_args args = { .z = z->data, .t = t->data, .w = w ? w->data : NULL, .count = count };
@@ -121,7 +121,12 @@ df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const 
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_BCE_LOGITS, tiles, &args);
-    return total(tape, z, args.partial, tiles, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, tiles, args.d }, norm);
+}
+
+df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
+{
+    return df_bce_logits_counted(tape, z, t, w, known(norm));
 }
 
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm)

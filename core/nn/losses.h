@@ -24,6 +24,7 @@ df_tensor *df_sigmoid_focal_counted(df_tape *tape, df_tensor *z, const df_tensor
                                     struct df_counted_norm norm);
 /* binary cross-entropy with logits: sum w_i (max(z,0) - z t + log(1 + exp(-|z|))) / norm; t [shape of z]; w like t or NULL */
 df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm);
+df_tensor *df_bce_logits_counted(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, struct df_counted_norm norm);
 /* softmax cross-entropy over c: sum over rows with labels[r] >= 0 of -log softmax(z_r)[labels[r]] / norm; other rows contribute 0 */
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm);
 /* smooth L1 (beta > 0: 0.5 d^2 / beta if |d| < beta, else |d| - 0.5 beta) or L1 (beta = 0), over the rows with use[r] != 0 / norm.
