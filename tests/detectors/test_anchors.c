@@ -206,6 +206,29 @@ static void test_equal_boxes(void **state)
     assert_matched(matched, 0, -1, -1, -1, -1);
 }
 
+/* More objects than there is room for at first: the last one of 300 alone overlaps an anchor, and only in the second image. */
+static void test_more_objects_than_room(void **state)
+{
+    enum { OBJECTS = 300 };
+    const struct df_anchor_options options = plain_options();
+    const struct df_matcher matcher = { .fg_iou = 0.5, .bg_iou = 0.4, .low_quality = true };
+    static struct df_box boxes[OBJECTS];
+    static const int32_t labels[OBJECTS];
+    const struct df_ground_truth truth[2] = { { 1, boxes, labels }, { OBJECTS, boxes, labels } };
+    const struct df_batch batch = { .n = 2, .truth = truth };
+    struct df_anchor_set set = { 0 };
+    int32_t matched[10];
+
+    (void)state;
+    for (size_t g = 0; g < OBJECTS; g++)
+        boxes[g] = (struct df_box){ 1000, 1000, 1010, 1010 };
+    boxes[OBJECTS - 1] = (struct df_box){ 35, -5, 45, 5 };
+    assert_int_equal(match_all(make(&set, &options, 10, 50, 1, 5), &matcher, &batch, matched), 1);
+    assert_matched(matched, -1, -1, -1, -1, -1);
+    assert_matched(matched + 5, -1, -1, -1, -1, OBJECTS - 1);
+    df_anchor_set_release(&set);
+}
+
 /* Against a plain double loop over the student's 2268 anchors: only pairs on a threshold could differ, and there are none. */
 static void test_against_plain_loop(void **state)
 {
@@ -252,10 +275,15 @@ static void test_against_plain_loop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_torchvision_cells),  cmocka_unit_test(test_centres_and_canvas_change),
-        cmocka_unit_test(test_thresholds),         cmocka_unit_test(test_low_quality),
-        cmocka_unit_test(test_forced_owner),       cmocka_unit_test(test_equal_boxes),
-        cmocka_unit_test(test_against_plain_loop), cmocka_unit_test(test_canvases_are_kept),
+        cmocka_unit_test(test_torchvision_cells),
+        cmocka_unit_test(test_centres_and_canvas_change),
+        cmocka_unit_test(test_thresholds),
+        cmocka_unit_test(test_low_quality),
+        cmocka_unit_test(test_forced_owner),
+        cmocka_unit_test(test_equal_boxes),
+        cmocka_unit_test(test_against_plain_loop),
+        cmocka_unit_test(test_canvases_are_kept),
+        cmocka_unit_test(test_more_objects_than_room),
     };
 
     return cmocka_run_group_tests(tests, open_device, close_device);
