@@ -159,8 +159,9 @@ BYTES(match_count, n *(bytes_as_reals((double)a->anchors) + 1), n)
 /* ---- drawing: of lists that are written and read here and there a place for every row ---- */
 
 static double draw_rows(const struct df_draw_args *a) { return product(a->images, a->rows); }
+static double draw_tiles(const struct df_draw_args *a) { return (double)df_draw_tiles(a->rows); }
 BYTES(draw_count, draw_rows(a) + 2 * indices(n), 0)
-BYTES(draw_place, 2 * indices(n * (double)df_draw_tiles(a->rows)), 0)
+BYTES(draw_place, 2 * indices(n * draw_tiles(a)), 0)
 BYTES(draw_list, draw_rows(a) * (3 + bytes_as_reals(1)) + indices(draw_rows(a)) + 2 * indices(n), 0)
 BYTES(draw_take, n *(double)a->size *(1 + bytes_as_reals(1)) + 4 * indices(n * (double)a->size), n)
 
