@@ -192,8 +192,8 @@ static void launch(struct df_device *device, const struct df_match_rows_args *ro
     df_launch(device, DF_K_MATCH_COUNT, rows->truth.images, count);
 }
 
-/* By the host, for a device that computes nothing. */
-static void assign_here(const struct df_assignment *how, df_tape *tape, struct df_detection_state *state)
+/* By the host, for a device that computes nothing: what distillers make of labels has its true size. */
+static void assign_here(const struct df_assignment *how, df_tape *tape, const struct df_detection_state *state, struct df_part *part[4])
 {
     const struct df_anchors *anchors = state->resident;
     const struct df_truth truth = df_truth_of(tape, state->images);
@@ -218,7 +218,7 @@ static void assign_here(const struct df_assignment *how, df_tape *tape, struct d
     for (size_t i = 0; i < truth.images; i++)
         df_k_match_count(i, &count);
     for (size_t i = 0; i < 4; i++)
-        *df_part(state, assigned_part[i], DF_NO_LEVEL)->read = out[i];
+        part[i]->instead = out[i];
 }
 
 void df_assign_anchors(const struct df_assignment *how, df_tape *tape, struct df_detection_state *state)
@@ -230,10 +230,11 @@ void df_assign_anchors(const struct df_assignment *how, df_tape *tape, struct df
         { images, 1, anchors->count, 1 }, { images, 1, anchors->count, 1 }, { images, 1, anchors->count, 4 }, { images, 1, 1, 1 }
     };
     df_tensor *out[4];
+    struct df_part *part[4];
 
     for (size_t i = 0; i < 4; i++) {
         out[i] = df_tensor_new(tape, shape[i]);
-        df_parts_set_rows(&state->parts, tape, assigned_part[i], out[i]);
+        part[i] = df_parts_set_rows(&state->parts, tape, assigned_part[i], out[i]);
     }
     const struct df_match_rows_args assign = { *anchors,
                                                truth,
@@ -249,5 +250,5 @@ void df_assign_anchors(const struct df_assignment *how, df_tape *tape, struct df
     launch(df_tape_device(tape), &assign, &count);
     state->assigned = (struct df_assigned){ assign.positive, count.count };
     if (df_tape_device(tape)->ops->hollow)
-        assign_here(how, tape, state);
+        assign_here(how, tape, state, part);
 }

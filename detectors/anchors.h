@@ -47,8 +47,8 @@ struct df_matcher {
 void df_dense_rows(struct df_anchor_set *set, const struct df_anchor_options *options, df_tape *tape, df_tensor *const *logits,
                    df_tensor *const *deltas, struct df_detection_state *state);
 /* What the rows of df_dense_rows are assigned, on the device (core/device/kernels_match.h): the parts "label", "matched", "target" and
- * "positives", and state->assigned. A device that computes nothing has parts whose host side is right: what distillers make of labels has its true
- * size. classes: a positive's label is its object's class, else 0. */
+ * "positives", and state->assigned. Read from a device that computes nothing, these parts are what they would be. classes: a positive's label is its
+ * object's class, else 0. */
 struct df_assignment {
     const struct df_matcher *matcher;
     const float *box_weights; /* [4] */

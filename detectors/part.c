@@ -57,12 +57,13 @@ void df_parts_set_host(struct df_parts *parts, df_tape *tape, const char *name, 
     df_parts_set(parts, name, DF_NO_LEVEL, 0, df_tensor_from(tape, shape, host))->host = host;
 }
 
-void df_parts_set_rows(struct df_parts *parts, df_tape *tape, const char *name, df_tensor *tensor)
+struct df_part *df_parts_set_rows(struct df_parts *parts, df_tape *tape, const char *name, df_tensor *tensor)
 {
-    const df_real **read = df_tape_host(tape, sizeof *read);
+    struct df_part *part = df_parts_set(parts, name, DF_NO_LEVEL, 0, tensor);
 
-    *read = NULL;
-    df_parts_set(parts, name, DF_NO_LEVEL, 0, tensor)->read = read;
+    part->read = df_tape_host(tape, sizeof *part->read);
+    *part->read = NULL;
+    return part;
 }
 
 const df_real *df_part_host(df_tape *tape, const struct df_part *part)
@@ -77,8 +78,8 @@ const df_real *df_part_host(df_tape *tape, const struct df_part *part)
 
     df_read(df_tape_device(tape), host, part->tensor->data, bytes);
     if (part->read)
-        *part->read = host;
-    return host;
+        *part->read = part->instead ? part->instead : host;
+    return part->read ? *part->read : host;
 }
 
 /* ---- names ---- */

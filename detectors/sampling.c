@@ -65,10 +65,14 @@ struct df_sampled df_sample_anchors(const struct df_sampler *sampler, df_tape *t
 {
     struct df_device *device = df_tape_device(tape);
     const size_t images = batch->n, rows = label->shape.w, tiles = df_draw_tiles(rows), bytes = images * sizeof(struct df_draw_stream);
-    struct df_draw_stream *stream = df_tape_host(tape, bytes), *there = df_tape_device_memory(tape, bytes);
+    struct df_draw_stream *stream = df_tape_host(tape, bytes);
     df_tensor *weight = df_tensor_new(tape, label->shape), *target = df_tensor_new(tape, label->shape);
+
+    DF_ASSERT(rows <= UINT32_MAX);
+    for (size_t n = 0; n < images; n++)
+        stream[n] = stream_of((struct df_sample_of){ batch, n, DF_SAMPLE_ANCHORS });
     const struct df_draw_args args = { .label = label->data,
-                                       .stream = there,
+                                       .stream = df_tape_device_copy(tape, stream, bytes),
                                        .images = images,
                                        .rows = rows,
                                        .size = (size_t)sampler->size,
@@ -80,10 +84,6 @@ struct df_sampled df_sample_anchors(const struct df_sampler *sampler, df_tape *t
                                        .positive = df_tape_device_memory(tape, images * rows),
                                        .count = df_tape_device_memory(tape, images * sizeof(double)) };
 
-    DF_ASSERT(rows <= UINT32_MAX);
-    for (size_t n = 0; n < images; n++)
-        stream[n] = stream_of((struct df_sample_of){ batch, n, DF_SAMPLE_ANCHORS });
-    df_write(device, there, stream, bytes);
     df_launch(device, DF_K_DRAW_COUNT, images * tiles, &args);
     df_launch(device, DF_K_DRAW_PLACE, 2 * images, &args);
     df_launch(device, DF_K_DRAW_LIST, images * tiles, &args);

@@ -49,9 +49,6 @@ struct df_truth df_truth_of(df_tape *tape, const struct df_batch *images)
 struct df_truth df_truth_send(df_tape *tape, const struct df_batch *images)
 {
     const struct df_truth host = df_truth_of(tape, images);
-    const size_t bytes = bytes_of(host.images, host.room);
-    struct df_box *there = df_tape_device_memory(tape, bytes);
 
-    df_write(df_tape_device(tape), there, host.box, bytes);
-    return lay_out(there, host.images, host.room);
+    return lay_out(df_tape_device_copy(tape, host.box, bytes_of(host.images, host.room)), host.images, host.room);
 }

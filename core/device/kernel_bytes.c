@@ -146,15 +146,18 @@ BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
 BYTES(kept_boxes, indices(n) + 2 * scored_reals(n), 0)
 
-/* ---- matching: the anchors once an object, or once an image; the room behind the objects as if it were full ---- */
+/* ---- matching: the room behind the objects as if it were full ---- */
 
 static double truth_reals(const struct df_truth *truth) { return box_reals(product(truth->images, truth->room)); }
-BYTES(match_most, n *(box_reals((double)a->anchors.count) + bytes_as_reals(sizeof *a->most)) + truth_reals(&a->truth), 0)
+static double most_reals(const struct df_truth *truth) { return bytes_as_reals(product(truth->images, truth->room) * sizeof(float)); }
+static double anchor_reals(const struct df_anchor_sides *anchors) { return box_reals((double)anchors->count); }
+BYTES(match_most, anchor_reals(&a->anchors) + truth_reals(&a->truth) + most_reals(&a->truth), 0)
 BYTES(match_rows,
-      (double)a->truth.images *(double)a->anchors.count *(6 + box_reals(1) + bytes_as_reals(1)) + 1.25 * truth_reals(&a->truth) +
-          present(a->most) * bytes_as_reals(product(a->truth.images, a->truth.room) * sizeof *a->most),
+      product(a->truth.images, a->anchors.count) * (6 + bytes_as_reals(1)) + anchor_reals(&a->anchors) + 1.25 * truth_reals(&a->truth) +
+          present(a->most) * most_reals(&a->truth),
       0)
 BYTES(match_count, n *(bytes_as_reals((double)a->anchors) + 1), n)
+BYTES(mark_rows, n *(double)a->rows *(1 + present(a->weight) + bytes_as_reals(1)), n)
 
 /* ---- drawing: of lists that are written and read here and there a place for every row ---- */
 

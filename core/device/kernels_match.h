@@ -10,7 +10,8 @@
 #define DF_KERNELS_MATCH(X)                                                                                                                \
     X(MATCH_MOST, match_most)                                                                                                              \
     X(MATCH_ROWS, match_rows)                                                                                                              \
-    X(MATCH_COUNT, match_count)
+    X(MATCH_COUNT, match_count)                                                                                                            \
+    X(MARK_ROWS, mark_rows)
 
 struct df_truth { /* a batch's ground truth: an image's objects, then room that nobody reads */
     size_t images, room;
@@ -168,4 +169,30 @@ DF_KERNEL void df_store_match_count(size_t i, const struct df_match_count_args *
     a->positives[i] = (df_real)sum;
 }
 DF_SUM_KERNEL(match_count)
+
+/* Image i: the rows whose labels lie in a range, and how many they are */
+struct df_mark_rows_args {
+    const df_real *label; /* [images][rows] whole numbers */
+    size_t rows;
+    df_real lowest, highest;
+    uint8_t *use;    /* [images][rows] */
+    df_real *weight; /* [images][rows] the same as numbers; NULL: nobody asks */
+    double *count;   /* [images] */
+};
+DF_KERNEL double df_share_mark_rows(size_t i, const struct df_mark_rows_args *a)
+{
+    const df_real *label = a->label + i * a->rows;
+    uint8_t *use = a->use + i * a->rows;
+    size_t count = 0;
+
+    DF_LANES(j, a->rows) {
+        use[j] = label[j] >= a->lowest && label[j] <= a->highest;
+        count += use[j];
+    }
+    DF_LANES(j, a->weight ? a->rows : 0)
+        a->weight[i * a->rows + j] = use[j];
+    return (double)count;
+}
+DF_KERNEL void df_store_mark_rows(size_t i, const struct df_mark_rows_args *a, double sum) { a->count[i] = sum; }
+DF_SUM_KERNEL(mark_rows)
 #endif

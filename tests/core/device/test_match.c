@@ -224,9 +224,54 @@ static void test_threads_and_room(void **state)
     free(other);
 }
 
+/* Ranges of labels: their rows, marked in both forms, and how many an image has. */
+static void test_ranges_of_labels(void **state)
+{
+    enum { MARKED = 3, ROWS = 2 * DF_MATCH_TILE + 77 };
+    static const int ranges[][2] = { { -1, 1000 }, { 0, 1000 }, { -1, -1 }, { 3, 5 }, { 7, 6 } };
+    static df_real label[MARKED * ROWS], weight[MARKED * ROWS];
+    static uint8_t use[MARKED * ROWS];
+    struct df_device *const devices[] = { ref, tested };
+    struct df_rng rng;
+
+    (void)state;
+    df_rng_init(&rng, 9, DF_RNG_TEST, 1);
+    for (size_t i = 0; i < MARKED * ROWS; i++)
+        label[i] = i / ROWS == 1 ? -2 : (df_real)df_rng_below(&rng, 12) - 2; /* of the second image all are ignored */
+    for (size_t k = 0; k < 4 * sizeof ranges / sizeof *ranges; k++) {
+        const int lowest = ranges[k / 4][0], highest = ranges[k / 4][1];
+        struct loan loan = { .device = devices[k & 1] };
+        double count[MARKED];
+        const struct df_mark_rows_args args = { .label = lend(&loan, label, sizeof label, false),
+                                                .rows = ROWS,
+                                                .lowest = (df_real)lowest,
+                                                .highest = (df_real)highest,
+                                                .use = lend(&loan, use, sizeof use, true),
+                                                .weight = k & 2 ? lend(&loan, weight, sizeof weight, true) : NULL,
+                                                .count = lend(&loan, count, sizeof count, true) };
+        size_t expected[MARKED] = { 0 };
+
+        memset(weight, 0, sizeof weight);
+        df_launch(devices[k & 1], DF_K_MARK_ROWS, MARKED, &args);
+        take_back(&loan);
+        for (size_t i = 0; i < MARKED * ROWS; i++) {
+            const bool in = (int)label[i] >= lowest && (int)label[i] <= highest;
+
+            assert_int_equal(use[i], in);
+            assert_true(weight[i] == (k & 2 ? in : 0));
+            expected[i / ROWS] += in;
+        }
+        for (size_t n = 0; n < MARKED; n++)
+            assert_true(count[n] == (double)expected[n]);
+        assert_true(lowest > highest || expected[0] > 20);
+        assert_int_equal(expected[1], 0);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_definition), cmocka_unit_test(test_threads_and_room) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_definition), cmocka_unit_test(test_threads_and_room),
+                                        cmocka_unit_test(test_ranges_of_labels) };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }
