@@ -1,6 +1,5 @@
-/* Anchors and matching by torchvision's definitions (AnchorGenerator, Matcher), in float as there. Deviations: a ground-truth box that overlaps
- * no anchor at all forces none (in torchvision it would force every anchor with IoU 0); options for cell centres and for mmdet's owner of a
- * forced anchor. IoU is computed per box over all anchors in one vectorised loop. */
+/* Anchors by torchvision's definition (AnchorGenerator), in float as there; an option for cell centres. Matching is launched here and defined in
+ * core/device/kernels_match.h, where its deviations stand; an option for mmdet's owner of a forced anchor. */
 #include "detectors/anchors.h"
 
 #include <math.h>
@@ -8,25 +7,7 @@
 #include <string.h>
 
 #include "core/geometry/box.h"
-
-#define LANES 16
-
-static void reserve(struct df_anchor_set *set, size_t count)
-{
-    const size_t padded = (count + LANES - 1) / LANES * LANES;
-
-    if (padded <= set->capacity)
-        return;
-    set->capacity = padded;
-    set->box = df_realloc(set->box, padded * sizeof(*set->box));
-    for (size_t k = 0; k < 4; k++)
-        set->side[k] = df_realloc(set->side[k], padded * sizeof(float));
-    set->area = df_realloc(set->area, padded * sizeof(float));
-    set->overlap = df_realloc(set->overlap, padded * sizeof(float));
-    set->best = df_realloc(set->best, padded * sizeof(float));
-    set->best_box = df_realloc(set->best_box, padded * sizeof(int32_t));
-    set->forced = df_realloc(set->forced, padded * sizeof(int32_t));
-}
+#include "detectors/truth.h"
 
 /* The anchor of size x scale and a ratio, around (0, 0). */
 static struct df_box cell_anchor(const struct df_anchor_options *options, double size, float ratio)
@@ -38,8 +19,8 @@ static struct df_box cell_anchor(const struct df_anchor_options *options, double
     return options->rounding ? (struct df_box){ rintf(-w), rintf(-h), rintf(w), rintf(h) } : (struct df_box){ -w, -h, w, h };
 }
 
-/* The anchors of a level of the set, whose sizes are there. */
-static struct df_box *fill_level(const struct df_anchor_set *set, const struct df_anchor_options *options, size_t level, struct df_box *out)
+/* The anchors of a level whose sizes are there. */
+static struct df_box *fill_level(const struct df_anchors *set, const struct df_anchor_options *options, size_t level, struct df_box *out)
 {
     const size_t height = set->height[level], width = set->width[level];
     const float stride_y = (float)(set->canvas_h / height), stride_x = (float)(set->canvas_w / width);
@@ -59,179 +40,215 @@ static struct df_box *fill_level(const struct df_anchor_set *set, const struct d
     return out;
 }
 
-static void split_sides(struct df_anchor_set *set)
+static bool same_canvas(const struct df_anchors *a, size_t canvas_h, size_t canvas_w, size_t levels, df_tensor *const level[DF_LEVELS])
 {
-    const struct df_box empty = { 0 };
+    bool same = a->used && a->canvas_h == canvas_h && a->canvas_w == canvas_w && a->levels == levels;
 
-    for (size_t a = 0; a < set->capacity; a++) {
-        const struct df_box box = a < set->count ? set->box[a] : empty;
+    for (size_t l = 0; same && l < levels; l++)
+        same = a->height[l] == level[l]->shape.h && a->width[l] == level[l]->shape.w;
+    return same;
+}
 
-        set->side[0][a] = box.x0;
-        set->side[1][a] = box.y0;
-        set->side[2][a] = box.x1;
-        set->side[3][a] = box.y1;
-        set->area[a] = df_box_area(box);
+static void release(struct df_anchors *anchors)
+{
+    free(anchors->box);
+    if (anchors->resident)
+        df_device_free(anchors->device, (void *)(uintptr_t)anchors->sides.side[0]);
+    *anchors = (struct df_anchors){ 0 };
+}
+
+static void make(struct df_anchors *out, const struct df_anchor_options *options, df_tensor *const level[DF_LEVELS])
+{
+    struct df_box *at;
+
+    for (size_t l = 0; l < out->levels; l++) {
+        out->height[l] = level[l]->shape.h;
+        out->width[l] = level[l]->shape.w;
+        out->level_count[l] = out->height[l] * out->width[l] * options->ratios.count * options->scales.count;
+        out->count += out->level_count[l];
+    }
+    at = out->box = df_malloc(out->count * sizeof *out->box);
+    for (size_t l = 0; l < out->levels; l++)
+        at = fill_level(out, options, l, at);
+}
+
+struct df_anchors *df_anchor_set_find(struct df_anchor_set *set, const struct df_anchor_options *options, size_t canvas_h, size_t canvas_w,
+                                      size_t levels, df_tensor *const level[DF_LEVELS])
+{
+    struct df_anchors *oldest = set->canvas, *found = NULL;
+
+    for (size_t i = 0; i < DF_ANCHOR_CANVASES && !found; i++) {
+        struct df_anchors *one = &set->canvas[i];
+
+        found = same_canvas(one, canvas_h, canvas_w, levels, level) ? one : NULL;
+        oldest = one->used < oldest->used ? one : oldest;
+    }
+    if (!found) {
+        found = oldest;
+        release(found);
+        *found = (struct df_anchors){ .canvas_h = canvas_h, .canvas_w = canvas_w, .levels = levels };
+        make(found, options, level);
+    }
+    found->used = ++set->asked;
+    return found;
+}
+
+static struct df_anchor_sides sides_at(const float *side, size_t count)
+{
+    const size_t padded = df_loss_tiles(count) * DF_MATCH_TILE;
+
+    return (struct df_anchor_sides){ count, padded, { side, side + padded, side + 2 * padded, side + 3 * padded } };
+}
+
+/* side [4][padded] on the host, which are zeros */
+static void split_sides(const struct df_anchors *anchors, float *side)
+{
+    const size_t padded = df_loss_tiles(anchors->count) * DF_MATCH_TILE;
+
+    for (size_t a = 0; a < anchors->count; a++) {
+        side[a] = anchors->box[a].x0;
+        side[padded + a] = anchors->box[a].y0;
+        side[2 * padded + a] = anchors->box[a].x1;
+        side[3 * padded + a] = anchors->box[a].y1;
     }
 }
 
-void df_anchor_set_make(struct df_anchor_set *set, const struct df_anchor_options *options, size_t canvas_h, size_t canvas_w, size_t levels,
-                        df_tensor *const level[DF_LEVELS])
+void df_anchors_send(struct df_anchors *anchors, struct df_device *device)
 {
-    const size_t cell = options->ratios.count * options->scales.count;
-    bool same = set->canvas_h == canvas_h && set->canvas_w == canvas_w && set->levels == levels;
-    struct df_box *out;
+    const size_t floats = 4 * df_loss_tiles(anchors->count) * DF_MATCH_TILE, boxes = anchors->count * sizeof(struct df_box);
+    float *host, *there;
 
-    for (size_t l = 0; same && l < levels; l++)
-        same = set->height[l] == level[l]->shape.h && set->width[l] == level[l]->shape.w;
-    if (same)
+    DF_ASSERT(!anchors->resident || anchors->device == device);
+    if (anchors->resident)
         return;
-    set->canvas_h = canvas_h;
-    set->canvas_w = canvas_w;
-    set->levels = levels;
-    set->count = 0;
-    for (size_t l = 0; l < levels; l++) {
-        set->height[l] = level[l]->shape.h;
-        set->width[l] = level[l]->shape.w;
-        set->level_count[l] = set->height[l] * set->width[l] * cell;
-        set->count += set->level_count[l];
-    }
-    reserve(set, set->count);
-    out = set->box;
-    for (size_t l = 0; l < levels; l++)
-        out = fill_level(set, options, l, out);
-    split_sides(set);
+    host = df_calloc(1, floats * sizeof *host + boxes);
+    split_sides(anchors, host);
+    memcpy(host + floats, anchors->box, boxes);
+    there = df_device_alloc(device, floats * sizeof *there + boxes);
+    df_write(device, there, host, floats * sizeof *there + boxes);
+    free(host);
+    anchors->device = device;
+    anchors->sides = sides_at(there, anchors->count);
+    anchors->resident = (struct df_box *)(there + floats);
 }
 
 void df_anchor_set_release(struct df_anchor_set *set)
 {
-    free(set->box);
-    for (size_t k = 0; k < 4; k++)
-        free(set->side[k]);
-    free(set->area);
-    free(set->overlap);
-    free(set->best);
-    free(set->best_box);
-    free(set->forced);
-    *set = (struct df_anchor_set){ 0 };
-}
-
-/* IoU of one box with every anchor -> set->overlap, and the running best per anchor; returns the largest. */
-static float overlap_all(struct df_anchor_set *set, struct df_box box, int32_t index)
-{
-    const float *restrict x0 = set->side[0], *restrict y0 = set->side[1], *restrict x1 = set->side[2], *restrict y1 = set->side[3];
-    const float *restrict anchor_area = set->area;
-    float *restrict overlap = set->overlap, *restrict best = set->best;
-    int32_t *restrict best_box = set->best_box;
-    const float area = df_box_area(box);
-    float top[LANES] = { 0 }, most = 0;
-
-    for (size_t a = 0; a < set->capacity; a += LANES)
-        for (size_t k = a; k < a + LANES; k++) {
-            const float left = x0[k] > box.x0 ? x0[k] : box.x0, right = x1[k] < box.x1 ? x1[k] : box.x1;
-            const float above = y0[k] > box.y0 ? y0[k] : box.y0, below = y1[k] < box.y1 ? y1[k] : box.y1;
-            const float w = right > left ? right - left : 0, h = below > above ? below - above : 0, inter = w * h;
-            const float iou = inter / (area + anchor_area[k] - inter);
-
-            overlap[k] = iou;
-            best_box[k] = iou > best[k] ? index : best_box[k];
-            best[k] = iou > best[k] ? iou : best[k];
-            top[k - a] = iou > top[k - a] ? iou : top[k - a];
-        }
-    for (size_t k = 0; k < LANES; k++)
-        most = top[k] > most ? top[k] : most;
-    return most;
-}
-
-static void force_best(struct df_anchor_set *set, float most, int32_t index)
-{
-    for (size_t a = 0; a < set->count; a++)
-        if (set->overlap[a] == most)
-            set->forced[a] = index;
-}
-
-size_t df_match_anchors(struct df_anchor_set *set, const struct df_matcher *matcher, const struct df_ground_truth *truth, int32_t *matched)
-{
-    const float fg = (float)matcher->fg_iou, bg = (float)matcher->bg_iou;
-    size_t positives = 0;
-
-    for (size_t a = 0; a < set->capacity; a++) {
-        set->best[a] = 0;
-        set->best_box[a] = 0;
-        set->forced[a] = -1;
-    }
-    for (size_t g = 0; g < truth->count; g++) {
-        const float most = overlap_all(set, truth->boxes[g], (int32_t)g);
-
-        if (matcher->low_quality && most > (float)matcher->low_quality_iou)
-            force_best(set, most, (int32_t)g);
-    }
-    for (size_t a = 0; a < set->count; a++) {
-        const int32_t own = matcher->low_quality_box == DF_FORCED_OWN ? set->forced[a] : set->best_box[a];
-
-        if (truth->count == 0)
-            matched[a] = -1;
-        else if (set->forced[a] >= 0)
-            matched[a] = own;
-        else
-            matched[a] = set->best[a] >= fg ? set->best_box[a] : set->best[a] < bg ? -1 : -2;
-        positives += matched[a] >= 0;
-    }
-    return positives;
+    for (size_t i = 0; i < DF_ANCHOR_CANVASES; i++)
+        release(&set->canvas[i]);
+    set->asked = 0;
 }
 
 void df_dense_rows(struct df_anchor_set *set, const struct df_anchor_options *options, df_tape *tape, df_tensor *const *logits,
                    df_tensor *const *deltas, struct df_detection_state *state)
 {
     df_tensor *level[DF_LEVELS];
+    struct df_anchors *anchors;
 
     for (size_t l = 0; l < state->levels; l++)
         level[l] = df_part(state, "neck", l)->tensor;
     df_parts_set(&state->parts, "logits", DF_NO_LEVEL, 0, df_concat(tape, logits, state->levels, 2));
     df_parts_set(&state->parts, "deltas", DF_NO_LEVEL, 0, df_concat(tape, deltas, state->levels, 2));
-    df_anchor_set_make(set, options, state->canvas_h, state->canvas_w, state->levels, level);
-    state->anchors = set->count;
-    state->anchor = set->box;
-    memcpy(state->level_anchors, set->level_count, sizeof state->level_anchors);
+    anchors = df_anchor_set_find(set, options, state->canvas_h, state->canvas_w, state->levels, level);
+    df_anchors_send(anchors, set->parameters->device);
+    state->anchors = anchors->count;
+    state->anchor = anchors->box;
+    state->resident = anchors;
+    memcpy(state->level_anchors, anchors->level_count, sizeof state->level_anchors);
 }
 
-/* Of one image: from what each anchor is matched with to its label and target. */
-static void assign_image(const struct df_anchor_set *set, const struct df_assignment *how, const struct df_ground_truth *truth,
-                         const int32_t *matched, df_real *const out[3])
+static struct df_match_rule rule_of(const struct df_assignment *how)
 {
-    for (size_t a = 0; a < set->count; a++) {
-        const int32_t g = matched[a];
-        float deltas[4];
+    const struct df_matcher *matcher = how->matcher;
+    struct df_match_rule rule = { .fg_iou = (float)matcher->fg_iou,
+                                  .bg_iou = (float)matcher->bg_iou,
+                                  .low_quality_iou = (float)matcher->low_quality_iou,
+                                  .own = matcher->low_quality_box == DF_FORCED_OWN,
+                                  .classes = how->classes };
 
-        out[0][a] = out[1][a] = (df_real)g;
-        if (g < 0)
-            continue;
-        df_box_encode(set->box[a], truth->boxes[g], how->box_weights, deltas);
-        for (size_t k = 0; k < 4; k++)
-            out[2][4 * a + k] = (df_real)deltas[k];
-        out[0][a] = (df_real)(how->classes ? truth->labels[g] : 0);
-    }
+    memcpy(rule.weights, how->box_weights, sizeof rule.weights);
+    return rule;
 }
 
-void df_assign_anchors(struct df_anchor_set *set, const struct df_assignment *how, df_tape *tape, struct df_detection_state *state)
+/* [images][room], or NULL where no anchor is forced */
+static const float *most_of(df_tape *tape, const struct df_matcher *matcher, const struct df_anchor_sides *anchors,
+                            const struct df_truth *truth)
 {
-    const struct df_batch *images = state->images;
-    static const char *const name[] = { "label", "matched", "target" };
-    const double begun = df_profile_begin(df_tape_device(tape));
-    const size_t rows = images->n * set->count;
-    int32_t *matched = df_tape_host(tape, set->count * sizeof *matched);
-    df_real *positives = df_tape_host(tape, images->n * sizeof *positives), *all[3];
+    struct df_match_most_args args = { .anchors = *anchors, .truth = *truth };
+    const size_t objects = truth->images * truth->room;
 
-    for (size_t i = 0; i < 3; i++)
-        all[i] = df_tape_host(tape, rows * (i < 2 ? 1 : 4) * sizeof **all);
-    memset(all[2], 0, rows * 4 * sizeof **all);
-    for (size_t n = 0; n < images->n; n++) {
-        const size_t first = n * set->count;
+    if (!matcher->low_quality)
+        return NULL;
+    args.most = df_tape_device_memory(tape, objects * sizeof *args.most);
+    df_launch(df_tape_device(tape), DF_K_MATCH_MOST, objects, &args);
+    return args.most;
+}
 
-        positives[n] = (df_real)df_match_anchors(set, how->matcher, &images->truth[n], matched);
-        assign_image(set, how, &images->truth[n], matched, (df_real *[]){ all[0] + first, all[1] + first, all[2] + 4 * first });
+static const char *const assigned_part[] = { "label", "matched", "target", "positives" };
+
+static void launch(struct df_device *device, const struct df_match_rows_args *rows, const struct df_match_count_args *count)
+{
+    df_launch(device, DF_K_MATCH_ROWS, rows->truth.images * df_loss_tiles(rows->anchors.count), rows);
+    df_launch(device, DF_K_MATCH_COUNT, rows->truth.images, count);
+}
+
+/* By the host, for a device that computes nothing: what distillers make of labels has its true size. */
+static void assign_here(const struct df_assignment *how, df_tape *tape, const struct df_detection_state *state, struct df_part *part[4])
+{
+    const struct df_anchors *anchors = state->resident;
+    const struct df_truth truth = df_truth_of(tape, state->images);
+    const size_t objects = truth.images * truth.room, tiles = df_loss_tiles(anchors->count), rows = truth.images * anchors->count;
+    float *side = df_tape_host(tape, 4 * tiles * DF_MATCH_TILE * sizeof *side), *most = df_tape_host(tape, objects * sizeof *most);
+    df_real *out[4];
+
+    memset(side, 0, 4 * tiles * DF_MATCH_TILE * sizeof *side);
+    split_sides(anchors, side);
+    for (size_t i = 0; i < 4; i++)
+        out[i] = df_tape_host(tape, (i == 2 ? 4 : 1) * rows * sizeof **out);
+    const struct df_match_most_args best = { sides_at(side, anchors->count), truth, most };
+    const struct df_match_rows_args assign = {
+        best.anchors, truth, how->matcher->low_quality ? most : NULL, rule_of(how), out[0], out[1], out[2], df_tape_host(tape, rows)
+    };
+    const struct df_match_count_args count = { assign.positive, anchors->count, df_tape_host(tape, truth.images * sizeof(double)), out[3] };
+
+    for (size_t i = 0; i < objects; i++)
+        df_k_match_most(i, &best);
+    for (size_t i = 0; i < truth.images * tiles; i++)
+        df_k_match_rows(i, &assign);
+    for (size_t i = 0; i < truth.images; i++)
+        df_k_match_count(i, &count);
+    for (size_t i = 0; i < 4; i++)
+        part[i]->instead = out[i];
+}
+
+void df_assign_anchors(const struct df_assignment *how, df_tape *tape, struct df_detection_state *state)
+{
+    const struct df_anchor_sides *anchors = &state->resident->sides;
+    const struct df_truth truth = df_truth_send(tape, state->images);
+    const size_t images = truth.images, rows = images * anchors->count;
+    const df_shape shape[4] = {
+        { images, 1, anchors->count, 1 }, { images, 1, anchors->count, 1 }, { images, 1, anchors->count, 4 }, { images, 1, 1, 1 }
+    };
+    df_tensor *out[4];
+    struct df_part *part[4];
+
+    for (size_t i = 0; i < 4; i++) {
+        out[i] = df_tensor_new(tape, shape[i]);
+        part[i] = df_parts_set_rows(&state->parts, tape, assigned_part[i], out[i]);
     }
-    for (size_t i = 0; i < 3; i++)
-        df_parts_set_host(&state->parts, tape, name[i], (df_shape){ images->n, 1, set->count, i < 2 ? 1 : 4 }, all[i]);
-    df_parts_set_host(&state->parts, tape, "positives", (df_shape){ images->n, 1, 1, 1 }, positives);
-    df_profile_end(df_tape_device(tape), "host: anchor labels", begun);
+    const struct df_match_rows_args assign = { *anchors,
+                                               truth,
+                                               most_of(tape, how->matcher, anchors, &truth),
+                                               rule_of(how),
+                                               out[0]->data,
+                                               out[1]->data,
+                                               out[2]->data,
+                                               df_tape_device_memory(tape, rows) };
+    const struct df_match_count_args count = { assign.positive, anchors->count, df_tape_device_memory(tape, images * sizeof(double)),
+                                               out[3]->data };
+
+    launch(df_tape_device(tape), &assign, &count);
+    state->assigned = (struct df_assigned){ assign.positive, count.count };
+    if (df_tape_device(tape)->ops->hollow)
+        assign_here(how, tape, state, part);
 }

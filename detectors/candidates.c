@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "core/base/portable_math.h"
+#include "detectors/anchors.h"
 
 _Static_assert((int)DF_LEVELS <= (int)DF_BOX_LEVELS, "the kernels know fewer levels");
 
@@ -20,14 +21,6 @@ static struct df_candidate_set new_set(df_tape *tape, size_t images, size_t room
                                               .row = df_tape_device_memory(tape, n * sizeof(uint32_t)) } };
 }
 
-static void *upload(df_tape *tape, const void *host, size_t bytes)
-{
-    void *memory = df_tape_device_memory(tape, bytes);
-
-    df_write(df_tape_device(tape), memory, host, bytes);
-    return memory;
-}
-
 static float *upload_valid(df_tape *tape, const struct df_batch *batch, size_t first, size_t images)
 {
     float *valid = df_tape_host(tape, images * 2 * sizeof *valid);
@@ -36,7 +29,7 @@ static float *upload_valid(df_tape *tape, const struct df_batch *batch, size_t f
         valid[2 * n] = (float)batch->valid_w[first + n];
         valid[2 * n + 1] = (float)batch->valid_h[first + n];
     }
-    return upload(tape, valid, images * 2 * sizeof *valid);
+    return df_tape_device_copy(tape, valid, images * 2 * sizeof *valid);
 }
 
 /* A logit below which no score can pass: the threshold's own, less a margin for the rounding of the score. Near 1 scores are too coarse for
@@ -96,7 +89,7 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
         df_select_top_k(device, &top);
     }
     args.pair = pair;
-    args.anchor = upload(tape, state->anchor, state->anchors * sizeof *state->anchor);
+    args.anchor = state->resident->resident;
     args.valid = upload_valid(tape, state->images, first, images);
     args.room = room;
     args.out = set.at;
@@ -111,7 +104,8 @@ struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detecti
     const struct df_candidate_set set = new_set(tape, 1, rows * state->classes);
     const struct df_roi_candidates_args args = { .logits = df_part_tensor(state, "roi/logits")->data + image * rows * columns,
                                                  .deltas = df_part_tensor(state, "roi/deltas")->data + image * rows * columns * 4,
-                                                 .proposal = upload(tape, state->rois.box + image * rows, rows * sizeof *state->rois.box),
+                                                 .proposal = df_tape_device_copy(tape, state->rois.box + image * rows,
+                                                                                 rows * sizeof *state->rois.box),
                                                  .classes = state->classes,
                                                  .width = (float)state->images->valid_w[image],
                                                  .height = (float)state->images->valid_h[image],

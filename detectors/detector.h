@@ -30,13 +30,20 @@
 #define DF_OBJECT_NETWORK "object/network" /* no part: the classifier itself, whose look_at is called; a teacher's alone */
 bool df_teachers_alone(const char *name);  /* a name that no student has: these two */
 
+struct df_assigned {         /* what the losses of a dense head divide by and look at, on the device beside the parts */
+    const uint8_t *positive; /* [N][A] */
+    const double *count;     /* [N] positives */
+};
+struct df_anchors;
 struct df_detection_state {
     size_t batch, canvas_h, canvas_w, classes;
     const struct df_batch *images; /* ground truth, valid region */
     struct df_parts parts;
-    size_t levels;               /* of the neck */
-    size_t anchors;              /* A */
-    const struct df_box *anchor; /* [A], the same for every image of a canvas */
+    size_t levels;                     /* of the neck */
+    size_t anchors;                    /* A */
+    const struct df_box *anchor;       /* [A], the same for every image of a canvas */
+    const struct df_anchors *resident; /* the same, on the device (detectors/anchors.h); NULL where no dense head made the state */
+    struct df_assigned assigned;       /* where labels were asked for */
     size_t level_anchors[DF_LEVELS];
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has
      * count / N rows, whatever it holds: its proposals, then padding; level: NULL, the head chooses. */

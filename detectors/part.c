@@ -57,16 +57,29 @@ void df_parts_set_host(struct df_parts *parts, df_tape *tape, const char *name, 
     df_parts_set(parts, name, DF_NO_LEVEL, 0, df_tensor_from(tape, shape, host))->host = host;
 }
 
+struct df_part *df_parts_set_rows(struct df_parts *parts, df_tape *tape, const char *name, df_tensor *tensor)
+{
+    struct df_part *part = df_parts_set(parts, name, DF_NO_LEVEL, 0, tensor);
+
+    part->read = df_tape_host(tape, sizeof *part->read);
+    *part->read = NULL;
+    return part;
+}
+
 const df_real *df_part_host(df_tape *tape, const struct df_part *part)
 {
     const size_t bytes = df_count(part->shape) * sizeof(df_real);
 
     if (part->host)
         return part->host;
+    if (part->read && *part->read)
+        return *part->read;
     df_real *host = df_tape_host(tape, bytes);
 
     df_read(df_tape_device(tape), host, part->tensor->data, bytes);
-    return host;
+    if (part->read)
+        *part->read = part->instead ? part->instead : host;
+    return part->read ? *part->read : host;
 }
 
 /* ---- names ---- */

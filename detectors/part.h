@@ -14,9 +14,11 @@ struct df_part {
     size_t level;            /* DF_NO_LEVEL: it has none */
     size_t stride;           /* canvas pixels per cell of a map [N,h,w,C]; 0: rows, [N,1,A,K] or [R,1,1,K] */
     df_shape shape;
-    df_tensor *tensor;   /* on the device; NULL: only its shape is known */
-    const df_real *host; /* the same values on the host, where they were made there; NULL: df_part_host reads them */
-    double std;          /* of a teacher's map: over training images, all cells and channels; 0: not measured */
+    df_tensor *tensor;      /* on the device; NULL: only its shape is known */
+    const df_real *host;    /* the same values on the host, where they were made there; NULL: df_part_host reads them */
+    const df_real **read;   /* on the tape: what df_part_host has read of it, for whoever asks next; NULL: it reads every time */
+    const df_real *instead; /* of what is read, where the device computes nothing: the host has worked it out; NULL: elsewhere */
+    double std;             /* of a teacher's map: over training images, all cells and channels; 0: not measured */
 };
 struct df_parts {
     size_t count;
@@ -26,6 +28,8 @@ struct df_parts {
 struct df_part *df_parts_set(struct df_parts *parts, const char *kind, size_t level, size_t stride, df_tensor *tensor);
 /* ... of rows that were made on the host: copied to the device, kept on the host until the tape's reset. */
 void df_parts_set_host(struct df_parts *parts, df_tape *tape, const char *name, df_shape shape, const df_real *host);
+/* ... of rows that were made on the device and that several may ask for on the host: read once. */
+struct df_part *df_parts_set_rows(struct df_parts *parts, df_tape *tape, const char *name, df_tensor *tensor);
 /* NULL: there is none. */
 const struct df_part *df_parts_find(const struct df_parts *parts, const char *name);
 const struct df_part *df_parts_at(const struct df_parts *parts, const char *kind, size_t level);

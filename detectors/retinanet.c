@@ -168,6 +168,7 @@ static df_status retinanet_create(const void *options, const struct df_network_o
     net->options = *(const struct retinanet_options *)options;
     net->levels = df_network_levels(body);
     net->head_convs = (size_t)network->head_convs;
+    net->anchors.parameters = parameters;
     net->units = (struct df_conv_units){ .parameters = parameters, .eps = network->norm_eps, .momentum = network->norm_momentum };
     init_branch(
         net, &net->classification, network,
@@ -257,7 +258,7 @@ static void retinanet_forward(struct df_detector *base, df_tape *tape, const str
     df_detector_body(base, tape, images, pixels, what, state);
     head_forward(net, tape, what & DF_TRAINING, state);
     if (what & DF_LABELS)
-        df_assign_anchors(&net->anchors, &how, tape, state);
+        df_assign_anchors(&how, tape, state);
 }
 
 static void retinanet_run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
@@ -303,26 +304,21 @@ static struct losses part_loss(const struct retinanet *net, df_tape *tape, const
                                size_t images)
 {
     const size_t row = first * state->anchors, rows = images * state->anchors;
-    const df_real *label = df_part_host(tape, df_part(state, "label", DF_NO_LEVEL)) + row;
+    const double *positives = state->assigned.count + first;
     const double beta = net->options.box_loss == BOX_LOSS_SMOOTH_L1 ? net->options.box_beta : 0;
     const bool whole = images == state->batch;
+    const struct df_counted_norm norm = net->options.loss_norm == LOSS_NORM_IMAGE
+                                            ? (struct df_counted_norm){ df_loss_norm(tape, state->batch), positives, images }
+                                            : df_loss_norm_counted(tape, positives, images);
     df_tensor *z = df_part_tensor(state, "logits"), *d = df_part_tensor(state, "deltas");
-    uint8_t *positive = df_tape_host(tape, rows);
-    size_t positives = 0;
-    double norm;
 
-    for (size_t r = 0; r < rows; r++) {
-        positive[r] = label[r] >= 0;
-        positives += positive[r];
-    }
-    norm = net->options.loss_norm == LOSS_NORM_IMAGE ? df_loss_norm(tape, state->batch) * (positives ? (double)positives : 1)
-                                                     : df_loss_norm(tape, positives);
     z = whole ? z : df_slice(tape, z, 0, first, first + images);
     d = whole ? d : df_slice(tape, d, 0, first, first + images);
     return (struct losses){
-        .classification = df_sigmoid_focal(tape, z, rows_of(tape, df_part_tensor(state, "label"), row, rows), net->options.focal_alpha,
-                                           net->options.focal_gamma, norm),
-        .box = df_smooth_l1(tape, d, rows_of(tape, df_part_tensor(state, "target"), row, rows), positive, beta, norm),
+        .classification = df_sigmoid_focal_counted(tape, z, rows_of(tape, df_part_tensor(state, "label"), row, rows),
+                                                   net->options.focal_alpha, net->options.focal_gamma, norm),
+        .box = df_smooth_l1_counted(tape, d, rows_of(tape, df_part_tensor(state, "target"), row, rows), state->assigned.positive + row,
+                                    beta, norm),
     };
 }
 

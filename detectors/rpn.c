@@ -27,7 +27,8 @@ void df_rpn_init(struct df_rpn *rpn, const struct df_rpn_options *options, struc
     const bool normed = network->head_norm != 0;
     char conv[80], norm[80];
 
-    *rpn = (struct df_rpn){ .options = *options, .levels = levels, .convs = (size_t)options->convs };
+    *rpn =
+        (struct df_rpn){ .options = *options, .levels = levels, .convs = (size_t)options->convs, .anchors.parameters = units->parameters };
     for (size_t k = 0; k < 4; k++)
         rpn->box_weights[k] = (float)options->box_weights.value[k];
     for (size_t i = 0; i < rpn->convs; i++)
@@ -78,7 +79,7 @@ void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state 
 {
     const struct df_assignment how = { &rpn->options.matcher, rpn->box_weights, false };
 
-    df_assign_anchors(&rpn->anchors, &how, tape, state);
+    df_assign_anchors(&how, tape, state);
 }
 
 const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,
@@ -101,27 +102,10 @@ const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *ta
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)
 {
-    const size_t anchors = state->anchors, rows = state->batch * anchors;
-    const double begun = df_profile_begin(df_tape_device(tape));
-    const df_real *label = df_part_host(tape, df_part(state, "label", DF_NO_LEVEL));
-    df_tensor *logits = df_part_tensor(state, "logits");
-    uint32_t *scratch = df_tape_host(tape, anchors * sizeof *scratch);
-    uint8_t *use = df_tape_host(tape, rows);
-    df_real *weight = df_tape_host(tape, rows * sizeof *weight), *target = df_tape_host(tape, rows * sizeof *target);
-    size_t sampled = 0;
-    double norm;
+    const struct df_sampled sampled = df_sample_anchors(&rpn->options.sampler, tape, state->images, df_part_tensor(state, "label"));
+    const struct df_counted_norm norm = df_loss_norm_counted(tape, sampled.count, state->batch);
 
-    for (size_t n = 0; n < state->batch; n++)
-        sampled += df_sample(&rpn->options.sampler, (struct df_sample_of){ state->images, n, DF_SAMPLE_ANCHORS }, anchors,
-                             label + n * anchors, use + n * anchors, scratch);
-    for (size_t r = 0; r < rows; r++) {
-        weight[r] = use[r];
-        target[r] = label[r] >= 0;
-        use[r] = use[r] && label[r] >= 0;
-    }
-    norm = df_loss_norm(tape, sampled);
-    df_profile_end(df_tape_device(tape), "host: sampling", begun);
-    *objectness =
-        df_bce_logits(tape, logits, df_tensor_from(tape, logits->shape, target), df_tensor_from(tape, logits->shape, weight), norm);
-    *box = df_smooth_l1(tape, df_part_tensor(state, "deltas"), df_part_tensor(state, "target"), use, rpn->options.box_beta, norm);
+    *objectness = df_bce_logits_counted(tape, df_part_tensor(state, "logits"), sampled.target, sampled.weight, norm);
+    *box = df_smooth_l1_counted(tape, df_part_tensor(state, "deltas"), df_part_tensor(state, "target"), sampled.positive,
+                                rpn->options.box_beta, norm);
 }

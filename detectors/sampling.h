@@ -2,6 +2,7 @@
 #ifndef DF_DETECTORS_SAMPLING_H
 #define DF_DETECTORS_SAMPLING_H
 #include "core/data/loader.h"
+#include "core/nn/tape.h"
 
 struct df_sampler {
     int64_t size;    /* most rows per image */
@@ -16,4 +17,11 @@ struct df_sample_of { /* what is sampled: the draws depend on it, and on the bat
  * each without replacement. chosen [count]: 0 or 1. scratch: [count]. Returns how many are chosen. */
 size_t df_sample(const struct df_sampler *sampler, struct df_sample_of of, size_t count, const df_real *labels, uint8_t *chosen,
                  uint32_t *scratch);
+/* The same of a batch's rows, whose labels [N,1,A,1] are on the device, by the device (core/device/kernels_draw.h). */
+struct df_sampled {             /* on the device, until the tape's reset */
+    df_tensor *weight, *target; /* [N,1,A,1]: 1 where chosen; 1 where positive, chosen or not */
+    const uint8_t *positive;    /* [N][A]: chosen and positive */
+    const double *count;        /* [N]: chosen */
+};
+struct df_sampled df_sample_anchors(const struct df_sampler *sampler, df_tape *tape, const struct df_batch *batch, const df_tensor *label);
 #endif

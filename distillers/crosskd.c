@@ -9,7 +9,7 @@
  * authors' code (mmdet/models/detectors/crosskd_retinanet.py, kd_loss.py), in whose RetinaNet this is the third of four convolutions.
  * Deviates: decoding limits growth alone, as the detectors here do (theirs shrinking too); a level with one cell in the whole batch has no
  * deviation (theirs: not a number) and goes on as it is; no division by the deviation's epsilon on the teacher's side, as there. */
-#include "core/nn/losses.h"
+#include "detectors/rows.h"
 #include "distillers/common.h"
 
 struct crosskd_options {
@@ -77,25 +77,6 @@ static void cross(df_tape *tape, const struct df_detection_state *student, const
     teacher->detector->class->finish_head(teacher->detector, tape, &crossed, out);
 }
 
-/* Which anchors take part, as bytes and as a tensor [N,1,A,1]; returns the positives. */
-static size_t rows_used(df_tape *tape, const struct df_detection_state *student, uint8_t **use, df_tensor **weight)
-{
-    const struct df_part *part = df_part(student, "label", DF_NO_LEVEL);
-    const df_real *label = df_part_host(tape, part);
-    const size_t rows = df_count(part->shape);
-    df_real *used = df_tape_host(tape, rows * sizeof *used);
-    size_t positives = 0;
-
-    *use = df_tape_host(tape, rows);
-    for (size_t r = 0; r < rows; r++) {
-        (*use)[r] = label[r] != -2;
-        used[r] = (*use)[r];
-        positives += label[r] >= 0;
-    }
-    *weight = df_tensor_from(tape, part->shape, used);
-    return positives;
-}
-
 static df_tensor *crosskd_loss(const struct df_distill_context *context, const struct df_detection_state *student,
                                const struct df_detection_state *teacher)
 {
@@ -103,15 +84,16 @@ static df_tensor *crosskd_loss(const struct df_distill_context *context, const s
     const struct crosskd_options *options = context->options;
     df_tape *tape = context->tape;
     df_tensor *logits = df_detach(tape, df_part_tensor(teacher, "logits")), *deltas = df_part_tensor(teacher, "deltas"), *weight;
+    const struct df_marked used = df_mark_rows(tape, student, DF_LABEL_BACKGROUND, DF_LABEL_LAST, true);
+    const struct df_marked positives = df_mark_rows(tape, student, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
+    const struct df_counted_norm norm = df_marked_norm(tape, &positives);
     struct df_detection_state crossed;
-    uint8_t *use;
-    const double norm = df_loss_norm(tape, rows_used(tape, student, &use, &weight));
 
     DF_ASSERT(teacher->detector);
     cross(tape, student, teacher, &crossed);
-    weight = df_mul(tape, weight, df_sigmoid(tape, df_max(tape, logits, CLASSES)));
+    weight = df_mul(tape, used.weight, df_sigmoid(tape, df_max(tape, logits, CLASSES)));
 
-    df_tensor *class = df_quality_focal(tape, df_part_tensor(&crossed, "logits"), logits, use, options->beta, norm);
+    df_tensor *class = df_quality_focal(tape, df_part_tensor(&crossed, "logits"), logits, used.use, options->beta, norm);
     const struct df_deltas_of of = { crossed.anchor, teacher->detector->delta_weights };
     df_tensor *box = df_giou(tape, df_part_tensor(&crossed, "deltas"), deltas, weight, of, norm);
 

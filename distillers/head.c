@@ -4,10 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/nn/losses.h"
+#include "detectors/rows.h"
 #include "distillers/common.h"
 
-enum { BACKGROUND = -1, NO_PART = -2 };
 enum group { ALL, FG, BG, CORRECT, CORRECT_FG };
 
 static const struct part {
@@ -26,9 +25,9 @@ static const struct part {
 struct rows {
     df_tensor *s;
     const df_tensor *t;
-    const df_real *label; /* class >= 0, -1 background, -2 takes no part */
-    bool roi;
-    const char *suffix; /* of the terms' names */
+    const df_real *label;                   /* class >= 0, -1 background, -2 takes no part; of anchors NULL: the device has them */
+    const struct df_detection_state *dense; /* whose anchors they are; NULL: they are RoIs */
+    const char *suffix;                     /* of the terms' names */
 };
 
 void df_head_needs(const struct df_head_options *options, struct df_needs *needs)
@@ -53,25 +52,23 @@ static int32_t *teacher_classes(df_tape *tape, const struct rows *rows)
 
         for (size_t c = 1; c < columns; c++)
             best = z[c] > z[best] ? c : best;
-        if (rows->roi)
+        if (!rows->dense)
             class[r] = (int32_t)best - 1; /* column 0 is background */
         else
-            class[r] = z[best] > 0 ? (int32_t)best : BACKGROUND;
+            class[r] = z[best] > 0 ? (int32_t)best : DF_LABEL_BACKGROUND;
     }
     return class;
 }
 
 /* The label that means background: -1; authors_background: the highest class of a batch without background rows. */
-static int32_t background_label(const struct df_head_options *options, const struct rows *rows, size_t count)
+static int32_t background_label(const struct df_head_options *options, const df_real *label, size_t count)
 {
-    int32_t highest = BACKGROUND;
+    int32_t highest = DF_LABEL_BACKGROUND;
 
     for (size_t r = 0; options->authors_background && r < count; r++) {
-        const int32_t label = (int32_t)rows->label[r];
-
-        if (label == BACKGROUND)
-            return BACKGROUND;
-        highest = label > highest ? label : highest;
+        if ((int32_t)label[r] == DF_LABEL_BACKGROUND)
+            return DF_LABEL_BACKGROUND;
+        highest = (int32_t)label[r] > highest ? (int32_t)label[r] : highest;
     }
     return highest;
 }
@@ -95,25 +92,48 @@ static bool in_group(enum group group, int32_t label, int32_t background, const 
     return correct && label != background;
 }
 
+static double temperature_of(const struct df_head_options *options, const struct part *part)
+{
+    return part->negative && !options->one_temperature ? options->t_neg : options->t_pos;
+}
+
+/* A group of anchors, marked on the device: nobody waits for their labels. */
+static df_tensor *anchors_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+{
+    const int lowest = part->group == FG ? DF_LABEL_OBJECT : DF_LABEL_BACKGROUND;
+    const int highest = part->group == BG ? DF_LABEL_BACKGROUND : DF_LABEL_LAST;
+    const struct df_marked used = df_mark_rows(tape, rows->dense, lowest, highest, false);
+    struct df_marked counted = used;
+
+    if (options->norm != DF_HEAD_NORM_GROUP && part->group != FG)
+        counted = df_mark_rows(tape, rows->dense, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
+    return df_sigmoid_kl_counted(tape, rows->s, rows->t, used.use, temperature_of(options, part), df_marked_norm(tape, &counted));
+}
+
+/* RoIs, whose labels the host has made, or a group of anchors that depends on what the teacher says of each. */
 static df_tensor *group_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
 {
     const size_t count = df_pixels(rows->s->shape);
     const bool needs_class = part->group == CORRECT || part->group == CORRECT_FG;
-    const int32_t *taught = needs_class ? teacher_classes(tape, rows) : NULL, background = background_label(options, rows, count);
-    const double temperature = part->negative && !options->one_temperature ? options->t_neg : options->t_pos;
-    const bool by_group = options->norm == DF_HEAD_NORM_GROUP || (options->norm == DF_HEAD_NORM_AUTO && rows->roi);
+    const bool by_group = options->norm == DF_HEAD_NORM_GROUP || (options->norm == DF_HEAD_NORM_AUTO && !rows->dense);
+
+    if (rows->dense && !needs_class)
+        return anchors_loss(tape, options, rows, part);
+
+    const df_real *labels = rows->dense ? df_part_host(tape, df_part(rows->dense, "label", DF_NO_LEVEL)) : rows->label;
+    const int32_t *taught = needs_class ? teacher_classes(tape, rows) : NULL, background = background_label(options, labels, count);
     uint8_t *use = df_tape_host(tape, count);
     size_t used = 0, positives = 0;
 
     for (size_t r = 0; r < count; r++) {
-        const int32_t label = (int32_t)rows->label[r];
+        const int32_t label = (int32_t)labels[r];
 
-        use[r] = label != NO_PART && in_group(part->group, label, background, taught ? &taught[r] : NULL);
+        use[r] = label != DF_LABEL_IGNORED && in_group(part->group, label, background, taught ? &taught[r] : NULL);
         used += use[r];
         positives += label >= 0 && label != background;
     }
-    return (rows->roi ? df_softmax_kl : df_sigmoid_kl)(tape, rows->s, rows->t, use, temperature,
-                                                       df_loss_norm(tape, by_group ? used : positives));
+    return (rows->dense ? df_sigmoid_kl : df_softmax_kl)(tape, rows->s, rows->t, use, temperature_of(options, part),
+                                                         df_loss_norm(tape, by_group ? used : positives));
 }
 
 static df_tensor *rows_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name,
@@ -142,7 +162,7 @@ static struct rows student_rois(df_tape *tape, const struct df_detection_state *
     struct df_detection_state taught;
 
     teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
-    return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"), labels_of(tape, student), true,
+    return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"), labels_of(tape, student), NULL,
                           "" };
 }
 
@@ -154,7 +174,7 @@ static const df_real *paired_labels(df_tape *tape, const struct df_detection_sta
 
     DF_ASSERT(student->rois.count == taught->rois.count);
     for (size_t r = 0; r < taught->rois.count; r++)
-        label[r] = theirs[r] == NO_PART ? NO_PART : own[r];
+        label[r] = theirs[r] == DF_LABEL_IGNORED ? DF_LABEL_IGNORED : own[r];
     return label;
 }
 
@@ -169,7 +189,6 @@ static struct rows teacher_rois(df_tape *tape, const struct df_head_options *opt
     return (struct rows){ .s = df_part_tensor(&asked, "roi/logits"),
                           .t = df_part_tensor(&taught, "roi/logits"),
                           .label = options->authors_labels ? paired_labels(tape, student, &asked) : labels_of(tape, &asked),
-                          .roi = true,
                           .suffix = options->rois == DF_ROIS_BOTH ? ".teacher" : "" };
 }
 
@@ -180,8 +199,7 @@ df_tensor *df_head_loss(const struct df_distill_context *context, const struct d
     struct rows rows;
 
     if (!df_parts_find(&student->parts, "roi/logits")) {
-        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"),
-                              df_part_host(context->tape, df_part(student, "label", DF_NO_LEVEL)), false, "" };
+        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"), NULL, student, "" };
         return rows_loss(context, options, name, factor, &rows, NULL);
     }
     DF_ASSERT(teacher->detector);

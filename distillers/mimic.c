@@ -8,7 +8,7 @@
  * take no part. Source: the paper's losses; its code is not public. The hint's 0.5, background's 1.5 and no temperature are readers' notes of it,
  * 0.5 for the other two is from memory. Deviates: mse divides by cells and channels (theirs sums); every anchor with a label counts, not 256 of
  * them; the terms stand beside the detector's whole loss (theirs gives half of its class loss away). */
-#include "core/nn/losses.h"
+#include "detectors/rows.h"
 #include "distillers/common.h"
 
 enum { NORM_AUTO, NORM_POSITIVES, NORM_ROWS };
@@ -49,21 +49,16 @@ static df_status mimic_init(struct df_distiller_setup *setup, struct df_error *e
 struct head {
     df_tensor *logits, *deltas; /* [.,.,R,K], rows of R boxes [.,.,B,4] */
     df_tensor *their_logits, *their_deltas;
-    df_tensor *target;    /* like deltas */
-    const df_real *label; /* [R] class, -1 background, -2 takes no part */
-    uint8_t *box;         /* [B] those that learn */
+    df_tensor *target;  /* like deltas */
+    df_tensor *weight;  /* [.,.,R,1] 1 for each row that takes part */
+    const uint8_t *box; /* [B] those that learn, on the device */
     bool roi;
-    double norm;
+    struct df_counted_norm norm;
 };
 
-static double norm_of(df_tape *tape, const struct mimic_options *options, const struct head *head, bool two_stage)
+static bool divided_by_rows(const struct mimic_options *options, bool two_stage)
 {
-    const bool by_rows = options->norm == NORM_ROWS || (options->norm == NORM_AUTO && two_stage);
-    size_t count = 0;
-
-    for (size_t r = 0; r < df_pixels(head->logits->shape); r++)
-        count += head->label[r] >= (by_rows ? -1 : 0);
-    return df_loss_norm(tape, count);
+    return options->norm == NORM_ROWS || (options->norm == NORM_AUTO && two_stage);
 }
 
 static df_tensor *constant(df_tape *tape, double value)
@@ -73,24 +68,12 @@ static df_tensor *constant(df_tape *tape, double value)
     return df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, &scalar);
 }
 
-/* 1 for each row that takes part: [.,.,R,1] */
-static df_tensor *rows_of(df_tape *tape, const struct head *head)
-{
-    df_shape shape = head->logits->shape;
-    df_real *use = df_tape_host(tape, df_pixels(shape) * sizeof *use);
-
-    shape.c = 1;
-    for (size_t r = 0; r < df_pixels(shape); r++)
-        use[r] = head->label[r] >= -1;
-    return df_tensor_from(tape, shape, use);
-}
-
 /* -q log p - b (1 - q) log(1 - p) = e BCE(p, q / e),  e = q + b (1 - q) */
 static df_tensor *sigmoid_classes(df_tape *tape, const struct head *head, double b)
 {
     df_tensor *q = df_sigmoid(tape, head->their_logits), *e = df_add(tape, df_scale(tape, q, 1 - b), constant(tape, b));
 
-    return df_bce_logits(tape, head->logits, df_div(tape, q, e), df_mul(tape, e, rows_of(tape, head)), head->norm);
+    return df_bce_logits_counted(tape, head->logits, df_div(tape, q, e), df_mul(tape, e, head->weight), head->norm);
 }
 
 static df_tensor *softmax_classes(df_tape *tape, const struct head *head, double b)
@@ -102,7 +85,7 @@ static df_tensor *softmax_classes(df_tape *tape, const struct head *head, double
         weight[k] = k ? 1 : (df_real)b; /* column 0 is background */
     df_tensor *q = df_mul(tape, df_softmax(tape, head->their_logits), df_tensor_from(tape, (df_shape){ 1, 1, 1, columns }, weight));
 
-    return df_soft_cross_entropy(tape, head->logits, df_mul(tape, q, rows_of(tape, head)), head->norm);
+    return df_soft_cross_entropy(tape, head->logits, df_mul(tape, q, head->weight), head->norm.factor);
 }
 
 static df_tensor *head_loss(const struct df_distill_context *context, const struct head *head, df_tensor *total)
@@ -117,48 +100,67 @@ static df_tensor *head_loss(const struct df_distill_context *context, const stru
     return df_term_add(context, total, head->roi ? "mimic.roi_box" : "mimic.box", box, options->w_box);
 }
 
-static struct head dense_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
+static struct head dense_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher,
+                              bool by_rows)
 {
-    struct head head = { .logits = df_part_tensor(student, "logits"),
-                         .deltas = df_part_tensor(student, "deltas"),
-                         .their_logits = df_detach(tape, df_part_tensor(teacher, "logits")),
-                         .their_deltas = df_part_tensor(teacher, "deltas"),
-                         .target = df_part_tensor(student, "target"),
-                         .label = df_part_host(tape, df_part(student, "label", DF_NO_LEVEL)) };
-    const size_t rows = df_pixels(head.logits->shape);
+    const struct df_marked used = df_mark_rows(tape, student, DF_LABEL_BACKGROUND, DF_LABEL_LAST, true);
+    const struct df_marked positives = df_mark_rows(tape, student, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
 
-    head.box = df_tape_host(tape, rows);
-    for (size_t r = 0; r < rows; r++)
-        head.box[r] = head.label[r] >= 0;
-    return head;
+    return (struct head){ .logits = df_part_tensor(student, "logits"),
+                          .deltas = df_part_tensor(student, "deltas"),
+                          .their_logits = df_detach(tape, df_part_tensor(teacher, "logits")),
+                          .their_deltas = df_part_tensor(teacher, "deltas"),
+                          .target = df_part_tensor(student, "target"),
+                          .weight = used.weight,
+                          .box = positives.use,
+                          .norm = df_marked_norm(tape, by_rows ? &used : &positives) };
+}
+
+/* Which RoIs take part, and what their terms are divided by; the host has made their labels. */
+static void weigh_rois(df_tape *tape, const df_real *label, bool by_rows, struct head *head)
+{
+    df_shape shape = head->logits->shape;
+    df_real *weight = df_tape_host(tape, df_pixels(shape) * sizeof *weight);
+    size_t count = 0;
+
+    shape.c = 1;
+    for (size_t r = 0; r < df_pixels(shape); r++) {
+        weight[r] = label[r] >= DF_LABEL_BACKGROUND;
+        count += label[r] >= (by_rows ? DF_LABEL_BACKGROUND : DF_LABEL_OBJECT);
+    }
+    head->weight = df_tensor_from(tape, shape, weight);
+    head->norm = df_norm(df_loss_norm(tape, count));
 }
 
 /* Boxes are those of every class, of which the row's own learns. */
-static struct head roi_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
+static struct head roi_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher, bool by_rows)
 {
     const size_t rows = student->rois.count, columns = student->classes + 1;
     const df_shape deltas = { rows, 1, columns, 4 };
     const df_real *encoded = df_part_host(tape, df_part(student, "roi/target", DF_NO_LEVEL));
+    const df_real *label = df_part_host(tape, df_part(student, "roi/label", DF_NO_LEVEL));
     df_real *target = df_tape_host(tape, df_count(deltas) * sizeof *target);
+    uint8_t *box = df_tape_host(tape, rows * columns);
     struct df_detection_state taught;
 
     teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
+    for (size_t i = 0; i < rows * columns; i++) {
+        const size_t r = i / columns, k = i % columns;
+
+        box[i] = label[r] >= 0 && (size_t)label[r] + 1 == k;
+        for (size_t j = 0; j < 4; j++)
+            target[4 * i + j] = encoded[4 * r + j];
+    }
+
     struct head head = { .logits = df_part_tensor(student, "roi/logits"),
                          .deltas = df_reshape(tape, df_part_tensor(student, "roi/deltas"), deltas),
                          .their_logits = df_detach(tape, df_part_tensor(&taught, "roi/logits")),
                          .their_deltas = df_part_tensor(&taught, "roi/deltas"),
-                         .label = df_part_host(tape, df_part(student, "roi/label", DF_NO_LEVEL)),
-                         .box = df_tape_host(tape, rows * columns),
+                         .target = df_tensor_from(tape, deltas, target),
+                         .box = df_tape_device_copy(tape, box, rows * columns),
                          .roi = true };
 
-    for (size_t i = 0; i < rows * columns; i++) {
-        const size_t r = i / columns, k = i % columns;
-
-        head.box[i] = head.label[r] >= 0 && (size_t)head.label[r] + 1 == k;
-        for (size_t j = 0; j < 4; j++)
-            target[4 * i + j] = encoded[4 * r + j];
-    }
-    head.target = df_tensor_from(tape, deltas, target);
+    weigh_rois(tape, label, by_rows, &head);
     return head;
 }
 
@@ -170,14 +172,12 @@ static df_tensor *mimic_loss(const struct df_distill_context *context, const str
     const struct df_feature_term hint[] = { { "mimic.hint", options->w_hint, DF_REGION_ALL }, { 0 } };
     const bool two_stage = df_parts_find(&student->parts, "roi/logits") != NULL;
     df_tensor *loss = df_neck_loss(context, &neck, context->state, student, teacher, hint);
-    struct head head = dense_head(context->tape, student, teacher);
+    struct head head = dense_head(context->tape, student, teacher, divided_by_rows(options, two_stage));
 
-    head.norm = norm_of(context->tape, options, &head, two_stage);
     loss = head_loss(context, &head, loss);
     if (!two_stage)
         return loss;
-    head = roi_head(context->tape, student, teacher);
-    head.norm = norm_of(context->tape, options, &head, two_stage);
+    head = roi_head(context->tape, student, teacher, divided_by_rows(options, two_stage));
     return head_loss(context, &head, loss);
 }
 

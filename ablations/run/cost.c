@@ -59,9 +59,10 @@ static void made_init(struct made *made, size_t n, struct df_cost_images images,
                            .valid_w = df_calloc(n, sizeof *made->valid_w),
                            .flipped = df_calloc(n, sizeof *made->flipped),
                            .scale = df_calloc(n, sizeof *made->scale) };
-    df_rng_init(&rng, 0, DF_RNG_SCENE, 0);
+    df_rng_init(&rng, 0, DF_RNG_SCENE, 1); /* objects are the same, whoever looks */
     for (size_t i = 0; look && i < pixels; i++)
         pixel[i] = (df_real)df_rng_range(&rng, -2, 2); /* as normalised pixels are */
+    df_rng_init(&rng, 0, DF_RNG_SCENE, 0);
     for (size_t k = 0; k < OBJECTS; k++)
         made->label[k] = (int32_t)(k % images.classes);
     for (size_t i = 0; i < n; i++) {
@@ -445,6 +446,7 @@ static df_status count_subject(struct subject *s, struct df_cost *out, struct df
     struct counts one, two;
 
     DF_TRY(open_subject(s, err));
+    DF_TRY(count_images(s, 1, &one, err)); /* what is done once, as sending the anchors of a canvas, is done here */
     DF_TRY(count_images(s, 1, &one, err));
     DF_TRY(count_images(s, 2, &two, err));
     *out = (struct df_cost){ .images = s->images };

@@ -127,7 +127,8 @@ df_status df_record_state(const struct df_records *records, const struct df_dete
                                         .classes = student->classes,
                                         .images = student->images,
                                         .anchors = student->anchors,
-                                        .anchor = student->anchor };
+                                        .anchor = student->anchor,
+                                        .resident = student->resident };
     memcpy(out->level_anchors, student->level_anchors, sizeof out->level_anchors);
     for (size_t i = 0; i < layout->parts; i++) {
         const struct df_record_part *part = &layout->part[i];

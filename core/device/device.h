@@ -17,6 +17,7 @@
 struct df_device_ops {
     const char *name;
     bool runs_behind; /* the host runs ahead of it, and waits where it reads */
+    bool hollow;      /* it counts and computes nothing: what is read from it is zeros */
     void (*close)(struct df_device *device);
     void *(*alloc)(struct df_device *device, size_t bytes); /* 64-byte aligned, uninitialised */
     void (*free)(struct df_device *device, void *memory);   /* also forgets reordered weights that lay in it */

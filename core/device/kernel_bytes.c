@@ -146,6 +146,28 @@ BYTES(dense_candidates, n *(1 + 4) + indices(n) + box_reals(n) + scored_reals(n)
 BYTES(roi_candidates, n *(double)(a->classes + 1) * 5 + box_reals(n) + scored_reals(n * (double)a->classes), 0)
 BYTES(kept_boxes, indices(n) + 2 * scored_reals(n), 0)
 
+/* ---- matching: the room behind the objects as if it were full ---- */
+
+static double truth_reals(const struct df_truth *truth) { return box_reals(product(truth->images, truth->room)); }
+static double most_reals(const struct df_truth *truth) { return bytes_as_reals(product(truth->images, truth->room) * sizeof(float)); }
+static double anchor_reals(const struct df_anchor_sides *anchors) { return box_reals((double)anchors->count); }
+BYTES(match_most, anchor_reals(&a->anchors) + truth_reals(&a->truth) + most_reals(&a->truth), 0)
+BYTES(match_rows,
+      product(a->truth.images, a->anchors.count) * (6 + bytes_as_reals(1)) + anchor_reals(&a->anchors) + 1.25 * truth_reals(&a->truth) +
+          present(a->most) * most_reals(&a->truth),
+      0)
+BYTES(match_count, n *(bytes_as_reals((double)a->anchors) + 1), n)
+BYTES(mark_rows, n *(double)a->rows *(1 + present(a->weight) + bytes_as_reals(1)), n)
+
+/* ---- drawing: of lists that are written and read here and there a place for every row ---- */
+
+static double draw_rows(const struct df_draw_args *a) { return product(a->images, a->rows); }
+static double draw_tiles(const struct df_draw_args *a) { return (double)df_draw_tiles(a->rows); }
+BYTES(draw_count, draw_rows(a) + 2 * indices(n), 0)
+BYTES(draw_place, 2 * indices(n * draw_tiles(a)), 0)
+BYTES(draw_list, draw_rows(a) * (3 + bytes_as_reals(1)) + indices(draw_rows(a)) + 2 * indices(n), 0)
+BYTES(draw_take, n *(double)a->size *(1 + bytes_as_reals(1)) + 4 * indices(n * (double)a->size), n)
+
 /* ---- crops: of a map all, whatever the grid reaches ---- */
 
 BYTES(take_rows, 2 * n * (double)a->width + indices(n), 0)

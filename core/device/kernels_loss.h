@@ -72,12 +72,15 @@ DF_KERNEL df_real df_loss_two_atanh(df_real s)
 }
 DF_KERNEL df_real df_loss_log1p(df_real e) { return df_loss_two_atanh(e / (2 + e)); } /* e in [0, 1] */
 
-/* *out = sum of partials / norm; one index */
+/* *out = sum of partials / norm; one index. counted: norm grows by a factor that stands in device memory, and *divisor = what it is then */
 struct df_loss_total_args {
     const double *partial;
     size_t count;
     double norm;
     df_real *out;
+    const double *counted; /* [counts] added up, at least 1; NULL: no such factor */
+    size_t counts;
+    double *divisor;
 };
 DF_KERNEL double df_share_loss_total(size_t i, const struct df_loss_total_args *a)
 {
@@ -90,8 +93,15 @@ DF_KERNEL double df_share_loss_total(size_t i, const struct df_loss_total_args *
 }
 DF_KERNEL void df_store_loss_total(size_t i, const struct df_loss_total_args *a, double sum)
 {
+    double norm = a->norm, counted = 0;
+
     (void)i;
-    *a->out = (df_real)(sum / a->norm);
+    if (a->counted) {
+        for (size_t j = 0; j < a->counts; j++)
+            counted += a->counted[j];
+        *a->divisor = norm *= counted > 1 ? counted : 1;
+    }
+    *a->out = (df_real)(sum / norm);
 }
 DF_SUM_KERNEL(loss_total)
 
@@ -101,12 +111,13 @@ struct df_loss_spread_args {
     df_real *dx;
     size_t count;
     double norm;
+    const double *divisor; /* loss_total's, instead of norm; NULL: it made none */
     bool fresh;
 };
 DF_KERNEL void df_k_loss_spread(size_t i, const struct df_loss_spread_args *a)
 {
     const size_t begin = i * DF_LOSS_TILE, n = df_loss_min(DF_LOSS_TILE, a->count - begin);
-    const df_real k = (df_real)((double)*a->dy / a->norm), *restrict d = a->d + begin;
+    const df_real k = (df_real)((double)*a->dy / (a->divisor ? *a->divisor : a->norm)), *restrict d = a->d + begin;
     df_real *restrict dx = a->dx + begin;
 
     if (a->fresh) {

@@ -7,19 +7,6 @@
 
 struct df_box df_box_flip(struct df_box b, float width) { return (struct df_box){ width - b.x1, b.y0, width - b.x0, b.y1 }; }
 
-void df_box_encode(struct df_box reference, struct df_box box, const float weights[4], float deltas[4])
-{
-    const float aw = reference.x1 - reference.x0, ah = reference.y1 - reference.y0;
-    const float gw = box.x1 - box.x0, gh = box.y1 - box.y0;
-    const float ax = reference.x0 + 0.5f * aw, ay = reference.y0 + 0.5f * ah;
-    const float gx = box.x0 + 0.5f * gw, gy = box.y0 + 0.5f * gh;
-
-    deltas[0] = weights[0] * (gx - ax) / aw;
-    deltas[1] = weights[1] * (gy - ay) / ah;
-    deltas[2] = weights[2] * df_logf(gw / aw);
-    deltas[3] = weights[3] * df_logf(gh / ah);
-}
-
 /* ---- non-maximum suppression ---- */
 
 /* a goes before b: falling score, NaN last, ties by rising index (the merge takes from the left run on a tie). */

@@ -30,7 +30,18 @@ DF_KERNEL struct df_box df_box_clip(struct df_box b, float width, float height)
 struct df_box df_box_flip(struct df_box b, float width); /* mirrored left-right in an image of that width */
 
 /* (dx,dy,dw,dh) = weights * ((gx-ax)/aw, (gy-ay)/ah, log(gw/aw), log(gh/ah)), centres and sizes. torchvision BoxCoder.encode_single. */
-void df_box_encode(struct df_box reference, struct df_box box, const float weights[4], float deltas[4]);
+DF_KERNEL void df_box_encode(struct df_box reference, struct df_box box, const float weights[4], float deltas[4])
+{
+    const float aw = reference.x1 - reference.x0, ah = reference.y1 - reference.y0;
+    const float gw = box.x1 - box.x0, gh = box.y1 - box.y0;
+    const float ax = reference.x0 + 0.5f * aw, ay = reference.y0 + 0.5f * ah;
+    const float gx = box.x0 + 0.5f * gw, gy = box.y0 + 0.5f * gh;
+
+    deltas[0] = weights[0] * (gx - ax) / aw;
+    deltas[1] = weights[1] * (gy - ay) / ah;
+    deltas[2] = weights[2] * df_logf(gw / aw);
+    deltas[3] = weights[3] * df_logf(gh / ah);
+}
 
 /* Inverse; dw, dh are clamped to at most log(1000/16) after division by their weight. torchvision BoxCoder.decode_single. */
 DF_KERNEL struct df_box df_box_decode(struct df_box reference, const float deltas[4], const float weights[4])

@@ -14,16 +14,30 @@ double df_loss_norm(const df_tape *tape, size_t count)
     return all > 1 ? all : 1;
 }
 
+struct df_counted_norm df_loss_norm_counted(df_tape *tape, const double *count, size_t counts)
+{
+    double *read, all = 0;
+
+    if (!df_tape_device(tape)->comm)
+        return (struct df_counted_norm){ 1, count, counts };
+    read = df_tape_host(tape, counts * sizeof *read);
+    df_read(df_tape_device(tape), read, count, counts * sizeof *read);
+    for (size_t i = 0; i < counts; i++)
+        all += read[i];
+    return (struct df_counted_norm){ .factor = df_loss_norm(tape, (size_t)all) };
+}
+
 struct spread {
     const df_real *d;
     double norm;
+    const double *divisor; /* on the device, instead of norm */
 };
 
 static void spread_backward(df_tape *tape, struct df_node *node)
 {
     const struct spread *spread = node->args;
     struct df_loss_spread_args args = {
-        .dy = node->out->grad, .d = spread->d, .count = df_count(node->in[0]->shape), .norm = spread->norm
+        .dy = node->out->grad, .d = spread->d, .count = df_count(node->in[0]->shape), .norm = spread->norm, .divisor = spread->divisor
     };
 
     args.dx = df_grad_fresh(tape, node->in[0], &args.fresh);
@@ -39,27 +53,37 @@ static df_real *slope(df_tape *tape, const df_tensor *x)
 
 static double *partials(df_tape *tape, size_t n) { return df_tape_device_memory(tape, n * sizeof(double)); }
 
-static void *to_device(df_tape *tape, const void *host, size_t bytes)
-{
-    void *memory = df_tape_device_memory(tape, bytes);
+struct terms { /* of a loss: a double each, and the slope */
+    const double *partial;
+    size_t count;
+    const df_real *d;
+};
 
-    df_write(df_tape_device(tape), memory, host, bytes);
-    return memory;
-}
-
-/* y = sum of partials / norm; records its backward */
-static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size_t count, double norm, const df_real *d)
+/* y = sum of the terms / norm; records its backward */
+static df_tensor *counted_total(df_tape *tape, df_tensor *x, struct terms terms, struct df_counted_norm norm)
 {
     df_tensor *y = df_tensor_new(tape, scalar);
-    const struct df_loss_total_args args = { .partial = partial, .count = count, .norm = norm, .out = y->data };
-    const struct spread spread = { .d = d, .norm = norm };
+    const struct df_loss_total_args args = { .partial = terms.partial,
+                                             .count = terms.count,
+                                             .norm = norm.factor,
+                                             .out = y->data,
+                                             .counted = norm.count,
+                                             .counts = norm.counts,
+                                             .divisor = norm.count ? partials(tape, 1) : NULL };
+    const struct spread spread = { .d = terms.d, .norm = norm.factor, .divisor = args.divisor };
 
-    DF_ASSERT(norm > 0);
+    DF_ASSERT(norm.factor > 0);
     df_launch(df_tape_device(tape), DF_K_LOSS_TOTAL, 1, &args);
     return df_record(tape, spread_backward, y, &x, 1, DF_KEEP(spread));
 }
 
-df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
+static df_tensor *total(df_tape *tape, df_tensor *x, const double *partial, size_t count, double norm, const df_real *d)
+{
+    return counted_total(tape, x, (struct terms){ partial, count, d }, df_norm(norm));
+}
+
+df_tensor *df_sigmoid_focal_counted(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma,
+                                    struct df_counted_norm norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
     struct df_sigmoid_focal_args args = { .z = z->data, .label = labels->data, .count = count, .classes = z->shape.c, .gamma = gamma };
@@ -70,10 +94,15 @@ df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_SIGMOID_FOCAL, tiles, &args);
-    return total(tape, z, args.partial, tiles, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, tiles, args.d }, norm);
 }
 
-df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
+df_tensor *df_sigmoid_focal(df_tape *tape, df_tensor *z, const df_tensor *labels, double alpha, double gamma, double norm)
+{
+    return df_sigmoid_focal_counted(tape, z, labels, alpha, gamma, df_norm(norm));
+}
+
+df_tensor *df_bce_logits_counted(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, struct df_counted_norm norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
     struct df_bce_logits_args args = { .z = z->data, .t = t->data, .w = w ? w->data : NULL, .count = count };
@@ -82,7 +111,12 @@ df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const 
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_BCE_LOGITS, tiles, &args);
-    return total(tape, z, args.partial, tiles, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, tiles, args.d }, norm);
+}
+
+df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, double norm)
+{
+    return df_bce_logits_counted(tape, z, t, w, df_norm(norm));
 }
 
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm)
@@ -97,17 +131,22 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels
     return total(tape, z, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm)
+df_tensor *df_smooth_l1_counted(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta,
+                                struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(x->shape);
-    struct df_smooth_l1_args args = { .x = x->data, .target = targets->data, .width = x->shape.c, .beta = beta };
+    struct df_smooth_l1_args args = { .x = x->data, .target = targets->data, .use = use, .width = x->shape.c, .beta = beta };
 
     DF_ASSERT(df_count(targets->shape) == df_count(x->shape));
-    args.use = to_device(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
     df_launch(df_tape_device(tape), DF_K_SMOOTH_L1, rows, &args);
-    return total(tape, x, args.partial, rows, norm, args.d);
+    return counted_total(tape, x, (struct terms){ args.partial, rows, args.d }, norm);
+}
+
+df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm)
+{
+    return df_smooth_l1_counted(tape, x, targets, df_tape_device_copy(tape, use, df_pixels(x->shape)), beta, df_norm(norm));
 }
 
 struct masked_mse {
@@ -177,24 +216,31 @@ df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const 
     struct df_softmax_kl_args args = { .s = s->data, .t = t->data, .classes = s->shape.c, .temperature = temperature };
 
     DF_ASSERT(df_same_shape(s->shape, t->shape));
-    args.use = to_device(tape, use, rows);
+    args.use = df_tape_device_copy(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, s);
     df_launch(df_tape_device(tape), DF_K_SOFTMAX_KL, rows, &args);
     return total(tape, s, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+df_tensor *df_sigmoid_kl_counted(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature,
+                                 struct df_counted_norm norm)
 {
     const size_t count = df_count(s->shape), tiles = df_loss_tiles(count);
-    struct df_sigmoid_kl_args args = { .s = s->data, .t = t->data, .count = count, .classes = s->shape.c, .temperature = temperature };
+    struct df_sigmoid_kl_args args = {
+        .s = s->data, .t = t->data, .use = use, .count = count, .classes = s->shape.c, .temperature = temperature
+    };
 
     DF_ASSERT(df_same_shape(s->shape, t->shape));
-    args.use = to_device(tape, use, df_pixels(s->shape));
     args.partial = partials(tape, tiles);
     args.d = slope(tape, s);
     df_launch(df_tape_device(tape), DF_K_SIGMOID_KL, tiles, &args);
-    return total(tape, s, args.partial, tiles, norm, args.d);
+    return counted_total(tape, s, (struct terms){ args.partial, tiles, args.d }, norm);
+}
+
+df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+{
+    return df_sigmoid_kl_counted(tape, s, t, df_tape_device_copy(tape, use, df_pixels(s->shape)), temperature, df_norm(norm));
 }
 
 df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double temperature, double norm)
@@ -227,17 +273,19 @@ df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q
     return total(tape, z, args.partial, rows, norm, args.d);
 }
 
-df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *y, const uint8_t *use, struct df_bound bound, double norm)
+df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *y, const uint8_t *use, struct df_bound bound,
+                         struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(x->shape);
-    struct df_bounded_l2_args args = { .x = x->data, .t = bound.t->data, .y = y->data, .width = x->shape.c, .margin = bound.margin };
+    struct df_bounded_l2_args args = {
+        .x = x->data, .t = bound.t->data, .y = y->data, .use = use, .width = x->shape.c, .margin = bound.margin
+    };
 
     DF_ASSERT(df_count(bound.t->shape) == df_count(x->shape) && df_count(y->shape) == df_count(x->shape));
-    args.use = to_device(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
     df_launch(df_tape_device(tape), DF_K_BOUNDED_L2, rows, &args);
-    return total(tape, x, args.partial, rows, norm, args.d);
+    return counted_total(tape, x, (struct terms){ args.partial, rows, args.d }, norm);
 }
 
 static const double pearson_eps = 1e-8;
@@ -248,7 +296,7 @@ df_tensor *df_pearson_rows(df_tape *tape, df_tensor *x, const df_tensor *t, cons
     struct df_pearson_rows_args args = { .x = x->data, .t = t->data, .width = x->shape.c, .eps = pearson_eps };
 
     DF_ASSERT(df_same_shape(x->shape, t->shape));
-    args.use = to_device(tape, use, rows);
+    args.use = df_tape_device_copy(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = df_tape_device_memory(tape, df_count(x->shape) * sizeof *args.d);
     df_launch(df_tape_device(tape), DF_K_PEARSON_ROWS, rows, &args);
@@ -284,7 +332,7 @@ df_tensor *df_pearson_columns(df_tape *tape, df_tensor *x, const df_tensor *t, c
     DF_ASSERT(df_same_shape(x->shape, t->shape));
     for (size_t r = 0; r < rows; r++)
         used += use[r] != 0;
-    slopes.use = sums.use = to_device(tape, use, rows);
+    slopes.use = sums.use = df_tape_device_copy(tape, use, rows);
     slopes.means = sums.means = pearson_sums(tape, sums, 2, used ? (double)used : 1);
     args.sums = pearson_sums(tape, sums, 3, 1);
     args.partial = partials(tape, width);
@@ -339,20 +387,19 @@ df_tensor *df_squared_error(df_tape *tape, df_tensor *s, const df_tensor *t, con
     return df_record(tape, squared_error_backward, y, &s, 1, DF_KEEP(saved));
 }
 
-df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, double norm)
+df_tensor *df_quality_focal(df_tape *tape, df_tensor *z, const df_tensor *t, const uint8_t *use, double beta, struct df_counted_norm norm)
 {
     const size_t count = df_count(z->shape), tiles = df_loss_tiles(count);
-    struct df_quality_focal_args args = { .z = z->data, .t = t->data, .count = count, .classes = z->shape.c, .beta = beta };
+    struct df_quality_focal_args args = { .z = z->data, .t = t->data, .use = use, .count = count, .classes = z->shape.c, .beta = beta };
 
     DF_ASSERT(df_same_shape(z->shape, t->shape) && beta >= 1);
-    args.use = to_device(tape, use, df_pixels(z->shape));
     args.partial = partials(tape, tiles);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_QUALITY_FOCAL, tiles, &args);
-    return total(tape, z, args.partial, tiles, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, tiles, args.d }, norm);
 }
 
-df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, struct df_deltas_of of, double norm)
+df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_tensor *w, struct df_deltas_of of, struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(x->shape);
     struct df_giou_args args = { .x = x->data, .t = t->data, .w = w->data, .anchors = rows / x->shape.n };
@@ -360,9 +407,9 @@ df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_ten
     DF_ASSERT(df_same_shape(x->shape, t->shape) && x->shape.c == 4 && df_count(w->shape) == rows);
     for (size_t k = 0; k < 4; k++)
         args.weights[k] = (double)of.weights[k];
-    args.anchor = to_device(tape, of.anchor, args.anchors * sizeof *of.anchor);
+    args.anchor = df_tape_device_copy(tape, of.anchor, args.anchors * sizeof *of.anchor);
     args.partial = partials(tape, rows);
     args.d = slope(tape, x);
     df_launch(df_tape_device(tape), DF_K_GIOU, rows, &args);
-    return total(tape, x, args.partial, rows, norm, args.d);
+    return counted_total(tape, x, (struct terms){ args.partial, rows, args.d }, norm);
 }

@@ -35,14 +35,6 @@ static void roi_align_backward(df_tape *tape, struct df_node *node)
     }
 }
 
-static const void *to_device(df_tape *tape, const void *host, size_t bytes)
-{
-    void *memory = df_tape_device_memory(tape, bytes);
-
-    df_write(df_tape_device(tape), memory, host, bytes);
-    return memory;
-}
-
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options)
 {
@@ -54,9 +46,9 @@ df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *
     DF_ASSERT(levels >= 1 && levels <= DF_ROI_LEVELS && options.size >= 1 && options.size <= DF_ROI_SIZE);
     for (size_t r = 0; r < rows; r++)
         DF_ASSERT(rois->level[r] < 0 || ((size_t)rois->level[r] < levels && rois->image[r] < feature[rois->level[r]]->shape.n));
-    args.box = roi.rois.box = to_device(tape, rois->box, rows * sizeof *rois->box);
-    args.image = roi.rois.image = to_device(tape, rois->image, rows * sizeof *rois->image);
-    args.level = roi.rois.level = to_device(tape, rois->level, rows * sizeof *rois->level);
+    args.box = roi.rois.box = df_tape_device_copy(tape, rois->box, rows * sizeof *rois->box);
+    args.image = roi.rois.image = df_tape_device_copy(tape, rois->image, rows * sizeof *rois->image);
+    args.level = roi.rois.level = df_tape_device_copy(tape, rois->level, rows * sizeof *rois->level);
     for (size_t l = 0; l < levels; l++) {
         DF_ASSERT(feature[l]->shape.c == channels);
         roi.feature[l] = feature[l];

@@ -1,14 +1,6 @@
 /* Rows taken by number, boxes out of deltas, bilinear samples; the arithmetic stands in core/device/kernels_sample.h. */
 #include "core/nn/ops.h"
 
-static const void *to_device(df_tape *tape, const void *host, size_t bytes)
-{
-    void *memory = df_tape_device_memory(tape, bytes);
-
-    df_write(df_tape_device(tape), memory, host, bytes);
-    return memory;
-}
-
 /* ---- rows ---- */
 
 struct taken {
@@ -29,7 +21,7 @@ static void take_rows_backward(df_tape *tape, struct df_node *node)
 df_tensor *df_take_rows(df_tape *tape, df_tensor *x, const uint32_t *row, size_t count)
 {
     df_tensor *y = df_tensor_new(tape, (df_shape){ count, 1, 1, x->shape.c });
-    const struct taken taken = { to_device(tape, row, count * sizeof *row), x->shape.c };
+    const struct taken taken = { df_tape_device_copy(tape, row, count * sizeof *row), x->shape.c };
     const struct df_taken_rows_args args = { .x = x->data, .y = y->data, .row = taken.row, .width = taken.width };
 
     for (size_t i = 0; i < count; i++)
@@ -59,7 +51,7 @@ df_tensor *df_box_corners(df_tape *tape, df_tensor *deltas, const struct df_box 
     struct df_box_corners_args args = { .x = deltas->data, .y = y->data };
 
     DF_ASSERT(deltas->shape.c == 4 && deltas->shape.n == df_pixels(deltas->shape));
-    args.reference = to_device(tape, reference, deltas->shape.n * sizeof *reference);
+    args.reference = df_tape_device_copy(tape, reference, deltas->shape.n * sizeof *reference);
     for (size_t k = 0; k < 4; k++)
         args.weights[k] = (double)weights[k];
     df_launch(df_tape_device(tape), DF_K_BOX_CORNERS, deltas->shape.n, &args);
@@ -96,7 +88,7 @@ df_tensor *df_grid_sample(df_tape *tape, df_tensor *x, df_tensor *grid, const ui
     for (size_t r = 0; image && r < at.n; r++)
         DF_ASSERT(image[r] < x->shape.n);
     if (image)
-        args.grid.image = to_device(tape, image, at.n * sizeof *image);
+        args.grid.image = df_tape_device_copy(tape, image, at.n * sizeof *image);
     df_launch(df_tape_device(tape), DF_K_GRID_SAMPLE, df_pixels(shape), &args);
     return df_record(tape, grid_sample_backward, y, (df_tensor *[]){ x, grid }, 2, DF_KEEP(args.grid));
 }

@@ -72,6 +72,14 @@ void *df_tape_host(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->h
 
 void *df_tape_device_memory(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->memory, bytes); }
 
+void *df_tape_device_copy(df_tape *tape, const void *host, size_t bytes)
+{
+    void *memory = df_tape_device_memory(tape, bytes);
+
+    df_write(tape->device, memory, host, bytes);
+    return memory;
+}
+
 static size_t bytes_of(df_shape shape) { return df_count(shape) * sizeof(df_real); }
 
 df_tensor *df_tensor_view(df_tape *tape, df_shape shape, df_real *device_data)

@@ -26,6 +26,7 @@ size_t df_tape_bytes(const df_tape *tape);                /* device memory held 
 size_t df_tape_used(const df_tape *tape);                 /* ... and given out since the reset */
 void *df_tape_host(df_tape *tape, size_t bytes);          /* host scratch that lives until the reset; never NULL */
 void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that lives until the reset */
+void *df_tape_device_copy(df_tape *tape, const void *host, size_t bytes);
 
 df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        /* uninitialised, no gradient */
 df_tensor *df_tensor_from(df_tape *tape, df_shape shape, const df_real *host);  /* copied from the host, no gradient */

@@ -38,8 +38,8 @@ typedef void launch_fn(struct df_cuda *cuda, size_t n, const void *args);
         df_cuda_run(cuda, lanes_##name, dim3(df_cuda_blocks(n, block.y)), block, n, a);                                                    \
     }
 
-/* Sum of one value per lane, for every index of the block; all threads come here. */
-static __device__ double sum_lanes(double value, double *shared)
+/* One value of those of the lanes, joined two by two, for every index of the block; all threads come here. */
+template <class Join> static __device__ double join_lanes(double value, double *shared, Join join)
 {
     double *mine = shared + threadIdx.y * blockDim.x;
 
@@ -48,10 +48,20 @@ static __device__ double sum_lanes(double value, double *shared)
     __syncthreads();
     for (unsigned step = blockDim.x / 2; step; step /= 2) {
         if (threadIdx.x < step)
-            mine[threadIdx.x] += mine[threadIdx.x + step];
+            mine[threadIdx.x] = join(mine[threadIdx.x], mine[threadIdx.x + step]);
         __syncthreads();
     }
     return mine[0];
+}
+
+static __device__ double sum_lanes(double value, double *shared)
+{
+    return join_lanes(value, shared, [](double a, double b) { return a + b; });
+}
+
+static __device__ struct df_match_most sum_lanes(struct df_match_most value, double *shared)
+{
+    return { (float)join_lanes((double)value.iou, shared, [](double a, double b) { return a > b ? a : b; }) };
 }
 
 static __device__ struct df_masked_mse_sums sum_lanes(struct df_masked_mse_sums value, double *shared)
@@ -135,6 +145,10 @@ EACH(cells_log_sum_final)
 EACH(box_corners)
 EACH(box_corners_backward)
 EACH(grid_sample_slope)
+EACH(draw_count)
+EACH(draw_place)
+EACH(draw_list)
+EACH(draw_take)
 LANED(binary, a.row)
 LANED(copy_rows, a.row)
 LANED(add_rows, a.row)
@@ -161,6 +175,7 @@ LANED(take_rows, a.width)
 LANED(give_rows, a.width)
 LANED(grid_sample, a.grid.to.c)
 LANED(grid_sample_backward, a.grid.to.c)
+LANED(match_rows, DF_MATCH_TILE)
 
 SUMMED(reduce_runs, a.run < a.chunk ? a.run : a.chunk)
 SUMMED(reduce_final, a.count)
@@ -176,6 +191,9 @@ SUMMED(masked_mse_group, a.pixels)
 SUMMED(squared_error, a.channels)
 SUMMED(optim_squares, DF_OPTIM_TILE)
 SUMMED(optim_sum, a.count)
+SUMMED(match_most, a.anchors.padded)
+SUMMED(match_count, a.anchors)
+SUMMED(mark_rows, a.rows)
 COLUMNS(reduce_rows, a.width)
 COLUMNS(channel_sums, a.channels)
 COLUMNS(cells_log_sum, a.channels)

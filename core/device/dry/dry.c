@@ -49,6 +49,7 @@ static void dry_launch(struct df_device *device, enum df_kernel kernel, size_t n
 
 static const struct df_device_ops dry_ops = {
     .name = "dry",
+    .hollow = true,
     .close = dry_close,
     .alloc = dry_alloc,
     .free = dry_free,

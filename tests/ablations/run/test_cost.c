@@ -85,6 +85,23 @@ static int two_stages(void **state)
     return 0;
 }
 
+/* A distiller that cuts a crop for every positive: how much it does hangs on the labels. */
+static int by_labels(void **state)
+{
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 3), *teacher = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1000);
+    struct df_error err = { 0 };
+
+    teacher->kind = df_teacher_kind_find("classifier", &err);
+    free(teacher->detector_options);
+    teacher->detector = teacher->kind->class;
+    teacher->detector_options = tiny_options(teacher->detector->options, teacher->detector->options_size, "{\"size\":16}");
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, "kd_classifier", "{}", teacher);
+    *state = cell;
+    return 0;
+}
+
 static int drop_cell(void **state)
 {
     drop(*state);
@@ -346,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         { "dry counts are those of a computing device: RetinaNet", dry_counts_are_those_of_a_computing_device, one_stage, drop_cell, NULL },
         { "the same: Faster R-CNN", dry_counts_are_those_of_a_computing_device, two_stages, drop_cell, NULL },
+        { "the same: rows that are chosen by their labels", dry_counts_are_those_of_a_computing_device, by_labels, drop_cell, NULL },
         cmocka_unit_test(scaled_counts_are_those_of_a_step),
         cmocka_unit_test(faster_rcnn_costs_what_formulas_say),
         cmocka_unit_test(a_stretch_is_the_distilled_work_over_the_plain),

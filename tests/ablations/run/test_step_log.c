@@ -270,6 +270,93 @@ static void nor_with_a_teacher(void **state)
     assert_int_equal(waits_of_a_taught_step(DF_CACHE_OFF, tiny_out("live")), 0);
 }
 
+/* A step after the first. */
+static size_t waits_of_a_later_step(struct df_cell *cell)
+{
+    struct df_trainer *trainer = trainer_of(cell, 100, DF_CACHE_ON, tiny_out("asked"));
+    struct df_error err = { 0 };
+
+    assert_ok(df_trainer_step(trainer, &err));
+    count_waits(trainer->student.model.device);
+
+    const size_t before = waits();
+
+    assert_ok(df_trainer_step(trainer, &err));
+
+    const size_t found = waits() - before;
+
+    trainer->student.model.device->ops = tally.own;
+    df_trainer_free(trainer);
+    df_cell_free(cell);
+    return found;
+}
+
+/* Networks with heads that any distiller can imitate. */
+static struct df_cell *cell_with_towers(const char *network)
+{
+    struct df_cell *cell = tiny_cell(network, TINY_SCHEDULE, df_test_device(), 1);
+
+    cell->network.head_convs = 2;
+    cell->network.head_width = 8;
+    return cell;
+}
+
+static size_t waits_taught_by(const char *distiller, const char *options)
+{
+    struct df_cell *cell = cell_with_towers(TINY_STUDENT), *teacher = cell_with_towers(TINY_TEACHER);
+    struct df_error err = { 0 };
+
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, distiller, options, df_distiller_class_find(distiller, &err)->needs[0] ? teacher : NULL);
+
+    const size_t found = waits_of_a_later_step(cell);
+
+    df_cell_free(teacher);
+    return found;
+}
+
+static size_t waits_taught_by_a_classifier(const char *options)
+{
+    struct df_cell *cell = cell_with_towers(TINY_STUDENT), *teacher = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, df_test_device(), 1000);
+    struct df_error err = { 0 };
+
+    teacher->kind = df_teacher_kind_find("classifier", &err);
+    free(teacher->detector_options);
+    teacher->detector = teacher->kind->class;
+    teacher->detector_options = tiny_options(teacher->detector->options, teacher->detector->options_size, "{\"size\":16}");
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, "kd_classifier", options, teacher);
+
+    const size_t found = waits_of_a_later_step(cell);
+
+    df_cell_free(teacher);
+    return found;
+}
+
+/* With their standard options all but one: groups of anchors are marked on the device, masks are made of the ground truth. */
+static void distillers_wait_for_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; df_distiller_classes[i]; i++) {
+        const char *name = df_distiller_classes[i]->name;
+        const size_t found = strcmp(name, "kd_classifier") == 0 ? 0 : waits_taught_by(name, "{}");
+
+        if (found)
+            fail_msg("a step with '%s' waits %zu times", name, found);
+    }
+}
+
+/* Once for each part that the host looks at row by row, however often it is asked for. */
+static void who_looks_at_rows_waits_for_them(void **state)
+{
+    (void)state;
+    assert_int_equal(waits_taught_by("head_kl", "{\"mode\":\"correct\"}"), 2);          /* labels, and the teacher's logits */
+    assert_int_equal(waits_taught_by("foreground", "{\"level_rule\":\"matched\"}"), 2); /* labels, and which objects are learnt */
+    assert_int_equal(waits_taught_by_a_classifier("{}"), 3); /* the same, and what the classifier says of each object */
+}
+
 /* Once, for the proposals of all images. */
 static void a_two_stage_step_waits_for_proposals(void **state)
 {
@@ -362,6 +449,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_row_and_a_full_table, open_log, close_log),
         cmocka_unit_test(a_one_stage_step_waits_for_nothing),
         cmocka_unit_test(nor_with_a_teacher),
+        cmocka_unit_test(distillers_wait_for_nothing),
+        cmocka_unit_test(who_looks_at_rows_waits_for_them),
         cmocka_unit_test(a_two_stage_step_waits_for_proposals),
         cmocka_unit_test(a_bad_step_is_named),
         cmocka_unit_test(no_point_and_no_position_after_a_bad_step),

@@ -118,6 +118,25 @@ static void losses_and_optimisers(void **state)
     MOVES(OPTIM_LOG, optim_log, 4, 3, 8 + 4 * 8, .row = NULL);          /* the norm, a loss and two terms */
 }
 
+/* 2 images of 300 anchors (2 tiles) and room for 4 objects each. The anchors' boxes once; a row: label, matched, 4 deltas, a byte. */
+static void matching_and_drawing(void **state)
+{
+    const struct df_truth truth = { .images = 2, .room = 4 };
+    float most[1];
+
+    (void)state;
+    MOVES(MATCH_MOST, match_most, 8, 300 * 4, 8 * (16 + 4), .anchors = { .count = 300 }, .truth = truth);
+    MOVES(MATCH_ROWS, match_rows, 4, 300 * 4 + 600 * 6, 600 + 8 * 20, .anchors = { .count = 300 }, .truth = truth);
+    MOVES(MATCH_ROWS, match_rows, 4, 300 * 4 + 600 * 6, 600 + 8 * (20 + 4), .anchors = { .count = 300 }, .truth = truth, .most = most);
+    MOVES(MATCH_COUNT, match_count, 2, 2, 600 + 2 * 8, .anchors = 300);
+    MOVES(MARK_ROWS, mark_rows, 2, 600, 600 + 2 * 8, .rows = 300);
+    MOVES(MARK_ROWS, mark_rows, 2, 2 * 600, 600 + 2 * 8, .rows = 300, .weight = there);
+    MOVES(DRAW_COUNT, draw_count, 4, 600, 4 * 2 * 4, .images = 2, .rows = 300);
+    MOVES(DRAW_PLACE, draw_place, 4, 0, 4 * 2 * 2 * 4, .images = 2, .rows = 300);
+    MOVES(DRAW_LIST, draw_list, 4, 3 * 600, 600 + 600 * 4 + 4 * 2 * 4, .images = 2, .rows = 300);
+    MOVES(DRAW_TAKE, draw_take, 2, 2 * 256, 2 * 256 * (1 + 4 * 4) + 2 * 8, .images = 2, .rows = 300, .size = 256);
+}
+
 static double backward_bytes(bool training, bool relu, bool add, bool parameters)
 {
     df_device_profile(dry, true);
@@ -201,10 +220,15 @@ static int close_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(elementwise_kernels),          cmocka_unit_test(broadcast_operands_count_once),
-        cmocka_unit_test(reductions_and_normalisation), cmocka_unit_test(resampling_and_roi_align),
-        cmocka_unit_test(losses_and_optimisers),        cmocka_unit_test(norm_reads_what_its_mode_needs),
-        cmocka_unit_test(dry_counts_as_the_others),     cmocka_unit_test(dry_memory_costs_nothing),
+        cmocka_unit_test(elementwise_kernels),
+        cmocka_unit_test(broadcast_operands_count_once),
+        cmocka_unit_test(reductions_and_normalisation),
+        cmocka_unit_test(resampling_and_roi_align),
+        cmocka_unit_test(losses_and_optimisers),
+        cmocka_unit_test(matching_and_drawing),
+        cmocka_unit_test(norm_reads_what_its_mode_needs),
+        cmocka_unit_test(dry_counts_as_the_others),
+        cmocka_unit_test(dry_memory_costs_nothing),
     };
 
     return cmocka_run_group_tests(tests, open_all, close_all);

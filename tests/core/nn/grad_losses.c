@@ -426,7 +426,7 @@ static df_tensor *bounded(df_tape *tape, df_tensor *x)
 {
     const struct df_bound bound = { df_tensor_from(tape, x->shape, f.t), margin };
 
-    return df_bounded_l2(tape, x, df_tensor_from(tape, x->shape, f.w), f.use, bound, 7);
+    return df_bounded_l2(tape, x, df_tensor_from(tape, x->shape, f.w), f.use, bound, df_norm(7));
 }
 
 /* Some of the used rows are better than the teacher's by the margin: they count nothing, more of them the smaller it is. */
@@ -557,7 +557,7 @@ static void test_squared_error(void **state)
 static double focal_beta;
 static df_tensor *quality(df_tape *tape, df_tensor *x)
 {
-    return df_quality_focal(tape, x, df_tensor_from(tape, shape, f.t), f.use, focal_beta, 13);
+    return df_quality_focal(tape, x, df_tensor_from(tape, shape, f.t), f.use, focal_beta, df_norm(13));
 }
 
 static void test_quality_focal(void **state)
@@ -591,7 +591,7 @@ static df_real own_deltas[84], other_deltas[84], box_weight[21];
 static df_tensor *giou(df_tape *tape, df_tensor *x)
 {
     return df_giou(tape, x, df_tensor_from(tape, boxes, other_deltas), df_tensor_from(tape, (df_shape){ 3, 1, 7, 1 }, box_weight),
-                   (struct df_deltas_of){ anchors, box_factors }, 3);
+                   (struct df_deltas_of){ anchors, box_factors }, df_norm(3));
 }
 
 static void decode_naive(size_t row, const df_real *delta, double out[4])

@@ -80,11 +80,12 @@ static df_tensor *loss_of(enum loss loss, df_tape *tape, df_tensor *z, const flo
     case PEARSON_COLUMNS:
         return df_pearson_columns(tape, z, q, use, 1);
     case BOUNDED_L2:
-        return df_bounded_l2(tape, z, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), use, (struct df_bound){ q, 0.5 }, 1);
+        return df_bounded_l2(tape, z, df_sigmoid(tape, df_tensor_from(tape, shape, teacher)), df_tape_device_copy(tape, use, ROWS),
+                             (struct df_bound){ q, 0.5 }, df_norm(1));
     case CELLS_KL:
         return df_cells_kl(tape, z, q, 2, 1);
     case QUALITY_FOCAL:
-        return df_quality_focal(tape, z, q, use, 1.5, 1);
+        return df_quality_focal(tape, z, q, df_tape_device_copy(tape, use, ROWS), 1.5, df_norm(1));
     default:
         return df_sigmoid_kl(tape, z, q, use, 2, 1);
     }
@@ -206,7 +207,7 @@ static double loss_on(const char *name, size_t threads, enum loss loss, float *g
         for (size_t a = 0; a < 256; a++)
             anchor[a] = (struct df_box){ (float)(a % 16), (float)(a / 16), (float)(a % 16 + 3 + a % 5), (float)(a / 16 + 7) };
         y = df_giou(tape, leaf, df_tensor_from(tape, leaf->shape, t), df_tensor_from(tape, (df_shape){ 2, 1, 256, 1 }, t + 5),
-                    (struct df_deltas_of){ anchor, weights }, 7);
+                    (struct df_deltas_of){ anchor, weights }, df_norm(7));
     } else if (boxes) {
         y = df_smooth_l1(tape, leaf, df_tensor_from(tape, leaf->shape, t), use, loss == L1 ? 0 : 0.5, 7);
     } else if (masked) {
@@ -245,6 +246,53 @@ static void test_against_ref(void **state)
     }
 }
 
+/* What the device counted divides as a number that the host knows: value and gradient, to the last bit. Nothing counted: as one. */
+static void test_counted(void **state)
+{
+    static const double counts[][2] = { { 3, 4 }, { 0, 0 }, { 0, 1 } };
+    struct df_device *device = df_test_open(df_test_device(), 1);
+    df_tape *tape = df_tape_new(device, true);
+    const df_shape boxes = { 2, 1, 256, 4 };
+
+    (void)state;
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        const double sum = counts[k][0] + counts[k][1], norm = 2 * (sum > 1 ? sum : 1);
+        double *count = df_tape_device_memory(tape, sizeof counts[k]);
+        uint8_t *there = df_tape_device_memory(tape, 512);
+        df_tensor *leaf[8], *y[8];
+        float grad[2][ROWS * CLASSES];
+
+        df_write(device, count, counts[k], sizeof counts[k]);
+        df_write(device, there, use, 512);
+        const struct df_counted_norm by = df_loss_norm_counted(tape, count, 2), twice = { 2 * by.factor, by.count, by.counts };
+
+        for (size_t i = 0; i < 8; i++)
+            leaf[i] = df_leaf(tape, i < 4 || i > 5 ? shape : boxes, x);
+        const df_tensor *labels = labels_of(tape, label, ROWS), *soft = df_tensor_from(tape, shape, t),
+                        *to = df_tensor_from(tape, boxes, t);
+
+        y[0] = df_sigmoid_focal(tape, leaf[0], labels, 0.25, 2, norm);
+        y[1] = df_sigmoid_focal_counted(tape, leaf[1], labels, 0.25, 2, twice);
+        y[2] = df_bce_logits(tape, leaf[2], soft, NULL, norm);
+        y[3] = df_bce_logits_counted(tape, leaf[3], soft, NULL, twice);
+        y[4] = df_smooth_l1(tape, leaf[4], to, use, 0.5, norm);
+        y[5] = df_smooth_l1_counted(tape, leaf[5], to, there, 0.5, twice);
+        y[6] = df_sigmoid_kl(tape, leaf[6], soft, use, 2, norm);
+        y[7] = df_sigmoid_kl_counted(tape, leaf[7], soft, df_tape_device_copy(tape, use, ROWS), 2, twice);
+        for (size_t i = 0; i < 8; i++) {
+            df_backward(tape, df_scale(tape, y[i], 3));
+            df_read(device, grad[i % 2], leaf[i]->grad, df_count(leaf[i]->shape) * sizeof **grad);
+            if (i % 2 == 0)
+                continue;
+            assert_true(df_item(tape, y[i]) == df_item(tape, y[i - 1]) && df_item(tape, y[i]) != 0);
+            assert_memory_equal(grad[0], grad[1], df_count(leaf[i]->shape) * sizeof **grad);
+        }
+        df_tape_reset(tape);
+    }
+    df_tape_free(tape);
+    df_device_close(device);
+}
+
 /* A tape that does not record computes the same values. */
 static void test_without_gradient(void **state)
 {
@@ -269,10 +317,8 @@ static void test_without_gradient(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_precision),
-        cmocka_unit_test(test_against_ref),
-        cmocka_unit_test(test_finite_and_repeatable),
-        cmocka_unit_test(test_without_gradient),
+        cmocka_unit_test(test_precision), cmocka_unit_test(test_against_ref),      cmocka_unit_test(test_finite_and_repeatable),
+        cmocka_unit_test(test_counted),   cmocka_unit_test(test_without_gradient),
     };
 
     return cmocka_run_group_tests(tests, setup, NULL);
