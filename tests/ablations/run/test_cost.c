@@ -88,15 +88,8 @@ static int two_stages(void **state)
 /* A distiller that cuts a crop for every positive: how much it does hangs on the labels. */
 static int by_labels(void **state)
 {
-    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 3), *teacher = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1000);
-    struct df_error err = { 0 };
+    struct df_cell *cell = tiny_cell(TINY_STUDENT, TINY_SCHEDULE, "cpu", 3), *teacher = tiny_classifier("cpu", "{\"size\":16}");
 
-    teacher->kind = df_teacher_kind_find("classifier", &err);
-    free(teacher->detector_options);
-    teacher->detector = teacher->kind->class;
-    teacher->detector_options = tiny_options(teacher->detector->options, teacher->detector->options_size, "{\"size\":16}");
-    teacher->teacher_role = true;
-    assert_ok(df_cell_seal(teacher, &err));
     tiny_add(cell, "kd_classifier", "{}", teacher);
     *state = cell;
     return 0;

@@ -318,15 +318,8 @@ static size_t waits_taught_by(const char *distiller, const char *options)
 
 static size_t waits_taught_by_a_classifier(const char *options)
 {
-    struct df_cell *cell = cell_with_towers(TINY_STUDENT), *teacher = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, df_test_device(), 1000);
-    struct df_error err = { 0 };
+    struct df_cell *cell = cell_with_towers(TINY_STUDENT), *teacher = tiny_classifier(df_test_device(), "{\"size\":16}");
 
-    teacher->kind = df_teacher_kind_find("classifier", &err);
-    free(teacher->detector_options);
-    teacher->detector = teacher->kind->class;
-    teacher->detector_options = tiny_options(teacher->detector->options, teacher->detector->options_size, "{\"size\":16}");
-    teacher->teacher_role = true;
-    assert_ok(df_cell_seal(teacher, &err));
     tiny_add(cell, "kd_classifier", options, teacher);
 
     const size_t found = waits_of_a_later_step(cell);

@@ -224,26 +224,10 @@ static void a_row_knows_its_teachers(void **state)
     df_cell_free(one);
 }
 
-/* A classifier of crops, of the tiny teacher's body. */
-static struct df_cell *classifier_cell(const char *options)
-{
-    struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, "cpu", 1000);
-    struct df_error err = { 0 };
-
-    cell->kind = df_teacher_kind_find("classifier", &err);
-    assert_non_null(cell->kind);
-    free(cell->detector_options);
-    cell->detector = cell->kind->class;
-    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, options);
-    cell->teacher_role = true;
-    assert_ok(df_cell_seal(cell, &err));
-    return cell;
-}
-
 /* A classifier beside a detector: what it says of the objects comes live as from the cache, of images with more objects and with fewer. */
 static void a_classifier_beside_a_detector(void **state)
 {
-    struct df_cell *crops = classifier_cell("{\"size\":16}"), *cell = student_cell(), *two = tiny_faster(1);
+    struct df_cell *crops = tiny_classifier("cpu", "{\"size\":16}"), *cell = student_cell(), *two = tiny_faster(1);
     struct df_run_options options = tiny_run(tiny_out("crops"));
     struct df_run_result *cached, *live;
     struct df_error err = { 0 };
@@ -273,7 +257,7 @@ static void a_classifier_beside_a_detector(void **state)
 /* Row n of the state is what the classifier says of image n's objects alone. */
 static void each_object_has_its_row(void **state)
 {
-    struct df_cell *crops = classifier_cell("{\"size\":16,\"context\":0.1}"), *cell = student_cell();
+    struct df_cell *crops = tiny_classifier("cpu", "{\"size\":16,\"context\":0.1}"), *cell = student_cell();
     struct df_run_options options = tiny_run(tiny_out("rows"));
     struct df_detection_state seen, taught, alone;
     const struct df_batch *batch, *one;
@@ -366,7 +350,7 @@ static double share_right(const struct df_cell *crops, const struct df_model *mo
 /* Its file records the accuracy over all validation objects, and the gate measures it again. */
 static void a_classifiers_gate_counts_objects(void **state)
 {
-    struct df_cell *crops = classifier_cell("{\"size\":16}");
+    struct df_cell *crops = tiny_classifier("cpu", "{\"size\":16}");
     struct df_run_options options = tiny_run(tiny_out("gate"));
     struct df_teacher_facts facts;
     struct df_error err = { 0 };
@@ -412,7 +396,7 @@ static void a_classifiers_gate_counts_objects(void **state)
 
 static void classifiers_that_do_not_fit(void **state)
 {
-    struct df_cell *crops = classifier_cell("{\"size\":16}"), *cell = student_cell();
+    struct df_cell *crops = tiny_classifier("cpu", "{\"size\":16}"), *cell = student_cell();
     struct df_dataset *train;
     struct df_needs needs;
     struct df_error err = { 0 };

@@ -9,6 +9,7 @@
 #include "ablations/run/model.h"
 #include "ablations/run/prepare.h"
 #include "ablations/run/store.h"
+#include "ablations/run/teacher_kind.h"
 #include "tests/support/support.h"
 
 #define TINY_DATA "{\"image_size\":48,\"train\":18,\"tune\":5,\"validation\":7,\"objects_max\":3,\"radius_min\":7,\"radius_max\":20}"
@@ -97,6 +98,22 @@ static inline struct df_cell *tiny_faster(int64_t seed)
     free(cell->detector_options);
     cell->detector = df_detector_class_find("faster_rcnn", NULL);
     cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, TINY_FASTER_DETECTOR);
+    return cell;
+}
+
+/* A classifier of crops, of the tiny teacher's body. */
+static inline struct df_cell *tiny_classifier(const char *device, const char *options)
+{
+    struct df_cell *cell = tiny_cell(TINY_TEACHER, TINY_SCHEDULE, device, 1000);
+    struct df_error err = { 0 };
+
+    cell->kind = df_teacher_kind_find("classifier", &err);
+    assert_non_null(cell->kind);
+    free(cell->detector_options);
+    cell->detector = cell->kind->class;
+    cell->detector_options = tiny_options(cell->detector->options, cell->detector->options_size, options);
+    cell->teacher_role = true;
+    assert_ok(df_cell_seal(cell, &err));
     return cell;
 }
 
