@@ -182,6 +182,7 @@ static void tables_are_the_rows(void **state)
         { 2, "ablate-head", "ablate-head", NULL, &reproduce, "ablate-head.json", 0, 8 },
         { 2, "ablate-authors", "ablate-authors", NULL, &reproduce, "ablate-authors", 0, 8 },
         { 2, "ablate-context", "ablate-context", NULL, &reproduce, "ablate-context", 0, 8 },
+        { 2, "league-retinanet", "league-retinanet", NULL, &reproduce, "league-retinanet", 0, 8 },
         { 2, "league-faster", "league-faster", NULL, &reproduce, "league-faster", 0, 8 },
         { 2, "bccd-trial", "bccd-trial", NULL, &reproduce, "bccd-trial", 0, 8 },
         { 1, "reproduce-table", "reproduce-table", NULL, &edition_1, "reproduce-table", 0, 14 },
