@@ -14,10 +14,23 @@ struct slot {
     uint64_t generation;
 };
 
+struct piece { /* of the arena, whose use is over */
+    void *memory;
+    size_t bytes;
+};
+struct pieces {
+    struct piece *piece;
+    size_t count, room;
+};
+
 struct df_tape {
     struct df_device *device;
     bool recording;
     struct df_arena host, memory;
+    bool walking;           /* a backward function runs */
+    struct pieces free;     /* of gradients that have been used up */
+    struct pieces borrowed; /* by that function, until its end */
+    df_real *passed;        /* the gradient that it has passed on */
     struct df_node *last;
     struct slot *slots;
     size_t slot_count, slots_used;
@@ -47,6 +60,8 @@ void df_tape_free(df_tape *tape)
         return;
     df_arena_release(&tape->memory);
     df_arena_release(&tape->host);
+    free(tape->free.piece);
+    free(tape->borrowed.piece);
     free(tape->slots);
     free(tape);
 }
@@ -55,6 +70,7 @@ void df_tape_reset(df_tape *tape)
 {
     df_arena_reset(&tape->memory);
     df_arena_reset(&tape->host);
+    tape->free.count = 0;
     tape->last = NULL;
     tape->slots_used = 0;
     tape->generation++;
@@ -70,7 +86,39 @@ size_t df_tape_used(const df_tape *tape) { return tape->memory.used_bytes; }
 
 void *df_tape_host(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->host, bytes); }
 
-void *df_tape_device_memory(df_tape *tape, size_t bytes) { return df_arena_alloc(&tape->memory, bytes); }
+static void add_piece(struct pieces *pieces, void *memory, size_t bytes)
+{
+    enum { FIRST_PIECES = 64 };
+
+    if (pieces->count == pieces->room)
+        pieces->piece =
+            df_realloc(pieces->piece, (pieces->room = pieces->room ? 2 * pieces->room : FIRST_PIECES) * sizeof *pieces->piece);
+    pieces->piece[pieces->count++] = (struct piece){ memory, bytes };
+}
+
+/* Of what is free and just as large the last to be used, which caches may still hold; else new memory. */
+static void *take_memory(df_tape *tape, size_t bytes)
+{
+    struct pieces *free = &tape->free;
+
+    for (size_t i = free->count; i-- > 0;)
+        if (free->piece[i].bytes == bytes) {
+            void *memory = free->piece[i].memory;
+
+            memmove(&free->piece[i], &free->piece[i + 1], (--free->count - i) * sizeof *free->piece);
+            return memory;
+        }
+    return df_arena_alloc(&tape->memory, bytes);
+}
+
+void *df_tape_device_memory(df_tape *tape, size_t bytes)
+{
+    void *memory = tape->walking ? take_memory(tape, bytes) : df_arena_alloc(&tape->memory, bytes);
+
+    if (tape->walking)
+        add_piece(&tape->borrowed, memory, bytes);
+    return memory;
+}
 
 void *df_tape_device_copy(df_tape *tape, const void *host, size_t bytes)
 {
@@ -198,7 +246,7 @@ df_real *df_grad_fresh(df_tape *tape, df_tensor *x, bool *fresh)
     if (!x || !x->requires_grad)
         return NULL;
     if (!x->grad) {
-        x->grad = df_tape_device_memory(tape, bytes_of(x->shape));
+        x->grad = take_memory(tape, bytes_of(x->shape));
         *fresh = true;
     }
     return x->grad;
@@ -219,12 +267,29 @@ void df_grad_pass(df_tape *tape, df_tensor *x, df_real *dy)
     if (!x || !x->requires_grad)
         return;
     if (!x->grad) {
-        x->grad = dy;
+        x->grad = tape->passed = dy;
         return;
     }
     const struct df_scale_args args = { .x = dy, .y = x->grad, .factor = 1, .add = true };
 
     df_launch(tape->device, DF_K_SCALE, df_count(x->shape), &args);
+}
+
+/* What arrived at the node has been used up, but for a buffer that it passed on. */
+static void run_backward(df_tape *tape, struct df_node *node)
+{
+    df_tensor *out = node->out;
+
+    tape->walking = true;
+    tape->passed = NULL;
+    node->backward(tape, node);
+    tape->walking = false;
+    for (size_t i = 0; i < tape->borrowed.count; i++)
+        add_piece(&tape->free, tape->borrowed.piece[i].memory, tape->borrowed.piece[i].bytes);
+    tape->borrowed.count = 0;
+    if (out->grad != tape->passed)
+        add_piece(&tape->free, out->grad, bytes_of(out->shape));
+    out->grad = NULL;
 }
 
 /* From the last node down to `end`, which is left alone. */
@@ -241,7 +306,7 @@ static void walk_back(df_tape *tape, df_tensor *loss, const struct df_node *end)
     df_launch(tape->device, DF_K_FILL, 1, &one);
     for (struct df_node *node = tape->last; node != end; node = node->previous)
         if (node->out->grad)
-            node->backward(tape, node);
+            run_backward(tape, node);
 }
 
 void df_backward(df_tape *tape, df_tensor *loss) { walk_back(tape, loss, NULL); }

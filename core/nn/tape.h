@@ -25,7 +25,7 @@ bool df_tape_recording(const df_tape *tape);
 size_t df_tape_bytes(const df_tape *tape);                /* device memory held by the arena */
 size_t df_tape_used(const df_tape *tape);                 /* ... and given out since the reset */
 void *df_tape_host(df_tape *tape, size_t bytes);          /* host scratch that lives until the reset; never NULL */
-void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that lives until the reset */
+void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that lives until the reset; a backward function's until its end */
 void *df_tape_device_copy(df_tape *tape, const void *host, size_t bytes);
 
 df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        /* uninitialised, no gradient */
@@ -64,6 +64,7 @@ df_real *df_grad(df_tape *tape, df_tensor *x); /* the gradient buffer, zeroed at
 df_real *df_grad_fresh(df_tape *tape, df_tensor *x,
                        bool *fresh); /* like df_grad, but not zeroed at first use: *fresh says whether to overwrite */
 /* x receives dy, of x's size, as it is. When it is the first to arrive, x takes over the buffer: only for an op's own out->grad, which nobody
- * reads after the op's backward, as the last thing that backward does. So after df_backward the gradients of leaves hold, no others. */
+ * reads after the op's backward, as the last thing that backward does. After df_backward only leaves have gradients: memory of the others
+ * serves again as soon as they are used up. */
 void df_grad_pass(df_tape *tape, df_tensor *x, df_real *dy);
 #endif

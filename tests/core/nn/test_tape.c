@@ -75,6 +75,47 @@ static void test_passed_gradients(void **state)
     assert_values(b->grad, (const double[]){ -1, -2, -3 }, 3);
 }
 
+/* Thirty layers have thirty gradients, of which never more than three are there: dy, dx, and a branch's that waits. What a backward function
+ * borrows, as the masked gradient of a convolution with ReLU, serves again, too. */
+static void test_gradients_share_memory(void **state)
+{
+    enum { LAYERS = 30, COUNT = 2 * 8 * 8 * 16 };
+    const df_shape shape = { 2, 8, 8, 16 };
+    const df_real one[1] = { 1 }, w[16 * 16] = { 1 };
+    static df_real x[COUNT];
+    size_t before;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT; i++)
+        x[i] = (df_real)i;
+    df_tape_reset(tape);
+    df_tensor *leaf = df_leaf(tape, shape, x), *y = leaf, *skip = leaf, *scale = df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, one);
+    df_tensor *weight = df_leaf(tape, (df_shape){ 16, 1, 1, 16 }, w); /* channel 0 out of channel 0 */
+
+    for (int i = 0; i < LAYERS / 3; i++) {
+        y = df_mul(tape, df_scale(tape, y, 1), scale);
+        y = df_add(tape, y, skip);
+        skip = y;
+    }
+    y = df_conv2d(tape, df_conv2d(tape, y, weight, NULL, (struct df_conv_options){ 1, 1, 0, 0, true }), weight, NULL,
+                  (struct df_conv_options){ 1, 1, 0, 0, true });
+    df_tensor *loss = df_sum(tape, y, 15);
+
+    before = df_tape_used(tape);
+    df_backward(tape, loss);
+    assert_true(df_tape_used(tape) - before < 5 * COUNT * sizeof(df_real)); /* with the leaf's own */
+    df_backward(tape, loss); /* the leaf keeps what it was passed */
+    before = df_tape_used(tape);
+    df_backward(tape, loss); /* all of it is there */
+    assert_int_equal(df_tape_used(tape), before);
+
+    df_real *grad = df_tape_host(tape, sizeof x);
+
+    df_read(device, grad, leaf->grad, sizeof x);
+    for (size_t i = 1; i < COUNT; i++)
+        assert_close((double)grad[i], i % 16 ? 0 : 3 << (LAYERS / 3), 0, 0); /* each add doubles; three passes */
+}
+
 static void test_detach_stops(void **state)
 {
     const df_real x[] = { 1, 2, -3 };
@@ -298,8 +339,8 @@ static void test_stops_at_tensors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uses_add),        cmocka_unit_test(test_passed_gradients), cmocka_unit_test(test_detach_stops),
-        cmocka_unit_test(test_slices_tile),     cmocka_unit_test(test_not_recording),    cmocka_unit_test(test_parameters_on_the_tape),
+        cmocka_unit_test(test_uses_add),        cmocka_unit_test(test_passed_gradients), cmocka_unit_test(test_gradients_share_memory),
+        cmocka_unit_test(test_detach_stops),    cmocka_unit_test(test_slices_tile),     cmocka_unit_test(test_not_recording),    cmocka_unit_test(test_parameters_on_the_tape),
         cmocka_unit_test(test_many_parameters), cmocka_unit_test(test_stops_at_tensors), cmocka_unit_test(test_steps_take_nothing),
     };
 
