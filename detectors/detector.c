@@ -68,7 +68,19 @@ void df_detector_forward(struct df_detector *detector, df_tape *tape, const stru
 {
     df_tensor *pixels = df_tensor_from(tape, (df_shape){ images->n, images->height, images->width, 3 }, images->pixels);
 
-    detector->class->forward(detector, tape, images, pixels, what, state);
+    if (what & DF_BODY)
+        df_detector_body(detector, tape, images, pixels, what, state);
+    else
+        detector->class->forward(detector, tape, images, pixels, what, state);
+}
+
+unsigned df_detector_pass_for(const struct df_detector *detector, const struct df_needs *needs)
+{
+    bool body = detector->network;
+
+    for (size_t i = 0; body && i < needs->count; i++)
+        body = strncmp(needs->name[i], "backbone/", 9) == 0 || strncmp(needs->name[i], "neck/", 5) == 0;
+    return body ? DF_BODY : DF_FIRST_STAGE;
 }
 
 bool df_teachers_alone(const char *name) { return strcmp(name, DF_OBJECT_LOGITS) == 0 || strcmp(name, DF_OBJECT_NETWORK) == 0; }

@@ -457,6 +457,7 @@ static cJSON *line_json(const struct report *report, const struct line *line)
     cJSON_AddNumberToObject(object, "memory_bytes_per_image", cost->tape_image);
     cJSON_AddNumberToObject(object, "largest_batch", (double)df_cost_largest_batch(cost, report->options->memory * 1e9));
     cJSON_AddNumberToObject(object, "record_bytes", (double)cost->record);
+    cJSON_AddNumberToObject(object, "record_flops", cost->record_flops);
     if (cost->record) {
         cJSON_AddNumberToObject(object, "cache_bytes", record_bytes(line));
         cJSON_AddNumberToObject(object, "cache_images_max", (double)df_cost_cached_images(cost, copies(line), cache_limit(report)));

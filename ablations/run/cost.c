@@ -116,7 +116,7 @@ static struct df_batch made_one(const struct df_batch *batch, size_t i)
 /* One pass over a batch, and what it took. */
 struct counts {
     struct df_cost_amount part[DF_COST_PARTS];
-    double tape, teacher_tape, live_record;
+    double tape, teacher_tape, live_record, record_flops;
     uint64_t cached_record, largest_record;
 };
 
@@ -234,6 +234,16 @@ static void count_body(struct subject *s, const struct df_batch *batch, struct c
     counts->part[DF_COST_BODY] = taken(df_tape_device(tape));
 }
 
+/* What the teachers have done since they were last asked. */
+static struct df_cost_amount taught(struct subject *s)
+{
+    struct df_cost_amount sum = { 0 };
+
+    for (size_t t = 0; t < s->cell.teachers; t++)
+        sum = plus(sum, 1, taken(s->teacher[t].model.device));
+    return sum;
+}
+
 /* What a plain step also does is known from there. */
 static void count_part(void *watcher, enum df_step_part part)
 {
@@ -241,13 +251,12 @@ static void count_part(void *watcher, enum df_step_part part)
     struct counts *counts = s->counts;
     const struct df_cost_amount amount = taken(s->student.model.device);
 
-    if (part == DF_STEP_TEACH && s->pass == LIVE) {
-        counts->part[DF_COST_TEACHER] = amount;
-        for (size_t t = 0; t < s->cell.teachers; t++)
-            counts->part[DF_COST_TEACHER] = plus(counts->part[DF_COST_TEACHER], 1, taken(s->teacher[t].model.device));
-    }
-    if (part == DF_STEP_TEACH && s->pass == CACHED) /* nobody makes what is in a cache */
+    if (part == DF_STEP_TEACH && s->pass == LIVE)
+        counts->part[DF_COST_TEACHER] = plus(amount, 1, taught(s));
+    if (part == DF_STEP_TEACH && s->pass == CACHED) { /* no step makes what is in a cache */
         counts->part[DF_COST_CACHED] = amount;
+        counts->record_flops = taught(s).flops;
+    }
     if (part == DF_STEP_DISTILL)
         counts->part[DF_COST_DISTILL] = amount;
     if (part == DF_STEP_BACKWARD && s->pass == LIVE)
@@ -268,12 +277,14 @@ static void count_part(void *watcher, enum df_step_part part)
 static void *make_record(const struct subject *s, const struct instructor *teacher, const struct df_batch *one,
                          struct df_record_layout *layout)
 {
+    const struct df_needs *needs = s->pass == LIVE ? &teacher->plan.given : &teacher->plan.recorded;
+    struct df_detector *detector = teacher->model.detector;
     struct df_detection_state state;
     void *record;
 
     df_tape_reset(teacher->tape);
-    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, &state);
-    df_record_layout_of(&state, s->pass == LIVE ? &teacher->plan.given : &teacher->plan.recorded, layout);
+    df_detector_forward(detector, teacher->tape, one, df_detector_pass_for(detector, needs), &state);
+    df_record_layout_of(&state, needs, layout);
     if (s->pass == CACHED)
         return df_calloc(1, layout->bytes + 1);
     record = df_device_alloc(teacher->model.device, layout->bytes);
@@ -406,6 +417,7 @@ static void tell_step_from_image(const struct counts *one, const struct counts *
     out->teacher_tape = one->teacher_tape;
     out->live_record = one->live_record;
     out->record = one->cached_record;
+    out->record_flops = one->record_flops;
     out->largest_record = one->largest_record;
 }
 
@@ -498,7 +510,7 @@ double df_cost_step_seconds(const struct df_cost *cost, size_t batch, struct df_
 double df_cost_stretch(const struct df_cost *cost, size_t batch, double steps, size_t records)
 {
     static const enum df_cost_part plain[] = { DF_COST_BODY, DF_COST_HEADS, DF_COST_LOSS, DF_COST_BACKWARD, DF_COST_UPDATE };
-    double own = 0, more = (double)records * df_cost_part(cost, DF_COST_TEACHER, 1).flops;
+    double own = 0, more = (double)records * cost->record_flops;
 
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         own += steps * df_cost_part(cost, plain[i], batch).flops;

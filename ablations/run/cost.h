@@ -39,7 +39,8 @@ struct df_cost {
     size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teachers' */
     uint64_t record,
         largest_record; /* bytes of an image's in the teachers' caches, and in the largest of these; 0 where there is no teacher */
-    double live_record; /* bytes of an image's in live teachers' memory: only what is asked for */
+    double live_record;  /* bytes of an image's in live teachers' memory: only what is asked for */
+    double record_flops; /* of making an image's for the caches: more than a live teacher does where only its neck is asked for */
 };
 /* compute: on the cell's own device, which also computes: the same counts, slowly (tests). Fails where the cell's networks and distillers do
  * not fit together. */

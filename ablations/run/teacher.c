@@ -216,10 +216,13 @@ struct df_device *df_teacher_device(const struct df_teacher *teacher) { return t
 /* ---- asking ---- */
 
 /* One image: the loader's batch of one, or one image of a student's batch. */
-static void teacher_says(struct df_teacher *teacher, const struct df_batch *one, struct df_detection_state *state)
+static void teacher_says(struct df_teacher *teacher, const struct df_batch *one, const struct df_needs *needs,
+                         struct df_detection_state *state)
 {
+    struct df_detector *detector = teacher->model.detector;
+
     df_tape_reset(teacher->tape);
-    df_detector_forward(teacher->model.detector, teacher->tape, one, DF_FIRST_STAGE, state);
+    df_detector_forward(detector, teacher->tape, one, df_detector_pass_for(detector, needs), state);
 }
 
 static struct df_batch one_of(const struct df_batch *batch, size_t i)
@@ -248,7 +251,7 @@ static df_status make_record(struct df_teacher *teacher, const struct df_batch *
 
     if (teacher->own_canvas)
         DF_TRY(df_loader_one(teacher->loader, batch->index[i], batch->flipped[i], &one, err));
-    teacher_says(teacher, one, &state);
+    teacher_says(teacher, one, &teacher->plan.given, &state);
     df_record_layout_of(&state, &teacher->plan.given, &live->layout);
     if (live->layout.bytes > live->room) {
         if (live->memory)
@@ -296,7 +299,7 @@ df_status df_teacher_record(struct df_teacher *teacher, size_t i, const struct d
 
     DF_ASSERT(!teacher->cache);
     DF_TRY(df_loader_one(teacher->loader, i / each, i % each == 1, &batch, err));
-    teacher_says(teacher, batch, &state);
+    teacher_says(teacher, batch, &teacher->plan.recorded, &state);
     df_record_layout_of(&state, &teacher->plan.recorded, &layout);
     if (layout.bytes > teacher->made_room)
         teacher->made = df_realloc(teacher->made, teacher->made_room = layout.bytes);

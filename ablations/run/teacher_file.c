@@ -63,7 +63,7 @@ df_status df_teacher_measure(const struct df_cell *cell, struct df_model *model,
         if (status != DF_OK)
             break;
         df_tape_reset(tape);
-        df_detector_forward(model->detector, tape, batch, DF_FIRST_STAGE, &state);
+        df_detector_forward(model->detector, tape, batch, DF_BODY, &state);
         add_necks(tape, &state, &sums);
     }
     df_tape_free(tape);

@@ -230,7 +230,9 @@ static void faster_rcnn_costs_what_formulas_say(void **state)
     assert_close(cost.image[DF_COST_HEADS].flops, heads, 1e-12, 0);
     /* data and weights, but for the gradient of the pixels */
     assert_close(cost.image[DF_COST_BACKWARD].flops, 2 * (body + heads) - conv(h / 2, w / 2, 3, 64, 7), 1e-12, 0);
-    assert_close(cost.image[DF_COST_TEACHER].flops, resnet_body(r152, h, w) + fpn(h, w) + rpn(h, w), 1e-12, 0); /* no second stage */
+    /* only its neck is asked for; what a cache holds has the first stage's logits, too, never the second stage */
+    assert_close(cost.image[DF_COST_TEACHER].flops, resnet_body(r152, h, w) + fpn(h, w), 1e-12, 0);
+    assert_close(cost.record_flops, resnet_body(r152, h, w) + fpn(h, w) + rpn(h, w), 1e-12, 0);
 
     double adapt = 0;
 
@@ -259,7 +261,8 @@ static void a_stretch_is_the_distilled_work_over_the_plain(void **state)
     cost.step[DF_COST_UPDATE].flops = 7;
     const double plain = 2 * (1 + 1e1 + 1e2 + 1e3 + 1e8) + 7, distilled = 2 * (1e6 + 1e7);
 
-    assert_close(df_cost_stretch(&cost, 2, 50, 30), 1 + (50 * distilled + 30 * 1e4) / (50 * plain), 1e-15, 0);
+    cost.record_flops = 3e4;
+    assert_close(df_cost_stretch(&cost, 2, 50, 30), 1 + (50 * distilled + 30 * 3e4) / (50 * plain), 1e-15, 0);
     cost.image[DF_COST_DISTILL].flops = cost.image[DF_COST_DISTILL_BACKWARD].flops = 0;
     assert_close(df_cost_stretch(&cost, 2, 50, 0), 1, 0, 0);
 }
