@@ -328,9 +328,45 @@ struct df_max_args {
     uint32_t *index;
     df_shape shape, kept;
 };
-DF_KERNEL void df_k_max(size_t i, const struct df_max_args *a)
+#define DF_MAX_LANES 8
+
+/* Where the first largest of a row is, or its last NaN. Lanes find how large it is, without a branch; then it is looked for. */
+DF_KERNEL size_t df_row_max(const df_real *x, size_t n)
+{
+    df_real lane[DF_MAX_LANES], odd[DF_MAX_LANES] = { 0 }, largest = x[0], nan = 0;
+    size_t at = 0;
+
+    for (size_t j = 0; j < DF_MAX_LANES; j++)
+        lane[j] = x[0];
+    for (; at + DF_MAX_LANES <= n; at += DF_MAX_LANES)
+        for (size_t j = 0; j < DF_MAX_LANES; j++) {
+            lane[j] = x[at + j] > lane[j] ? x[at + j] : lane[j];
+            odd[j] = x[at + j] != x[at + j] ? 1 : odd[j];
+        }
+    for (; at < n; at++) {
+        largest = x[at] > largest ? x[at] : largest;
+        nan = x[at] != x[at] ? 1 : nan;
+    }
+    for (size_t j = 0; j < DF_MAX_LANES; j++) {
+        largest = lane[j] > largest ? lane[j] : largest;
+        nan += odd[j];
+    }
+    if (nan != 0)
+        for (at = n - 1; x[at] == x[at];)
+            at--;
+    else
+        for (at = 0; x[at] != largest;)
+            at++;
+    return at;
+}
+/* ... of all that output i sees. */
+DF_KERNEL size_t df_where_largest(size_t i, const struct df_max_args *a)
 {
     const df_shape s = a->shape, k = a->kept;
+
+    if (k.n == s.n && k.h == s.h && k.w == s.w && k.c == 1) /* the common case, without a division */
+        return i * s.c + df_row_max(a->x + i * s.c, s.c);
+
     const size_t c = i % k.c, w = i / k.c % k.w, h = i / k.c / k.w % k.h, n = i / k.c / k.w / k.h;
     const size_t first = ((n * s.h + h) * s.w + w) * s.c + c;
     const df_shape size = { s.n / k.n, s.h / k.h, s.w / k.w, s.c / k.c };
@@ -338,13 +374,19 @@ DF_KERNEL void df_k_max(size_t i, const struct df_max_args *a)
 
     for (size_t in = 0; in < size.n; in++)
         for (size_t ih = 0; ih < size.h; ih++)
-            for (size_t iw = 0; iw < size.w; iw++)
-                for (size_t ic = 0; ic < size.c; ic++) {
-                    const size_t at = first + ((in * s.h + ih) * s.w + iw) * s.c + ic;
+            for (size_t iw = 0; iw < size.w; iw++) {
+                const size_t row = first + ((in * s.h + ih) * s.w + iw) * s.c;
+                const size_t at = row + df_row_max(a->x + row, size.c);
 
-                    if (a->x[at] > a->x[best] || a->x[at] != a->x[at])
-                        best = at;
-                }
+                if (a->x[at] > a->x[best] || a->x[at] != a->x[at])
+                    best = at;
+            }
+    return best;
+}
+DF_KERNEL void df_k_max(size_t i, const struct df_max_args *a)
+{
+    const size_t best = df_where_largest(i, a);
+
     a->y[i] = a->x[best];
     a->index[i] = (uint32_t)best;
 }
