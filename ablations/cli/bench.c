@@ -434,6 +434,8 @@ static void print_profile(const struct bench *bench, const struct side *side)
                (double)e->calls / steps);
         if (e->flops > 0)
             printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
+        else if (e->bytes > 0)
+            printf(" %7.1f GB/s", e->bytes / e->seconds / 1e9);
         printf("\n");
     }
     printf("  %-28s %8.3f ms %5.1f %%\n", "host: all else", 1e3 * (side->profiled - inside),
@@ -498,6 +500,7 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
         cJSON_AddNumberToObject(row, "seconds", side->profile[i].seconds / steps);
         cJSON_AddNumberToObject(row, "calls", (double)side->profile[i].calls / steps);
         cJSON_AddNumberToObject(row, "flops", side->profile[i].flops / steps);
+        cJSON_AddNumberToObject(row, "bytes", side->profile[i].bytes / steps);
         cJSON_AddItemToArray(profile, row);
     }
     return object;
