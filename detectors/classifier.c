@@ -87,13 +87,17 @@ static struct tap tap_of(double low, double high, size_t i, size_t size)
     return (struct tap){ (int64_t)at, x - at };
 }
 
-/* Of [height,width,3]; 0 outside. */
-static double pixel(const struct df_batch *images, size_t n, int64_t y, int64_t x, size_t c)
+/* Of a canvas; 0 outside. */
+static void pixel(const struct df_batch *images, size_t n, int64_t y, int64_t x, df_real to[3])
 {
     if (y < 0 || x < 0 || y >= (int64_t)images->height || x >= (int64_t)images->width)
-        return 0;
-    return (double)images->pixels[((n * images->height + (size_t)y) * images->width + (size_t)x) * 3 + c];
+        to[0] = to[1] = to[2] = 0;
+    else
+        df_batch_pixel(images, n, (size_t)y, (size_t)x, to);
 }
+
+/* Between two pixels of a row, or two values. */
+static double between(double share, double first, double second) { return (1 - share) * first + share * second; }
 
 /* to [S,S,3]: the box of image n with its context, clamped to the image. */
 static void crop(const struct classifier_options *options, const struct df_batch *images, size_t n, struct df_box box, df_real *to)
@@ -108,12 +112,15 @@ static void crop(const struct classifier_options *options, const struct df_batch
         for (size_t j = 0; j < size; j++, to += 3) {
             const struct tap y = tap_of(y0, y1, i, size), x = tap_of(x0, x1, j, size);
 
-            for (size_t c = 0; c < 3; c++) {
-                const double above = (1 - x.share) * pixel(images, n, y.at, x.at, c) + x.share * pixel(images, n, y.at, x.at + 1, c);
-                const double below =
-                    (1 - x.share) * pixel(images, n, y.at + 1, x.at, c) + x.share * pixel(images, n, y.at + 1, x.at + 1, c);
+            df_real corner[2][2][3];
 
-                to[c] = (df_real)((1 - y.share) * above + y.share * below);
+            for (int64_t k = 0; k < 4; k++)
+                pixel(images, n, y.at + k / 2, x.at + k % 2, corner[k / 2][k % 2]);
+            for (size_t c = 0; c < 3; c++) {
+                const double above = between(x.share, (double)corner[0][0][c], (double)corner[0][1][c]);
+                const double below = between(x.share, (double)corner[1][0][c], (double)corner[1][1][c]);
+
+                to[c] = (df_real)between(y.share, above, below);
             }
         }
 }

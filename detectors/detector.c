@@ -63,10 +63,19 @@ void df_detector_body(struct df_detector *detector, df_tape *tape, const struct 
         df_parts_set(&state->parts, "neck", l, df_network_stride(network, l), level[l]);
 }
 
+df_tensor *df_detector_pixels(df_tape *tape, const struct df_batch *images)
+{
+    const struct df_packed_images packed = { images->n, images->height, images->width, images->image, images->bytes, images->normal };
+
+    if (!images->pixels)
+        return df_canvas(tape, &packed);
+    return df_tensor_from(tape, (df_shape){ images->n, images->height, images->width, 3 }, images->pixels);
+}
+
 void df_detector_forward(struct df_detector *detector, df_tape *tape, const struct df_batch *images, unsigned what,
                          struct df_detection_state *state)
 {
-    df_tensor *pixels = df_tensor_from(tape, (df_shape){ images->n, images->height, images->width, 3 }, images->pixels);
+    df_tensor *pixels = df_detector_pixels(tape, images);
 
     if (what & DF_BODY)
         df_detector_body(detector, tape, images, pixels, what, state);

@@ -77,11 +77,11 @@ struct df_found {      /* a detection, on the tape until its reset */
     size_t row;          /* of its image: the anchor or the proposal that it comes from */
     const float *scores; /* [classes] what that row says of each; NULL: not asked for */
 };
-enum df_pass {                    /* what a forward pass is to do */
-               DF_TRAINING = 1,   /* batch norms use the batch's statistics and move their own */
-               DF_LABELS = 2,     /* assign ground truth to rows, sample proposals: training, and wherever distillers need labels */
+enum df_pass {                     /* what a forward pass is to do */
+               DF_TRAINING = 1,    /* batch norms use the batch's statistics and move their own */
+               DF_LABELS = 2,      /* assign ground truth to rows, sample proposals: training, and wherever distillers need labels */
                DF_FIRST_STAGE = 4, /* stop before proposals are chosen: without RoIs; reads nothing from the device */
-               DF_BODY = 8 /* of df_detector_forward: stop at the neck, no head runs */
+               DF_BODY = 8         /* of df_detector_forward: stop at the neck, no head runs */
 };
 
 struct df_crops { /* boxes of a batch's images */
@@ -154,6 +154,8 @@ void df_detector_show(struct df_detector *detector, const struct df_needs *needs
 /* The begin of every forward pass: *state with the parts of backbone and neck. */
 void df_detector_body(struct df_detector *detector, df_tape *tape, const struct df_batch *images, df_tensor *pixels, unsigned what,
                       struct df_detection_state *state);
+/* The images of a batch on the tape, [N,H,W,3]; packed ones are unpacked there. */
+df_tensor *df_detector_pixels(df_tape *tape, const struct df_batch *images);
 /* DF_FIRST_STAGE, or DF_BODY where the parts among `needs` are all of backbone and neck: what a pass must do for a state that others look at. */
 unsigned df_detector_pass_for(const struct df_detector *detector, const struct df_needs *needs);
 /* forward on a batch's own pixels. */

@@ -5,7 +5,7 @@
 #define DF_DISTILLERS_DISTILLER_H
 #include "detectors/detector.h"
 
-#define DF_DISTILLER_ABI 3
+#define DF_DISTILLER_ABI 4
 /* What a distiller may ask for besides the names of parts (detectors/part.h): */
 #define DF_NEEDS_CLASS_LOGITS "class_logits" /* the part that says the classes: the detector's class_logits */
 #define DF_NEEDS_HEAD         "head"         /* no part: the teacher's own network, whose run_head the loss calls */

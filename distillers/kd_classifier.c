@@ -282,7 +282,7 @@ static df_tensor *boxes_loss(df_tape *tape, const struct rows *rows, const struc
     if (!targets->positives)
         return constant(tape, 0);
 
-    df_tensor *pixels = df_tensor_from(tape, (df_shape){ images->n, images->height, images->width, 3 }, images->pixels);
+    df_tensor *pixels = df_detector_pixels(tape, images);
     const struct places objects = objects_of(tape, images), predicted = predicted_of(tape, rows, targets, student);
     struct df_seen theirs, own;
 

@@ -47,8 +47,9 @@ struct looking {
 static df_status looking_open(const struct df_explain_options *options, struct df_subject *subject, struct looking *out,
                               struct df_error *err)
 {
-    const struct df_loader_config config = df_cell_loader(subject->cell, subject->images, false);
+    struct df_loader_config config = df_cell_loader(subject->cell, subject->images, false);
 
+    config.packed = false;
     *out = (struct looking){ .options = options, .subject = subject, .answerer = df_answerer_of(subject) };
     DF_TRY(df_loader_new(&config, &out->loader, err));
     df_arena_init(&out->memory, NULL, 4096);

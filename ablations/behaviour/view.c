@@ -49,6 +49,7 @@ df_status df_view_new(struct df_subject *subject, struct df_view **out, struct d
     view->shown.dataset.class = &shown_class;
     config = df_cell_loader(subject->cell, &view->shown.dataset, false);
     config.memory_limit = 0; /* what an image looks like changes: nothing is kept */
+    config.packed = false;
 
     const df_status status = df_loader_new(&config, &view->loader, err);
 

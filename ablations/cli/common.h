@@ -37,7 +37,7 @@ struct df_common_options {
       .help = "folder of this machine's own disk that teacher caches are copied to, and checked; '$TMPDIR/x': as it is where a cell runs" },   \
     { "on_bad_image", DF_CHOICE_OPTION(type_, member.on_bad_image), .choices = "stop|skip",                                               \
       .help = "an image that cannot be read stops the run, or is replaced by an empty one and counted" },                                  \
-    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch" },                \
+    { "prefetch", DF_BOOL_OPTION(type_, member.prefetch), .help = "a second thread prepares the next batch; on a GPU always" }, \
     { "guards", DF_BOOL_OPTION(type_, member.guards), .standard = 1,                                                                      \
       .help = "stop a run whose distiller teaches nothing; before a sweep of more than ten runs: prove that weights of 0 change no bit" },  \
     { "telemetry", DF_INT_OPTION(type_, member.telemetry), .max = 1e9,                                                                     \

@@ -274,6 +274,6 @@ void df_cell_free(struct df_cell *cell)
 struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad)
 {
     return (struct df_loader_config){
-        .dataset = dataset, .canvas = cell->canvas, .batch = 1, .seed = (uint64_t)cell->seed, .skip_bad = skip_bad
+        .dataset = dataset, .canvas = cell->canvas, .batch = 1, .seed = (uint64_t)cell->seed, .packed = true, .skip_bad = skip_bad
     };
 }

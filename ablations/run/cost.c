@@ -31,6 +31,9 @@ struct made {
     struct df_ground_truth *truth;
     struct df_box *box; /* [n][OBJECTS] */
     int32_t label[OBJECTS];
+    uint8_t *bytes;
+    df_real normal[3 * 256];
+    struct df_placed_image *image;
     size_t *index, *valid_h, *valid_w;
     bool *flipped;
     double *scale;
@@ -47,12 +50,12 @@ static struct df_box made_box(struct df_rng *rng, size_t height, size_t width)
 /* look: whether anybody looks at the pixels. */
 static void made_init(struct made *made, size_t n, struct df_cost_images images, bool look)
 {
-    const size_t height = images.height, width = images.width;
-    const size_t pixels = n * height * width * 3;
-    df_real *pixel = df_calloc(pixels, sizeof *pixel);
+    const size_t height = images.height, width = images.width, bytes = height * width * 3;
     struct df_rng rng;
 
-    *made = (struct made){ .truth = df_calloc(n, sizeof *made->truth),
+    *made = (struct made){ .bytes = df_calloc(n * bytes, 1),
+                           .image = df_calloc(n, sizeof *made->image),
+                           .truth = df_calloc(n, sizeof *made->truth),
                            .box = df_calloc(n * OBJECTS, sizeof *made->box),
                            .index = df_calloc(n, sizeof *made->index),
                            .valid_h = df_calloc(n, sizeof *made->valid_h),
@@ -60,14 +63,17 @@ static void made_init(struct made *made, size_t n, struct df_cost_images images,
                            .flipped = df_calloc(n, sizeof *made->flipped),
                            .scale = df_calloc(n, sizeof *made->scale) };
     df_rng_init(&rng, 0, DF_RNG_SCENE, 1); /* objects are the same, whoever looks */
-    for (size_t i = 0; look && i < pixels; i++)
-        pixel[i] = (df_real)df_rng_range(&rng, -2, 2); /* as normalised pixels are */
+    for (size_t i = 0; look && i < n * bytes; i++)
+        made->bytes[i] = (uint8_t)df_rng_below(&rng, 256);
+    for (size_t v = 0; v < 3 * 256; v++)
+        made->normal[v] = (df_real)(v % 256) / 64 - 2; /* as normalised pixels are */
     df_rng_init(&rng, 0, DF_RNG_SCENE, 0);
     for (size_t k = 0; k < OBJECTS; k++)
         made->label[k] = (int32_t)(k % images.classes);
     for (size_t i = 0; i < n; i++) {
         for (size_t k = 0; k < OBJECTS; k++)
             made->box[i * OBJECTS + k] = made_box(&rng, height, width);
+        made->image[i] = (struct df_placed_image){ i * bytes, width, height, width, height, false };
         made->truth[i] = (struct df_ground_truth){ OBJECTS, made->box + i * OBJECTS, made->label };
         made->index[i] = i;
         made->valid_h[i] = height;
@@ -77,7 +83,9 @@ static void made_init(struct made *made, size_t n, struct df_cost_images images,
     made->batch = (struct df_batch){ .n = n,
                                      .height = height,
                                      .width = width,
-                                     .pixels = pixel,
+                                     .image = made->image,
+                                     .bytes = made->bytes,
+                                     .normal = made->normal,
                                      .truth = made->truth,
                                      .index = made->index,
                                      .flipped = made->flipped,
@@ -89,7 +97,8 @@ static void made_init(struct made *made, size_t n, struct df_cost_images images,
 
 static void made_release(struct made *made)
 {
-    free(made->batch.pixels);
+    free(made->bytes);
+    free(made->image);
     free(made->truth);
     free(made->box);
     free(made->index);
@@ -97,18 +106,6 @@ static void made_release(struct made *made)
     free(made->valid_w);
     free(made->flipped);
     free(made->scale);
-}
-
-/* Image i alone. */
-static struct df_batch made_one(const struct df_batch *batch, size_t i)
-{
-    struct df_batch one = *batch;
-
-    one.n = 1;
-    one.pixels += i * one.height * one.width * 3;
-    one.truth += i;
-    one.index += i;
-    return one;
 }
 
 /* ---- the networks ---- */
@@ -228,9 +225,7 @@ static void count_body(struct subject *s, const struct df_batch *batch, struct c
         return;
     df_tape_reset(tape);
     (void)taken(df_tape_device(tape));
-    df_tensor *x = df_tensor_from(tape, (df_shape){ batch->n, batch->height, batch->width, 3 }, batch->pixels);
-
-    df_network_forward(s->student.model.detector->network, tape, x, true, stage, level);
+    df_network_forward(s->student.model.detector->network, tape, df_detector_pixels(tape, batch), true, stage, level);
     counts->part[DF_COST_BODY] = taken(df_tape_device(tape));
 }
 
@@ -344,7 +339,7 @@ static df_status give_made_records(void *subject, size_t which, df_tape *tape, c
 
     (void)taken(teacher->model.device);
     for (size_t i = 0; i < n; i++) {
-        const struct df_batch one = made_one(images, teacher->own_canvas ? 0 : i);
+        const struct df_batch one = df_batch_one(images, teacher->own_canvas ? 0 : i);
 
         record[i] = make_record(s, teacher, &one, &layout);
         layouts[i] = &layout;

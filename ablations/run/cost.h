@@ -38,7 +38,7 @@ struct df_cost {
     double held, teacher_held;    /* bytes of parameters, gradients, moments and averages; of the teachers' weights */
     size_t parameters, adaptation, teacher_parameters; /* how many, without buffers; the distillers' own; trainable or not the teachers' */
     uint64_t record,
-        largest_record; /* bytes of an image's in the teachers' caches, and in the largest of these; 0 where there is no teacher */
+        largest_record;  /* bytes of an image's in the teachers' caches, and in the largest of these; 0 where there is no teacher */
     double live_record;  /* bytes of an image's in live teachers' memory: only what is asked for */
     double record_flops; /* of making an image's for the caches: more than a live teacher does where only its neck is asked for */
 };

@@ -225,29 +225,13 @@ static void teacher_says(struct df_teacher *teacher, const struct df_batch *one,
     df_detector_forward(detector, teacher->tape, one, df_detector_pass_for(detector, needs), state);
 }
 
-static struct df_batch one_of(const struct df_batch *batch, size_t i)
-{
-    struct df_batch one = *batch;
-
-    one.n = 1;
-    one.pixels += i * batch->height * batch->width * 3;
-    one.truth += i;
-    one.index += i;
-    one.flipped += i;
-    one.valid_h += i;
-    one.valid_w += i;
-    one.scale_x += i;
-    one.scale_y += i;
-    return one;
-}
-
 /* Of a live teacher: its record of image i of the batch, on the device. */
 static df_status make_record(struct df_teacher *teacher, const struct df_batch *batch, size_t i, struct df_error *err)
 {
     struct df_device *device = teacher->model.device;
     struct live *live = &teacher->live[i];
     struct df_detection_state state;
-    const struct df_batch own = one_of(batch, i), *one = &own;
+    const struct df_batch own = df_batch_one(batch, i), *one = &own;
 
     if (teacher->own_canvas)
         DF_TRY(df_loader_one(teacher->loader, batch->index[i], batch->flipped[i], &one, err));

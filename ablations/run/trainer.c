@@ -9,6 +9,7 @@
 #include "ablations/run/stop.h"
 #include "core/base/file.h"
 #include "core/base/progress.h"
+#include "core/device/open.h"
 #include "core/nn/averages.h"
 
 #define KEPT_IMAGES_BYTES ((size_t)160 << 20) /* decoded training images */
@@ -17,6 +18,7 @@
 static df_status open_data(struct df_trainer *trainer, struct df_error *err)
 {
     const struct df_cell *cell = trainer->cell;
+    const struct df_device_identity device = df_device_identity(cell->device);
     struct df_loader_config config;
     struct df_dataset *validation;
 
@@ -34,7 +36,7 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     config.shuffle = true;
     config.comm = trainer->options->comm;
     config.flip = cell->schedule.flip;
-    config.prefetch = trainer->options->prefetch;
+    config.prefetch = trainer->options->prefetch || df_device_varies(&device); /* a GPU does not wait for the images */
     config.memory_limit = KEPT_IMAGES_BYTES;
     return df_loader_new(&config, &trainer->loader, err);
 }

@@ -1,6 +1,7 @@
 /* Batches. One builder makes a batch from (step) alone; with prefetch a thread runs it one step ahead into the other of two slots, so
  * what a batch holds cannot depend on it. Pixels: 8-bit image -> resized 8-bit canvas (kept when memory_limit allows) -> flipped,
- * normalised, padded with 0 on the right and below. Resizing rule: torchvision's GeneralizedRCNNTransform. */
+ * normalised, padded with 0 on the right and below; of a packed batch the device does what has not been done when images are kept. Resizing
+ * rule: torchvision's GeneralizedRCNNTransform. */
 #include "core/data/loader.h"
 
 #include <math.h>
@@ -33,7 +34,9 @@ const df_option df_canvas_option_table[] = {
 
 struct slot {
     struct df_batch batch;
-    size_t pixels_capacity;
+    size_t pixels_capacity, bytes_capacity;
+    uint8_t *bytes;
+    struct df_placed_image *image;
     struct df_ground_truth *truth;
     struct df_box *boxes; /* [n][most objects of an image] */
     int32_t *labels;
@@ -51,7 +54,7 @@ enum image_state { IMAGE_UNREAD, IMAGE_KEPT, IMAGE_BAD };
 struct df_loader {
     struct df_loader_config config;
     size_t most_objects, skipped;
-    df_real normal[3][256];
+    df_real normal[3 * 256];
     /* the builder's; under `work` */
     pthread_mutex_t work;
     struct df_image image;
@@ -150,6 +153,7 @@ static void slot_init(struct slot *slot, size_t batch, size_t most_objects)
     slot->truth = df_calloc(batch, sizeof *slot->truth);
     slot->boxes = df_calloc(batch * most_objects + 1, sizeof *slot->boxes);
     slot->labels = df_calloc(batch * most_objects + 1, sizeof *slot->labels);
+    slot->image = df_calloc(batch, sizeof *slot->image);
     slot->index = df_calloc(batch, sizeof *slot->index);
     slot->valid_h = df_calloc(batch, sizeof *slot->valid_h);
     slot->valid_w = df_calloc(batch, sizeof *slot->valid_w);
@@ -161,6 +165,8 @@ static void slot_init(struct slot *slot, size_t batch, size_t most_objects)
 static void slot_release(struct slot *slot)
 {
     free(slot->batch.pixels);
+    free(slot->bytes);
+    free(slot->image);
     free(slot->truth);
     free(slot->boxes);
     free(slot->labels);
@@ -172,21 +178,28 @@ static void slot_release(struct slot *slot)
     free(slot->scale_y);
 }
 
-static df_status resized_image(struct df_loader *loader, size_t i, int width, int height, const uint8_t **out, struct df_error *err)
+/* 8-bit RGB: resized, or as it is stored where a device will resize it. */
+struct bytes {
+    size_t width, height;
+    const uint8_t *pixels; /* NULL: a bad image, that is skipped */
+};
+
+/* valid: its size when resized */
+static df_status bytes_of(struct df_loader *loader, size_t i, struct df_canvas_size valid, struct bytes *out, struct df_error *err)
 {
     struct df_dataset *dataset = loader->config.dataset;
+    const int width = (int)valid.width, height = (int)valid.height;
     uint8_t *to;
 
-    if (loader->state[i] == IMAGE_KEPT) {
-        *out = loader->kept + loader->kept_at[i];
+    *out = (struct bytes){ valid.width, valid.height, loader->kept ? loader->kept + loader->kept_at[i] : NULL };
+    if (loader->state[i] == IMAGE_KEPT)
         return DF_OK;
-    }
     DF_TRY(dataset->class->read(dataset, i, &loader->image, err));
     if (loader->kept) {
         to = loader->kept + loader->kept_at[i];
         loader->state[i] = IMAGE_KEPT;
-    } else if (loader->image.width == width && loader->image.height == height) {
-        *out = loader->image.pixels;
+    } else if (loader->config.packed || (loader->image.width == width && loader->image.height == height)) {
+        *out = (struct bytes){ (size_t)loader->image.width, (size_t)loader->image.height, loader->image.pixels };
         return DF_OK;
     } else {
         const size_t bytes = (size_t)width * (size_t)height * 3;
@@ -198,18 +211,19 @@ static df_status resized_image(struct df_loader *loader, size_t i, int width, in
         to = loader->resized.pixels;
     }
     df_image_resize(&loader->image, to, width, height);
-    *out = to;
+    out->pixels = to;
     return DF_OK;
 }
 
-static df_status resized_or_skipped(struct df_loader *loader, size_t i, int width, int height, const uint8_t **out, struct df_error *err)
+static df_status bytes_or_skipped(struct df_loader *loader, size_t i, struct df_canvas_size valid, struct bytes *out, struct df_error *err)
 {
+    const struct bytes none = { 0 };
     struct df_error mine = { 0 };
 
-    *out = NULL;
+    *out = none;
     if (loader->state[i] == IMAGE_BAD)
         return DF_OK;
-    const df_status status = resized_image(loader, i, width, height, out, &mine);
+    const df_status status = bytes_of(loader, i, valid, out, &mine);
     if (status == DF_OK)
         return DF_OK;
     if (!loader->config.skip_bad) {
@@ -220,28 +234,37 @@ static df_status resized_or_skipped(struct df_loader *loader, size_t i, int widt
     df_warn("left out: %s", mine.text);
     loader->state[i] = IMAGE_BAD;
     loader->skipped++;
-    *out = NULL;
+    *out = none;
     return DF_OK;
 }
 
-/* Image k of the slot. from: [valid_h][valid_w][3] or NULL (all padding) */
-static void fill_canvas(const struct df_loader *loader, struct slot *slot, size_t k, const uint8_t *from, struct df_canvas_size canvas)
+/* Image k of the slot, whose pixels may be gone with the next one's: made, or packed behind those before it. */
+static void fill_canvas(const struct df_loader *loader, struct slot *slot, size_t k, struct bytes from, struct df_canvas_size canvas)
 {
-    const size_t width = from ? slot->valid_w[k] : 0, height = from ? slot->valid_h[k] : 0;
-    df_real *to = slot->batch.pixels + k * canvas.height * canvas.width * 3;
+    const struct df_placed_image *before = k ? &slot->image[k - 1] : NULL;
+    struct df_placed_image image = { .offset = before ? before->offset + before->height * before->width * 3 : 0,
+                                     .width = from.width,
+                                     .height = from.height,
+                                     .flipped = slot->flipped[k] };
+    const size_t bytes = image.height * image.width * 3, end = image.offset + bytes;
 
-    for (size_t y = 0; y < height; y++, to += canvas.width * 3) {
-        const uint8_t *row = from + y * width * 3;
-
-        for (size_t x = 0; x < width; x++) {
-            const uint8_t *pixel = row + (slot->flipped[k] ? width - 1 - x : x) * 3;
-
-            for (size_t c = 0; c < 3; c++)
-                to[3 * x + c] = loader->normal[c][pixel[c]];
-        }
-        memset(to + 3 * width, 0, (canvas.width - width) * 3 * sizeof *to);
+    if (from.pixels) {
+        image.valid_w = slot->valid_w[k];
+        image.valid_h = slot->valid_h[k];
     }
-    memset(to, 0, (canvas.height - height) * canvas.width * 3 * sizeof *to);
+    slot->image[k] = image;
+    if (!loader->config.packed) {
+        df_real *to = slot->batch.pixels + k * canvas.height * canvas.width * 3;
+
+        for (size_t y = 0; y < canvas.height; y++)
+            for (size_t x = 0; x < canvas.width; x++, to += 3)
+                df_canvas_pixel(&image, from.pixels, loader->normal, y, x, to);
+        return;
+    }
+    if (end > slot->bytes_capacity)
+        slot->bytes = df_realloc(slot->bytes, slot->bytes_capacity = end + end / 2); /* another batch's images are larger */
+    if (bytes)
+        memcpy(slot->bytes + image.offset, from.pixels, bytes);
 }
 
 /* Stored pixels -> canvas pixels. False when nothing of the box is left. */
@@ -298,24 +321,38 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
         canvas = own;
     }
     const size_t height = canvas.height, width = canvas.width, elements = n * height * width * 3;
+    df_real *pixels;
 
-    if (elements > slot->pixels_capacity) {
+    if (!loader->config.packed && elements > slot->pixels_capacity) {
         free(batch->pixels);
         batch->pixels = df_malloc(elements * sizeof *batch->pixels);
         slot->pixels_capacity = elements;
     }
     for (size_t k = 0; k < n; k++) {
-        const uint8_t *from;
+        const struct df_canvas_size valid = { slot->valid_h[k], slot->valid_w[k] };
+        struct bytes from;
 
-        DF_TRY(resized_or_skipped(loader, slot->index[k], (int)slot->valid_w[k], (int)slot->valid_h[k], &from, err));
+        DF_TRY(bytes_or_skipped(loader, slot->index[k], valid, &from, err));
         fill_canvas(loader, slot, k, from, canvas);
-        fill_truth(loader, slot, k, from == NULL);
+        fill_truth(loader, slot, k, from.pixels == NULL);
     }
-    *batch = (struct df_batch){
-        n, height, width, batch->pixels, slot->truth, slot->index, slot->flipped, slot->valid_h, slot->valid_w, slot->scale_x, slot->scale_y
-    };
-    batch->seed = loader->config.seed;
-    batch->step = slot->step;
+    pixels = batch->pixels;
+    *batch = (struct df_batch){ .n = n,
+                                .height = height,
+                                .width = width,
+                                .pixels = pixels,
+                                .image = slot->image,
+                                .bytes = slot->bytes,
+                                .normal = loader->normal,
+                                .truth = slot->truth,
+                                .index = slot->index,
+                                .flipped = slot->flipped,
+                                .valid_h = slot->valid_h,
+                                .valid_w = slot->valid_w,
+                                .scale_x = slot->scale_x,
+                                .scale_y = slot->scale_y,
+                                .seed = loader->config.seed,
+                                .step = slot->step };
     return DF_OK;
 }
 
@@ -396,7 +433,7 @@ df_status df_loader_new(const struct df_loader_config *config, struct df_loader 
     }
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
-            loader->normal[c][v] = (df_real)((v / 255.0 - config->canvas.mean.value[c]) / config->canvas.std.value[c]);
+            loader->normal[256 * c + v] = (df_real)((v / 255.0 - config->canvas.mean.value[c]) / config->canvas.std.value[c]);
     slot_init(&loader->slot[0], config->batch, loader->most_objects);
     slot_init(&loader->slot[1], config->batch, loader->most_objects);
     slot_init(&loader->single, 1, loader->most_objects);
@@ -494,3 +531,28 @@ df_status df_loader_one(struct df_loader *loader, size_t index, bool flip, const
 }
 
 size_t df_loader_skipped(const struct df_loader *loader) { return loader->skipped; }
+
+void df_batch_pixel(const struct df_batch *batch, size_t k, size_t y, size_t x, df_real to[3])
+{
+    if (batch->pixels)
+        memcpy(to, batch->pixels + ((k * batch->height + y) * batch->width + x) * 3, 3 * sizeof *to);
+    else
+        df_canvas_pixel(&batch->image[k], batch->bytes + batch->image[k].offset, batch->normal, y, x, to);
+}
+
+struct df_batch df_batch_one(const struct df_batch *batch, size_t k)
+{
+    struct df_batch one = *batch;
+
+    one.n = 1;
+    one.pixels = batch->pixels ? batch->pixels + k * batch->height * batch->width * 3 : NULL;
+    one.image = batch->image ? batch->image + k : NULL;
+    one.truth += k;
+    one.index += k;
+    one.flipped += k;
+    one.valid_h += k;
+    one.valid_w += k;
+    one.scale_x += k;
+    one.scale_y += k;
+    return one;
+}

@@ -4,6 +4,7 @@
 #define DF_CORE_DATA_LOADER_H
 #include "core/data/dataset.h"
 #include "core/data/order.h"
+#include "core/geometry/canvas.h"
 
 struct df_canvas_options { /* part of the spec's "data" object, table df_canvas_option_table */
     int64_t min_side,
@@ -26,7 +27,10 @@ struct df_ground_truth {
 struct df_batch {
     size_t n;
     size_t height, width;                /* the canvas, which is that of each of its images */
-    df_real *pixels;                     /* [n, height, width, 3] on the host, normalised */
+    df_real *pixels;                     /* [n, height, width, 3] on the host, normalised; NULL where they are packed: */
+    const struct df_placed_image *image; /* [n], by rising offset */
+    const uint8_t *bytes;                /* their stored pixels */
+    const df_real *normal;               /* [3][256] what each byte of red, green and blue becomes */
     const struct df_ground_truth *truth; /* [n] */
     const size_t *index;                 /* [n] into the dataset */
     const bool *flipped;                 /* [n] */
@@ -37,6 +41,11 @@ struct df_batch {
     size_t first;                        /* place of image 0 in the batch of all ranks: 0 where there is one */
 };
 
+/* Red, green and blue of canvas pixel (y, x) of image k, packed or not. */
+void df_batch_pixel(const struct df_batch *batch, size_t k, size_t y, size_t x, df_real to[3]);
+/* Image k alone. */
+struct df_batch df_batch_one(const struct df_batch *batch, size_t k);
+
 struct df_loader;
 struct df_loader_config {
     struct df_dataset *dataset;
@@ -46,6 +55,7 @@ struct df_loader_config {
     bool shuffle, flip;         /* training: what order.h draws of an epoch; batches that cannot be filled are left out */
     const struct df_comm *comm; /* training: this rank's part of every batch is loaded; NULL: all of it */
     bool prefetch;              /* a thread prepares the next batch */
+    bool packed;                /* images stay bytes: devices make the pixels (df_detector_pixels), with the same bits */
     size_t memory_limit;        /* resized 8-bit canvases are kept if all of them fit in this many bytes */
     bool skip_bad; /* --on-bad-image skip: unreadable images become an empty grey canvas without objects, counted; else an error */
 };

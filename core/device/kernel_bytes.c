@@ -71,6 +71,7 @@ BYTES(standardise_backward, n *(double)a->channels *(2 + once_more(a->add)), 3 *
 
 /* ---- resampling, softmax ---- */
 
+BYTES(canvas, n *(double)a->width * 3 + bytes_as_reals(n * (double)a->width * 3), 0)
 BYTES(nearest, count(a->from) + count(a->to) * (1 + present(a->fine)), 0)
 BYTES(nearest_backward, count(a->to) + count(a->from) * once_more(a->add), 0)
 BYTES(bilinear, count(a->from) + count(a->to), 0)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/portable_math.h"
-#include "core/base/real.h"
+#include "core/geometry/canvas.h"
 
 /* clang-format off */
 #define DF_KERNELS_OP(X)                                                                                                        \
@@ -22,7 +22,7 @@
     X(CHANNEL_SUMS, channel_sums) X(STANDARDISE_STATS, standardise_stats)                                                       \
     X(STANDARDISE, standardise) X(STANDARDISE_BACKWARD, standardise_backward)                                                   \
     X(NEAREST, nearest) X(NEAREST_BACKWARD, nearest_backward) X(BILINEAR, bilinear) X(BILINEAR_BACKWARD, bilinear_backward)     \
-    X(ADAPTIVE, adaptive) X(ADAPTIVE_BACKWARD, adaptive_backward) X(SOFTMAX, softmax) X(SOFTMAX_BACKWARD, softmax_backward)
+    X(CANVAS, canvas) X(ADAPTIVE, adaptive) X(ADAPTIVE_BACKWARD, adaptive_backward) X(SOFTMAX, softmax) X(SOFTMAX_BACKWARD, softmax_backward)
 /* clang-format on */
 
 /* ---- per element ---- */
@@ -514,6 +514,25 @@ DF_KERNEL void df_k_standardise_backward(size_t i, const struct df_standardise_b
 
         dx[c] = (a->add ? dx[c] : 0) + (df_real)g;
     }
+}
+
+/* Row i of canvases [N,height,width,3]; bytes: the images' stored pixels, from `first` of their offsets on */
+struct df_canvas_args {
+    const struct df_placed_image *image; /* [N] */
+    const uint8_t *bytes;
+    const df_real *normal; /* [3][256] */
+    df_real *y;
+    size_t first, height, width;
+};
+DF_KERNEL void df_k_canvas(size_t i, const struct df_canvas_args *a)
+{
+    const struct df_placed_image image = a->image[i / a->height];
+    const uint8_t *stored = a->bytes + (image.offset - a->first);
+    const size_t y = i % a->height;
+    df_real *to = a->y + i * a->width * 3;
+
+    DF_LANES(x, a->width)
+        df_canvas_pixel(&image, stored, a->normal, y, x, to + 3 * x);
 }
 
 /* ---- resampling: `from` [N,H,W,C] -> `to` [N,h,w,C] ---- */

@@ -17,7 +17,8 @@ struct df_norm_options {
     df_real *running_mean, *running_var; /* device buffers [C], moved in DF_NORM_TRAIN */
     double eps, momentum;
     enum df_norm_mode mode;
-    bool relu; /* y = max(0, .) */
+    bool relu;       /* y = max(0, .) */
+    df_tensor *skip; /* of x's shape: a residual join in the same pass, before the relu; or NULL */
 };
 /* gamma, beta [1,1,1,C]. Frozen = DF_NORM_EVAL with parameters that are not trainable. */
 df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, struct df_norm_options options);
@@ -45,6 +46,14 @@ df_tensor *df_mean(df_tape *tape, df_tensor *x, unsigned axes);
 df_tensor *df_max(df_tape *tape, df_tensor *x, unsigned axes);
 /* (x - mean) / (std + eps) per channel over n,h,w; std is the unbiased one (as PKD's reference); N*H*W >= 2 */
 df_tensor *df_standardise(df_tape *tape, df_tensor *x, double eps);
+struct df_packed_images {                /* on the host, as a loader packs them */
+    size_t n, height, width;             /* their canvas */
+    const struct df_placed_image *image; /* [n], by rising offset */
+    const uint8_t *bytes;                /* all their stored pixels */
+    const df_real *normal;               /* [3][256] what each byte of red, green and blue becomes */
+};
+/* [N,height,width,3]: resized, mirrored and normalised on the device, to which the bytes go. No gradient. */
+df_tensor *df_canvas(df_tape *tape, const struct df_packed_images *images);
 df_tensor *df_upsample_nearest(df_tape *tape, df_tensor *x, size_t h, size_t w); /* source row = floor(y * H / h) */
 df_tensor *df_upsample_add(df_tape *tape, df_tensor *coarse, df_tensor *fine);   /* nearest(coarse to fine's size) + fine, one pass */
 df_tensor *df_resize_bilinear(df_tape *tape, df_tensor *x, size_t h, size_t w);  /* half-pixel centres (align_corners = False) */

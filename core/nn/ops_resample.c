@@ -1,6 +1,25 @@
 /* Upsampling, resizing and pooling. A backward gathers: each source pixel adds up what it gave, in scan order. */
 #include "core/nn/ops.h"
 
+df_tensor *df_canvas(df_tape *tape, const struct df_packed_images *images)
+{
+    const struct df_placed_image *first = &images->image[0], *last = &images->image[images->n - 1];
+    const size_t end = last->offset + last->height * last->width * 3;
+    df_tensor *y = df_tensor_new(tape, (df_shape){ images->n, images->height, images->width, 3 });
+    const struct df_canvas_args args = {
+        .image = df_tape_device_copy(tape, images->image, images->n * sizeof *images->image),
+        .bytes = df_tape_device_copy(tape, images->bytes + first->offset, end - first->offset),
+        .normal = df_tape_device_copy(tape, images->normal, 3 * 256 * sizeof *images->normal),
+        .y = y->data,
+        .first = first->offset,
+        .height = images->height,
+        .width = images->width,
+    };
+
+    df_launch(df_tape_device(tape), DF_K_CANVAS, images->n * images->height, &args);
+    return y;
+}
+
 static void nearest_into(df_tape *tape, const df_tensor *x, const df_tensor *fine, df_tensor *y)
 {
     const struct df_nearest_args args = { .x = x->data, .fine = fine ? fine->data : NULL, .y = y->data, .from = x->shape, .to = y->shape };

@@ -144,6 +144,7 @@ static void view_is_evaluations(void **state)
     struct df_error err = { 0 };
 
     (void)state;
+    config.packed = false;
     assert_ok(df_loader_new(&config, &loader, &err));
     assert_ok(df_loader_one(loader, 2, false, &batch, &err));
     assert_ok(df_view_new(&subject[0], &view, &err));

@@ -56,9 +56,10 @@ static void what_is_no_network_of_the_cell_is_told(void **state)
 
 static void open_image(struct df_subject *subject, size_t i, struct df_loader **loader, const struct df_batch **image)
 {
-    const struct df_loader_config config = df_cell_loader(subject->cell, subject->images, false);
+    struct df_loader_config config = df_cell_loader(subject->cell, subject->images, false);
     struct df_error err;
 
+    config.packed = false;
     assert_ok(df_loader_new(&config, loader, &err));
     assert_ok(df_loader_one(*loader, i, false, image, &err));
 }

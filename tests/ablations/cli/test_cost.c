@@ -109,7 +109,8 @@ static void coco_without_coco(void **state)
     assert_close(number(defeat, "cache_images_max"), 23, 0, 0);
     assert_true(cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(defeat, "cached")));
     /* it also has the proposal network's logits, for other methods of a sweep: 256 channels, 9 x 256 + 3 x (1 + 4) terms for each, a cell */
-    assert_close(16 * number(defeat, "record_flops"), number(part(defeat, "teacher, live"), "flops") + 16 * 89523.0 * 512 * (9 * 256 + 15), 1e-9, 0);
+    assert_close(16 * number(defeat, "record_flops"), number(part(defeat, "teacher, live"), "flops") + 16 * 89523.0 * 512 * (9 * 256 + 15),
+                 1e-9, 0);
     /* the control's longer training: every step's distillers, and the teacher once for every image and its mirror image */
     const double more =
         number(none, "steps") * (number(part(defeat, "distillers"), "flops") + number(part(defeat, "distillers: backward"), "flops")) +
