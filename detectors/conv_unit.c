@@ -161,23 +161,45 @@ void df_conv_units_release(struct df_conv_units *units)
     *units = (struct df_conv_units){ 0 };
 }
 
-df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training)
+static df_tensor *convolve(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool folded_relu)
 {
     struct df_conv_options options = unit->options;
-    df_tensor *bias = unit->bias ? df_parameter_tensor(tape, unit->bias) : NULL, *y;
+    df_tensor *bias = unit->bias ? df_parameter_tensor(tape, unit->bias) : NULL;
 
-    if (unit->folded_weight) {
-        options.relu = unit->relu;
-        return df_conv2d(tape, x, df_parameter_tensor(tape, unit->folded_weight), df_parameter_tensor(tape, unit->folded_bias), options);
-    }
-    y = df_conv2d(tape, x, df_parameter_tensor(tape, unit->weight), bias, options);
-    if (!unit->gamma)
-        return y;
+    if (!unit->folded_weight)
+        return df_conv2d(tape, x, df_parameter_tensor(tape, unit->weight), bias, options);
+    options.relu = folded_relu;
+    return df_conv2d(tape, x, df_parameter_tensor(tape, unit->folded_weight), df_parameter_tensor(tape, unit->folded_bias), options);
+}
+
+static df_tensor *normalise(df_tape *tape, struct df_conv_unit *unit, df_tensor *y, df_tensor *skip, bool training)
+{
     return df_batch_norm(tape, y, df_parameter_tensor(tape, unit->gamma), df_parameter_tensor(tape, unit->beta),
                          (struct df_norm_options){ .running_mean = unit->mean->value,
                                                    .running_var = unit->var->value,
                                                    .eps = unit->eps,
                                                    .momentum = unit->momentum,
                                                    .mode = training && !unit->frozen_norm ? DF_NORM_TRAIN : DF_NORM_EVAL,
-                                                   .relu = unit->relu });
+                                                   .relu = unit->relu || skip,
+                                                   .skip = skip });
+}
+
+static bool has_norm(const struct df_conv_unit *unit) { return unit->gamma && !unit->folded_weight; }
+
+df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training)
+{
+    df_tensor *y = convolve(tape, unit, x, unit->relu);
+
+    return has_norm(unit) ? normalise(tape, unit, y, NULL, training) : y;
+}
+
+df_tensor *df_conv_unit_convolve(df_tape *tape, struct df_conv_unit *unit, df_tensor *x)
+{
+    DF_ASSERT(!unit->relu);
+    return convolve(tape, unit, x, false);
+}
+
+df_tensor *df_conv_unit_join(df_tape *tape, struct df_conv_unit *unit, df_tensor *y, df_tensor *skip, bool training)
+{
+    return has_norm(unit) ? normalise(tape, unit, y, skip, training) : df_add_relu(tape, y, skip);
 }

@@ -13,6 +13,9 @@ struct df_conv_unit {
     struct df_parameter *folded_weight, *folded_bias; /* NULL: not folded */
 };
 df_tensor *df_conv_unit_forward(df_tape *tape, struct df_conv_unit *unit, df_tensor *x, bool training);
+/* The same in two parts, for the end of a residual block: the convolution (with its norm where that is folded), and max(0, norm(y) + skip). */
+df_tensor *df_conv_unit_convolve(df_tape *tape, struct df_conv_unit *unit, df_tensor *x);
+df_tensor *df_conv_unit_join(df_tape *tape, struct df_conv_unit *unit, df_tensor *y, df_tensor *skip, bool training);
 
 struct df_conv_unit_plan {
     const char *conv, *norm;          /* module names; norm NULL: none */

@@ -108,11 +108,15 @@ void df_resnet_release(struct df_resnet *resnet)
 
 static df_tensor *block_forward(struct df_resnet_block *block, df_tape *tape, df_tensor *x, bool training)
 {
-    df_tensor *y = x;
+    struct df_conv_unit *last = block->conv[block->convs - 1];
+    df_tensor *y = x, *skip = x;
 
-    for (size_t i = 0; i < block->convs; i++)
+    for (size_t i = 0; i + 1 < block->convs; i++)
         y = df_conv_unit_forward(tape, block->conv[i], y, training);
-    return df_add_relu(tape, y, block->down ? df_conv_unit_forward(tape, block->down, x, training) : x);
+    y = df_conv_unit_convolve(tape, last, y);
+    if (block->down)
+        skip = df_conv_unit_forward(tape, block->down, x, training);
+    return df_conv_unit_join(tape, last, y, skip, training);
 }
 
 df_tensor *df_resnet_stem(struct df_resnet *resnet, df_tape *tape, df_tensor *x, bool training)

@@ -204,15 +204,15 @@ static struct cost cost_matmul(const struct df_matmul_args *a)
 
 static struct cost cost_batch_norm_forward(const struct df_batch_norm_forward_args *a)
 {
-    return (struct cost){ 0, reals((a->training ? 3.0 : 2.0) * (double)df_count(a->shape)) };
+    return (struct cost){ 0, reals(((a->training ? 3.0 : 2.0) + (a->skip ? 1 : 0)) * (double)df_count(a->shape)) };
 }
 
 /* Arrays of x's size: dy, and y for a fused ReLU; x for dgamma; dx. Batch statistics ask for two passes over what is read. */
 static struct cost cost_batch_norm_backward(const struct df_batch_norm_backward_args *a)
 {
-    const double read = (a->relu ? 2 : 1) + (a->training || a->dgamma ? 1 : 0);
+    const double read = (a->relu ? 2 : 1) + (a->training || a->dgamma ? 1 : 0), skip = a->dskip ? (a->add_skip ? 2 : 1) : 0;
 
-    return (struct cost){ 0, reals(((a->training ? 2 * read : read) + (a->add ? 2 : 1)) * (double)df_count(a->shape)) };
+    return (struct cost){ 0, reals(((a->training ? 2 * read : read) + (a->add ? 2 : 1) + skip) * (double)df_count(a->shape)) };
 }
 
 static struct cost cost_max_pool_forward(const struct df_max_pool_forward_args *a)

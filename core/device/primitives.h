@@ -61,7 +61,8 @@ struct df_matmul_args {
 
 /* Batch norm over N,H,W per channel: y = (x - mean) / sqrt(var + eps) gamma + beta. In training: batch mean and biased variance are computed in
  * double, used, and the running buffers move by momentum (running = (1-momentum) running + momentum new; the variance that moves them is the
- * unbiased one). Not training: the running buffers are used. PyTorch's definitions. Vectors are [C]. */
+ * unbiased one). Not training: the running buffers are used. PyTorch's definitions. Vectors are [C]. skip: a residual join in the same pass,
+ * y + skip where y has been rounded, before the relu. */
 struct df_batch_norm_forward_args {
     df_shape shape;
     double eps, momentum;
@@ -70,6 +71,7 @@ struct df_batch_norm_forward_args {
     df_real *running_mean, *running_var;
     df_real *mean, *inv_std; /* written, if not NULL: the statistics that were used, 1 / sqrt(var + eps) */
     df_real *y;
+    const df_real *skip; /* of y's shape, added; or NULL */
 };
 struct df_batch_norm_backward_args {
     df_shape shape;
@@ -78,6 +80,8 @@ struct df_batch_norm_backward_args {
     const df_real *gamma, *mean, *inv_std; /* what forward used */
     df_real *dx, *dgamma, *dbeta;          /* dgamma += , dbeta += , each if not NULL */
     bool add;                              /* dx += , else dx = */
+    df_real *dskip;                        /* receives dy behind the relu; or NULL */
+    bool add_skip;                         /* dskip += , else dskip = */
 };
 
 struct df_pool {

@@ -112,13 +112,15 @@ df_tensor *df_linear(df_tape *tape, df_tensor *x, df_tensor *w, df_tensor *bias)
 static void batch_norm_backward(df_tape *tape, struct df_node *node)
 {
     struct df_batch_norm_backward_args args = *(const struct df_batch_norm_backward_args *)node->args;
-    bool fresh;
+    bool fresh, fresh_skip;
 
     args.dy = node->out->grad;
     args.dx = df_grad_fresh(tape, node->in[0], &fresh);
     args.add = !fresh;
     args.dgamma = df_grad(tape, node->in[1]);
     args.dbeta = df_grad(tape, node->in[2]);
+    args.dskip = df_grad_fresh(tape, node->in[3], &fresh_skip);
+    args.add_skip = !fresh_skip;
     if (!args.dx) {
         args.dx = df_tape_device_memory(tape, df_count(args.shape) * sizeof *args.dx);
         args.add = false;
@@ -128,6 +130,7 @@ static void batch_norm_backward(df_tape *tape, struct df_node *node)
 
 df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, struct df_norm_options options)
 {
+    df_tensor *skip = options.skip;
     const size_t bytes = x->shape.c * sizeof(df_real);
     df_tensor *y = df_tensor_new(tape, x->shape);
     const struct df_batch_norm_forward_args args = {
@@ -144,6 +147,7 @@ df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tenso
         .mean = df_tape_device_memory(tape, bytes),
         .inv_std = df_tape_device_memory(tape, bytes),
         .y = y->data,
+        .skip = skip ? skip->data : NULL,
     };
     const struct df_batch_norm_backward_args kept = { .shape = x->shape,
                                                       .training = args.training,
@@ -155,6 +159,7 @@ df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tenso
                                                       .inv_std = args.inv_std };
 
     DF_ASSERT(df_count(gamma->shape) == x->shape.c && df_count(beta->shape) == x->shape.c);
+    DF_ASSERT(!skip || (df_same_shape(skip->shape, x->shape) && skip != x));
     df_batch_norm_forward(df_tape_device(tape), &args);
-    return df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta }, 3, DF_KEEP(kept));
+    return df_record(tape, batch_norm_backward, y, (df_tensor *[]){ x, gamma, beta, skip }, 4, DF_KEEP(kept));
 }

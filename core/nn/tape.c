@@ -91,8 +91,7 @@ static void add_piece(struct pieces *pieces, void *memory, size_t bytes)
     enum { FIRST_PIECES = 64 };
 
     if (pieces->count == pieces->room)
-        pieces->piece =
-            df_realloc(pieces->piece, (pieces->room = pieces->room ? 2 * pieces->room : FIRST_PIECES) * sizeof *pieces->piece);
+        pieces->piece = df_realloc(pieces->piece, (pieces->room = pieces->room ? 2 * pieces->room : FIRST_PIECES) * sizeof *pieces->piece);
     pieces->piece[pieces->count++] = (struct piece){ memory, bytes };
 }
 

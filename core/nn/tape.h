@@ -22,10 +22,11 @@ void df_tape_free(df_tape *tape);
 void df_tape_reset(df_tape *tape);
 struct df_device *df_tape_device(const df_tape *tape);
 bool df_tape_recording(const df_tape *tape);
-size_t df_tape_bytes(const df_tape *tape);                /* device memory held by the arena */
-size_t df_tape_used(const df_tape *tape);                 /* ... and given out since the reset */
-void *df_tape_host(df_tape *tape, size_t bytes);          /* host scratch that lives until the reset; never NULL */
-void *df_tape_device_memory(df_tape *tape, size_t bytes); /* device scratch that lives until the reset; a backward function's until its end */
+size_t df_tape_bytes(const df_tape *tape);       /* device memory held by the arena */
+size_t df_tape_used(const df_tape *tape);        /* ... and given out since the reset */
+void *df_tape_host(df_tape *tape, size_t bytes); /* host scratch that lives until the reset; never NULL */
+void *df_tape_device_memory(df_tape *tape,
+                            size_t bytes); /* device scratch that lives until the reset; a backward function's until its end */
 void *df_tape_device_copy(df_tape *tape, const void *host, size_t bytes);
 
 df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        /* uninitialised, no gradient */

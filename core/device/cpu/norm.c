@@ -19,12 +19,12 @@ enum {
 /* What a pass over NHWC data reads and writes: tensors of `pixels` rows that lie `stride` apart, and vectors with one value per channel, room
  * for whole vectors of them. */
 struct pass {
-    const float *x, *y, *dy;
-    float *out;
+    const float *x, *y, *dy, *skip;
+    float *out, *out_skip;
     size_t pixels, stride;
     double *a, *b; /* the sums */
     const float *mean, *scale, *offset, *slope;
-    bool relu, add;
+    bool relu, add, add_skip;
 };
 /* `rows` pixels of a strip of NV vectors of channels, from element `at` of the tensors and channel `channel` on. masked: the last vector is not
  * whole, and `mask` says how much of it is there. */
@@ -125,7 +125,7 @@ INLINE void slopes(STRIP)
 
 /* ---- passes that write ---- */
 
-/* out = (x - mean) scale + offset, then relu */
+/* out = (x - mean) scale + offset, then + skip, then relu */
 INLINE void normalise(STRIP)
 {
     vf mean[VECTORS], scale[VECTORS], offset[VECTORS];
@@ -140,14 +140,16 @@ INLINE void normalise(STRIP)
         UNROLL(4)
         for (int v = 0; v < NV; v++) {
             const vf x = load(pass->x + at, v, NV, masked, mask);
-            const vf y = v_add(v_mul(v_sub(x, mean[v]), scale[v]), offset[v]);
+            vf y = v_add(v_mul(v_sub(x, mean[v]), scale[v]), offset[v]);
 
+            if (pass->skip)
+                y = v_add(y, load(pass->skip + at, v, NV, masked, mask));
             store(pass->out + at, v, NV, masked, mask, pass->relu ? v_relu(y) : y);
         }
     }
 }
 
-/* out (+)= scale (g - offset - (x - mean) slope) */
+/* out (+)= scale (g - offset - (x - mean) slope), out_skip (+)= g */
 INLINE void spread(STRIP)
 {
     vf mean[VECTORS], scale[VECTORS], offset[VECTORS], slope[VECTORS];
@@ -167,6 +169,9 @@ INLINE void spread(STRIP)
             const vf sum = pass->add ? v_add(load(pass->out + at, v, NV, masked, mask), dx) : dx;
 
             store(pass->out + at, v, NV, masked, mask, sum);
+            if (pass->out_skip)
+                store(pass->out_skip + at, v, NV, masked, mask,
+                      pass->add_skip ? v_add(load(pass->out_skip + at, v, NV, masked, mask), g) : g);
         }
     }
 }
@@ -276,6 +281,7 @@ void CPU(batch_norm_forward)(struct df_device *device, const struct df_batch_nor
                 a->inv_std[first + c] = (float)sd[c];
         }
         const struct pass pass = { .x = a->x + first,
+                                   .skip = a->skip ? a->skip + first : NULL,
                                    .out = a->y + first,
                                    .pixels = df_pixels(a->shape),
                                    .stride = a->shape.c,
@@ -300,6 +306,7 @@ void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_no
                                    .y = norm->y + first,
                                    .dy = norm->dy + first,
                                    .out = norm->dx + first,
+                                   .out_skip = norm->dskip ? norm->dskip + first : NULL,
                                    .pixels = df_pixels(norm->shape),
                                    .stride = norm->shape.c,
                                    .a = a,
@@ -309,7 +316,8 @@ void CPU(batch_norm_backward)(struct df_device *device, const struct df_batch_no
                                    .offset = offset,
                                    .slope = slope,
                                    .relu = norm->relu,
-                                   .add = norm->add };
+                                   .add = norm->add,
+                                   .add_skip = norm->add_skip };
 
         if (norm->training || norm->dgamma || norm->dbeta)
             run(device, &pass, n, slopes_strip, true);

@@ -190,9 +190,10 @@ static __global__ void DF_CUDA_BOUNDS normalise(const __grid_constant__ struct d
         return;
     DF_LANES(c, channels) {
         const double xhat = ((double)a.x[i * channels + c] - statistics[c]) * statistics[channels + c];
-        const double v = xhat * (double)a.gamma[c] + (double)a.beta[c];
+        float v = (float)(xhat * (double)a.gamma[c] + (double)a.beta[c]);
 
-        a.y[i * channels + c] = (float)(a.relu && v < 0 ? 0 : v);
+        v = a.skip ? v + a.skip[i * channels + c] : v;
+        a.y[i * channels + c] = a.relu && v < 0 ? 0 : v;
     }
 }
 
@@ -232,6 +233,8 @@ static __global__ void DF_CUDA_BOUNDS normalise_backward(const __grid_constant__
         const double centred = a.training ? g - means[c] - xhat * means[channels + c] : g;
 
         a.dx[at] = (float)((a.add ? (double)a.dx[at] : 0) + (double)a.gamma[c] * scale * centred);
+        if (a.dskip)
+            a.dskip[at] = (a.add_skip ? a.dskip[at] : 0) + (float)g;
     }
 }
 

@@ -159,9 +159,10 @@ static void batch_norm_forward(struct df_device *device, const struct df_batch_n
         if (a->inv_std)
             a->inv_std[c] = (df_real)scale;
         for (size_t i = c; i < df_count(a->shape); i += a->shape.c) {
-            const double v = ((double)a->x[i] - mu) * scale * (double)a->gamma[c] + (double)a->beta[c];
+            df_real v = (df_real)(((double)a->x[i] - mu) * scale * (double)a->gamma[c] + (double)a->beta[c]);
 
-            a->y[i] = (df_real)(a->relu && v < 0 ? 0 : v);
+            v = a->skip ? v + a->skip[i] : v;
+            a->y[i] = a->relu && v < 0 ? 0 : v;
         }
     }
 }
@@ -186,6 +187,8 @@ static void batch_norm_backward(struct df_device *device, const struct df_batch_
             const double centred = a->training ? g - sum / pixels - xhat * dot / pixels : g;
 
             a->dx[i] = (df_real)((a->add ? (double)a->dx[i] : 0) + (double)a->gamma[c] * scale * centred);
+            if (a->dskip)
+                a->dskip[i] = (a->add_skip ? a->dskip[i] : 0) + (df_real)g;
         }
         if (a->dgamma)
             a->dgamma[c] = (df_real)((double)a->dgamma[c] + dot);

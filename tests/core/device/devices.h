@@ -152,6 +152,7 @@ static inline void on_batch_norm_forward(struct df_device *device, struct df_bat
     a.mean = OUT(a.mean, c);
     a.inv_std = OUT(a.inv_std, c);
     a.y = OUT(a.y, n);
+    a.skip = IN(a.skip, n);
     df_batch_norm_forward(device, &a);
     take_back(&loan);
 }
@@ -170,6 +171,7 @@ static inline void on_batch_norm_backward(struct df_device *device, struct df_ba
     a.dx = OUT(a.dx, n);
     a.dgamma = OUT(a.dgamma, c);
     a.dbeta = OUT(a.dbeta, c);
+    a.dskip = OUT(a.dskip, n);
     df_batch_norm_backward(device, &a);
     take_back(&loan);
 }

@@ -102,7 +102,7 @@ static void test_conv(void **state)
 
 struct norm_case {
     struct df_batch_norm_forward_args args; /* but for what lies below */
-    df_real x[MOST], gamma[8], beta[8], running_mean[8], running_var[8], mean[8], inv_std[8], y[MOST], r[MOST];
+    df_real x[MOST], gamma[8], beta[8], running_mean[8], running_var[8], mean[8], inv_std[8], y[MOST], r[MOST], skip[MOST];
 };
 
 static double norm_loss(void *context)
@@ -121,10 +121,10 @@ static double norm_loss(void *context)
 static void test_batch_norm(void **state)
 {
     static struct norm_case k;
-    static df_real dx[MOST];
+    static df_real dx[MOST], dskip[MOST];
 
     (void)state;
-    for (int bits = 0; bits < 4; bits++) {
+    for (int bits = 0; bits < 8; bits++) {
         const df_shape shape = { 2, 3, 4, 5 };
         const size_t n = df_count(shape);
         df_real dgamma[8] = { 0 }, dbeta[8] = { 0 };
@@ -139,7 +139,9 @@ static void test_batch_norm(void **state)
                                                       .beta = k.beta,
                                                       .mean = k.mean,
                                                       .inv_std = k.inv_std,
-                                                      .y = k.y };
+                                                      .y = k.y,
+                                                      .skip = bits & 4 ? k.skip : NULL };
+        df_test_fill(k.skip, n, 7, 1);
         df_test_fill(k.x, n, 1, 1.5);
         df_test_fill(k.gamma, 8, 2, 1);
         df_test_fill(k.beta, 8, 3, 1);
@@ -148,7 +150,10 @@ static void test_batch_norm(void **state)
         for (int c = 0; c < 8; c++)
             k.running_var[c] = 0.5 + 0.3 * c;
         norm_loss(&k);
-        RUN(batch_norm_backward, ref, shape, k.args.training, k.args.relu, k.x, k.y, k.r, k.gamma, k.mean, k.inv_std, dx, dgamma, dbeta);
+        RUN(batch_norm_backward, ref, shape, k.args.training, k.args.relu, k.x, k.y, k.r, k.gamma, k.mean, k.inv_std, dx, dgamma, dbeta,
+            false, bits & 4 ? dskip : NULL);
+        if (bits & 4)
+            check(norm_loss, &k, k.skip, dskip, n, "dskip");
         check(norm_loss, &k, k.x, dx, n, "dx");
         check(norm_loss, &k, k.gamma, dgamma, shape.c, "dgamma");
         check(norm_loss, &k, k.beta, dbeta, shape.c, "dbeta");

@@ -72,11 +72,13 @@ static void test_by_hand(void **state)
     hand_backward(tested);
 }
 
-static void compare(df_shape shape, bool training, bool relu, bool add, double centre)
+enum { TRAINING = 1, RELU = 2, ADD = 4, SKIP = 8 };
+static void compare(df_shape shape, unsigned bits, double centre)
 {
+    const bool training = bits & TRAINING, relu = bits & RELU, add = bits & ADD;
     const size_t n = df_count(shape), c = shape.c;
     df_real *x = filled(n, 1, 2), *dy = filled(n, 2, 1), *gamma = filled(c, 3, 1), *beta = filled(c, 4, 1);
-    df_real *statistics[2], *gradients[2], *y[2], *dx[2];
+    df_real *statistics[2], *gradients[2], *y[2], *dx[2], *dskip[2], *skip = filled(n, 9, 2);
     struct df_device *const devices[] = { ref, tested };
 
     for (size_t i = 0; i < n; i++)
@@ -88,15 +90,20 @@ static void compare(df_shape shape, bool training, bool relu, bool add, double c
             s[i] = s[i] * s[i] + 1; /* running variance */
         y[d] = filled(n, 7, 1);
         dx[d] = filled(n, 8, 1);
-        ON(batch_norm_forward, devices[d], shape, 1e-5, 0.2, training, relu, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d]);
-        ON(batch_norm_backward, devices[d], shape, training, relu, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c, add);
+        dskip[d] = filled(n, 10, 1);
+        ON(batch_norm_forward, devices[d], shape, 1e-5, 0.2, training, relu, x, gamma, beta, s, s + c, s + 2 * c, s + 3 * c, y[d],
+           bits & SKIP ? skip : NULL);
+        ON(batch_norm_backward, devices[d], shape, training, relu, x, y[0], dy, gamma, s + 2 * c, s + 3 * c, dx[d], g, g + c, add,
+           bits & SKIP ? dskip[d] : NULL, add);
     }
     /* y, dx: a few float roundings of values up to about 10, and the float mean's rounding (2^-24 |mean|) times gamma inv_std */
     assert_all_close(statistics[1], statistics[0], 4 * c, 1e-6, 1e-6, "statistics");
     assert_all_close(y[1], y[0], n, 1e-6, 4e-6 + 4e-7 * fabs(centre), "y");
     assert_all_close(gradients[1], gradients[0], 2 * c, 1e-5, 1e-5 * sqrt((double)df_pixels(shape)), "dgamma, dbeta");
     assert_all_close(dx[1], dx[0], n, 1e-5, 1e-5, "dx");
-    df_real *const all[] = { x, dy, gamma, beta, statistics[0], statistics[1], gradients[0], gradients[1], y[0], y[1], dx[0], dx[1] };
+    assert_all_close(dskip[1], dskip[0], n, 0, 0, "dskip"); /* dy or 0, and one addition */
+    df_real *const all[] = { x,    dy,   gamma, beta,  statistics[0], statistics[1], gradients[0], gradients[1],
+                             y[0], y[1], dx[0], dx[1], dskip[0],      dskip[1],      skip };
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         release(all[i]);
 }
@@ -107,22 +114,52 @@ static void test_widths(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++)
-        for (int bits = 0; bits < 8; bits++)
-            compare((df_shape){ 2, 5, 7, channels[i] }, bits & 1, bits & 2, bits & 4, 1);
-    compare((df_shape){ 3, 31, 29, 16 }, true, true, true, 0); /* several blocks */
-    compare((df_shape){ 1, 1, 1, 6 }, true, false, true, 0);   /* one pixel: variance 0 */
+        for (unsigned bits = 0; bits < 16; bits++)
+            compare((df_shape){ 2, 5, 7, channels[i] }, bits, 1);
+    compare((df_shape){ 3, 31, 29, 16 }, TRAINING | RELU | ADD, 0); /* several blocks */
+    compare((df_shape){ 3, 31, 29, 16 }, TRAINING | RELU | SKIP, 0);
+    compare((df_shape){ 1, 1, 1, 6 }, TRAINING | ADD, 0); /* one pixel: variance 0 */
 }
 
 /* The mean a thousand deviations away: the one-pass variance holds. */
 static void test_far_mean(void **state)
 {
     (void)state;
-    compare((df_shape){ 4, 9, 11, 18 }, true, false, false, 2000);
+    compare((df_shape){ 4, 9, 11, 18 }, TRAINING, 2000);
+}
+
+/* A join in the norm's pass has the bits of a join after it, forward and backward. */
+static void test_join(void **state)
+{
+    const df_shape shape = { 2, 5, 7, 19 };
+    const size_t n = df_count(shape), c = shape.c;
+    df_real *x = filled(n, 1, 2), *dy = filled(n, 2, 1), *skip = filled(n, 3, 2), *vectors = filled(6 * c, 4, 1);
+    df_real *gamma = vectors, *beta = vectors + c, *mean = vectors + 2 * c, *var = vectors + 3 * c, *at = vectors + 4 * c;
+    df_real *joined = filled(n, 5, 1), *alone = filled(n, 6, 1), *g = filled(n, 7, 1), *dx[2] = { filled(n, 8, 1), filled(n, 8, 1) };
+    df_real *dskip = filled(n, 9, 1);
+
+    (void)state;
+    ON(batch_norm_forward, tested, shape, 1e-5, 0.2, true, true, x, gamma, beta, mean, var, at, at + c, joined, skip);
+    ON(batch_norm_backward, tested, shape, true, true, x, joined, dy, gamma, at, at + c, dx[0], NULL, NULL, false, dskip, false);
+    ON(batch_norm_forward, tested, shape, 1e-5, 0.2, true, false, x, gamma, beta, mean, var, at, at + c, alone, NULL);
+    for (size_t i = 0; i < n; i++) {
+        const df_real sum = alone[i] + skip[i];
+
+        assert_true(joined[i] == (sum < 0 ? 0 : sum));
+        g[i] = joined[i] > 0 ? dy[i] : 0;
+        assert_true(dskip[i] == g[i]);
+    }
+    ON(batch_norm_backward, tested, shape, true, false, x, alone, g, gamma, at, at + c, dx[1], NULL, NULL, false, NULL, false);
+    assert_memory_equal(dx[0], dx[1], n * sizeof *x);
+    df_real *const all[] = { x, dy, skip, vectors, joined, alone, g, dx[0], dx[1], dskip };
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        release(all[i]);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_by_hand), cmocka_unit_test(test_widths), cmocka_unit_test(test_far_mean) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_by_hand), cmocka_unit_test(test_widths), cmocka_unit_test(test_far_mean),
+                                        cmocka_unit_test(test_join) };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
 }

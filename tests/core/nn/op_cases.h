@@ -13,7 +13,7 @@ struct op_case {
     int option;
 };
 
-enum { TRAIN = 1, RELU = 2, BIAS = 4 };
+enum { TRAIN = 1, RELU = 2, BIAS = 4, JOIN = 8 };
 
 static df_tensor *case_conv(df_tape *tape, df_tensor **in, const struct op_case *op)
 {
@@ -29,9 +29,12 @@ static df_tensor *case_linear(df_tape *tape, df_tensor **in, const struct op_cas
 
 static df_tensor *case_batch_norm(df_tape *tape, df_tensor **in, const struct op_case *op)
 {
-    return df_batch_norm(tape, in[0], in[1], in[2],
-                         (struct df_norm_options){ in[3]->data, in[4]->data, 0.01, 0.3, op->option & TRAIN ? DF_NORM_TRAIN : DF_NORM_EVAL,
-                                                   op->option & RELU });
+    df_tensor *skip = op->option & JOIN ? df_scale(tape, in[0], -0.7) : NULL;
+    df_tensor *y = df_batch_norm(tape, in[0], in[1], in[2],
+                                 (struct df_norm_options){ in[3]->data, in[4]->data, 0.01, 0.3,
+                                                           op->option & TRAIN ? DF_NORM_TRAIN : DF_NORM_EVAL, op->option & RELU, skip });
+
+    return skip ? df_add(tape, y, skip) : y; /* whose gradient comes from two sides */
 }
 
 #define CASE_UNARY(name)                                                                                                                   \
@@ -159,6 +162,8 @@ static const struct op_case op_cases[] = {
     { "linear bias", case_linear, 3, { { 4, 2, 1, 3 }, { 5, 1, 1, 6 }, { 1, 1, 1, 5 } }, .option = BIAS },
     { "batch_norm train", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, TRAIN },
     { "batch_norm train relu", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, TRAIN | RELU },
+    { "batch_norm train join", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, TRAIN | RELU | JOIN },
+    { "batch_norm eval join", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, JOIN },
     { "batch_norm eval", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, 0 },
     { "batch_norm eval relu", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, 0, 0, true, true }, RELU },
     { "batch_norm frozen gamma", case_batch_norm, 5, { { 2, 3, 4, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 }, { 1, 1, 1, 5 } }, true, { 0, true, 0, true, true }, 0 },

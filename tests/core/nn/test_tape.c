@@ -104,7 +104,7 @@ static void test_gradients_share_memory(void **state)
     before = df_tape_used(tape);
     df_backward(tape, loss);
     assert_true(df_tape_used(tape) - before < 5 * COUNT * sizeof(df_real)); /* with the leaf's own */
-    df_backward(tape, loss); /* the leaf keeps what it was passed */
+    df_backward(tape, loss);                                                /* the leaf keeps what it was passed */
     before = df_tape_used(tape);
     df_backward(tape, loss); /* all of it is there */
     assert_int_equal(df_tape_used(tape), before);
@@ -339,9 +339,16 @@ static void test_stops_at_tensors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_uses_add),        cmocka_unit_test(test_passed_gradients), cmocka_unit_test(test_gradients_share_memory),
-        cmocka_unit_test(test_detach_stops),    cmocka_unit_test(test_slices_tile),     cmocka_unit_test(test_not_recording),    cmocka_unit_test(test_parameters_on_the_tape),
-        cmocka_unit_test(test_many_parameters), cmocka_unit_test(test_stops_at_tensors), cmocka_unit_test(test_steps_take_nothing),
+        cmocka_unit_test(test_uses_add),
+        cmocka_unit_test(test_passed_gradients),
+        cmocka_unit_test(test_gradients_share_memory),
+        cmocka_unit_test(test_detach_stops),
+        cmocka_unit_test(test_slices_tile),
+        cmocka_unit_test(test_not_recording),
+        cmocka_unit_test(test_parameters_on_the_tape),
+        cmocka_unit_test(test_many_parameters),
+        cmocka_unit_test(test_stops_at_tensors),
+        cmocka_unit_test(test_steps_take_nothing),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
