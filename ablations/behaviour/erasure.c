@@ -117,6 +117,7 @@ static void fill_black(const struct df_scene_asked *asked, df_real *out)
 {
     const struct df_batch *image = asked->image;
 
+    DF_ASSERT(image->pixels); /* not packed */
     memcpy(out, image->pixels, image->height * image->width * 3 * sizeof *out);
     for (size_t y = 0; y < image->valid_h[0]; y++)
         for (size_t x = 0; x < image->valid_w[0]; x++)

@@ -57,6 +57,7 @@ static void show_through(const struct df_scene_asked *asked, const float *mask, 
 
     for (int c = 0; c < 3; c++)
         black[c] = df_canvas_value(asked->canvas, 0, c);
+    DF_ASSERT(image->pixels); /* not packed */
     memcpy(out, image->pixels, image->height * image->width * 3 * sizeof *out);
     for (size_t y = 0; y < h; y++)
         for (size_t x = 0; x < w; x++) {

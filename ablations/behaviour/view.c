@@ -132,6 +132,7 @@ df_status df_view_slope(struct df_view *view, size_t index, const struct df_imag
     DF_TRY(df_loader_one(view->loader, index, false, &batch, err));
     df_tape_reset(view->tape);
 
+    DF_ASSERT(batch->pixels); /* not packed */
     df_tensor *pixels = df_leaf(view->tape, (df_shape){ 1, batch->height, batch->width, 3 }, batch->pixels), *loss;
 
     detector->class->forward(detector, view->tape, batch, pixels, 0, &state);

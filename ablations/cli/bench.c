@@ -418,6 +418,14 @@ static void print_side(const struct bench *bench, const struct side *side)
            100 * gflops / bench->peak);
 }
 
+/* Bytes of memory; of a copy between host and device, which the profile counts on both sides, those that cross. */
+static double crossing(const struct df_profile_entry *entry)
+{
+    const bool copy = strcmp(entry->name, "write") == 0 || strcmp(entry->name, "read") == 0;
+
+    return copy ? entry->bytes / 2 : entry->bytes;
+}
+
 static void print_profile(const struct bench *bench, const struct side *side)
 {
     const double steps = (double)bench->profiled;
@@ -435,7 +443,7 @@ static void print_profile(const struct bench *bench, const struct side *side)
         if (e->flops > 0)
             printf(" %7.1f GFLOP/s", e->flops / e->seconds / 1e9);
         else if (e->bytes > 0)
-            printf(" %7.1f GB/s", e->bytes / e->seconds / 1e9);
+            printf(" %7.1f GB/s", crossing(e) / e->seconds / 1e9);
         printf("\n");
     }
     printf("  %-28s %8.3f ms %5.1f %%\n", "host: all else", 1e3 * (side->profiled - inside),
@@ -500,7 +508,7 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
         cJSON_AddNumberToObject(row, "seconds", side->profile[i].seconds / steps);
         cJSON_AddNumberToObject(row, "calls", (double)side->profile[i].calls / steps);
         cJSON_AddNumberToObject(row, "flops", side->profile[i].flops / steps);
-        cJSON_AddNumberToObject(row, "bytes", side->profile[i].bytes / steps);
+        cJSON_AddNumberToObject(row, "bytes", crossing(&side->profile[i]) / steps);
         cJSON_AddItemToArray(profile, row);
     }
     return object;

@@ -85,6 +85,6 @@ df_status df_cell_seal(struct df_cell *cell, struct df_error *err);
  * cJSON_Delete it. */
 cJSON *df_cell_asked(const struct df_cell *cell);
 void df_cell_free(struct df_cell *cell); /* not its data, nor its teachers */
-/* How the cell looks at the images of a split one by one: packed, whose looker does not look at pixels himself. */
+/* How the cell looks at the images of a split one by one. They are packed: .packed = false for whoever looks at pixels on the host. */
 struct df_loader_config df_cell_loader(const struct df_cell *cell, struct df_dataset *dataset, bool skip_bad);
 #endif

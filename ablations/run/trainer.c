@@ -36,7 +36,7 @@ static df_status open_data(struct df_trainer *trainer, struct df_error *err)
     config.shuffle = true;
     config.comm = trainer->options->comm;
     config.flip = cell->schedule.flip;
-    config.prefetch = trainer->options->prefetch || df_device_varies(&device); /* a GPU does not wait for the images */
+    config.prefetch = trainer->options->prefetch || df_device_is_gpu(&device); /* which does not wait for the images */
     config.memory_limit = KEPT_IMAGES_BYTES;
     return df_loader_new(&config, &trainer->loader, err);
 }

@@ -43,7 +43,7 @@ struct slot {
     size_t *index, *valid_h, *valid_w;
     bool *flipped;
     double *scale_x, *scale_y;
-    size_t step;
+    size_t step, skipped; /* images that were found bad while it was built */
     bool full;
     df_status status;
     struct df_error err;
@@ -154,6 +154,7 @@ static void slot_init(struct slot *slot, size_t batch, size_t most_objects)
     slot->boxes = df_calloc(batch * most_objects + 1, sizeof *slot->boxes);
     slot->labels = df_calloc(batch * most_objects + 1, sizeof *slot->labels);
     slot->image = df_calloc(batch, sizeof *slot->image);
+    slot->bytes = df_malloc(slot->bytes_capacity = 1); /* a batch of bad images has none, and a place where they begin */
     slot->index = df_calloc(batch, sizeof *slot->index);
     slot->valid_h = df_calloc(batch, sizeof *slot->valid_h);
     slot->valid_w = df_calloc(batch, sizeof *slot->valid_w);
@@ -178,28 +179,38 @@ static void slot_release(struct slot *slot)
     free(slot->scale_y);
 }
 
-/* 8-bit RGB: resized, or as it is stored where a device will resize it. */
-struct bytes {
+/* 8-bit RGB: resized, or, where a device will do that, as it is stored, unless that is larger. */
+struct found {
     size_t width, height;
     const uint8_t *pixels; /* NULL: a bad image, that is skipped */
 };
 
+/* Of the image that was read: it has this size, or a device resizes it, to which no more bytes go than its canvas has. */
+static bool needs_no_resizing(const struct df_loader *loader, int width, int height)
+{
+    const struct df_image *image = &loader->image;
+
+    if (image->width == width && image->height == height)
+        return true;
+    return loader->config.packed && (int64_t)image->width * image->height <= (int64_t)width * height;
+}
+
 /* valid: its size when resized */
-static df_status bytes_of(struct df_loader *loader, size_t i, struct df_canvas_size valid, struct bytes *out, struct df_error *err)
+static df_status find_image(struct df_loader *loader, size_t i, struct df_canvas_size valid, struct found *out, struct df_error *err)
 {
     struct df_dataset *dataset = loader->config.dataset;
     const int width = (int)valid.width, height = (int)valid.height;
     uint8_t *to;
 
-    *out = (struct bytes){ valid.width, valid.height, loader->kept ? loader->kept + loader->kept_at[i] : NULL };
+    *out = (struct found){ valid.width, valid.height, loader->kept ? loader->kept + loader->kept_at[i] : NULL };
     if (loader->state[i] == IMAGE_KEPT)
         return DF_OK;
     DF_TRY(dataset->class->read(dataset, i, &loader->image, err));
     if (loader->kept) {
         to = loader->kept + loader->kept_at[i];
         loader->state[i] = IMAGE_KEPT;
-    } else if (loader->config.packed || (loader->image.width == width && loader->image.height == height)) {
-        *out = (struct bytes){ (size_t)loader->image.width, (size_t)loader->image.height, loader->image.pixels };
+    } else if (needs_no_resizing(loader, width, height)) {
+        *out = (struct found){ (size_t)loader->image.width, (size_t)loader->image.height, loader->image.pixels };
         return DF_OK;
     } else {
         const size_t bytes = (size_t)width * (size_t)height * 3;
@@ -215,15 +226,17 @@ static df_status bytes_of(struct df_loader *loader, size_t i, struct df_canvas_s
     return DF_OK;
 }
 
-static df_status bytes_or_skipped(struct df_loader *loader, size_t i, struct df_canvas_size valid, struct bytes *out, struct df_error *err)
+static df_status find_or_skip(struct df_loader *loader, struct slot *slot, size_t k, struct found *out, struct df_error *err)
 {
-    const struct bytes none = { 0 };
+    const struct df_canvas_size valid = { slot->valid_h[k], slot->valid_w[k] };
+    const struct found none = { 0 };
+    const size_t i = slot->index[k];
     struct df_error mine = { 0 };
 
     *out = none;
     if (loader->state[i] == IMAGE_BAD)
         return DF_OK;
-    const df_status status = bytes_of(loader, i, valid, out, &mine);
+    const df_status status = find_image(loader, i, valid, out, &mine);
     if (status == DF_OK)
         return DF_OK;
     if (!loader->config.skip_bad) {
@@ -233,13 +246,13 @@ static df_status bytes_or_skipped(struct df_loader *loader, size_t i, struct df_
     }
     df_warn("left out: %s", mine.text);
     loader->state[i] = IMAGE_BAD;
-    loader->skipped++;
+    slot->skipped++;
     *out = none;
     return DF_OK;
 }
 
 /* Image k of the slot, whose pixels may be gone with the next one's: made, or packed behind those before it. */
-static void fill_canvas(const struct df_loader *loader, struct slot *slot, size_t k, struct bytes from, struct df_canvas_size canvas)
+static void fill_canvas(const struct df_loader *loader, struct slot *slot, size_t k, struct found from, struct df_canvas_size canvas)
 {
     const struct df_placed_image *before = k ? &slot->image[k - 1] : NULL;
     struct df_placed_image image = { .offset = before ? before->offset + before->height * before->width * 3 : 0,
@@ -300,10 +313,9 @@ static void fill_truth(const struct df_loader *loader, struct slot *slot, size_t
     slot->truth[k] = (struct df_ground_truth){ count, boxes, labels };
 }
 
-/* Fills the slot with the n images whose index and flip it holds, all of one canvas. */
-static df_status build(struct df_loader *loader, struct slot *slot, size_t n, struct df_error *err)
+/* Sizes of the slot's n images, which have the one canvas that is returned. */
+static struct df_canvas_size place_images(const struct df_loader *loader, struct slot *slot, size_t n)
 {
-    struct df_batch *batch = &slot->batch;
     struct df_canvas_size canvas = { 0 };
 
     for (size_t k = 0; k < n; k++) {
@@ -320,39 +332,48 @@ static df_status build(struct df_loader *loader, struct slot *slot, size_t n, st
         slot->scale_y[k] = (double)h / info->height;
         canvas = own;
     }
-    const size_t height = canvas.height, width = canvas.width, elements = n * height * width * 3;
-    df_real *pixels;
+    return canvas;
+}
 
-    if (!loader->config.packed && elements > slot->pixels_capacity) {
-        free(batch->pixels);
-        batch->pixels = df_malloc(elements * sizeof *batch->pixels);
-        slot->pixels_capacity = elements;
-    }
+static void reserve_pixels(struct slot *slot, size_t elements)
+{
+    if (elements <= slot->pixels_capacity)
+        return;
+    free(slot->batch.pixels);
+    slot->batch.pixels = df_malloc(elements * sizeof *slot->batch.pixels);
+    slot->pixels_capacity = elements;
+}
+
+/* Fills the slot with the n images whose index and flip it holds, all of one canvas. */
+static df_status build(struct df_loader *loader, struct slot *slot, size_t n, struct df_error *err)
+{
+    const struct df_canvas_size canvas = place_images(loader, slot, n);
+
+    if (!loader->config.packed)
+        reserve_pixels(slot, n * canvas.height * canvas.width * 3);
     for (size_t k = 0; k < n; k++) {
-        const struct df_canvas_size valid = { slot->valid_h[k], slot->valid_w[k] };
-        struct bytes from;
+        struct found from;
 
-        DF_TRY(bytes_or_skipped(loader, slot->index[k], valid, &from, err));
+        DF_TRY(find_or_skip(loader, slot, k, &from, err));
         fill_canvas(loader, slot, k, from, canvas);
         fill_truth(loader, slot, k, from.pixels == NULL);
     }
-    pixels = batch->pixels;
-    *batch = (struct df_batch){ .n = n,
-                                .height = height,
-                                .width = width,
-                                .pixels = pixels,
-                                .image = slot->image,
-                                .bytes = slot->bytes,
-                                .normal = loader->normal,
-                                .truth = slot->truth,
-                                .index = slot->index,
-                                .flipped = slot->flipped,
-                                .valid_h = slot->valid_h,
-                                .valid_w = slot->valid_w,
-                                .scale_x = slot->scale_x,
-                                .scale_y = slot->scale_y,
-                                .seed = loader->config.seed,
-                                .step = slot->step };
+    slot->batch = (struct df_batch){ .n = n,
+                                     .height = canvas.height,
+                                     .width = canvas.width,
+                                     .pixels = slot->batch.pixels,
+                                     .image = slot->image,
+                                     .bytes = slot->bytes,
+                                     .normal = loader->normal,
+                                     .truth = slot->truth,
+                                     .index = slot->index,
+                                     .flipped = slot->flipped,
+                                     .valid_h = slot->valid_h,
+                                     .valid_w = slot->valid_w,
+                                     .scale_x = slot->scale_x,
+                                     .scale_y = slot->scale_y,
+                                     .seed = loader->config.seed,
+                                     .step = slot->step };
     return DF_OK;
 }
 
@@ -501,12 +522,20 @@ static struct slot *slot_of(struct df_loader *loader, size_t step)
     return slot;
 }
 
+/* Of a slot that is handed out: what the thread has built and nobody has asked for is not counted. */
+static void count_skipped(struct df_loader *loader, struct slot *slot)
+{
+    loader->skipped += slot->skipped;
+    slot->skipped = 0;
+}
+
 df_status df_loader_get(struct df_loader *loader, size_t step, const struct df_batch **out, struct df_error *err)
 {
     if (!loader->config.shuffle)
         DF_ASSERT(step < df_order_steps(loader->order));
     struct slot *slot = slot_of(loader, step);
 
+    count_skipped(loader, slot);
     if (slot->status != DF_OK) {
         if (err)
             *err = slot->err;
@@ -527,6 +556,7 @@ df_status df_loader_one(struct df_loader *loader, size_t index, bool flip, const
     pthread_mutex_unlock(&loader->work);
     if (status == DF_OK)
         *out = &loader->single.batch;
+    count_skipped(loader, &loader->single);
     return status;
 }
 
@@ -545,6 +575,7 @@ struct df_batch df_batch_one(const struct df_batch *batch, size_t k)
     struct df_batch one = *batch;
 
     one.n = 1;
+    one.first += k;
     one.pixels = batch->pixels ? batch->pixels + k * batch->height * batch->width * 3 : NULL;
     one.image = batch->image ? batch->image + k : NULL;
     one.truth += k;

@@ -29,7 +29,7 @@ struct df_batch {
     size_t height, width;                /* the canvas, which is that of each of its images */
     df_real *pixels;                     /* [n, height, width, 3] on the host, normalised; NULL where they are packed: */
     const struct df_placed_image *image; /* [n], by rising offset */
-    const uint8_t *bytes;                /* their stored pixels */
+    const uint8_t *bytes;                /* their pixels, stored or resized */
     const df_real *normal;               /* [3][256] what each byte of red, green and blue becomes */
     const struct df_ground_truth *truth; /* [n] */
     const size_t *index;                 /* [n] into the dataset */

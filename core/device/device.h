@@ -63,8 +63,9 @@ struct df_device_identity {
     char kind[16], isa[16];
 };
 
-/* Whether its bits depend on the isa: a GPU's. Those of a CPU are the same on all of them. */
-static inline bool df_device_varies(const struct df_device_identity *identity) { return !strncmp(identity->kind, "cuda", 4); }
+static inline bool df_device_is_gpu(const struct df_device_identity *identity) { return !strncmp(identity->kind, "cuda", 4); }
+/* Whether its bits depend on the isa. Those of a CPU are the same on all of them. */
+static inline bool df_device_varies(const struct df_device_identity *identity) { return df_device_is_gpu(identity); }
 
 /* Work is shared by so many threads from now on (1 when it is opened); no bit depends on it. Fails when they cannot be had. */
 df_status df_device_threads(struct df_device *device, size_t threads, struct df_error *err);

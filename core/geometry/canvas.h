@@ -6,8 +6,8 @@
 #include "core/base/real.h"
 
 struct df_placed_image {
-    size_t offset;           /* of its stored pixels [height][width][3] among those of all images, bytes */
-    size_t width, height;    /* as stored */
+    size_t offset;           /* of its pixels [height][width][3] among those of all images, bytes */
+    size_t width, height;    /* as stored, or resized before */
     size_t valid_w, valid_h; /* as resized, in the canvas's upper left corner; 0: all is padding */
     bool flipped;
 };

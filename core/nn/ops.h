@@ -18,7 +18,7 @@ struct df_norm_options {
     double eps, momentum;
     enum df_norm_mode mode;
     bool relu;       /* y = max(0, .) */
-    df_tensor *skip; /* of x's shape: a residual join in the same pass, before the relu; or NULL */
+    df_tensor *skip; /* of x's shape: a residual join in the same pass, before the relu; or NULL; never x itself */
 };
 /* gamma, beta [1,1,1,C]. Frozen = DF_NORM_EVAL with parameters that are not trainable. */
 df_tensor *df_batch_norm(df_tape *tape, df_tensor *x, df_tensor *gamma, df_tensor *beta, struct df_norm_options options);

@@ -98,13 +98,13 @@ static void add_piece(struct pieces *pieces, void *memory, size_t bytes)
 /* Of what is free and just as large the last to be used, which caches may still hold; else new memory. */
 static void *take_memory(df_tape *tape, size_t bytes)
 {
-    struct pieces *free = &tape->free;
+    struct pieces *spare = &tape->free;
 
-    for (size_t i = free->count; i-- > 0;)
-        if (free->piece[i].bytes == bytes) {
-            void *memory = free->piece[i].memory;
+    for (size_t i = spare->count; i-- > 0;)
+        if (spare->piece[i].bytes == bytes) {
+            void *memory = spare->piece[i].memory;
 
-            memmove(&free->piece[i], &free->piece[i + 1], (--free->count - i) * sizeof *free->piece);
+            memmove(&spare->piece[i], &spare->piece[i + 1], (--spare->count - i) * sizeof *spare->piece);
             return memory;
         }
     return df_arena_alloc(&tape->memory, bytes);
@@ -295,8 +295,11 @@ static void run_backward(df_tape *tape, struct df_node *node)
 static void walk_back(df_tape *tape, df_tensor *loss, const struct df_node *end)
 {
     DF_ASSERT(tape->recording && df_count(loss->shape) == 1);
-    for (struct df_node *node = tape->last; node; node = node->previous)
-        node->out->grad = NULL;
+    for (struct df_node *node = tape->last; node; node = node->previous) /* what an earlier walk has stopped at */
+        if (node->out->grad) {
+            add_piece(&tape->free, node->out->grad, bytes_of(node->out->shape));
+            node->out->grad = NULL;
+        }
     if (!loss->requires_grad)
         return;
 

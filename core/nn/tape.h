@@ -33,9 +33,8 @@ df_tensor *df_tensor_new(df_tape *tape, df_shape shape);                        
 df_tensor *df_tensor_from(df_tape *tape, df_shape shape, const df_real *host);  /* copied from the host, no gradient */
 df_tensor *df_tensor_view(df_tape *tape, df_shape shape, df_real *device_data); /* borrows memory, no gradient */
 df_tensor *df_leaf(df_tape *tape, df_shape shape, const df_real *host);         /* copied; requires_grad */
-df_tensor *
-df_parameter_tensor(df_tape *tape,
-                    struct df_parameter *parameter);    /* shares value and gradient; the same tensor when asked again before a reset */
+/* Shares value and gradient; the same tensor when asked again before a reset. */
+df_tensor *df_parameter_tensor(df_tape *tape, struct df_parameter *parameter);
 double df_item(df_tape *tape, const df_tensor *scalar); /* waits for the device */
 void df_backward(df_tape *tape, df_tensor *loss);       /* loss is [1,1,1,1]; d loss / d loss = 1 */
 

@@ -58,13 +58,13 @@ static df_status write_vectors(const char *path, struct df_device *device, struc
     return status;
 }
 
-static void add_batch(const struct df_batch *batch)
+static void add_batch(const struct df_batch *batch, df_tape *tape, const df_tensor *pixels)
 {
-    const size_t pixels = batch->n * batch->height * batch->width * 3;
+    const size_t values = df_count(pixels->shape);
     df_real *shape = add("shape", 3), *valid = add("valid", 2 * batch->n), *objects;
     size_t count = 0, at = 0;
 
-    memcpy(add("pixels", pixels), batch->pixels, pixels * sizeof(df_real));
+    df_read(df_tape_device(tape), add("pixels", values), pixels->data, values * sizeof(df_real));
     shape[0] = (df_real)batch->n;
     shape[1] = (df_real)batch->height;
     shape[2] = (df_real)batch->width;
@@ -92,7 +92,7 @@ static void watch(struct df_detector *detector, df_tape *tape, const struct df_b
     df_real *rows;
 
     watched_class->forward(detector, tape, batch, pixels, what, state);
-    add_batch(batch);
+    add_batch(batch, tape, pixels);
     rows = add("proposals", 6 * state->rois.count); /* image, label, box */
     label = state->rois.count ? df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL)) : NULL;
     for (size_t r = 0; r < state->rois.count; r++) {

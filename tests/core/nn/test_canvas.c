@@ -34,7 +34,7 @@ struct look { /* at the same images by both ways */
     struct df_loader *packed, *made;
 };
 
-static struct look look(struct df_dataset *dataset, int64_t min_side, size_t memory)
+static struct look look(struct df_dataset *dataset, int64_t min_side, size_t memory, bool prefetch)
 {
     struct df_loader_config config = {
         .dataset = dataset, .batch = 4, .seed = 7, .shuffle = true, .flip = true, .memory_limit = memory, .skip_bad = true
@@ -49,6 +49,7 @@ static struct look look(struct df_dataset *dataset, int64_t min_side, size_t mem
     config.canvas.canvas_width = config.canvas.canvas_height = 64;
     assert_ok(df_loader_new(&config, &l.made, &err));
     config.packed = true;
+    config.prefetch = prefetch;
     assert_ok(df_loader_new(&config, &l.packed, &err));
     return l;
 }
@@ -78,7 +79,8 @@ static void packed_images_are_what_the_host_makes(void **state)
     static const struct {
         int64_t min_side;
         size_t memory;
-    } by[] = { { 0, 0 }, { 0, 1 << 20 }, { 33, 0 }, { 33, 1 << 20 }, { 20, 0 } };
+        bool prefetch;
+    } by[] = { { 0, 0, false }, { 0, 1 << 20, true }, { 33, 0, true }, { 33, 1 << 20, false }, { 20, 0, false } };
     struct df_dataset dataset = { .class = &drawn_class, .size = IMAGES, .categories = 3, .info = info };
     struct df_device *device;
     struct df_error err = { 0 };
@@ -89,11 +91,14 @@ static void packed_images_are_what_the_host_makes(void **state)
     df_tape *tape = df_tape_new(device, false);
 
     for (size_t k = 0; k < sizeof by / sizeof *by; k++) {
-        const struct look l = look(&dataset, by[k].min_side, by[k].memory);
+        const struct look l = look(&dataset, by[k].min_side, by[k].memory, by[k].prefetch);
 
+        const struct df_batch *packed, *made;
+
+        assert_ok(df_loader_one(l.packed, BROKEN, true, &packed, &err)); /* before any other: there are no bytes yet */
+        assert_ok(df_loader_one(l.made, BROKEN, true, &made, &err));
+        compare(tape, packed, made);
         for (size_t step = 0; step < 6; step++) {
-            const struct df_batch *packed, *made;
-
             assert_ok(df_loader_get(l.packed, step, &packed, &err));
             assert_ok(df_loader_get(l.made, step, &made, &err));
             compare(tape, packed, made);
