@@ -419,12 +419,7 @@ static void print_side(const struct bench *bench, const struct side *side)
 }
 
 /* Bytes of memory; of a copy between host and device, which the profile counts on both sides, those that cross. */
-static double crossing(const struct df_profile_entry *entry)
-{
-    const bool copy = strcmp(entry->name, "write") == 0 || strcmp(entry->name, "read") == 0;
-
-    return copy ? entry->bytes / 2 : entry->bytes;
-}
+static double crossing(const struct df_profile_entry *entry) { return df_profile_copies(entry) ? entry->bytes / 2 : entry->bytes; }
 
 static void print_profile(const struct bench *bench, const struct side *side)
 {

@@ -205,7 +205,7 @@ static struct df_cost_amount taken(struct df_device *device)
 
     for (size_t i = 0; i < device->profile_count; i++) {
         const struct df_profile_entry *entry = &device->profile[i];
-        const bool copy = strcmp(entry->name, "write") == 0 || strcmp(entry->name, "read") == 0;
+        const bool copy = df_profile_copies(entry);
 
         sum.flops += entry->flops;
         sum.bytes += copy ? entry->bytes / 2 : entry->bytes;

@@ -131,6 +131,11 @@ void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const 
     stop(device, PRIMITIVES + (int)kernel, t, 0, device->profiling ? df_kernel_bytes(kernel, n, args) : 0);
 }
 
+bool df_profile_copies(const struct df_profile_entry *entry)
+{
+    return strcmp(entry->name, "write") == 0 || strcmp(entry->name, "read") == 0;
+}
+
 void *df_device_alloc(struct df_device *device, size_t bytes) { return device->ops->alloc(device, bytes); }
 void df_device_free(struct df_device *device, void *memory) { device->ops->free(device, memory); }
 

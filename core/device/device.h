@@ -76,6 +76,8 @@ void df_device_profile(struct df_device *device, bool on);         /* clears the
  * Nothing unless profiling. */
 double df_profile_begin(const struct df_device *device);
 void df_profile_end(struct df_device *device, const char *name, double begun);
+/* Whether it copies between host and device: its bytes are counted on both sides. */
+bool df_profile_copies(const struct df_profile_entry *entry);
 /* The calls that ops make, not those of the table: these count flops and, when asked, time and bytes. */
 void df_launch(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
 void *df_device_alloc(struct df_device *device, size_t bytes);

@@ -49,7 +49,7 @@ df_tensor *df_standardise(df_tape *tape, df_tensor *x, double eps);
 struct df_packed_images {                /* on the host, as a loader packs them */
     size_t n, height, width;             /* their canvas */
     const struct df_placed_image *image; /* [n], by rising offset */
-    const uint8_t *bytes;                /* all their stored pixels */
+    const uint8_t *bytes;                /* all their pixels, stored or resized */
     const df_real *normal;               /* [3][256] what each byte of red, green and blue becomes */
 };
 /* [N,height,width,3]: resized, mirrored and normalised on the device, to which the bytes go. No gradient. */
