@@ -186,6 +186,7 @@ double_cu := $(patsubst %,$(double)/%.o,$(wildcard core/device/cuda/*.cu))
 double_cc := $(patsubst %,$(double)/%.o,$(filter-out tests/hostcuda/test_%,$(wildcard tests/hostcuda/*.cc)))
 double_on := $(wildcard tests/core/device/test_*.c tests/core/nn/test_*.c) tests/ablations/run/test_step_log.c
 double_tests := $(double_on:%.c=$(double)/%)
+double_pool := $(double)/tests/core/device/test_device_pool $(double)/tests/core/device/test_replay_pool
 $(double)/%.cu.o: %.cu
 	@mkdir -p $(@D); echo "  CXX   $<"
 	$(Q)$(CXX) -x c++ $(HOSTFLAGS) $(ACCESS) -MMD -MP -c -o $@ $<
@@ -205,7 +206,7 @@ $(double)/tests/%: $(BUILD)/float/tests/%.o $(support:%.c=$(BUILD)/float/%.o) $(
 $(double)/pool/memory.cu.o: core/device/cuda/memory.cu
 	@mkdir -p $(@D); echo "  CXX   $<"
 	$(Q)$(CXX) -x c++ $(HOSTFLAGS) -UDF_CUDA_SLAB -DDF_CUDA_SLAB=100000 -DDF_CUDA_HALF=4096 $(ACCESS) -MMD -MP -c -o $@ $<
-$(double)/tests/core/device/test_device_pool: $(BUILD)/float/tests/core/device/test_device.o $(support:%.c=$(BUILD)/float/%.o) \
+$(double)/tests/core/device/test_%_pool: $(BUILD)/float/tests/core/device/test_%.o $(support:%.c=$(BUILD)/float/%.o) \
         $(double)/open.o $(double)/pool/memory.cu.o $(filter-out %/memory.cu.o,$(double_cu)) $(double_cc) $(BUILD)/libdefeat.a
 	@mkdir -p $(@D); echo "  LINK  $@"
 	$(Q)$(CXX) $(SANFLAGS) -rdynamic -o $@ $^ -lcmocka $(LIBS)
@@ -218,7 +219,7 @@ test-hostcuda:
 	$(Q)$(MAKE) --no-print-directory deps DEPS_FOR=hostcuda
 	$(Q)$(MAKE) --no-print-directory -j$(JOBS) hostcuda
 	$(Q)sh tests/hostcuda/run.sh $(BUILD)
-hostcuda: $(double)/test_double $(double_tests) $(double)/tests/core/device/test_device_pool $(double)/defeat $(BUILD)/defeat
+hostcuda: $(double)/test_double $(double_tests) $(double_pool) $(double)/defeat $(BUILD)/defeat
 
 tests: $(tests_bin) $(BUILD)/defeat
 # objects made through pattern rules are kept

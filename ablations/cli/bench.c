@@ -57,7 +57,8 @@ struct side {
     struct df_profile_entry profile[DF_PROFILE_MAX];
     size_t entries;
     struct df_bench_parts parts;
-    double loss; /* the mean: of an untrained network, so around what a training begins with */
+    struct df_replays replays; /* in the timed steps */
+    double loss;               /* the mean: of an untrained network, so around what a training begins with */
 };
 
 struct bench {
@@ -271,6 +272,7 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
         struct side *side = &bench->side[k];
 
         DF_TRY(df_trainer_read_log(side->trainer, err));
+        side->replays = side->trainer->student.model.device->replays;
         side->loss = side->trainer->log.loss_sum / (double)side->trainer->log.mean_steps;
         qsort(side->seconds, bench->steps, sizeof *side->seconds, rising);
         side->fastest = side->seconds[0];
@@ -409,6 +411,16 @@ static double distilling_rest(const struct bench *bench)
     return bench->side[1].rest[bench->profiled / 2] - bench->side[0].rest[bench->profiled / 2];
 }
 
+static void print_waits(const struct side *side)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_student_say_waits(&side->trainer->student, &text);
+    if (text.length)
+        printf("             %s\n", df_text_get(&text));
+    df_text_release(&text);
+}
+
 static void print_side(const struct bench *bench, const struct side *side)
 {
     const double gflops = side->flops / side->median / 1e9;
@@ -416,6 +428,11 @@ static void print_side(const struct bench *bench, const struct side *side)
     printf("%-12s %7.2f ms a step (median of %zu; fastest %.2f): %.1f images/s, %.1f GFLOP/s, %.1f %% of the peak\n",
            df_shown(side->label).text, 1e3 * side->median, bench->steps, 1e3 * side->fastest, images_per_second(side), gflops,
            100 * gflops / bench->peak);
+    if (side->replays.passes)
+        printf("             %llu of %llu passes replayed (two a step), in %llu piece%s at most\n",
+               (unsigned long long)side->replays.replayed, (unsigned long long)side->replays.passes,
+               (unsigned long long)side->replays.pieces, side->replays.pieces == 1 ? "" : "s");
+    print_waits(side);
 }
 
 /* Bytes of memory; of a copy between host and device, which the profile counts on both sides, those that cross. */
@@ -491,6 +508,9 @@ static cJSON *side_json(const struct bench *bench, const struct side *side)
     cJSON_AddNumberToObject(object, "flops", side->flops);
     cJSON_AddNumberToObject(object, "gflops", side->flops / side->median / 1e9);
     cJSON_AddNumberToObject(object, "share_of_peak", side->flops / side->median / 1e9 / bench->peak);
+    cJSON_AddNumberToObject(object, "passes", (double)side->replays.passes);
+    cJSON_AddNumberToObject(object, "replayed", (double)side->replays.replayed);
+    cJSON_AddNumberToObject(object, "pieces", (double)side->replays.pieces);
     cJSON_AddNumberToObject(object, "profiled_seconds", side->profiled);
     cJSON_AddNumberToObject(object, "host_seconds", side->host);
     cJSON_AddNumberToObject(object, "convolution_seconds", side->convolutions);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/hash.h"
 #include "core/nn/averages.h"
 
 /* Before the parameters are built: distillers may add theirs. parts: with each teacher. */
@@ -54,6 +55,8 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
 
 void df_student_close(struct df_student *student)
 {
+    if (student->model.device)
+        df_replay_forget(student->model.device);
     df_tape_free(student->tape);
     df_model_release(&student->model);
     for (size_t i = 0; i < DF_STACK_MAX; i++)
@@ -97,7 +100,10 @@ static df_status distill(struct df_student *student, const struct df_detection_s
         context.options = cell->distiller[i].options;
         context.state = student->state[i];
 
+        const uint64_t reads = student->model.device->reads;
         df_tensor *one = cell->distiller[i].class->loss(&context, own, t == DF_NO_TEACHER ? &nothing : &teacher[t]);
+
+        student->waits[i] = student->model.device->reads - reads;
 
         DF_TRY(df_distiller_result(cell->distiller[i].class, one, &student->terms, before, err));
         rename_repeated_terms(&student->terms, before, i);
@@ -128,37 +134,77 @@ static void part_is_done(const struct df_student *student, enum df_step_part par
         student->part_done(student->watcher, part);
 }
 
-df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
-                          struct df_error *err)
+/* Up to the loss, the distillers' with it. */
+static df_status find_loss(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
+                           struct df_detection_state *own, struct df_detection_state *teacher, struct df_step_view *view,
+                           struct df_error *err)
 {
     struct df_detector *detector = student->model.detector;
-    struct df_detection_state own = { 0 }, teacher[DF_STACK_MAX] = { 0 };
-    struct df_step_view view = { .own = &own, .teacher = teacher };
 
-    part_is_done(student, DF_STEP_BATCH);
     df_tape_reset(student->tape);
     df_parameters_zero_grad(student->model.parameters);
     student->terms.count = 0;
     part_is_done(student, DF_STEP_CLEAR);
-    df_detector_forward(detector, student->tape, batch, DF_TRAINING | DF_LABELS, &own);
+    df_detector_forward(detector, student->tape, batch, DF_TRAINING | DF_LABELS, own);
     part_is_done(student, DF_STEP_FORWARD);
-    student->loss = detector->class->loss(detector, student->tape, &own, &student->terms);
-    view.own_terms = student->terms.count;
+    student->loss = detector->class->loss(detector, student->tape, own, &student->terms);
+    view->own_terms = student->terms.count;
     part_is_done(student, DF_STEP_LOSS);
     if (teaching) {
         for (size_t t = 0; t < student->cell->teachers; t++)
-            DF_TRY(teaching->state(teaching->teachers, t, student->tape, &own, &teacher[t], err));
+            DF_TRY(teaching->state(teaching->teachers, t, student->tape, own, &teacher[t], err));
         part_is_done(student, DF_STEP_TEACH);
     }
     if (student->distillers) {
-        DF_TRY(distill(student, &own, teacher, &view, err));
+        DF_TRY(distill(student, own, teacher, view, err));
         part_is_done(student, DF_STEP_DISTILL);
     }
-    if (student->look)
-        DF_TRY(student->look(student->looker, student, &view, err));
+    return DF_OK;
+}
+
+static void follow_gradient(struct df_student *student)
+{
     df_backward(student->tape, student->loss);
     part_is_done(student, DF_STEP_BACKWARD);
     update_weights(student);
     part_is_done(student, DF_STEP_UPDATE);
+}
+
+/* Two passes that repeat themselves for every canvas; who looks on stands between them. */
+df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
+                          struct df_error *err)
+{
+    struct df_device *device = student->model.device;
+    struct df_detection_state own = { 0 }, teacher[DF_STACK_MAX] = { 0 };
+    struct df_step_view view = { .own = &own, .teacher = teacher };
+    const size_t what[] = { batch->n, batch->height, batch->width, (uintptr_t)student };
+    const uint64_t key = df_hash(what, sizeof what);
+
+    part_is_done(student, DF_STEP_BATCH);
+    df_replay_begin(device, key);
+
+    const df_status status = find_loss(student, batch, teaching, &own, teacher, &view, err);
+
+    df_replay_end(device);
+    DF_TRY(status);
+    if (student->look)
+        DF_TRY(student->look(student->looker, student, &view, err));
+    df_replay_begin(device, key + 1);
+    follow_gradient(student);
+    df_replay_end(device);
     return DF_OK;
+}
+
+void df_student_say_waits(const struct df_student *student, struct df_text *text)
+{
+    const struct df_device *device = student->model.device;
+    const struct df_replays *replays = &device->replays;
+
+    for (size_t i = 0; device->ops->runs_behind && i < student->distillers; i++)
+        if (student->waits[i])
+            df_text_addf(text, "%sdistiller '%s' waits for the device %llu time%s a step", text->length ? ", " : "",
+                         student->cell->distiller[i].class->name, (unsigned long long)student->waits[i], student->waits[i] == 1 ? "" : "s");
+    if (2 * replays->replayed < replays->passes)
+        df_text_addf(text, "%sof %llu passes only %llu could be replayed, the others were asked for kernel by kernel",
+                     text->length ? ", " : "", (unsigned long long)replays->passes, (unsigned long long)replays->replayed);
 }

@@ -52,6 +52,7 @@ struct df_student {
     struct df_loss_terms terms;
     df_tensor *loss;                  /* with the distillers' */
     const struct df_optim_norm *norm; /* of the gradient, on the device */
+    uint64_t waits[DF_STACK_MAX];     /* how often each distiller has read from the device */
     /* told as each part of a step is over; NULL: nobody */
     void (*part_done)(void *watcher, enum df_step_part part);
     void *watcher;
@@ -77,4 +78,7 @@ void df_student_close(struct df_student *student);
  * gradient that is not finite moves no weight. With schedule.ema the averages follow the weights. Only a teacher and who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
+/* For a device that runs behind: which distillers make the host wait for it, and whether the steps are replayed (df_replay_begin); nothing where
+ * all is as it should be. */
+void df_student_say_waits(const struct df_student *student, struct df_text *text);
 #endif

@@ -333,6 +333,17 @@ static df_status train_to_the_end(struct df_trainer *trainer, struct df_progress
     }
 }
 
+/* What slows a device down that could run ahead of the host. */
+static void say_waits(const struct df_trainer *trainer)
+{
+    struct df_text text = DF_TEXT_INIT;
+
+    df_student_say_waits(&trainer->student, &text);
+    if (text.length)
+        fprintf(stderr, "%s seed %lld: %s\n", df_shown(trainer->cell->label).text, (long long)trainer->cell->seed, df_text_get(&text));
+    df_text_release(&text);
+}
+
 df_status df_trainer_run(struct df_trainer *trainer, const char *position, struct df_arena *memory, struct df_error *err)
 {
     struct df_text label = DF_TEXT_INIT;
@@ -350,5 +361,7 @@ df_status df_trainer_run(struct df_trainer *trainer, const char *position, struc
 
     df_progress_free(progress);
     df_text_release(&label);
+    if (status == DF_OK && !trainer->options->quiet)
+        say_waits(trainer);
     return status;
 }

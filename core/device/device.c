@@ -152,6 +152,7 @@ void df_read(struct df_device *device, void *to_host, const void *from, size_t b
     const double t = start(device);
 
     device->ops->read(device, to_host, from, bytes);
+    device->reads++;
     stop(device, ENTRY_read, t, 0, 2.0 * (double)bytes);
 }
 
@@ -172,6 +173,24 @@ void df_zero(struct df_device *device, void *memory, size_t bytes)
 }
 
 void df_sync(struct df_device *device) { device->ops->sync(device); }
+
+void df_replay_begin(struct df_device *device, uint64_t key)
+{
+    if (device->ops->replay_begin)
+        device->ops->replay_begin(device, key);
+}
+
+void df_replay_end(struct df_device *device)
+{
+    if (device->ops->replay_end)
+        device->ops->replay_end(device);
+}
+
+void df_replay_forget(struct df_device *device)
+{
+    if (device->ops->replay_forget)
+        device->ops->replay_forget(device);
+}
 
 /* ---- primitives ---- */
 

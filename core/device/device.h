@@ -30,6 +30,10 @@ struct df_device_ops {
     DF_PRIMITIVES(DF_PRIMITIVE_SLOT)
 #undef DF_PRIMITIVE_SLOT
     void (*launch)(struct df_device *device, enum df_kernel kernel, size_t n, const void *args);
+    /* These may be NULL: nothing is kept then. */
+    void (*replay_begin)(struct df_device *device, uint64_t key);
+    void (*replay_end)(struct df_device *device);
+    void (*replay_forget)(struct df_device *device);
     /* Both may be NULL: the host's own are meant then. */
     double (*peak_gflops)(struct df_device *device);
     void (*describe)(struct df_device *device, char *text, size_t size);
@@ -42,6 +46,11 @@ struct df_profile_entry {
     uint64_t calls;
 };
 #define DF_PROFILE_MAX 256
+/* Passes between df_replay_begin and df_replay_end, those that were replayed from their beginning to their end, and the most pieces
+ * that one of these was replayed in: one more than it has waits. */
+struct df_replays {
+    uint64_t passes, replayed, pieces;
+};
 struct df_device {
     const struct df_device_ops *ops;
     void *state;
@@ -54,7 +63,9 @@ struct df_device {
     size_t profile_count;
     struct df_profile_entry profile[DF_PROFILE_MAX];
     double profiled; /* seconds of all entries */
-    double flops;    /* of convolutions and matrix products, since open: always counted */
+    struct df_replays replays;
+    uint64_t reads; /* since open: where the host waits for a device that runs behind */
+    double flops;   /* of convolutions and matrix products, since open: always counted */
 };
 
 /* kind: the name without the GPU's number. isa: what computes: "v4", "v3", "aarch64", "plain": the instruction set (core/device/isa.h), on
@@ -87,6 +98,11 @@ void df_read(struct df_device *device, void *to_host, const void *from, size_t b
 void df_copy(struct df_device *device, void *to, const void *from, size_t bytes);
 void df_zero(struct df_device *device, void *memory, size_t bytes);
 void df_sync(struct df_device *device); /* waits until all that was asked is done; only clocks need it */
+/* What is asked between these two may be put off, kept, and replayed when the same is asked again: the host has less to do, and no bit depends
+ * on it. key: of what repeats itself. Passes do not contain each other. Not while profiling. */
+void df_replay_begin(struct df_device *device, uint64_t key);
+void df_replay_end(struct df_device *device);
+void df_replay_forget(struct df_device *device); /* all that was kept: nobody will ask for it again */
 /* df_conv_forward(device, &args), ...: of every primitive */
 #define DF_PRIMITIVE_CALL(name) df_##name##_fn df_##name;
 DF_PRIMITIVES(DF_PRIMITIVE_CALL)

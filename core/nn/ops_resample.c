@@ -4,11 +4,13 @@
 df_tensor *df_canvas(df_tape *tape, const struct df_packed_images *images)
 {
     const struct df_placed_image *first = &images->image[0], *last = &images->image[images->n - 1];
-    const size_t end = last->offset + last->height * last->width * 3;
+    const size_t bytes = last->offset + last->height * last->width * 3 - first->offset;
     df_tensor *y = df_tensor_new(tape, (df_shape){ images->n, images->height, images->width, 3 });
+    const size_t canvas = df_count(y->shape); /* as much as a batch sends at most, so that what follows lies where it lay the step before */
+    uint8_t *sent = df_tape_device_memory(tape, bytes > canvas ? bytes : canvas);
     const struct df_canvas_args args = {
         .image = df_tape_device_copy(tape, images->image, images->n * sizeof *images->image),
-        .bytes = df_tape_device_copy(tape, images->bytes + first->offset, end - first->offset),
+        .bytes = sent,
         .normal = df_tape_device_copy(tape, images->normal, 3 * 256 * sizeof *images->normal),
         .y = y->data,
         .first = first->offset,
@@ -16,6 +18,7 @@ df_tensor *df_canvas(df_tape *tape, const struct df_packed_images *images)
         .width = images->width,
     };
 
+    df_write(df_tape_device(tape), sent, images->bytes + first->offset, bytes);
     df_launch(df_tape_device(tape), DF_K_CANVAS, images->n * images->height, &args);
     return y;
 }

@@ -6,6 +6,8 @@
  *             pageable memory in an asynchronous copy; work on the default stream beside a stream that does not wait for it
  *   kernels   barriers that some threads do not reach; a word that one thread writes and another uses without a barrier between; local
  *             memory beyond 256 kB a thread; grids that cannot be launched
+ *   graphs    nodes of another graph, or of one that is gone; a kernel's place taken by another kernel; what may not be done while a stream is
+ *             captured; what a node uses is looked at whenever it runs
  *   libraries descriptors never set, gone, or not of one convolution; layouts and element types; workspaces; leading dimensions; overlap
  *   the end   streams, events, handles, descriptors, memory that were not given back
  * Environment: HOSTCUDA_DEVICES (a number; "none": no driver), HOSTCUDA_MEMORY (bytes of the device), HOSTCUDA_FAIL (name of a call that
@@ -119,6 +121,22 @@ typedef struct cudaLaunchConfig_st {
     unsigned int numAttrs;
 } cudaLaunchConfig_t;
 
+typedef struct CUgraph_st *cudaGraph_t;
+typedef struct CUgraphExec_st *cudaGraphExec_t;
+typedef struct CUgraphNode_st *cudaGraphNode_t;
+typedef struct cudaGraphEdgeData_st {
+    unsigned char from_port, to_port, type, reserved[5];
+} cudaGraphEdgeData;
+enum cudaStreamCaptureStatus { cudaStreamCaptureStatusNone = 0, cudaStreamCaptureStatusActive = 1, cudaStreamCaptureStatusInvalidated = 2 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal = 0, cudaStreamCaptureModeThreadLocal = 1, cudaStreamCaptureModeRelaxed = 2 };
+struct cudaKernelNodeParams {
+    void *func;
+    dim3 gridDim, blockDim;
+    unsigned int sharedMemBytes;
+    void **kernelParams;
+    void **extra;
+};
+
 extern "C" {
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaSetDevice(int device);
@@ -147,6 +165,18 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, enum cudaStreamCaptureStatus *status, unsigned long long *id, cudaGraph_t *graph,
+                                     const cudaGraphNode_t **dependencies, const cudaGraphEdgeData **edges, size_t *count);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaGraphExecKernelNodeSetParams(cudaGraphExec_t exec, cudaGraphNode_t node, const struct cudaKernelNodeParams *params);
+cudaError_t cudaGraphExecMemcpyNodeSetParams1D(cudaGraphExec_t exec, cudaGraphNode_t node, void *to, const void *from, size_t bytes,
+                                               enum cudaMemcpyKind kind);
 }
 template <typename T> inline cudaError_t cudaMalloc(T **memory, size_t bytes)
 {
@@ -169,6 +199,7 @@ namespace hostcuda
 struct Call {
     void (*invoke)(const Call *);
     void (*destroy)(Call *);
+    Call *(*with)(const Call *, void **values); /* the same kernel with other arguments */
     const void *kernel;
     size_t bytes; /* of the whole object */
 };
@@ -182,6 +213,13 @@ template <typename... P> struct Bound : Call {
             std::apply(reinterpret_cast<void (*)(P...)>(const_cast<void *>(call->kernel)), static_cast<const Bound *>(call)->values);
         };
         destroy = [](Call *call) { delete static_cast<Bound *>(call); };
+        with = [](const Call *call, void **from) -> Call * {
+            Bound *other = new Bound(*static_cast<const Bound *>(call));
+            const auto take = [&from](auto &value) { __builtin_memcpy(&value, *from++, sizeof value); };
+
+            std::apply([&take](auto &...value) { (take(value), ...); }, other->values);
+            return other;
+        };
     }
 };
 cudaError_t launch(const cudaLaunchConfig_t *config, Call *call);

@@ -62,7 +62,22 @@ struct Cell {
 Cell *cells_of(uintptr_t address);
 
 /* ---- queues (stream.cc) ---- */
+/* Of a graph: what it does, and how to do it with other arguments of a kernel, or of a copy between device memories; else NULL. */
+struct Node {
+    const char *name;
+    std::function<void()> run;
+    std::function<std::function<void()>(const cudaKernelNodeParams *)> with;
+    std::function<std::function<void()>(void *to, const void *from, size_t bytes)> copying;
+};
+/* A stream that is captured gives it to its graph. */
 void enqueue(cudaStream_t stream, const char *name, std::function<void()> run);
+void enqueue(cudaStream_t stream, Node node);
+/* graph.cc: of a stream that is captured; NULL ends it */
+void add_node(cudaGraph_t graph, Node node);
+void running(const char *name); /* a node, by a graph that runs */
+void begin_capture(cudaStream_t stream, cudaGraph_t graph);
+cudaGraph_t captured(cudaStream_t stream);    /* NULL: it is not */
+void refuse_while_captured(const char *what); /* a fault, of any stream */
 void drain_all();
 size_t pending();
 const char *running_operation(); /* NULL: the host's code is at work */
@@ -74,7 +89,18 @@ bool on_kernel_stack(uintptr_t address, bool *guard);
 bool hooks_present();
 
 /* ---- what must be given back ---- */
-enum Kind { STREAM, EVENT, CUBLAS_HANDLE, CUDNN_HANDLE, TENSOR_DESCRIPTOR, FILTER_DESCRIPTOR, CONVOLUTION_DESCRIPTOR, KINDS };
+enum Kind {
+    STREAM,
+    EVENT,
+    CUBLAS_HANDLE,
+    CUDNN_HANDLE,
+    TENSOR_DESCRIPTOR,
+    FILTER_DESCRIPTOR,
+    CONVOLUTION_DESCRIPTOR,
+    GRAPH,
+    GRAPH_EXEC,
+    KINDS
+};
 void object_made(const void *object, Kind kind);
 void object_gone(const void *object, Kind kind); /* a fault unless it lives */
 void object_check(const void *object, Kind kind);

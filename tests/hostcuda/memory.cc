@@ -93,12 +93,19 @@ void *reserve(size_t bytes)
 
 const char *plural(size_t n) { return n == 1 ? "" : "s"; }
 
+const char *const names[KINDS] = { "stream",
+                                   "event",
+                                   "cuBLAS handle",
+                                   "cuDNN handle",
+                                   "tensor descriptor",
+                                   "filter descriptor",
+                                   "convolution descriptor",
+                                   "graph",
+                                   "graph ready to run" };
+
 /* What lives at the end of a process that thinks it went well is leaked. */
 void at_exit(int status, void *)
 {
-    static const char *const names[KINDS] = {
-        "stream", "event", "cuBLAS handle", "cuDNN handle", "tensor descriptor", "filter descriptor", "convolution descriptor"
-    };
     Memory &m = memory();
     size_t blocks = 0, bytes = 0, host = 0, count[KINDS] = { 0 };
     std::string text;
@@ -435,9 +442,6 @@ void object_made(const void *object, Kind kind) { memory().objects[object] = kin
 
 void object_check(const void *object, Kind kind)
 {
-    static const char *const names[KINDS] = {
-        "stream", "event", "cuBLAS handle", "cuDNN handle", "tensor descriptor", "filter descriptor", "convolution descriptor"
-    };
     const auto at = memory().objects.find(object);
 
     if (at == memory().objects.end())
@@ -504,6 +508,7 @@ cudaError_t cudaFree(void *address)
 {
     if (enter("cudaFree"))
         return cudaErrorUnknown;
+    refuse_while_captured("frees");
     if (!address)
         return cudaSuccess;
     Memory &m = memory();

@@ -103,19 +103,25 @@ ended() {
 background retinanet both retinanet
 background faster_rcnn both faster_rcnn
 background backwards env HOSTCUDA_BACKWARDS=1 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/backwards"
+background alone env DEFEAT_GRAPHS=0 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/alone"
+background refused env HOSTCUDA_FAIL=cudaGraphInstantiate:4 "$defeat" sweep $small --device cuda --jobs 1 --out "$work/refused"
+background alone2 env DEFEAT_GRAPHS=0 "$defeat" sweep tests/hostcuda/faster_rcnn.json --device cuda --jobs 1 --out "$work/alone2"
 background live "$defeat" sweep $small --device cuda --jobs 1 --cache off --out "$work/live"
 wait
 for kind in retinanet faster_rcnn; do
     ended $kind "training: $kind ($(tail -n 1 "$work/$kind.log"))"
 done
-# same OTHER WHAT: its student has the bits of the first training
+# same OTHER WHAT [DETECTOR]: its student has the bits of the first training
 same() {
-    cmp "$work"/cuda/double-retinanet/runs/*/student.safetensors "$work/$1"/double-retinanet/runs/*/student.safetensors \
+    cmp "$work/cuda/double-${3:-retinanet}"/runs/*/student.safetensors "$work/$1/double-${3:-retinanet}"/runs/*/student.safetensors \
         >>"$work/$1.log" 2>&1 || echo 1 >"$work/$1.status"
     ended "$1" "training: the same bits $2"
 }
 same backwards "with blocks and threads the other way round"
 same live "with a teacher that runs live"
+same alone "with every kernel launched on its own"
+same alone2 "with every kernel launched on its own, in two stages" faster_rcnn
+same refused "when a graph is refused"
 # However TF32 is said, it is one run, and another than float32's.
 plain() { "$defeat" "$@" $small --set teacher=null --set 'methods=[{"label":"none"}]' --out "$work/tf32"; }
 # finished N WORDS...: so many cells

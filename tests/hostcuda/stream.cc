@@ -13,6 +13,7 @@ struct Operation {
 struct CUstream_st {
     bool blocking;
     std::deque<Operation> queue;
+    cudaGraph_t graph; /* it is captured into this */
 };
 struct CUevent_st {
     cudaStream_t stream;
@@ -25,10 +26,11 @@ namespace hostcuda
 namespace
 {
 struct Streams {
-    CUstream_st standard = { true, {} };
+    CUstream_st standard = { true, {}, nullptr };
     std::deque<cudaStream_t> others;
     uint64_t operations = 0;
     const Operation *running = nullptr;
+    const char *node = nullptr; /* of a graph that runs */
     cudaError_t last = cudaSuccess;
     size_t waits = 0, event_waits = 0;
 };
@@ -105,17 +107,36 @@ const char *running_operation()
 
     if (!streams().running)
         return nullptr;
-    snprintf(text, sizeof text, "%s #%llu", streams().running->name, static_cast<unsigned long long>(streams().running->number));
+    snprintf(text, sizeof text, "%s%s%s #%llu", streams().node ? streams().node : "", streams().node ? " of " : "", streams().running->name,
+             static_cast<unsigned long long>(streams().running->number));
     return text;
 }
 
-void enqueue(cudaStream_t stream, const char *name, std::function<void()> run)
+void running(const char *name) { streams().node = name; }
+
+void enqueue(cudaStream_t stream, Node node)
 {
     cudaStream_t to = stream_of(stream);
 
+    if (to->graph) {
+        add_node(to->graph, std::move(node));
+        return;
+    }
     if (to == &streams().standard)
         check_default_stream();
-    to->queue.push_back({ name, ++streams().operations, std::move(run) });
+    to->queue.push_back({ node.name, ++streams().operations, std::move(node.run) });
+}
+
+void enqueue(cudaStream_t stream, const char *name, std::function<void()> run) { enqueue(stream, Node{ name, std::move(run), {}, {} }); }
+
+void begin_capture(cudaStream_t stream, cudaGraph_t graph) { stream_of(stream)->graph = graph; }
+cudaGraph_t captured(cudaStream_t stream) { return stream_of(stream)->graph; }
+
+void refuse_while_captured(const char *what)
+{
+    for (cudaStream_t other : streams().others)
+        if (other->graph)
+            fault("%s while a stream is captured", what);
 }
 
 size_t pending()
@@ -134,20 +155,45 @@ void drain_all()
         drain(other, UINT64_MAX);
 }
 
+static void check_grid(dim3 grid, dim3 block)
+{
+    const uint64_t threads = uint64_t(block.x) * block.y * block.z;
+
+    if (!grid.x || !grid.y || !grid.z || !threads || threads > MAX_THREADS || block.z > 64 || grid.x > 0x7fffffff || grid.y > 65535 ||
+        grid.z > 65535)
+        fault("a grid of (%u,%u,%u) blocks of (%u,%u,%u) threads cannot be launched", grid.x, grid.y, grid.z, block.x, block.y, block.z);
+}
+
+/* A kernel's node with other arguments */
+static std::function<void()> with(const Call *call, const cudaKernelNodeParams *params)
+{
+    const dim3 grid = params->gridDim, block = params->blockDim;
+
+    if (params->func != call->kernel)
+        fault("the node's kernel would become another one");
+    if (params->sharedMemBytes || params->extra || !params->kernelParams)
+        fault("dynamic shared memory and `extra` are not part of the double");
+    check_grid(grid, block);
+    Call *other = call->with(call, params->kernelParams);
+    const std::shared_ptr<Call> kept(other, other->destroy);
+
+    return [kept, grid, block] { run_kernel(kept.get(), grid, block); };
+}
+
 cudaError_t launch(const cudaLaunchConfig_t *config, Call *call)
 {
     const dim3 grid = config->gridDim, block = config->blockDim;
-    const uint64_t threads = uint64_t(block.x) * block.y * block.z;
     const std::shared_ptr<Call> kept(call, call->destroy);
 
     if (enter("cudaLaunchKernelEx"))
         return streams().last = cudaErrorLaunchFailure;
-    if (!grid.x || !grid.y || !grid.z || !threads || threads > MAX_THREADS || block.z > 64 || grid.x > 0x7fffffff || grid.y > 65535 ||
-        grid.z > 65535)
-        fault("a grid of (%u,%u,%u) blocks of (%u,%u,%u) threads cannot be launched", grid.x, grid.y, grid.z, block.x, block.y, block.z);
+    check_grid(grid, block);
     if (config->dynamicSmemBytes || config->numAttrs)
         fault("dynamic shared memory and launch attributes are not part of the double");
-    enqueue(config->stream, "kernel", [kept, grid, block] { run_kernel(kept.get(), grid, block); });
+    enqueue(config->stream, { "kernel",
+                              [kept, grid, block] { run_kernel(kept.get(), grid, block); },
+                              [kept](const cudaKernelNodeParams *params) { return with(kept.get(), params); },
+                              {} });
     return cudaSuccess;
 }
 } // namespace hostcuda
@@ -222,6 +268,7 @@ cudaError_t cudaRuntimeGetVersion(int *version)
 cudaError_t cudaDeviceSynchronize(void)
 {
     HOSTCUDA_ENTER("cudaDeviceSynchronize");
+    refuse_while_captured("waits");
     drain_all();
     return cudaSuccess;
 }
@@ -289,30 +336,41 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpy
     return cudaSuccess;
 }
 
+static std::function<void()> copy_between(void *to, const void *from, size_t bytes)
+{
+    return [=] {
+        check_device("the destination", to, bytes);
+        check_device("the source", from, bytes);
+        __builtin_memcpy(to, from, bytes);
+        mark_written(to, bytes);
+    };
+}
+
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind, cudaStream_t stream)
 {
     bool host_to, host_from;
-    uint64_t copy = 0;
+    uint64_t copy;
 
     HOSTCUDA_ENTER("cudaMemcpyAsync");
     if (!bytes)
         return cudaSuccess;
     check_copy(to, from, bytes, kind, &host_to, &host_from);
-    if (host_to || host_from) {
-        if (!pinned(host_to ? to : from, bytes))
-            fault("the %s is pageable host memory: such a copy is not asynchronous [use pinned memory, or cudaMemcpy]",
-                  host_to ? "destination" : "source");
-        copy = copy_begins(to, from, bytes, host_to);
+    if (!host_to && !host_from) {
+        enqueue(stream, { "cudaMemcpyAsync", copy_between(to, from, bytes), {}, copy_between });
+        return cudaSuccess;
     }
+    if (captured(stream))
+        fault("copies from and to the host in graphs are not part of the double");
+    if (!pinned(host_to ? to : from, bytes))
+        fault("the %s is pageable host memory: such a copy is not asynchronous [use pinned memory, or cudaMemcpy]",
+              host_to ? "destination" : "source");
+    copy = copy_begins(to, from, bytes, host_to);
     enqueue(stream, "cudaMemcpyAsync", [=] {
         if (!host_to)
             check_device("the destination", to, bytes);
         if (!host_from)
             check_device("the source", from, bytes);
-        if (host_to || host_from)
-            copy_runs(copy, to, from, bytes, host_to);
-        else
-            __builtin_memcpy(to, from, bytes);
+        copy_runs(copy, to, from, bytes, host_to);
         if (!host_to)
             mark_written(to, bytes);
     });
@@ -336,7 +394,7 @@ cudaError_t cudaMemsetAsync(void *address, int value, size_t bytes, cudaStream_t
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
 {
     HOSTCUDA_ENTER("cudaStreamCreateWithFlags");
-    *stream = new CUstream_st{ !(flags & cudaStreamNonBlocking), {} };
+    *stream = new CUstream_st{ !(flags & cudaStreamNonBlocking), {}, nullptr };
     streams().others.push_back(*stream);
     object_made(*stream, STREAM);
     return cudaSuccess;
@@ -359,6 +417,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream)
 cudaError_t cudaStreamSynchronize(cudaStream_t stream)
 {
     HOSTCUDA_ENTER("cudaStreamSynchronize");
+    refuse_while_captured("waits");
     if (!stream)
         check_default_stream();
     drain(stream_of(stream), UINT64_MAX);
@@ -387,6 +446,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     HOSTCUDA_ENTER("cudaEventRecord");
+    refuse_while_captured("uses an event");
     object_check(event, EVENT);
     enqueue(stream, "cudaEventRecord", [event, number = streams().operations + 1] {
         if (event->number == number)
@@ -401,6 +461,7 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 cudaError_t cudaEventQuery(cudaEvent_t event)
 {
     HOSTCUDA_ENTER("cudaEventQuery");
+    refuse_while_captured("uses an event");
     object_check(event, EVENT);
     if (!event->pending)
         return cudaSuccess;
@@ -413,6 +474,7 @@ cudaError_t cudaEventQuery(cudaEvent_t event)
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     HOSTCUDA_ENTER("cudaEventSynchronize");
+    refuse_while_captured("uses an event");
     object_check(event, EVENT);
     if (event->pending) {
         streams().event_waits++;

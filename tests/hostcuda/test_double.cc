@@ -676,6 +676,141 @@ static void sorting_in_place()
     p.sort(p.work, p.bytes, p.d.x, p.d.x);
 }
 
+/* y = 2 x, then x = y, kept as a graph */
+struct Graph {
+    Device d;
+    cudaGraph_t graph;
+    cudaGraphExec_t exec;
+    cudaGraphNode_t scaled, copied;
+
+    cudaGraphNode_t last()
+    {
+        cudaStreamCaptureStatus status;
+        const cudaGraphNode_t *node;
+        const cudaGraphEdgeData *edge;
+        size_t count = 0;
+
+        OK(cudaStreamGetCaptureInfo(d.stream, &status, nullptr, nullptr, &node, &edge, &count));
+        CHECK(status == cudaStreamCaptureStatusActive && count == 1);
+        return node[0];
+    }
+    Graph()
+    {
+        OK(cudaStreamBeginCapture(d.stream, cudaStreamCaptureModeRelaxed));
+        d.launch(8, 128, scale, scale_args{ d.x, d.y, 2, N, 1 });
+        scaled = last();
+        OK(cudaMemcpyAsync(d.x, d.y, N * sizeof(float), cudaMemcpyDeviceToDevice, d.stream));
+        copied = last();
+        OK(cudaStreamEndCapture(d.stream, &graph));
+        OK(cudaGraphInstantiate(&exec, graph, 0));
+    }
+    float run()
+    {
+        OK(cudaGraphLaunch(exec, d.stream));
+        d.read(d.x, N * sizeof(float));
+        d.sync();
+        return d.pinned[0]; /* of x[0] = -3 */
+    }
+    void become(void (*kernel)(scale_args), scale_args args)
+    {
+        cudaKernelNodeParams params = {};
+        void *values[] = { &args };
+
+        params.func = reinterpret_cast<void *>(kernel);
+        params.gridDim = dim3(8);
+        params.blockDim = dim3(128);
+        params.kernelParams = values;
+        OK(cudaGraphExecKernelNodeSetParams(exec, scaled, &params));
+    }
+    void close()
+    {
+        OK(cudaGraphExecDestroy(exec));
+        OK(cudaGraphDestroy(graph));
+        d.close();
+    }
+};
+
+/* Captured is not run; as often as it is launched; a launch that waits keeps its arguments. */
+static void replays_graphs()
+{
+    Graph g;
+
+    CHECK(g.run() == -6);
+    CHECK(g.run() == -12);
+    OK(cudaGraphLaunch(g.exec, g.d.stream));
+    g.become(scale, scale_args{ g.d.x, g.d.y, 3, N, 1 });
+    CHECK(g.run() == -72);
+    OK(cudaGraphExecMemcpyNodeSetParams1D(g.exec, g.copied, g.d.x, g.d.y + 1, sizeof(float), cudaMemcpyDeviceToDevice));
+    CHECK(g.run() == -144); /* x[1] = -2, times 2, 2, 2, 3, 3 */
+    g.close();
+}
+
+static void other_scale(scale_args) {}
+static void kernel_becomes_another()
+{
+    Graph g;
+
+    g.become(other_scale, scale_args{ g.d.x, g.d.y, 3, N, 1 });
+}
+
+static void node_of_another_graph()
+{
+    Graph one, other;
+
+    one.scaled = other.scaled;
+    one.become(scale, scale_args{ one.d.x, one.d.y, 3, N, 1 });
+}
+
+static void node_of_a_graph_that_is_gone()
+{
+    Graph g;
+
+    OK(cudaGraphDestroy(g.graph));
+    g.become(scale, scale_args{ g.d.x, g.d.y, 3, N, 1 });
+}
+
+static void stale_pointer_in_graph()
+{
+    Graph g;
+
+    OK(cudaFree(g.d.x));
+    OK(cudaMalloc(&g.d.x, N * sizeof(float)));
+    g.d.write(g.d.x, N);
+    g.run();
+}
+
+static void wait_while_captured()
+{
+    Device d;
+
+    OK(cudaStreamBeginCapture(d.stream, cudaStreamCaptureModeRelaxed));
+    d.sync();
+}
+
+static void free_while_captured()
+{
+    Device d;
+
+    OK(cudaStreamBeginCapture(d.stream, cudaStreamCaptureModeRelaxed));
+    OK(cudaFree(d.x));
+}
+
+static void read_while_captured()
+{
+    Device d;
+
+    OK(cudaStreamBeginCapture(d.stream, cudaStreamCaptureModeRelaxed));
+    d.read(d.x, sizeof(float));
+}
+
+static void graph_leak()
+{
+    Graph g;
+
+    g.run();
+    g.d.close();
+}
+
 struct Case {
     const char *name;
     void (*run)();
@@ -701,6 +836,7 @@ static const Case cases[] = {
     WELL(sorts),
     WELL(is_inexact_when_asked),
     WELL(has_limits),
+    WELL(replays_graphs),
     SEEN_BY_HOOK(host_pointer_in_kernel,
                  "kernel 'scale(scale_args)', block (0,0,0), thread (0,0,0): illegal address: reads 4 bytes of host memory at 0x"),
     FAULTY(host_pointer_in_library, "cudnnConvolutionForward: x is the host address 0x"),
@@ -740,6 +876,14 @@ static const Case cases[] = {
     FAULTY(short_sorting_space, "SortPairs: the work space has 8255 bytes, 1000 pairs need 8256"),
     SEEN_BY_HOOK(sorting_unwritten_keys, "the keys: nothing has written byte 0 of the 4000-byte allocation #1"),
     FAULTY(sorting_in_place, "SortPairs: an output overlaps an input"),
+    FAULTY(kernel_becomes_another, "cudaGraphExecKernelNodeSetParams: the node's kernel would become another one"),
+    FAULTY(node_of_another_graph, "is no node of this graph"),
+    FAULTY(node_of_a_graph_that_is_gone, "is no live graph"),
+    FAULTY(stale_pointer_in_graph, "of the 4000-byte freed allocation #0"),
+    FAULTY(wait_while_captured, "cudaStreamSynchronize: waits while a stream is captured"),
+    FAULTY(free_while_captured, "cudaFree: frees while a stream is captured"),
+    FAULTY(read_while_captured, "cudaMemcpyAsync: copies from and to the host in graphs are not part of the double"),
+    FAULTY(graph_leak, "the process ends with 1 graph, 1 graph ready to run: not given back"),
 };
 
 /* Runs a case in a child. What it wrote to stderr; the status of its end. */

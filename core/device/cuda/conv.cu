@@ -41,7 +41,7 @@ static const uintptr_t boundary = 64;
 
 static void move(struct df_cuda *cuda, float *to, const float *from, size_t count)
 {
-    DF_CUDA(cudaMemcpyAsync(to, from, count * sizeof *to, cudaMemcpyDeviceToDevice, cuda->stream));
+    df_cuda_ask(cuda, df_cuda_copy{ to, from, count * sizeof *to });
 }
 
 /* The operand, or its copy on the boundary. NULL stays NULL. */
@@ -73,17 +73,39 @@ static void bring_back(struct df_cuda *cuda, float *result, const float *made, s
         move(cuda, result, made, count);
 }
 
+/* Column-major */
+struct product {
+    const float *left, *right;
+    float *c;
+    int transpose_left, transpose_right, m, n, k, left_rows, right_rows, add;
+
+    void run(struct df_cuda *cuda) const
+    {
+        const float one = 1, beta = add ? 1 : 0;
+
+        DF_CUBLAS(cublasSgemm(cuda->blas, transpose_left ? CUBLAS_OP_T : CUBLAS_OP_N, transpose_right ? CUBLAS_OP_T : CUBLAS_OP_N, m, n, k,
+                              &one, left, left_rows, right, right_rows, &beta, c, m));
+    }
+};
+
 /* c = op(a) op(b), row-major, is c^T = op(b)^T op(a)^T in cuBLAS's column-major order. */
 void df_cuda_matmul(struct df_device *device, const struct df_matmul_args *a)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const float one = 1, beta = a->add ? 1 : 0;
     const float *left = placed(cuda, DF_CUDA_X, a->a, a->m * a->k), *right = placed(cuda, DF_CUDA_W, a->b.data, a->k * a->n);
     float *c = place_of(cuda, a->c, a->m * a->n, a->add);
 
-    DF_CUBLAS(cublasSgemm(cuda->blas, a->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, a->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N, narrow(a->n),
-                          narrow(a->m), narrow(a->k), &one, right, narrow(a->transpose_b ? a->k : a->n), left,
-                          narrow(a->transpose_a ? a->m : a->k), &beta, c, narrow(a->n)));
+    df_cuda_ask(cuda, product{ .left = right,
+                               .right = left,
+                               .c = c,
+                               .transpose_left = a->transpose_b,
+                               .transpose_right = a->transpose_a,
+                               .m = narrow(a->n),
+                               .n = narrow(a->m),
+                               .k = narrow(a->k),
+                               .left_rows = narrow(a->transpose_b ? a->k : a->n),
+                               .right_rows = narrow(a->transpose_a ? a->m : a->k),
+                               .add = a->add });
     bring_back(cuda, a->c, c, a->m * a->n);
 }
 
@@ -214,15 +236,16 @@ void df_cuda_conv_close(struct df_cuda *cuda)
         }
 }
 
-/* Device memory of a plan's operands: `out` is that of its direction, and beta times what is there is added to it. */
+/* Device memory of a plan's operands: `out` is that of its direction; add: to what is there. */
 struct operands {
     const float *x, *w, *y;
-    float *out, beta;
+    float *out;
+    uint64_t add; /* bool, without padding: it is compared byte by byte */
 };
 
 static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *plan, const struct operands *o)
 {
-    const float one = 1;
+    const float one = 1, beta = o->add ? 1 : 0;
     const int algorithm = plan->algorithm[plan->current];
     const size_t bytes = plan->workspace[plan->current];
     void *workspace = bytes ? df_cuda_scratch(cuda, DF_CUDA_WORKSPACE, bytes) : NULL;
@@ -230,13 +253,13 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
     switch ((enum direction)plan->key.direction) {
     case FORWARD:
         return cudnnConvolutionForward(cuda->dnn, &one, plan->x, o->x, plan->w, o->w, plan->conv, (cudnnConvolutionFwdAlgo_t)algorithm,
-                                       workspace, bytes, &o->beta, plan->y, o->out);
+                                       workspace, bytes, &beta, plan->y, o->out);
     case BACKWARD_DATA:
         return cudnnConvolutionBackwardData(cuda->dnn, &one, plan->w, o->w, plan->y, o->y, plan->conv,
-                                            (cudnnConvolutionBwdDataAlgo_t)algorithm, workspace, bytes, &o->beta, plan->x, o->out);
+                                            (cudnnConvolutionBwdDataAlgo_t)algorithm, workspace, bytes, &beta, plan->x, o->out);
     default:
         return cudnnConvolutionBackwardFilter(cuda->dnn, &one, plan->x, o->x, plan->y, o->y, plan->conv,
-                                              (cudnnConvolutionBwdFilterAlgo_t)algorithm, workspace, bytes, &o->beta, plan->w, o->out);
+                                              (cudnnConvolutionBwdFilterAlgo_t)algorithm, workspace, bytes, &beta, plan->w, o->out);
     }
 }
 
@@ -245,6 +268,8 @@ static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const stru
 {
     cudnnStatus_t status = execute(cuda, plan, operands);
 
+    if (status != CUDNN_STATUS_SUCCESS && df_cuda_replay_refuse(cuda))
+        status = execute(cuda, plan, operands);
     while (status != CUDNN_STATUS_SUCCESS && !plan->proven && plan->current + 1 < plan->count) {
         plan->current++;
         status = execute(cuda, plan, operands);
@@ -253,17 +278,24 @@ static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const stru
     plan->proven = true;
 }
 
-static void run(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
+struct convolution {
+    struct df_cuda_plan *plan;
+    struct operands operands;
+
+    void run(struct df_cuda *cuda) const { run_plan(cuda, plan, &operands); }
+};
+
+static void convolve(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
 {
     const size_t x = df_count(conv->x), w = df_conv_weights(conv), y = df_count(df_conv_shape(conv));
     const size_t result = direction == FORWARD ? y : direction == BACKWARD_DATA ? x : w;
     const struct operands on_boundary = { .x = placed(cuda, DF_CUDA_X, operands->x, x),
                                           .w = placed(cuda, DF_CUDA_W, operands->w, w),
                                           .y = placed(cuda, DF_CUDA_Y, operands->y, y),
-                                          .out = place_of(cuda, operands->out, result, operands->beta != 0),
-                                          .beta = operands->beta };
+                                          .out = place_of(cuda, operands->out, result, operands->add),
+                                          .add = operands->add };
 
-    run_plan(cuda, find_plan(cuda, direction, conv), &on_boundary);
+    df_cuda_ask(cuda, convolution{ find_plan(cuda, direction, conv), on_boundary });
     bring_back(cuda, operands->out, on_boundary.out, result);
 }
 
@@ -285,7 +317,7 @@ void df_cuda_conv_forward(struct df_device *device, const struct df_conv_forward
     if (is_matmul(conv))
         df_cuda_matmul(device, &mm);
     else
-        run(df_cuda_of(device), FORWARD, conv, &operands);
+        convolve(df_cuda_of(device), FORWARD, conv, &operands);
     if (a->bias || conv->relu)
         df_cuda_bias(df_cuda_of(device), a);
 }
@@ -296,12 +328,12 @@ void df_cuda_conv_backward_data(struct df_device *device, const struct df_conv_b
     const struct df_matmul_args mm = {
         .m = df_pixels(conv->x), .n = conv->x.c, .k = conv->filters, .a = a->dy, .b = a->w, .c = a->dx, .add = a->add
     };
-    const struct operands operands = { .w = a->w.data, .y = a->dy, .out = a->dx, .beta = a->add ? 1.0F : 0.0F };
+    const struct operands operands = { .w = a->w.data, .y = a->dy, .out = a->dx, .add = a->add };
 
     if (is_matmul(conv))
         df_cuda_matmul(device, &mm);
     else
-        run(df_cuda_of(device), BACKWARD_DATA, conv, &operands);
+        convolve(df_cuda_of(device), BACKWARD_DATA, conv, &operands);
 }
 
 void df_cuda_conv_backward_weights(struct df_device *device, const struct df_conv_backward_weights_args *a)
@@ -311,12 +343,12 @@ void df_cuda_conv_backward_weights(struct df_device *device, const struct df_con
     const struct df_matmul_args mm = {
         .transpose_a = true, .m = conv->filters, .n = conv->x.c, .k = pixels, .a = a->dy, .b = { a->x, 0 }, .c = a->dw, .add = true
     };
-    const struct operands operands = { .x = a->x, .y = a->dy, .out = a->dw, .beta = 1 };
+    const struct operands operands = { .x = a->x, .y = a->dy, .out = a->dw, .add = true };
 
     if (is_matmul(conv))
         df_cuda_matmul(device, &mm);
     else
-        run(df_cuda_of(device), BACKWARD_WEIGHTS, conv, &operands);
+        convolve(df_cuda_of(device), BACKWARD_WEIGHTS, conv, &operands);
     if (a->dbias)
         df_cuda_channel_sums(df_cuda_of(device), a->dy, pixels, conv->filters, a->dbias);
 }

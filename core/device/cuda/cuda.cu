@@ -123,6 +123,7 @@ static void set_up(struct df_cuda *cuda)
     DF_CUBLAS(cublasSetMathMode(cuda->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
     DF_CUDNN(cudnnCreate(&cuda->dnn));
     DF_CUDNN(cudnnSetStream(cuda->dnn, cuda->stream));
+    df_cuda_replay_open(cuda);
     cuda->next = all_open;
     all_open = cuda;
 }
@@ -135,6 +136,7 @@ static void tear_down(struct df_cuda *cuda)
         link = &(*link)->next;
     *link = cuda->next;
     DF_CUDA(cudaStreamSynchronize(cuda->stream));
+    df_cuda_replay_close(cuda);
     df_cuda_conv_close(cuda);
     DF_CUDNN(cudnnDestroy(cuda->dnn));
     DF_CUBLAS(cublasDestroy(cuda->blas));
@@ -154,18 +156,30 @@ static void cuda_close(struct df_device *device)
 
 static void *cuda_alloc(struct df_device *device, size_t bytes) { return df_cuda_take(df_cuda_of(device), bytes); }
 static void cuda_free(struct df_device *device, void *memory) { df_cuda_give(df_cuda_of(device), memory); }
-static void cuda_sync(struct df_device *device) { DF_CUDA(cudaStreamSynchronize(df_cuda_of(device)->stream)); }
+
+static void cuda_sync(struct df_device *device)
+{
+    df_cuda_replay_launch(df_cuda_of(device));
+    DF_CUDA(cudaStreamSynchronize(df_cuda_of(device)->stream));
+}
 
 static void cuda_copy(struct df_device *device, void *to, const void *from, size_t bytes)
 {
     if (bytes)
-        DF_CUDA(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, df_cuda_of(device)->stream));
+        df_cuda_ask(df_cuda_of(device), df_cuda_copy{ to, from, bytes });
 }
+
+struct zero {
+    void *memory;
+    size_t bytes;
+
+    void run(struct df_cuda *cuda) const { DF_CUDA(cudaMemsetAsync(memory, 0, bytes, cuda->stream)); }
+};
 
 static void cuda_zero(struct df_device *device, void *memory, size_t bytes)
 {
     if (bytes)
-        DF_CUDA(cudaMemsetAsync(memory, 0, bytes, df_cuda_of(device)->stream));
+        df_cuda_ask(df_cuda_of(device), zero{ memory, bytes });
 }
 
 static void cuda_describe(struct df_device *device, char *text, size_t size)
@@ -197,6 +211,9 @@ static const struct df_device_ops cuda_ops = {
     .sync = cuda_sync,
 #define SLOT(name) .name = df_cuda_##name,
     DF_PRIMITIVES(SLOT).launch = df_cuda_launch,
+    .replay_begin = df_cuda_replay_begin,
+    .replay_end = df_cuda_replay_end,
+    .replay_forget = df_cuda_replay_forget,
     .peak_gflops = df_cuda_peak_gflops,
     .describe = cuda_describe,
 };

@@ -56,6 +56,7 @@ static void split(struct df_cuda_block *block, size_t bytes)
 /* A block that is its whole slab goes back to CUDA. */
 static void release_slab(struct df_cuda *cuda, struct df_cuda_block *block)
 {
+    df_cuda_replay_launch(cuda);
     DF_CUDA(cudaStreamSynchronize(cuda->stream));
     DF_CUDA(cudaFree(block->at));
     unlink_block(cuda, block);
@@ -65,6 +66,7 @@ static struct df_cuda_block *new_slab(struct df_cuda *cuda, size_t bytes)
 {
     void *memory;
 
+    df_cuda_replay_launch(cuda);
     if (cudaMalloc(&memory, bytes) != cudaSuccess) {
         (void)cudaGetLastError(); /* forget it: the caller deals with it */
         return NULL;
@@ -142,6 +144,7 @@ void df_cuda_give(struct df_cuda *cuda, void *memory)
 void *df_cuda_scratch(struct df_cuda *cuda, enum df_cuda_scratch which, size_t bytes)
 {
     if (bytes > cuda->scratch_bytes[which]) {
+        df_cuda_replay_moved(cuda);
         df_cuda_give(cuda, cuda->scratch[which]);
         cuda->scratch[which] = df_cuda_take(cuda, bytes);
         cuda->scratch_bytes[which] = bytes;
@@ -211,10 +214,8 @@ static void switch_halves(struct df_cuda *cuda)
         wait_for_half(cuda, cuda->current);
 }
 
-void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes)
+void df_cuda_send(struct df_cuda *cuda, char *to, const void *from_host, size_t bytes)
 {
-    struct df_cuda *cuda = df_cuda_of(device);
-
     for (size_t done = 0, part; done < bytes; done += part) {
         if (cuda->used == cuda->half_bytes[cuda->current])
             switch_halves(cuda);
@@ -223,7 +224,7 @@ void df_cuda_write(struct df_device *device, void *to, const void *from_host, si
 
         part = bytes - done < room ? bytes - done : room;
         memcpy(pinned, (const char *)from_host + done, part);
-        DF_CUDA(cudaMemcpyAsync((char *)to + done, pinned, part, cudaMemcpyHostToDevice, cuda->stream));
+        DF_CUDA(cudaMemcpyAsync(to + done, pinned, part, cudaMemcpyHostToDevice, cuda->stream));
         cuda->used += aligned(part);
     }
 }
@@ -232,6 +233,7 @@ void df_cuda_read(struct df_device *device, void *to_host, const void *from, siz
 {
     struct df_cuda *cuda = df_cuda_of(device);
 
+    df_cuda_replay_launch(cuda);
     for (size_t done = 0, part; done < bytes; done += part) {
         part = bytes - done < ARRIVAL_BYTES ? bytes - done : ARRIVAL_BYTES;
         DF_CUDA(cudaMemcpyAsync(cuda->arrivals, (const char *)from + done, part, cudaMemcpyDeviceToHost, cuda->stream));

@@ -32,13 +32,20 @@ static struct sorting sorting_of(struct df_cuda *cuda, size_t segments, size_t c
     return s;
 }
 
-static void sort_segment(struct df_cuda *cuda, const struct sorting *s, size_t segment)
-{
-    size_t bytes = s->bytes;
+struct sort {
+    struct sorting of;
+    size_t segment;
 
-    DF_CUDA(cub::DeviceRadixSort::SortPairs(s->work, bytes, s->key, s->sorted_key + segment * s->count, s->index,
-                                            s->sorted_index + segment * s->count, (int)s->count, 0, KEY_BITS, cuda->stream));
-}
+    void run(struct df_cuda *cuda) const
+    {
+        size_t bytes = of.bytes;
+
+        DF_CUDA(cub::DeviceRadixSort::SortPairs(of.work, bytes, of.key, of.sorted_key + segment * of.count, of.index,
+                                                of.sorted_index + segment * of.count, (int)of.count, 0, KEY_BITS, cuda->stream));
+    }
+};
+
+static void sort_segment(struct df_cuda *cuda, const struct sorting *s, size_t segment) { df_cuda_ask(cuda, sort{ *s, segment }); }
 
 static dim3 threads_for(size_t n) { return dim3(df_cuda_blocks(n, DF_CUDA_THREADS)); }
 
