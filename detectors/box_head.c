@@ -39,19 +39,20 @@ void df_box_head_freeze(struct df_box_head *head)
         head->weight[i]->trainable = head->bias[i]->trainable = false;
 }
 
-/* The last level whose stride is at most 2^floor(k0 + log2(side) + 1e-6), side = sqrt(area) / s0 in float as torchvision has it. */
-static int32_t level_of(const struct df_box_head *head, const struct df_detection_state *features, struct df_box box)
+/* [count] on the device: the map that each box is pooled from. */
+static const int32_t *levels_of(const struct df_box_head *head, df_tape *tape, const struct df_detection_state *features,
+                                const struct df_rois *rois)
 {
     const double slack = 1 - 6.931471803e-7; /* 2^-1e-6 */
-    const float side = sqrtf(df_box_area(box)) / (float)head->options.canonical_size;
-    size_t level = 0;
+    struct df_roi_level_args args = { .box = rois->box,
+                                      .levels = head->levels,
+                                      .canonical = (float)head->options.canonical_size,
+                                      .level = df_tape_device_memory(tape, rois->count * sizeof *args.level) };
 
-    if (!(box.x1 > box.x0 && box.y1 > box.y0))
-        return -1;
-    while (level + 1 < head->levels &&
-           (double)side >= slack * ldexp((double)df_part(features, "neck", level + 1)->stride, -(int)head->options.canonical_level))
-        level++;
-    return (int32_t)level;
+    for (size_t l = 0; l + 1 < head->levels; l++)
+        args.least[l] = slack * ldexp((double)df_part(features, "neck", l + 1)->stride, -(int)head->options.canonical_level);
+    df_launch(df_tape_device(tape), DF_K_ROI_LEVEL, rois->count, &args);
+    return args.level;
 }
 
 static df_tensor *linear(const struct df_box_head *head, df_tape *tape, int part, df_tensor *x)
@@ -63,8 +64,7 @@ void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const st
                          struct df_detection_state *state)
 {
     const struct df_roi_options options = { (size_t)head->options.size, (size_t)head->options.sampling, head->options.aligned };
-    const struct df_rois *rois = &state->rois;
-    int32_t *level = df_tape_host(tape, rois->count * sizeof *level);
+    struct df_rois rois = state->rois;
     df_tensor *feature[DF_LEVELS], *x;
     double scale[DF_LEVELS];
 
@@ -78,9 +78,8 @@ void df_box_head_forward(const struct df_box_head *head, df_tape *tape, const st
         scale[l] = 1 / (double)map->stride;
         DF_ASSERT(feature[l] && feature[l]->shape.c == head->channels);
     }
-    for (size_t r = 0; r < rois->count; r++)
-        level[r] = level_of(head, features, rois->box[r]);
-    x = df_roi_align(tape, feature, scale, head->levels, &(struct df_rois){ rois->count, rois->box, rois->image, level }, options);
+    rois.level = levels_of(head, tape, features, &rois);
+    x = df_roi_align_there(tape, feature, scale, head->levels, &rois, options);
     x = df_relu(tape, linear(head, tape, FC6, x));
     x = df_relu(tape, linear(head, tape, FC7, x));
     df_parts_set(&state->parts, "roi/logits", DF_NO_LEVEL, 0, linear(head, tape, CLASSES, x));

@@ -104,8 +104,7 @@ struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detecti
     const struct df_candidate_set set = new_set(tape, 1, rows * state->classes);
     const struct df_roi_candidates_args args = { .logits = df_part_tensor(state, "roi/logits")->data + image * rows * columns,
                                                  .deltas = df_part_tensor(state, "roi/deltas")->data + image * rows * columns * 4,
-                                                 .proposal = df_tape_device_copy(tape, state->rois.box + image * rows,
-                                                                                 rows * sizeof *state->rois.box),
+                                                 .proposal = state->rois.box + image * rows,
                                                  .classes = state->classes,
                                                  .width = (float)state->images->valid_w[image],
                                                  .height = (float)state->images->valid_h[image],
@@ -116,23 +115,33 @@ struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detecti
     return set;
 }
 
-const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most)
+const struct df_scored_box *df_candidates_kept(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most)
 {
     struct df_device *device = df_tape_device(tape);
 
     *most = *most < set->room ? *most : set->room;
 
-    const size_t n = set->images * *most, bytes = n * sizeof(struct df_scored_box);
-    struct df_kept_boxes_args args = { .from = set->at, .most = *most, .count = set->room, .out = df_tape_device_memory(tape, bytes) };
+    const size_t n = set->images * *most;
+    struct df_kept_boxes_args args = {
+        .from = set->at, .most = *most, .count = set->room, .out = df_tape_device_memory(tape, n * sizeof *args.out)
+    };
     uint32_t *keep = df_tape_device_memory(tape, n * sizeof *keep);
-    struct df_scored_box *kept = df_tape_host(tape, bytes);
 
     df_select_nms(device,
                   &(struct df_select_nms_args){
                       .segments = set->images, .count = set->room, .most = *most, .threshold = (float)iou, .from = set->at, .keep = keep });
     args.keep = keep;
     df_launch(device, DF_K_KEPT_BOXES, n, &args);
-    df_read(device, kept, args.out, bytes);
+    return args.out;
+}
+
+const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most)
+{
+    const struct df_scored_box *there = df_candidates_kept(tape, set, iou, most);
+    const size_t bytes = set->images * *most * sizeof *there;
+    struct df_scored_box *kept = df_tape_host(tape, bytes);
+
+    df_read(df_tape_device(tape), kept, there, bytes);
     return kept;
 }
 

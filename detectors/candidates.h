@@ -1,5 +1,5 @@
-/* From a detector's outputs to its best boxes, on the device: candidates, then non-maximum suppression. Only what is kept comes to the host,
- * in one piece. Used by the detectors' proposals and detections. */
+/* From a detector's outputs to its best boxes, on the device: candidates, then non-maximum suppression. Only the detections that are kept come to
+ * the host, in one piece. Used by the detectors' proposals and detections. */
 #ifndef DF_DETECTORS_CANDIDATES_H
 #define DF_DETECTORS_CANDIDATES_H
 #include "detectors/detector.h"
@@ -20,8 +20,10 @@ struct df_candidate_set df_dense_candidates(df_tape *tape, const struct df_detec
 /* Of the RoI outputs of one image: every class of every row. Equal scores go by row, then by class. */
 struct df_candidate_set df_roi_candidates(df_tape *tape, const struct df_detection_state *state, size_t image,
                                           const struct df_box_rule *rule);
-/* What suppression keeps, at most *most an image, which is lowered to the candidates that there are: [images][*most] on the host until the tape's
- * reset, falling score, group -1 behind the last. */
+/* What suppression keeps, at most *most an image, which is lowered to the candidates that there are: [images][*most] until the tape's reset,
+ * falling score, group -1 behind the last. */
+const struct df_scored_box *df_candidates_kept(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most);
+/* ... on the host. */
 const struct df_scored_box *df_candidates_keep(df_tape *tape, const struct df_candidate_set *set, double iou, size_t *most);
 
 struct df_detection_options {

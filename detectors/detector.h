@@ -46,7 +46,7 @@ struct df_detection_state {
     struct df_assigned assigned;       /* where labels were asked for */
     size_t level_anchors[DF_LEVELS];
     /* two-stage detectors: sampled proposals where labels were asked for, else the ones that detections are made from. Every image has
-     * count / N rows, whatever it holds: its proposals, then padding; level: NULL, the head chooses. */
+     * count / N rows, whatever it holds: its proposals, then padding. On the device; level: NULL, the head chooses. */
     struct df_rois rois;
     struct df_detector *detector; /* whose state this is; NULL for a teacher whose head nobody runs */
 };
@@ -117,7 +117,7 @@ struct df_detector_class {
     void (*fold)(struct df_detector *detector); /* freeze for inference: batch norms folded */
     /* This network's head over the neck of `features`, which may be another network's of the same width or come out of a cache; gradients
      * reach the head (unless frozen) and the features; batch norms use their running statistics. *out = *features with the head's parts
-     * replaced. on NULL: the dense head. Else the RoI head (two-stage detectors only) on those boxes, laid out as in a state, or, if there are
+     * replaced. on NULL: the dense head. Else the RoI head (two-stage detectors only) on those boxes, laid out as in a state and on its tape, or, if there are
      * none, on those that this network's training would sample over these features; labels and targets from the ground truth of
      * features->images. All arrays live on the tape. */
     void (*run_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,

@@ -1,6 +1,6 @@
 /* Faster R-CNN (Ren et al., NeurIPS 2015) with a feature pyramid (Lin et al., CVPR 2017), by torchvision's definitions, names and defaults
- * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; they are made on the device and chosen on
- * the host. Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are
+ * (fasterrcnn_resnet50_fpn: network.fpn_stages 2,3,4,5 and extra pool). Proposals get no gradient; the device makes, chooses and labels them.
+ * Deviations: sampling draws from the run's keyed generator; every image has a fixed number of proposal rows, the missing ones are
  * boxes without area that no loss sees; a network may have its own head_width; an image without proposals and objects is no error. */
 #include "detectors/detector.h"
 
@@ -11,7 +11,9 @@
 #include "core/nn/losses.h"
 #include "detectors/box_head.h"
 #include "detectors/candidates.h"
+#include "detectors/rows.h"
 #include "detectors/rpn.h"
+#include "detectors/truth.h"
 
 extern const struct df_detector_class df_detector_faster_rcnn; /* below */
 
@@ -113,11 +115,6 @@ struct faster {
     struct df_conv_units units;
     struct df_rpn rpn;
     struct df_box_head head;
-    size_t room; /* candidates of an image for sampling */
-    struct df_box *candidate;
-    df_real *label;
-    uint8_t *chosen;
-    uint32_t *scratch;
 };
 
 static df_status check_lists(const struct faster_options *options, size_t levels, struct df_error *err)
@@ -193,124 +190,93 @@ static void faster_destroy(struct df_detector *base)
     df_network_free(base->network);
     df_conv_units_release(&net->units);
     df_rpn_release(&net->rpn);
-    free(net->candidate);
-    free(net->label);
-    free(net->chosen);
-    free(net->scratch);
     free(net);
 }
 
 /* ---- proposals ---- */
 
-/* The index of the object a box is matched with, -1 background, -2 ignored: the best IoU, of equal ones the first. */
-static int32_t match(const struct faster *net, const struct df_ground_truth *truth, struct df_box box)
+static struct df_propose_rule rule_of(const struct faster *net)
 {
-    float most = 0;
-    int32_t best = 0;
-
-    for (size_t g = 0; g < truth->count; g++) {
-        const float iou = df_box_iou(truth->boxes[g], box);
-
-        if (iou > most) {
-            most = iou;
-            best = (int32_t)g;
-        }
-    }
-    if (truth->count == 0 || most < (float)net->options.bg_iou)
-        return -1;
-    return most >= (float)net->options.fg_iou ? best : -2;
-}
-
-/* With room for more objects than images have, so that the heap is asked once. */
-static void reserve(struct faster *net, size_t objects)
-{
-    enum { OBJECTS = 256 };
-    const size_t most = (size_t)net->options.rpn.post_nms[DF_PROPOSE_TRAIN], room = most + (objects > OBJECTS ? objects : OBJECTS);
-
-    if (room <= net->room)
-        return;
-    net->room = room;
-    net->candidate = df_realloc(net->candidate, room * sizeof *net->candidate);
-    net->label = df_realloc(net->label, room * sizeof *net->label);
-    net->chosen = df_realloc(net->chosen, room * sizeof *net->chosen);
-    net->scratch = df_realloc(net->scratch, room * sizeof *net->scratch);
+    return (struct df_propose_rule){ (float)net->options.fg_iou, (float)net->options.bg_iou };
 }
 
 /* Proposals of training: the network's, then the objects; sampled, in that order. */
-static size_t sample_proposals(struct faster *net, const struct df_detection_state *state, size_t image,
-                               const struct df_scored_box *proposed, size_t most, struct df_box *out)
+static struct df_rois sampled_proposals(const struct faster *net, df_tape *tape, const struct df_detection_state *state,
+                                        const struct df_truth *truth)
 {
-    const struct df_ground_truth *truth = &state->images->truth[image];
-    size_t count = 0, taken = 0;
+    struct df_device *device = df_tape_device(tape);
+    const struct df_sampler *sampler = &net->options.sampler;
+    struct df_propose_args made = { .truth = *truth, .add_truth = net->options.add_truth, .rule = rule_of(net) };
 
-    reserve(net, truth->count);
-    for (; count < most && proposed[count].group >= 0; count++)
-        net->candidate[count] = proposed[count].box;
-    for (size_t g = 0; net->options.add_truth && g < truth->count; g++)
-        net->candidate[count++] = truth->boxes[g];
-    for (size_t i = 0; i < count; i++)
-        net->label[i] = (df_real)match(net, truth, net->candidate[i]);
-    df_sample(&net->options.sampler, (struct df_sample_of){ state->images, image, DF_SAMPLE_PROPOSALS }, count, net->label, net->chosen,
-              net->scratch);
-    for (size_t i = 0; i < count; i++)
-        if (net->chosen[i])
-            out[taken++] = net->candidate[i];
-    return taken;
+    made.from = df_rpn_propose(&net->rpn, tape, state, DF_PROPOSE_TRAIN, &made.most);
+
+    const size_t room = made.most + truth->room;
+    df_tensor *label = df_tensor_new(tape, (df_shape){ state->batch, 1, room, 1 });
+    const size_t rows = state->batch * (size_t)sampler->size;
+
+    made.box = df_tape_device_memory(tape, state->batch * room * sizeof *made.box);
+    made.label = label->data;
+    df_launch(device, DF_K_PROPOSE, state->batch * room, &made);
+
+    const struct df_sampled sampled = df_sample_rows(sampler, tape, (struct df_sample_of){ state->images, DF_SAMPLE_PROPOSALS }, label);
+    const struct df_propose_take_args taken = { .candidate = made.box,
+                                                .weight = sampled.weight->data,
+                                                .room = room,
+                                                .rows = (size_t)sampler->size,
+                                                .box = df_tape_device_memory(tape, rows * sizeof *taken.box),
+                                                .image = df_tape_device_memory(tape, rows * sizeof *taken.image) };
+
+    df_launch(device, DF_K_PROPOSE_TAKE, state->batch, &taken);
+    return (struct df_rois){ .count = rows, .box = taken.box, .image = taken.image };
+}
+
+/* Those that detections are made of. */
+static struct df_rois best_proposals(const struct faster *net, df_tape *tape, const struct df_detection_state *state)
+{
+    struct df_propose_all_args args = { .rows = (size_t)net->options.rpn.post_nms[DF_PROPOSE_TEST] };
+    const size_t rows = state->batch * args.rows;
+
+    args.from = df_rpn_propose(&net->rpn, tape, state, DF_PROPOSE_TEST, &args.most);
+    args.box = df_tape_device_memory(tape, rows * sizeof *args.box);
+    args.image = df_tape_device_memory(tape, rows * sizeof *args.image);
+    df_launch(df_tape_device(tape), DF_K_PROPOSE_ALL, rows, &args);
+    return (struct df_rois){ .count = rows, .box = args.box, .image = args.image };
+}
+
+/* For a device that computes nothing: of every image as many rows with an object as sampling would draw at most. */
+static const df_real *labels_here(const struct faster *net, df_tape *tape, const struct df_detection_state *state)
+{
+    const size_t rows = state->rois.count / state->batch;
+    const double most = (double)net->options.sampler.size * net->options.sampler.positive;
+    df_real *label = df_tape_host(tape, state->rois.count * sizeof *label);
+
+    for (size_t r = 0; r < state->rois.count; r++) {
+        const struct df_ground_truth *truth = &state->images->truth[r / rows];
+        const size_t row = r % rows;
+
+        label[r] = row < truth->count && (double)(row + 1) <= most ? (df_real)truth->labels[row] : -2;
+    }
+    return label;
 }
 
 /* Labels and encoded boxes of the state's RoIs. */
-static void label_proposals(const struct faster *net, df_tape *tape, struct df_detection_state *state)
+static void label_proposals(const struct faster *net, df_tape *tape, const struct df_truth *truth, struct df_detection_state *state)
 {
-    const double begun = df_profile_begin(df_tape_device(tape));
     const struct df_rois *rois = &state->rois;
-    df_real *label = df_tape_host(tape, rois->count * sizeof *label), *target = df_tape_host(tape, rois->count * 4 * sizeof *target);
+    df_tensor *label = df_tensor_new(tape, (df_shape){ rois->count, 1, 1, 1 });
+    df_tensor *target = df_tensor_new(tape, (df_shape){ rois->count, 1, 1, 4 });
+    struct df_roi_label_args args = {
+        .box = rois->box, .image = rois->image, .truth = *truth, .rule = rule_of(net), .label = label->data, .target = target->data
+    };
 
-    memset(target, 0, rois->count * 4 * sizeof *target);
-    for (size_t r = 0; r < rois->count; r++) {
-        const struct df_ground_truth *truth = &state->images->truth[rois->image[r]];
-        const struct df_box box = rois->box[r];
-        const int32_t object = box.x1 > box.x0 && box.y1 > box.y0 ? match(net, truth, box) : -2;
-        float deltas[4];
-
-        label[r] = (df_real)(object < 0 ? object : truth->labels[object]);
-        if (object < 0)
-            continue;
-        df_box_encode(box, truth->boxes[object], net->base.roi_delta_weights, deltas);
-        for (size_t k = 0; k < 4; k++)
-            target[4 * r + k] = (df_real)deltas[k];
-    }
-    df_parts_set_host(&state->parts, tape, "roi/label", (df_shape){ rois->count, 1, 1, 1 }, label);
-    df_parts_set_host(&state->parts, tape, "roi/target", (df_shape){ rois->count, 1, 1, 4 }, target);
-    df_profile_end(df_tape_device(tape), "host: proposal labels", begun);
+    memcpy(args.weights, net->base.roi_delta_weights, sizeof args.weights);
+    df_launch(df_tape_device(tape), DF_K_ROI_LABEL, rois->count, &args);
+    df_parts_set(&state->parts, "roi/target", DF_NO_LEVEL, 0, target);
+    df_parts_set_rows(&state->parts, tape, "roi/label", label)->instead =
+        df_tape_device(tape)->ops->hollow ? labels_here(net, tape, state) : NULL;
 }
 
 /* ---- forward ---- */
-
-static void make_proposals(struct faster *net, df_tape *tape, bool labels, struct df_detection_state *state)
-{
-    const int mode = labels ? DF_PROPOSE_TRAIN : DF_PROPOSE_TEST;
-    const size_t rows = (size_t)(labels ? net->options.sampler.size : net->options.rpn.post_nms[mode]);
-    size_t most;
-    const struct df_scored_box *proposed = df_rpn_propose(&net->rpn, tape, state, mode, &most);
-    struct df_box *box = df_tape_host(tape, state->batch * rows * sizeof *box);
-    uint32_t *image = df_tape_host(tape, state->batch * rows * sizeof *image);
-    const double begun = df_profile_begin(df_tape_device(tape));
-
-    for (size_t n = 0; n < state->batch; n++) {
-        const struct df_scored_box *from = proposed + n * most;
-        struct df_box *own = box + n * rows;
-        size_t count = labels ? sample_proposals(net, state, n, from, most, own) : 0;
-
-        for (; !labels && count < most && from[count].group >= 0; count++)
-            own[count] = from[count].box;
-        for (; count < rows; count++)
-            own[count] = (struct df_box){ 0 };
-        for (size_t r = 0; r < rows; r++)
-            image[n * rows + r] = (uint32_t)n;
-    }
-    state->rois = (struct df_rois){ state->batch * rows, box, image };
-    df_profile_end(df_tape_device(tape), labels ? "host: sampling" : "host: proposals", begun);
-}
 
 static void dense_head(struct faster *net, df_tape *tape, bool training, struct df_detection_state *state)
 {
@@ -330,20 +296,25 @@ static void faster_forward(struct df_detector *base, df_tape *tape, const struct
         df_rpn_assign(&net->rpn, tape, state);
     if (what & DF_FIRST_STAGE)
         return;
-    make_proposals(net, tape, labels, state);
-    if (labels)
-        label_proposals(net, tape, state);
+    if (labels) {
+        const struct df_truth truth = df_truth_send(tape, images);
+
+        state->rois = sampled_proposals(net, tape, state, &truth);
+        label_proposals(net, tape, &truth, state);
+    } else {
+        state->rois = best_proposals(net, tape, state);
+    }
     df_box_head_forward(&net->head, tape, state, state);
 }
 
 /* The proposals that training would sample over these features. */
-static struct df_rois own_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *features)
+static struct df_rois own_proposals(struct faster *net, df_tape *tape, const struct df_detection_state *features,
+                                    const struct df_truth *truth)
 {
     struct df_detection_state state = *features;
 
     dense_head(net, tape, false, &state);
-    make_proposals(net, tape, true, &state);
-    return state.rois;
+    return sampled_proposals(net, tape, &state, truth);
 }
 
 static void faster_run_head(struct df_detector *base, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
@@ -357,16 +328,11 @@ static void faster_run_head(struct df_detector *base, df_tape *tape, const struc
         dense_head(net, tape, false, out);
         return;
     }
-    if (on->count) {
-        struct df_box *box = df_tape_host(tape, on->count * sizeof *box);
-        uint32_t *image = df_tape_host(tape, on->count * sizeof *image);
 
-        out->rois = (struct df_rois){ on->count, memcpy(box, on->box, on->count * sizeof *box),
-                                      memcpy(image, on->image, on->count * sizeof *image) };
-    } else {
-        out->rois = own_proposals(net, tape, features);
-    }
-    label_proposals(net, tape, out);
+    const struct df_truth truth = df_truth_send(tape, features->images);
+
+    out->rois = on->count ? *on : own_proposals(net, tape, features, &truth);
+    label_proposals(net, tape, &truth, out);
     df_box_head_forward(&net->head, tape, features, out);
 }
 
@@ -376,31 +342,13 @@ static void faster_run_head(struct df_detector *base, df_tape *tape, const struc
  * number of those rows. */
 static void roi_loss(const struct faster *net, df_tape *tape, const struct df_detection_state *state, df_tensor **classes, df_tensor **box)
 {
-    const size_t rows = state->rois.count, columns = state->classes + 1;
-    const df_real *given = df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL));
-    const df_real *encoded = df_part_host(tape, df_part(state, "roi/target", DF_NO_LEVEL));
-    const df_shape deltas = { rows, 1, columns, 4 };
-    df_real *label = df_tape_host(tape, rows * sizeof *label), *target = df_tape_host(tape, rows * columns * 4 * sizeof *target);
-    uint8_t *use = df_tape_host(tape, rows * columns);
-    size_t counted = 0;
-    double norm;
+    const struct df_roi_targets learnt = df_roi_targets(tape, state);
+    const struct df_marked counted = df_mark_labels(tape, df_part_tensor(state, "roi/label"), 1, DF_LABEL_BACKGROUND, DF_LABEL_LAST, false);
+    const struct df_counted_norm norm = df_marked_norm(tape, &counted);
+    df_tensor *deltas = df_reshape(tape, df_part_tensor(state, "roi/deltas"), learnt.target->shape);
 
-    memset(use, 0, rows * columns);
-    memset(target, 0, rows * columns * 4 * sizeof *target);
-    for (size_t r = 0; r < rows; r++) {
-        label[r] = given[r] + 1;
-        counted += label[r] >= 0;
-        if (label[r] <= 0)
-            continue;
-        const size_t at = r * columns + (size_t)label[r];
-
-        use[at] = 1;
-        memcpy(target + 4 * at, encoded + 4 * r, 4 * sizeof *target);
-    }
-    norm = df_loss_norm(tape, counted);
-    *classes = df_cross_entropy(tape, df_part_tensor(state, "roi/logits"), df_tensor_from(tape, (df_shape){ rows, 1, 1, 1 }, label), norm);
-    *box = df_smooth_l1(tape, df_reshape(tape, df_part_tensor(state, "roi/deltas"), deltas), df_tensor_from(tape, deltas, target), use,
-                        net->options.box_beta, norm);
+    *classes = df_cross_entropy_counted(tape, df_part_tensor(state, "roi/logits"), learnt.column, norm);
+    *box = df_smooth_l1_counted(tape, deltas, learnt.target, learnt.use, net->options.box_beta, norm);
 }
 
 static df_tensor *faster_loss(struct df_detector *base, df_tape *tape, const struct df_detection_state *state, struct df_loss_terms *terms)

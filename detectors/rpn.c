@@ -97,12 +97,13 @@ const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *ta
     const struct df_candidate_set set = df_dense_candidates(tape, state, 0, state->batch, &choice);
 
     *most = (size_t)options->post_nms[mode];
-    return df_candidates_keep(tape, &set, options->nms_iou, most);
+    return df_candidates_kept(tape, &set, options->nms_iou, most);
 }
 
 void df_rpn_loss(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, df_tensor **objectness, df_tensor **box)
 {
-    const struct df_sampled sampled = df_sample_anchors(&rpn->options.sampler, tape, state->images, df_part_tensor(state, "label"));
+    const struct df_sampled sampled = df_sample_rows(&rpn->options.sampler, tape, (struct df_sample_of){ state->images, DF_SAMPLE_ANCHORS },
+                                                     df_part_tensor(state, "label"));
     const struct df_counted_norm norm = df_loss_norm_counted(tape, sampled.count, state->batch);
 
     *objectness = df_bce_logits_counted(tape, df_part_tensor(state, "logits"), sampled.target, sampled.weight, norm);

@@ -37,7 +37,7 @@ void df_rpn_release(struct df_rpn *rpn);
 void df_rpn_forward(struct df_rpn *rpn, df_tape *tape, bool training, struct df_detection_state *state);
 /* What anchors were assigned; label 0: an object. */
 void df_rpn_assign(struct df_rpn *rpn, df_tape *tape, struct df_detection_state *state);
-/* The best proposals of every image in canvas pixels: [batch][*most] on the host until the tape's reset, falling score, group -1 behind the
+/* The best proposals of every image in canvas pixels: [batch][*most] on the device until the tape's reset, falling score, group -1 behind the
  * last. *most: post_nms[mode], or less where there are fewer candidates. */
 const struct df_scored_box *df_rpn_propose(const struct df_rpn *rpn, df_tape *tape, const struct df_detection_state *state, int mode,
                                            size_t *most);

@@ -25,7 +25,7 @@ static const struct part {
 struct rows {
     df_tensor *s;
     const df_tensor *t;
-    const df_real *label;                   /* class >= 0, -1 background, -2 takes no part; of anchors NULL: the device has them */
+    const df_tensor *label;                 /* class >= 0, -1 background, -2 takes no part; of as many elements as there are rows */
     const struct df_detection_state *dense; /* whose anchors they are; NULL: they are RoIs */
     const char *suffix;                     /* of the terms' names */
 };
@@ -97,30 +97,35 @@ static double temperature_of(const struct df_head_options *options, const struct
     return part->negative && !options->one_temperature ? options->t_neg : options->t_pos;
 }
 
-/* A group of anchors, marked on the device: nobody waits for their labels. */
-static df_tensor *anchors_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+static bool by_group(const struct df_head_options *options, const struct rows *rows)
 {
-    const int lowest = part->group == FG ? DF_LABEL_OBJECT : DF_LABEL_BACKGROUND;
-    const int highest = part->group == BG ? DF_LABEL_BACKGROUND : DF_LABEL_LAST;
-    const struct df_marked used = df_mark_rows(tape, rows->dense, lowest, highest, false);
-    struct df_marked counted = used;
-
-    if (options->norm != DF_HEAD_NORM_GROUP && part->group != FG)
-        counted = df_mark_rows(tape, rows->dense, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
-    return df_sigmoid_kl_counted(tape, rows->s, rows->t, used.use, temperature_of(options, part), df_marked_norm(tape, &counted));
+    return options->norm == DF_HEAD_NORM_GROUP || (options->norm == DF_HEAD_NORM_AUTO && !rows->dense);
 }
 
-/* RoIs, whose labels the host has made, or a group of anchors that depends on what the teacher says of each. */
-static df_tensor *group_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+/* A group that labels decide, marked on the device: nobody waits for them. */
+static df_tensor *marked_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+{
+    const size_t images = rows->dense ? rows->dense->batch : 1;
+    const int lowest = part->group == FG ? DF_LABEL_OBJECT : DF_LABEL_BACKGROUND;
+    const int highest = part->group == BG ? DF_LABEL_BACKGROUND : DF_LABEL_LAST;
+    const struct df_marked used = df_mark_labels(tape, rows->label, images, lowest, highest, false);
+    struct df_marked counted = used;
+
+    if (!by_group(options, rows) && part->group != FG)
+        counted = df_mark_labels(tape, rows->label, images, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
+    return (rows->dense ? df_sigmoid_kl_counted : df_softmax_kl_counted)(tape, rows->s, rows->t, used.use, temperature_of(options, part),
+                                                                         df_marked_norm(tape, &counted));
+}
+
+/* One that depends on what the teacher says of each row, or on which labels there are: the host looks. */
+static df_tensor *chosen_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
 {
     const size_t count = df_pixels(rows->s->shape);
     const bool needs_class = part->group == CORRECT || part->group == CORRECT_FG;
-    const bool by_group = options->norm == DF_HEAD_NORM_GROUP || (options->norm == DF_HEAD_NORM_AUTO && !rows->dense);
+    df_real *labels = df_tape_host(tape, count * sizeof *labels);
 
-    if (rows->dense && !needs_class)
-        return anchors_loss(tape, options, rows, part);
+    df_read(df_tape_device(tape), labels, rows->label->data, count * sizeof *labels);
 
-    const df_real *labels = rows->dense ? df_part_host(tape, df_part(rows->dense, "label", DF_NO_LEVEL)) : rows->label;
     const int32_t *taught = needs_class ? teacher_classes(tape, rows) : NULL, background = background_label(options, labels, count);
     uint8_t *use = df_tape_host(tape, count);
     size_t used = 0, positives = 0;
@@ -133,7 +138,14 @@ static df_tensor *group_loss(df_tape *tape, const struct df_head_options *option
         positives += label >= 0 && label != background;
     }
     return (rows->dense ? df_sigmoid_kl : df_softmax_kl)(tape, rows->s, rows->t, use, temperature_of(options, part),
-                                                         df_loss_norm(tape, by_group ? used : positives));
+                                                         df_loss_norm(tape, by_group(options, rows) ? used : positives));
+}
+
+static df_tensor *group_loss(df_tape *tape, const struct df_head_options *options, const struct rows *rows, const struct part *part)
+{
+    const bool by_label = part->group == ALL || part->group == FG || part->group == BG;
+
+    return (by_label && !options->authors_background ? marked_loss : chosen_loss)(tape, options, rows, part);
 }
 
 static df_tensor *rows_loss(const struct df_distill_context *context, const struct df_head_options *options, const char *name,
@@ -152,30 +164,25 @@ static df_tensor *rows_loss(const struct df_distill_context *context, const stru
 
 /* ---- which rows ---- */
 
-static const df_real *labels_of(df_tape *tape, const struct df_detection_state *state)
-{
-    return df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL));
-}
-
 static struct rows student_rois(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher)
 {
     struct df_detection_state taught;
 
     teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
-    return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"), labels_of(tape, student), NULL,
-                          "" };
+    return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"),
+                          df_part_tensor(student, "roi/label"), NULL, "" };
 }
 
 /* authors_labels: row r gets the label of the student's r-th RoI; the images have the same rows in both. */
-static const df_real *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
+static df_tensor *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
 {
-    const df_real *theirs = labels_of(tape, taught), *own = labels_of(tape, student);
-    df_real *label = df_tape_host(tape, taught->rois.count * sizeof *label);
+    const df_real ignored = DF_LABEL_IGNORED;
+    const struct df_marked theirs = df_mark_labels(tape, df_part_tensor(taught, "roi/label"), 1, DF_LABEL_BACKGROUND, DF_LABEL_LAST, true);
+    df_tensor *least = df_tensor_from(tape, (df_shape){ 1, 1, 1, 1 }, &ignored);
+    df_tensor *above = df_sub(tape, df_part_tensor(student, "roi/label"), least);
 
     DF_ASSERT(student->rois.count == taught->rois.count);
-    for (size_t r = 0; r < taught->rois.count; r++)
-        label[r] = theirs[r] == DF_LABEL_IGNORED ? DF_LABEL_IGNORED : own[r];
-    return label;
+    return df_add(tape, df_mul(tape, theirs.weight, above), least);
 }
 
 static struct rows teacher_rois(df_tape *tape, const struct df_head_options *options, const struct df_detection_state *student,
@@ -188,7 +195,7 @@ static struct rows teacher_rois(df_tape *tape, const struct df_head_options *opt
     student->detector->class->run_head(student->detector, tape, student, &taught.rois, &asked);
     return (struct rows){ .s = df_part_tensor(&asked, "roi/logits"),
                           .t = df_part_tensor(&taught, "roi/logits"),
-                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : labels_of(tape, &asked),
+                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : df_part_tensor(&asked, "roi/label"),
                           .suffix = options->rois == DF_ROIS_BOTH ? ".teacher" : "" };
 }
 
@@ -199,7 +206,8 @@ df_tensor *df_head_loss(const struct df_distill_context *context, const struct d
     struct rows rows;
 
     if (!df_parts_find(&student->parts, "roi/logits")) {
-        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"), NULL, student, "" };
+        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"), df_part_tensor(student, "label"),
+                              student, "" };
         return rows_loss(context, options, name, factor, &rows, NULL);
     }
     DF_ASSERT(teacher->detector);

@@ -63,11 +63,19 @@ static df_status kd_classifier_init(struct df_distiller_setup *setup, struct df_
 /* The student's rows. */
 struct rows {
     df_tensor *z;
-    const df_real *label;   /* >= 0: a positive */
-    const df_real *matched; /* which object of its image an anchor learns; NULL: RoIs */
-    const struct df_rois *rois;
-    size_t count, columns; /* columns: K, or K + 1 */
+    const df_real *label;     /* >= 0: a positive */
+    const df_real *matched;   /* which object of its image an anchor learns; NULL: RoIs */
+    const struct df_box *roi; /* [count], else */
+    size_t count, columns;    /* columns: K, or K + 1 */
 };
+
+static const struct df_box *boxes_of(df_tape *tape, const struct df_rois *rois)
+{
+    struct df_box *box = df_tape_host(tape, rois->count * sizeof *box);
+
+    df_read(df_tape_device(tape), box, rois->box, rois->count * sizeof *box);
+    return box;
+}
 
 static struct rows rows_of(df_tape *tape, const struct df_detection_state *student)
 {
@@ -77,7 +85,7 @@ static struct rows rows_of(df_tape *tape, const struct df_detection_state *stude
     return (struct rows){ .z = z,
                           .label = df_part_host(tape, df_part(student, rois ? "roi/label" : "label", DF_NO_LEVEL)),
                           .matched = rois ? NULL : df_part_host(tape, df_part(student, "matched", DF_NO_LEVEL)),
-                          .rois = &student->rois,
+                          .roi = rois ? boxes_of(tape, &student->rois) : NULL,
                           .count = df_pixels(z->shape),
                           .columns = z->shape.c };
 }
@@ -91,7 +99,7 @@ static size_t object_of(const struct rows *rows, const struct df_batch *images, 
     if (rows->matched)
         return (size_t)rows->matched[r];
     for (size_t g = 1; g < truth->count; g++)
-        if (df_box_iou(truth->boxes[g], rows->rois->box[r]) > df_box_iou(truth->boxes[best], rows->rois->box[r]))
+        if (df_box_iou(truth->boxes[g], rows->roi[r]) > df_box_iou(truth->boxes[best], rows->roi[r]))
             best = g;
     return best;
 }
@@ -157,7 +165,7 @@ static struct targets targets_of(df_tape *tape, const struct rows *rows, const s
         if (!targets.use[r])
             continue;
 
-        const size_t n = rows->matched ? r / each : rows->rois->image[r];
+        const size_t n = r / each;
 
         soft(said + (n * t->shape.w + object_of(rows, student->images, n, r)) * classes, classes, temperature,
              targets.q + r * rows->columns + background);
@@ -246,12 +254,12 @@ static struct places predicted_of(df_tape *tape, const struct rows *rows, const 
     struct df_box *from = df_tape_host(tape, targets->positives * sizeof *from);
 
     for (size_t r = 0, n = 0; r < rows->count; r++) {
-        for (const size_t image = rows->matched ? r / each : rows->rois->image[r]; n < image; n++)
+        for (; n < r / each; n++)
             first += (uint32_t)student->images->truth[n].count;
         if (!targets->use[r])
             continue;
         delta[all.count] = (uint32_t)(r * classes + (rows->matched ? 0 : 1 + (size_t)rows->label[r]));
-        from[all.count] = rows->matched ? student->anchor[r % each] : rows->rois->box[r];
+        from[all.count] = rows->matched ? student->anchor[r % each] : rows->roi[r];
         all.image[all.count] = (uint32_t)n;
         all.object[all.count++] = first + (uint32_t)object_of(rows, student->images, n, r);
     }

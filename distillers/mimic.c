@@ -85,7 +85,7 @@ static df_tensor *softmax_classes(df_tape *tape, const struct head *head, double
         weight[k] = k ? 1 : (df_real)b; /* column 0 is background */
     df_tensor *q = df_mul(tape, df_softmax(tape, head->their_logits), df_tensor_from(tape, (df_shape){ 1, 1, 1, columns }, weight));
 
-    return df_soft_cross_entropy(tape, head->logits, df_mul(tape, q, head->weight), head->norm.factor);
+    return df_soft_cross_entropy_counted(tape, head->logits, df_mul(tape, q, head->weight), head->norm);
 }
 
 static df_tensor *head_loss(const struct df_distill_context *context, const struct head *head, df_tensor *total)
@@ -116,52 +116,25 @@ static struct head dense_head(df_tape *tape, const struct df_detection_state *st
                           .norm = df_marked_norm(tape, by_rows ? &used : &positives) };
 }
 
-/* Which RoIs take part, and what their terms are divided by; the host has made their labels. */
-static void weigh_rois(df_tape *tape, const df_real *label, bool by_rows, struct head *head)
-{
-    df_shape shape = head->logits->shape;
-    df_real *weight = df_tape_host(tape, df_pixels(shape) * sizeof *weight);
-    size_t count = 0;
-
-    shape.c = 1;
-    for (size_t r = 0; r < df_pixels(shape); r++) {
-        weight[r] = label[r] >= DF_LABEL_BACKGROUND;
-        count += label[r] >= (by_rows ? DF_LABEL_BACKGROUND : DF_LABEL_OBJECT);
-    }
-    head->weight = df_tensor_from(tape, shape, weight);
-    head->norm = df_norm(df_loss_norm(tape, count));
-}
-
 /* Boxes are those of every class, of which the row's own learns. */
 static struct head roi_head(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *teacher, bool by_rows)
 {
-    const size_t rows = student->rois.count, columns = student->classes + 1;
-    const df_shape deltas = { rows, 1, columns, 4 };
-    const df_real *encoded = df_part_host(tape, df_part(student, "roi/target", DF_NO_LEVEL));
-    const df_real *label = df_part_host(tape, df_part(student, "roi/label", DF_NO_LEVEL));
-    df_real *target = df_tape_host(tape, df_count(deltas) * sizeof *target);
-    uint8_t *box = df_tape_host(tape, rows * columns);
+    const df_tensor *label = df_part_tensor(student, "roi/label");
+    const struct df_marked used = df_mark_labels(tape, label, 1, DF_LABEL_BACKGROUND, DF_LABEL_LAST, true);
+    const struct df_marked positives = df_mark_labels(tape, label, 1, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
+    const struct df_roi_targets learnt = df_roi_targets(tape, student);
     struct df_detection_state taught;
 
     teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
-    for (size_t i = 0; i < rows * columns; i++) {
-        const size_t r = i / columns, k = i % columns;
-
-        box[i] = label[r] >= 0 && (size_t)label[r] + 1 == k;
-        for (size_t j = 0; j < 4; j++)
-            target[4 * i + j] = encoded[4 * r + j];
-    }
-
-    struct head head = { .logits = df_part_tensor(student, "roi/logits"),
-                         .deltas = df_reshape(tape, df_part_tensor(student, "roi/deltas"), deltas),
-                         .their_logits = df_detach(tape, df_part_tensor(&taught, "roi/logits")),
-                         .their_deltas = df_part_tensor(&taught, "roi/deltas"),
-                         .target = df_tensor_from(tape, deltas, target),
-                         .box = df_tape_device_copy(tape, box, rows * columns),
-                         .roi = true };
-
-    weigh_rois(tape, label, by_rows, &head);
-    return head;
+    return (struct head){ .logits = df_part_tensor(student, "roi/logits"),
+                          .deltas = df_reshape(tape, df_part_tensor(student, "roi/deltas"), learnt.target->shape),
+                          .their_logits = df_detach(tape, df_part_tensor(&taught, "roi/logits")),
+                          .their_deltas = df_part_tensor(&taught, "roi/deltas"),
+                          .target = learnt.target,
+                          .weight = used.weight,
+                          .box = learnt.use,
+                          .norm = df_marked_norm(tape, by_rows ? &used : &positives),
+                          .roi = true };
 }
 
 static df_tensor *mimic_loss(const struct df_distill_context *context, const struct df_detection_state *student,

@@ -169,6 +169,15 @@ BYTES(draw_place, 2 * indices(n * draw_tiles(a)), 0)
 BYTES(draw_list, draw_rows(a) * (3 + bytes_as_reals(1)) + indices(draw_rows(a)) + 2 * indices(n), 0)
 BYTES(draw_take, n *(double)a->size *(1 + bytes_as_reals(1)) + 4 * indices(n * (double)a->size), n)
 
+/* ---- the second stage's rows ---- */
+
+BYTES(propose, scored_reals(product(a->truth.images, a->most)) + truth_reals(&a->truth) + box_reals(n) + n, 0)
+BYTES(propose_take, n *((double)a->room + box_reals(2 * (double)a->rows)) + indices(n * (double)a->rows), 0)
+BYTES(propose_all, scored_reals(n) + box_reals(n) + indices(n), 0)
+BYTES(roi_label, 5 * n + box_reals(n) + indices(n) + 1.25 * truth_reals(&a->truth), 0)
+BYTES(roi_target, n *(6 + (double)a->columns * (4 + bytes_as_reals(1))), 0)
+BYTES(roi_level, box_reals(n) + indices(n), 0)
+
 /* ---- crops: of a map all, whatever the grid reaches ---- */
 
 BYTES(take_rows, 2 * n * (double)a->width + indices(n), 0)

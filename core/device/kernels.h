@@ -12,20 +12,23 @@
 #define DF_CORE_DEVICE_KERNELS_H
 #include "core/base/portable_math.h"
 #include "core/base/real.h"
-#include "core/device/kernels_box.h"    /* DF_KERNELS_BOX(X) */
-#include "core/device/kernels_cells.h"  /* DF_KERNELS_CELLS(X) */
-#include "core/device/kernels_draw.h"   /* DF_KERNELS_DRAW(X) */
-#include "core/device/kernels_loss.h"   /* DF_KERNELS_LOSS(X) */
-#include "core/device/kernels_match.h"  /* DF_KERNELS_MATCH(X) */
-#include "core/device/kernels_op.h"     /* DF_KERNELS_OP(X) */
-#include "core/device/kernels_optim.h"  /* DF_KERNELS_OPTIM(X) */
-#include "core/device/kernels_roi.h"    /* DF_KERNELS_ROI(X) */
-#include "core/device/kernels_sample.h" /* DF_KERNELS_SAMPLE(X) */
+#include "core/device/kernels_box.h"     /* DF_KERNELS_BOX(X) */
+#include "core/device/kernels_cells.h"   /* DF_KERNELS_CELLS(X) */
+#include "core/device/kernels_draw.h"    /* DF_KERNELS_DRAW(X) */
+#include "core/device/kernels_loss.h"    /* DF_KERNELS_LOSS(X) */
+#include "core/device/kernels_match.h"   /* DF_KERNELS_MATCH(X) */
+#include "core/device/kernels_op.h"      /* DF_KERNELS_OP(X) */
+#include "core/device/kernels_optim.h"   /* DF_KERNELS_OPTIM(X) */
+#include "core/device/kernels_propose.h" /* DF_KERNELS_PROPOSE(X) */
+#include "core/device/kernels_roi.h"     /* DF_KERNELS_ROI(X) */
+#include "core/device/kernels_sample.h"  /* DF_KERNELS_SAMPLE(X) */
 
 #define DF_KERNELS(X)                                                                                                                      \
     DF_KERNELS_OP(X)                                                                                                                       \
     DF_KERNELS_CELLS(X)                                                                                                                    \
-    DF_KERNELS_LOSS(X) DF_KERNELS_OPTIM(X) DF_KERNELS_ROI(X) DF_KERNELS_BOX(X) DF_KERNELS_SAMPLE(X) DF_KERNELS_MATCH(X) DF_KERNELS_DRAW(X)
+    DF_KERNELS_LOSS(X)                                                                                                                     \
+    DF_KERNELS_OPTIM(X) DF_KERNELS_ROI(X) DF_KERNELS_BOX(X) DF_KERNELS_SAMPLE(X) DF_KERNELS_MATCH(X) DF_KERNELS_DRAW(X)                    \
+        DF_KERNELS_PROPOSE(X)
 enum df_kernel {
 #define DF_KERNEL_ENUM(ENUM, name) DF_K_##ENUM,
     DF_KERNELS(DF_KERNEL_ENUM)

@@ -119,7 +119,7 @@ df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const 
     return df_bce_logits_counted(tape, z, t, w, df_norm(norm));
 }
 
-df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm)
+df_tensor *df_cross_entropy_counted(df_tape *tape, df_tensor *z, const df_tensor *labels, struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(z->shape);
     struct df_cross_entropy_args args = { .z = z->data, .label = labels->data, .classes = z->shape.c };
@@ -128,7 +128,12 @@ df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels
     args.partial = partials(tape, rows);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_CROSS_ENTROPY, rows, &args);
-    return total(tape, z, args.partial, rows, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, rows, args.d }, norm);
+}
+
+df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm)
+{
+    return df_cross_entropy_counted(tape, z, labels, df_norm(norm));
 }
 
 df_tensor *df_smooth_l1_counted(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta,
@@ -210,17 +215,22 @@ df_tensor *df_masked_squares(df_tape *tape, df_tensor *s, const df_tensor *t, co
     return masked(tape, s, t, m, 1, (struct df_masked_mse_group_args){ .pixels = df_pixels(s->shape), .per_cell = 1, .least = 0 });
 }
 
-df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+df_tensor *df_softmax_kl_counted(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature,
+                                 struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(s->shape);
-    struct df_softmax_kl_args args = { .s = s->data, .t = t->data, .classes = s->shape.c, .temperature = temperature };
+    struct df_softmax_kl_args args = { .s = s->data, .t = t->data, .use = use, .classes = s->shape.c, .temperature = temperature };
 
     DF_ASSERT(df_same_shape(s->shape, t->shape));
-    args.use = df_tape_device_copy(tape, use, rows);
     args.partial = partials(tape, rows);
     args.d = slope(tape, s);
     df_launch(df_tape_device(tape), DF_K_SOFTMAX_KL, rows, &args);
-    return total(tape, s, args.partial, rows, norm, args.d);
+    return counted_total(tape, s, (struct terms){ args.partial, rows, args.d }, norm);
+}
+
+df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm)
+{
+    return df_softmax_kl_counted(tape, s, t, df_tape_device_copy(tape, use, df_pixels(s->shape)), temperature, df_norm(norm));
 }
 
 df_tensor *df_sigmoid_kl_counted(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature,
@@ -261,7 +271,7 @@ df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double t
     return total(tape, s, args.partial, pixels, norm, args.d);
 }
 
-df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm)
+df_tensor *df_soft_cross_entropy_counted(df_tape *tape, df_tensor *z, const df_tensor *q, struct df_counted_norm norm)
 {
     const size_t rows = df_pixels(z->shape);
     struct df_soft_cross_entropy_args args = { .z = z->data, .q = q->data, .classes = z->shape.c };
@@ -270,7 +280,12 @@ df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q
     args.partial = partials(tape, rows);
     args.d = slope(tape, z);
     df_launch(df_tape_device(tape), DF_K_SOFT_CROSS_ENTROPY, rows, &args);
-    return total(tape, z, args.partial, rows, norm, args.d);
+    return counted_total(tape, z, (struct terms){ args.partial, rows, args.d }, norm);
+}
+
+df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm)
+{
+    return df_soft_cross_entropy_counted(tape, z, q, df_norm(norm));
 }
 
 df_tensor *df_bounded_l2(df_tape *tape, df_tensor *x, const df_tensor *y, const uint8_t *use, struct df_bound bound,

@@ -28,6 +28,7 @@ df_tensor *df_bce_logits(df_tape *tape, df_tensor *z, const df_tensor *t, const 
 df_tensor *df_bce_logits_counted(df_tape *tape, df_tensor *z, const df_tensor *t, const df_tensor *w, struct df_counted_norm norm);
 /* softmax cross-entropy over c: sum over rows with labels[r] >= 0 of -log softmax(z_r)[labels[r]] / norm; other rows contribute 0 */
 df_tensor *df_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *labels, double norm);
+df_tensor *df_cross_entropy_counted(df_tape *tape, df_tensor *z, const df_tensor *labels, struct df_counted_norm norm);
 /* smooth L1 (beta > 0: 0.5 d^2 / beta if |d| < beta, else |d| - 0.5 beta) or L1 (beta = 0), over the rows with use[r] != 0 / norm.
  *   x [N,1,A,4]; targets of as many elements; use [N*A] */
 df_tensor *df_smooth_l1(df_tape *tape, df_tensor *x, const df_tensor *targets, const uint8_t *use, double beta, double norm);
@@ -61,6 +62,9 @@ df_tensor *df_giou(df_tape *tape, df_tensor *x, const df_tensor *t, const df_ten
 /* Softmax KL with temperature: T^2 sum over rows with use[r] != 0 of sum_k q (log q - log p) / norm, p = softmax(s/T), q = softmax(t/T) over c.
  * No row used: 0. */
 df_tensor *df_softmax_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);
+/* ... with `use` on the device. */
+df_tensor *df_softmax_kl_counted(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature,
+                                 struct df_counted_norm norm);
 /* Sigmoid (Bernoulli) KL per class: T^2 sum over rows with use[r] != 0, classes, of q log(q/p) + (1-q) log((1-q)/(1-p)) / norm,
  * p = sigmoid(s/T), q = sigmoid(t/T), in a form that is finite for any logit. */
 df_tensor *df_sigmoid_kl(df_tape *tape, df_tensor *s, const df_tensor *t, const uint8_t *use, double temperature, double norm);
@@ -73,6 +77,7 @@ df_tensor *df_cells_kl(df_tape *tape, df_tensor *s, const df_tensor *t, double t
 /* soft cross-entropy over c: sum over rows r, k of -q_rk log softmax(z_r)_k / norm; q [shape of z] >= 0, of any sum (a row of zeros counts
  * nothing) */
 df_tensor *df_soft_cross_entropy(df_tape *tape, df_tensor *z, const df_tensor *q, double norm);
+df_tensor *df_soft_cross_entropy_counted(df_tape *tape, df_tensor *z, const df_tensor *q, struct df_counted_norm norm);
 /* bounded L2: sum of |x_r - y_r|^2 / norm over the rows with use[r] != 0 and |x_r - y_r|^2 + margin > |t_r - y_r|^2, t and margin the bound.
  * x, t, y [.,.,R,W] or any shape of as many rows; use [R] on the device. Source: Chen et al., NIPS 2017. */
 struct df_bound {

@@ -62,7 +62,7 @@ df_tensor *df_adaptive_avg_pool(df_tape *tape, df_tensor *x, size_t h, size_t w)
 df_tensor *df_softmax(df_tape *tape, df_tensor *x);                           /* over c */
 df_tensor *df_softmax_cells(df_tape *tape, df_tensor *x, double temperature); /* of x / T over h and w, per image and channel */
 
-struct df_rois { /* host arrays [count], of a whole batch */
+struct df_rois { /* arrays [count], of a whole batch: the host's, or the device's where that is said */
     size_t count;
     const struct df_box *box; /* canvas pixels; one without area is padding */
     const uint32_t *image;
@@ -72,6 +72,9 @@ struct df_rois { /* host arrays [count], of a whole batch */
  * pixels per canvas pixel; the arrays are copied. At most 8 levels. -> [R,size,size,C] */
 df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
                         struct df_roi_options options);
+/* ... of arrays on the device, until the tape's reset. */
+df_tensor *df_roi_align_there(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
+                              struct df_roi_options options);
 
 /* ---- crops ---- */
 

@@ -6,7 +6,7 @@ struct roi_align {
     size_t levels;
     df_real scale[DF_ROI_LEVELS];
     df_tensor *feature[DF_ROI_LEVELS];
-    struct df_rois rois; /* device arrays */
+    struct df_rois rois; /* on the device */
 };
 
 static void roi_align_backward(df_tape *tape, struct df_node *node)
@@ -35,20 +35,17 @@ static void roi_align_backward(df_tape *tape, struct df_node *node)
     }
 }
 
-df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
-                        struct df_roi_options options)
+df_tensor *df_roi_align_there(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
+                              struct df_roi_options options)
 {
-    const size_t channels = feature[0]->shape.c, rows = rois->count;
-    df_tensor *y = df_tensor_new(tape, (df_shape){ rows, options.size, options.size, channels });
-    struct roi_align roi = { .options = options, .levels = levels, .rois.count = rows };
-    struct df_roi_align_args args = { .y = y->data, .options = options, .channels = channels };
+    const size_t channels = feature[0]->shape.c;
+    df_tensor *y = df_tensor_new(tape, (df_shape){ rois->count, options.size, options.size, channels });
+    struct roi_align roi = { .options = options, .levels = levels, .rois = *rois };
+    struct df_roi_align_args args = {
+        .y = y->data, .options = options, .channels = channels, .box = rois->box, .image = rois->image, .level = rois->level
+    };
 
     DF_ASSERT(levels >= 1 && levels <= DF_ROI_LEVELS && options.size >= 1 && options.size <= DF_ROI_SIZE);
-    for (size_t r = 0; r < rows; r++)
-        DF_ASSERT(rois->level[r] < 0 || ((size_t)rois->level[r] < levels && rois->image[r] < feature[rois->level[r]]->shape.n));
-    args.box = roi.rois.box = df_tape_device_copy(tape, rois->box, rows * sizeof *rois->box);
-    args.image = roi.rois.image = df_tape_device_copy(tape, rois->image, rows * sizeof *rois->image);
-    args.level = roi.rois.level = df_tape_device_copy(tape, rois->level, rows * sizeof *rois->level);
     for (size_t l = 0; l < levels; l++) {
         DF_ASSERT(feature[l]->shape.c == channels);
         roi.feature[l] = feature[l];
@@ -57,6 +54,20 @@ df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *
         args.height[l] = feature[l]->shape.h;
         args.width[l] = feature[l]->shape.w;
     }
-    df_launch(df_tape_device(tape), DF_K_ROI_ALIGN, rows, &args);
+    df_launch(df_tape_device(tape), DF_K_ROI_ALIGN, rois->count, &args);
     return df_record(tape, roi_align_backward, y, feature, levels, DF_KEEP(roi));
+}
+
+df_tensor *df_roi_align(df_tape *tape, df_tensor *const *feature, const double *scale, size_t levels, const struct df_rois *rois,
+                        struct df_roi_options options)
+{
+    const size_t rows = rois->count;
+
+    for (size_t r = 0; r < rows; r++)
+        DF_ASSERT(rois->level[r] < 0 || ((size_t)rois->level[r] < levels && rois->image[r] < feature[rois->level[r]]->shape.n));
+    return df_roi_align_there(tape, feature, scale, levels,
+                              &(struct df_rois){ rows, df_tape_device_copy(tape, rois->box, rows * sizeof *rois->box),
+                                                 df_tape_device_copy(tape, rois->image, rows * sizeof *rois->image),
+                                                 df_tape_device_copy(tape, rois->level, rows * sizeof *rois->level) },
+                              options);
 }

@@ -101,17 +101,25 @@ static void describe(const struct df_bench_network *network, struct df_parts *ou
     }
 }
 
+static struct df_rois rois_of(df_tape *tape, const struct df_box *box)
+{
+    return (struct df_rois){ PROPOSALS, df_tape_device_copy(tape, box, sizeof proposals),
+                             df_tape_device_copy(tape, proposal_image, sizeof proposal_image), NULL };
+}
+
 /* The class of the object that a box overlaps by at least 0.4, -1 background, -2 padding; boxes to learn, some of them far off. */
 static void label_rows(df_tape *tape, struct df_detection_state *state)
 {
+    struct df_box box[PROPOSALS];
     df_real *label = df_tape_host(tape, PROPOSALS * sizeof *label), *target = df_tape_host(tape, PROPOSALS * 4 * sizeof *target);
 
+    df_read(df_tape_device(tape), box, state->rois.box, sizeof box);
     for (size_t r = 0; r < PROPOSALS; r++) {
         const struct df_ground_truth *truth = &state->images->truth[proposal_image[r]];
 
-        label[r] = df_box_area(state->rois.box[r]) > 0 ? -1 : -2;
+        label[r] = df_box_area(box[r]) > 0 ? -1 : -2;
         for (size_t g = 0; g < truth->count; g++) {
-            if (df_box_iou(truth->boxes[g], state->rois.box[r]) >= 0.4F)
+            if (df_box_iou(truth->boxes[g], box[r]) >= 0.4F)
                 label[r] = (df_real)truth->labels[g];
         }
     }
@@ -193,10 +201,14 @@ static void run_head(struct df_detector *base, df_tape *tape, const struct df_de
         df_parts_set(&out->parts, "logits", DF_NO_LEVEL, 0, dense_rows(network, tape, out, "neck", HEAD_WEIGHTS, CLASSES));
         return;
     }
-    DF_ASSERT(!on->count || (on->count == PROPOSALS && memcmp(on->image, proposal_image, sizeof proposal_image) == 0));
-    out->rois = (struct df_rois){ PROPOSALS, on->count ? on->box : teacher_proposals, proposal_image };
+    DF_ASSERT(!on->count || on->count == PROPOSALS);
+    out->rois = on->count ? *on : rois_of(tape, teacher_proposals);
     label_rows(tape, out);
-    finest = df_roi_align(tape, &finest, &scale, 1, &(struct df_rois){ PROPOSALS, out->rois.box, proposal_image, level }, options);
+
+    struct df_rois pooled = out->rois;
+
+    pooled.level = df_tape_device_copy(tape, level, sizeof level);
+    finest = df_roi_align_there(tape, &finest, &scale, 1, &pooled, options);
     df_parts_set(&out->parts, "roi/logits", DF_NO_LEVEL, 0, df_linear(tape, finest, weights_of(network, tape, ROI_WEIGHTS), NULL));
     df_parts_set(&out->parts, "roi/deltas", DF_NO_LEVEL, 0, df_linear(tape, finest, weights_of(network, tape, BOX_WEIGHTS), NULL));
 }
@@ -257,7 +269,7 @@ static void show_student(struct df_bench *bench, struct df_detection_state *stat
     df_parts_set_host(&state->parts, bench->tape, "target", boxes_shape, bench->target);
     if (!df_parts_find(&state->parts, "roi/logits"))
         return;
-    state->rois = (struct df_rois){ PROPOSALS, proposals, proposal_image };
+    state->rois = rois_of(bench->tape, proposals);
     label_rows(bench->tape, state);
 }
 

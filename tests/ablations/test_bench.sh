@@ -19,10 +19,10 @@ for side in 1 2; do
         fail "side $side: $host s on the host and $products s in convolutions, of $step s"
 done
 [ "$(field parameters 1)" -gt 1000 ] || fail "parameters: $(field parameters 1)"
-for name in batch sampling "proposal labels" "teacher's records"; do
+for name in batch "teacher's records"; do
     grep -q "\"name\":\"host: $name\"" "$work/json" || fail "no entry 'host: $name'"
 done
-for name in match_rows draw_take select_top_k dense_candidates select_nms; do
+for name in match_rows draw_take propose propose_take roi_label roi_target roi_level select_top_k dense_candidates select_nms; do
     grep -q "\"name\":\"$name\"" "$work/json" || fail "no entry '$name'"
 done
 [ "$(grep -o '"name":"host: teacher' "$work/json" | wc -l)" = 1 ] || fail "only the distilled step reads the teacher's records"

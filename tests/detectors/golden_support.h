@@ -467,7 +467,10 @@ static void golden_given(struct golden *g, df_tape *tape, const struct df_detect
             }
         }
     assert_int_equal(at * 4, total);
-    g->model.detector->class->run_head(g->model.detector, tape, s, &(struct df_rois){ rows, box, image }, &given);
+    g->model.detector->class->run_head(g->model.detector, tape, s,
+                                       &(struct df_rois){ rows, df_tape_device_copy(tape, box, rows * sizeof *box),
+                                                          df_tape_device_copy(tape, image, rows * sizeof *image) },
+                                       &given);
     assert_ptr_equal(df_part_tensor(&given, "logits"), df_part_tensor(s, "logits"));
 
     const df_real *given_label = test_host(&given, "roi/label"), *given_logits = df_part_tensor(&given, "roi/logits")->data;
@@ -549,7 +552,9 @@ static void golden_sampled(struct golden *g, df_tape *tape, const char *mode, co
         free(theirs);
     }
     assert_true(positives > 0);
-    g->model.detector->class->run_head(g->model.detector, tape, s, &(struct df_rois){ s->rois.count, box, s->rois.image }, out);
+    g->model.detector->class->run_head(
+        g->model.detector, tape, s,
+        &(struct df_rois){ s->rois.count, df_tape_device_copy(tape, box, s->rois.count * sizeof *box), s->rois.image }, out);
     free(box);
 }
 

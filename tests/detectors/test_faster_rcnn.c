@@ -54,6 +54,28 @@ static void test_refusals(void **state)
     refuse("head_convs=2", NULL, "network.head_convs: 2 has no effect on detector 'faster_rcnn'");
 }
 
+/* What is drawn of image `image`, if every image of a batch has these labels; returns how many. */
+static size_t sample(df_tape *tape, const struct df_sampler *sampler, struct df_batch *batch, size_t image, int part, size_t count,
+                     const df_real *labels, uint8_t *chosen)
+{
+    enum { IMAGES = 3, MOST = 10 };
+    df_real all[IMAGES * MOST], weight[IMAGES * MOST];
+    double drawn[IMAGES];
+    struct df_sampled sampled;
+
+    df_tape_reset(tape);
+    for (size_t n = 0; n < IMAGES; n++)
+        memcpy(all + n * count, labels, count * sizeof *labels);
+    batch->n = IMAGES;
+    sampled =
+        df_sample_rows(sampler, tape, (struct df_sample_of){ batch, part }, df_tensor_from(tape, (df_shape){ IMAGES, 1, count, 1 }, all));
+    df_read(df_tape_device(tape), weight, sampled.weight->data, IMAGES * count * sizeof *weight);
+    df_read(df_tape_device(tape), drawn, sampled.count, sizeof drawn);
+    for (size_t i = 0; i < count; i++)
+        chosen[i] = weight[image * count + i] != 0;
+    return (size_t)drawn[image];
+}
+
 /* Three positives, five negatives, two that are neither. */
 static void test_sampling(void **state)
 {
@@ -62,7 +84,8 @@ static void test_sampling(void **state)
     struct df_batch batch = { .seed = 3 };
     size_t times[COUNT] = { 0 }, changed[3] = { 0 };
     uint8_t chosen[COUNT], other[COUNT];
-    uint32_t scratch[COUNT];
+    struct df_device *device = df_test_open(df_test_device(), 1);
+    df_tape *tape = df_tape_new(device, false);
 
     (void)state;
     for (size_t step = 0; step < STEPS; step++) {
@@ -70,20 +93,20 @@ static void test_sampling(void **state)
         size_t positives = 0;
 
         batch.step = step;
-        assert_int_equal(df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch), 5);
+        assert_int_equal(sample(tape, &sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, chosen), 5);
         for (size_t i = 0; i < COUNT; i++) {
             times[i] += chosen[i];
             positives += chosen[i] && labels[i] >= 0;
         }
         assert_int_equal(positives, 2);
-        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
+        sample(tape, &sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other);
         assert_memory_equal(chosen, other, COUNT);
-        df_sample(&sampler, (struct df_sample_of){ &batch, 2, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
+        sample(tape, &sampler, &batch, 2, DF_SAMPLE_ANCHORS, COUNT, labels, other);
         changed[0] += memcmp(chosen, other, COUNT) != 0;
-        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_PROPOSALS }, COUNT, labels, other, scratch);
+        sample(tape, &sampler, &batch, 1, DF_SAMPLE_PROPOSALS, COUNT, labels, other);
         changed[1] += memcmp(chosen, other, COUNT) != 0;
         batch.seed = 4;
-        df_sample(&sampler, (struct df_sample_of){ &batch, 1, DF_SAMPLE_ANCHORS }, COUNT, labels, other, scratch);
+        sample(tape, &sampler, &batch, 1, DF_SAMPLE_ANCHORS, COUNT, labels, other);
         changed[2] += memcmp(chosen, other, COUNT) != 0;
         batch.seed = 3;
     }
@@ -95,18 +118,13 @@ static void test_sampling(void **state)
     for (size_t k = 0; k < 3; k++) /* one of 30 subsets comes again by chance */
         assert_close((double)changed[k], STEPS * 29.0 / 30, 0, 60);
     /* few of one kind: the others fill up; more room than rows: all */
-    assert_int_equal(
-        df_sample(&(struct df_sampler){ 7, 0.9 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch),
-        7);
+    assert_int_equal(sample(tape, &(struct df_sampler){ 7, 0.9 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen), 7);
     assert_int_equal(chosen[1] + chosen[4] + chosen[7], 3);
-    assert_int_equal(
-        df_sample(&(struct df_sampler){ 50, 0.5 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch),
-        8);
-    assert_int_equal(
-        df_sample(&(struct df_sampler){ 4, 0 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, COUNT, labels, chosen, scratch), 4);
+    assert_int_equal(sample(tape, &(struct df_sampler){ 50, 0.5 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen), 8);
+    assert_int_equal(sample(tape, &(struct df_sampler){ 4, 0 }, &batch, 0, DF_SAMPLE_ANCHORS, COUNT, labels, chosen), 4);
     assert_int_equal(chosen[1] + chosen[2] + chosen[4] + chosen[7] + chosen[8], 0);
-    assert_int_equal(
-        df_sample(&(struct df_sampler){ 4, 0.5 }, (struct df_sample_of){ &batch, 0, DF_SAMPLE_ANCHORS }, 0, labels, chosen, scratch), 0);
+    df_tape_free(tape);
+    df_device_close(device);
 }
 
 /* torchvision's LevelMapper(2, 5): squares of these sides. Every level's map is a constant of its own, so logits tell the level. */

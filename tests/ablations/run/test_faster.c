@@ -47,13 +47,14 @@ static void ask(const char *out, bool cache, df_real logits[2][ROWS * COLUMNS], 
         assert_int_equal(answer.rois.count, ROWS);
 
         const df_tensor *said = df_part_tensor(&answer, "roi/logits");
-        const df_real *given = df_part(&answer, "roi/label", DF_NO_LEVEL)->host;
+        const df_real *given = df_part_host(trainer->student.tape, df_part(&answer, "roi/label", DF_NO_LEVEL));
 
         assert_false(said->requires_grad);
         df_read(trainer->student.model.device, logits[k], said->data, ROWS * COLUMNS * sizeof(df_real));
         memcpy(label[k], given, ROWS * sizeof *given);
         if (k == 0)
-            assert_memory_equal(given, df_part(&student, "roi/label", DF_NO_LEVEL)->host, ROWS * sizeof *given);
+            assert_memory_equal(given, df_part_host(trainer->student.tape, df_part(&student, "roi/label", DF_NO_LEVEL)),
+                                ROWS * sizeof *given);
     }
     df_trainer_free(trainer);
     df_cell_free(cell);
