@@ -1,4 +1,4 @@
-/* cuDNN: NHWC float convolutions and their gradients, sums in double; the algorithm lists begin with what a deterministic caller must skip. */
+/* cuDNN: NHWC float convolutions, with bias and relu or without, and their gradients, sums in double; the algorithm lists begin with what a deterministic caller must skip. */
 #include "cudnn.h"
 
 #include <vector>
@@ -28,12 +28,27 @@ struct cudnnConvolutionStruct {
     cudnnDataType_t compute;
     cudnnMathType_t math;
 };
+struct cudnnActivationStruct {
+    bool set;
+    cudnnActivationMode_t mode;
+    cudnnNanPropagation_t nan;
+};
 
 using namespace hostcuda;
 
 namespace
 {
 enum Pass { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
+
+/* What a forward convolution adds to its sums, and what becomes of them. */
+struct Rest {
+    bool there = false;
+    const float *bias = nullptr, *z = nullptr;
+    float alpha2 = 0;
+    cudnnActivationStruct activation = {};
+
+    double after(double sum, size_t at, size_t filters) const;
+};
 
 /* An operation on checked descriptors; x, w, y stand for dx, dw, dy too. */
 struct Convolution {
@@ -46,13 +61,25 @@ struct Convolution {
     void *workspace;
     size_t bytes;
     float alpha, beta;
+    Rest rest = {};
 
     size_t x_bytes() const { return sizeof(float) * size_t(x.n) * size_t(x.h) * size_t(x.w) * size_t(x.c); }
     size_t y_bytes() const { return sizeof(float) * size_t(y.n) * size_t(y.h) * size_t(y.w) * size_t(y.c); }
     size_t w_bytes() const { return sizeof(float) * size_t(w.k) * size_t(w.h) * size_t(w.w) * size_t(w.c); }
+    size_t bias_bytes() const { return sizeof(float) * size_t(w.k); }
     void check_pointers() const;
+    void check_rest() const;
     void run() const;
 };
+
+double Rest::after(double sum, size_t at, size_t filters) const
+{
+    const double value = sum + (alpha2 != 0 ? double(alpha2) * double(z[at]) : 0) + double(bias[at % filters]);
+
+    if (activation.mode == CUDNN_ACTIVATION_IDENTITY)
+        return value;
+    return activation.nan == CUDNN_PROPAGATE_NAN ? (value < 0 ? 0 : value) : (value > 0 ? value : 0);
+}
 
 void check_tensor(const char *what, const cudnnTensorDescriptor_t t)
 {
@@ -94,6 +121,30 @@ Convolution checked(cudnnHandle_t handle, const cudnnTensorDescriptor_t x, const
     return { *x, *y, *w, *conv, FORWARD, 0, nullptr, nullptr, nullptr, nullptr, 0, 1, 0 };
 }
 
+/* ... so do those of what follows the sums */
+Rest checked_rest(const Convolution &c, int algo, const cudnnTensorDescriptor_t z, const cudnnTensorDescriptor_t bias,
+                  const cudnnActivationDescriptor_t activation)
+{
+    Rest rest;
+
+    check_tensor("z", z);
+    check_tensor("the bias", bias);
+    object_check(activation, ACTIVATION_DESCRIPTOR);
+    if (z->n != c.y.n || z->c != c.y.c || z->h != c.y.h || z->w != c.y.w)
+        fault("z is [%d,%d,%d,%d], y is [%d,%d,%d,%d]", z->n, z->h, z->w, z->c, c.y.n, c.y.h, c.y.w, c.y.c);
+    if (bias->n != 1 || bias->c != c.w.k || bias->h != 1 || bias->w != 1)
+        fault("the bias is [%d,%d,%d,%d], expected [1,1,1,%d]", bias->n, bias->h, bias->w, bias->c, c.w.k);
+    if (!activation->set)
+        fault("the descriptor of the activation was never set");
+    if (activation->mode != CUDNN_ACTIVATION_RELU && activation->mode != CUDNN_ACTIVATION_IDENTITY)
+        fault("activation %d does not follow a convolution", int(activation->mode));
+    if (activation->mode == CUDNN_ACTIVATION_IDENTITY && algo != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM)
+        fault("algorithm %d is not defined without an activation", algo);
+    rest.there = true;
+    rest.activation = *activation;
+    return rest;
+}
+
 /* Sizes that no alignment rounds up: what is asked for must be there to the last byte. */
 cudnnStatus_t workspace_of(const Convolution &c, int algo, size_t *bytes)
 {
@@ -132,6 +183,19 @@ void Convolution::check_pointers() const
     if (bytes &&
         (overlap(workspace, bytes, xs, x_bytes()) || overlap(workspace, bytes, ys, y_bytes()) || overlap(workspace, bytes, ws, w_bytes())))
         fault("the workspace overlaps an operand");
+    if (rest.there)
+        check_rest();
+}
+
+/* z may be y; with nothing else may what is written meet. */
+void Convolution::check_rest() const
+{
+    check_device("z", rest.z, y_bytes());
+    check_device("the bias", rest.bias, bias_bytes());
+    if ((rest.z != ys && overlap(rest.z, y_bytes(), ys, y_bytes())) || overlap(rest.bias, bias_bytes(), ys, y_bytes()))
+        fault("y overlaps %s", overlap(rest.bias, bias_bytes(), ys, y_bytes()) ? "the bias" : "a part of z");
+    if (bytes && (overlap(workspace, bytes, rest.z, y_bytes()) || overlap(workspace, bytes, rest.bias, bias_bytes())))
+        fault("the workspace overlaps an operand");
 }
 
 /* sum(output pixel, tap): calls f(y pixel, tap, x pixel) for every tap that lies inside x. */
@@ -153,7 +217,7 @@ void finish(const Convolution &c, const std::vector<double> &sum, float *to)
 {
     static uint32_t noise = 1;
     const bool stable = deterministic(c.pass, c.algo);
-    const double other = other_kernel({ c.xs, c.ws, c.ys });
+    const double other = other_kernel({ c.xs, c.ws, c.ys, c.rest.bias, c.rest.z });
 
     for (size_t i = 0; i < sum.size(); i++) {
         double value = other * double(c.alpha) * sum[i] + (c.beta != 0 ? double(c.beta) * double(to[i]) : 0);
@@ -162,7 +226,7 @@ void finish(const Convolution &c, const std::vector<double> &sum, float *to)
             noise = noise * 1664525u + 1013904223u;
             value *= 1 + (double(noise >> 8) / 16777216.0 - 0.5) * 1e-6;
         }
-        to[i] = float(value);
+        to[i] = float(c.rest.there ? c.rest.after(value, i, size_t(c.w.k)) : value);
     }
     mark_written(to, sum.size() * sizeof *to);
 }
@@ -191,6 +255,10 @@ void Convolution::run() const
         check_written("the filter", ws, w_bytes());
     if (pass != FORWARD || beta != 0)
         check_written("y", ys, y_bytes());
+    if (rest.there)
+        check_written("the bias", rest.bias, bias_bytes());
+    if (rest.alpha2 != 0)
+        check_written("z", rest.z, y_bytes());
     if (bytes)
         scribble(workspace, bytes);
     xd = widened(xs, pass == BACKWARD_DATA ? 0 : x_bytes() / sizeof(float), tf32);
@@ -246,11 +314,11 @@ cudnnStatus_t queue(cudnnHandle_t handle, Convolution c, Pass pass, int algo, co
     if (bytes < needed)
         fault("the workspace has %zu bytes, algorithm %d needs %zu", bytes, algo, needed);
     c.check_pointers();
-    enqueue(handle->stream, names[pass], [c] { c.run(); });
+    enqueue(handle->stream, c.rest.there ? "cudnnConvolutionBiasActivationForward" : names[pass], [c] { c.run(); });
     return CUDNN_STATUS_SUCCESS;
 }
 
-/* First what cannot run, or not repeatably; then what a deterministic caller takes. */
+/* First what cannot run, or not repeatably; then what a deterministic caller takes: of strided convolutions another one than of the others. */
 template <typename Perf>
 void list_algorithms(Convolution c, Pass pass, std::initializer_list<int> order, int requested, int *returned, Perf *results)
 {
@@ -339,6 +407,7 @@ cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream)
 HOSTCUDA_DESCRIPTOR(Tensor, cudnnTensorDescriptor_t, TENSOR_DESCRIPTOR)
 HOSTCUDA_DESCRIPTOR(Filter, cudnnFilterDescriptor_t, FILTER_DESCRIPTOR)
 HOSTCUDA_DESCRIPTOR(Convolution, cudnnConvolutionDescriptor_t, CONVOLUTION_DESCRIPTOR)
+HOSTCUDA_DESCRIPTOR(Activation, cudnnActivationDescriptor_t, ACTIVATION_DESCRIPTOR)
 
 cudnnStatus_t cudnnSetTensor4dDescriptor(cudnnTensorDescriptor_t descriptor, cudnnTensorFormat_t format, cudnnDataType_t type, int n, int c,
                                          int h, int w)
@@ -381,6 +450,15 @@ cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t descripto
     return CUDNN_STATUS_SUCCESS;
 }
 
+cudnnStatus_t cudnnSetActivationDescriptor(cudnnActivationDescriptor_t descriptor, cudnnActivationMode_t mode, cudnnNanPropagation_t nan,
+                                           double)
+{
+    HOSTCUDA_ENTER("cudnnSetActivationDescriptor");
+    object_check(descriptor, ACTIVATION_DESCRIPTOR);
+    *descriptor = { true, mode, nan };
+    return CUDNN_STATUS_SUCCESS;
+}
+
 cudnnStatus_t cudnnGetConvolution2dForwardOutputDim(const cudnnConvolutionDescriptor_t conv, const cudnnTensorDescriptor_t x,
                                                     const cudnnFilterDescriptor_t w, int *n, int *c, int *h, int *width)
 {
@@ -400,9 +478,14 @@ cudnnStatus_t cudnnGetConvolutionForwardAlgorithm_v7(cudnnHandle_t handle, const
                                                      const int requested, int *returned, cudnnConvolutionFwdAlgoPerf_t *results)
 {
     HOSTCUDA_ENTER("cudnnGetConvolutionForwardAlgorithm_v7");
-    list_algorithms(checked(handle, x, w, conv, y), FORWARD,
-                    { CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
-                      CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM, CUDNN_CONVOLUTION_FWD_ALGO_FFT },
+    const Convolution c = checked(handle, x, w, conv, y);
+    const bool strided = conv->stride_h > 1 || conv->stride_w > 1;
+
+    list_algorithms(c, FORWARD,
+                    { CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD,
+                      strided ? CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM : CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM,
+                      strided ? CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM : CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM,
+                      CUDNN_CONVOLUTION_FWD_ALGO_FFT },
                     requested, returned, results);
     return CUDNN_STATUS_SUCCESS;
 }
@@ -474,6 +557,25 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t handle, const void *alpha, c
 {
     HOSTCUDA_ENTER("cudnnConvolutionForward");
     return queue(handle, checked(handle, x_desc, w_desc, conv, y_desc), FORWARD, algo, x, w, y, workspace, bytes, alpha, beta);
+}
+
+cudnnStatus_t cudnnConvolutionBiasActivationForward(cudnnHandle_t handle, const void *alpha1, const cudnnTensorDescriptor_t x_desc,
+                                                    const void *x, const cudnnFilterDescriptor_t w_desc, const void *w,
+                                                    const cudnnConvolutionDescriptor_t conv, cudnnConvolutionFwdAlgo_t algo,
+                                                    void *workspace, size_t bytes, const void *alpha2, const cudnnTensorDescriptor_t z_desc,
+                                                    const void *z, const cudnnTensorDescriptor_t bias_desc, const void *bias,
+                                                    const cudnnActivationDescriptor_t activation, const cudnnTensorDescriptor_t y_desc,
+                                                    void *y)
+{
+    HOSTCUDA_ENTER("cudnnConvolutionBiasActivationForward");
+    const float zero = 0;
+    Convolution c = checked(handle, x_desc, w_desc, conv, y_desc);
+
+    c.rest = checked_rest(c, algo, z_desc, bias_desc, activation);
+    c.rest.bias = static_cast<const float *>(bias);
+    c.rest.z = static_cast<const float *>(z);
+    c.rest.alpha2 = *static_cast<const float *>(alpha2);
+    return queue(handle, c, FORWARD, algo, x, w, y, workspace, bytes, alpha1, &zero);
 }
 
 cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t handle, const void *alpha, const cudnnFilterDescriptor_t w_desc, const void *w,

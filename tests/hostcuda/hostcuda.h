@@ -28,7 +28,7 @@ void describe(char *text, size_t size, const void *address); /* "byte 12 of the 
 void function_name(char *text, size_t size, const void *address);
 
 /* Every entry point begins with one: names the call in messages. True: HOSTCUDA_FAIL=name asks this call to fail,
- * once, or name:N the Nth of its kind. */
+ * once, or name:N the Nth of its kind, name:0 every one. */
 bool enter(const char *call);
 
 /* ---- memory (memory.cc) ---- */
@@ -97,6 +97,7 @@ enum Kind {
     TENSOR_DESCRIPTOR,
     FILTER_DESCRIPTOR,
     CONVOLUTION_DESCRIPTOR,
+    ACTIVATION_DESCRIPTOR,
     GRAPH,
     GRAPH_EXEC,
     KINDS

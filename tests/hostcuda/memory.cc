@@ -100,6 +100,7 @@ const char *const names[KINDS] = { "stream",
                                    "tensor descriptor",
                                    "filter descriptor",
                                    "convolution descriptor",
+                                   "activation descriptor",
                                    "graph",
                                    "graph ready to run" };
 
@@ -247,7 +248,11 @@ bool enter(const char *call)
     start();
     take_signals();
     m.call = call;
-    if (m.fail != call || --m.calls_to_fail)
+    if (m.fail != call)
+        return false;
+    if (m.calls_to_fail == 0)
+        return true;
+    if (--m.calls_to_fail)
         return false;
     m.fail.clear();
     return true;

@@ -56,6 +56,23 @@ done
 # an algorithm that turns out not to run makes way for the next
 HOSTCUDA_FAIL=cudnnConvolutionForward DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv" >"$work/log" 2>&1
 report $? "the first algorithm of a convolution fails"
+# a convolution that turns out not to run with its bias in one call is two calls from then on, in passes that are kept as well: the first, or every one
+fused=cudnnConvolutionBiasActivationForward
+for fail in $fused:1 $fused:0; do
+    for test in test_conv test_replay; do
+        HOSTCUDA_FAIL=$fail DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/$test" >"$work/log" 2>&1
+        status=$?
+        report $status "$test where $fail fails"
+        [ $status = 0 ] && passed=$((passed + 1))
+    done
+done
+# where it runs, the convolution alone is never asked for
+HOSTCUDA_FAIL=cudnnConvolutionForward:0 DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_replay" >"$work/log" 2>&1
+status=$?
+report $status "convolutions with their bias are one call"
+[ $status = 0 ] && passed=$((passed + 1))
+# a call that has run before must not fail
+says "cuDNN says 'CUDNN_STATUS_INTERNAL_ERROR'" env HOSTCUDA_FAIL=$fused:2 DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_conv"
 
 # there is no more pinned memory to be had: the first three pieces are taken when the device is opened
 HOSTCUDA_FAIL=cudaMallocHost:4 DEFEAT_TEST_DEVICE=cuda "$build/hostcuda/tests/core/device/test_device_pool" >"$work/log" 2>&1

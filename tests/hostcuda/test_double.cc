@@ -1,4 +1,5 @@
 /* The double itself: what it computes, and that each planted fault ends a child process with its message. Prints cmocka's lines. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -173,6 +174,43 @@ struct Conv {
     }
 };
 
+/* The same with what follows the sums: x, filter and bias are pieces of d.x, each on a boundary of 64 bytes. */
+struct Fused {
+    Device d;
+    Conv c;
+    cudnnTensorDescriptor_t z, bias;
+    cudnnActivationDescriptor_t activation;
+    float alpha2 = 0;
+
+    explicit Fused(cudnnActivationMode_t mode = CUDNN_ACTIVATION_RELU) : c(d)
+    {
+        OK(cudnnCreateTensorDescriptor(&z));
+        OK(cudnnCreateTensorDescriptor(&bias));
+        OK(cudnnCreateActivationDescriptor(&activation));
+        OK(cudnnSetTensor4dDescriptor(z, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 2, 4, 3, 5));
+        OK(cudnnSetTensor4dDescriptor(bias, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 1, 4, 1, 1));
+        OK(cudnnSetActivationDescriptor(activation, mode, CUDNN_PROPAGATE_NAN, 0));
+    }
+    const float *x() const { return d.x; }
+    const float *w() const { return d.x + 512; }
+    const float *b() const { return d.x + 704; }
+    void forward(const float *zs, const float *biases, float *ys)
+    {
+        const float one = 1;
+
+        OK(cudnnConvolutionBiasActivationForward(c.handle, &one, c.x, x(), c.w, w(), c.conv, c.algo, c.workspace, c.bytes, &alpha2, z, zs,
+                                                 bias, biases, activation, c.y, ys));
+    }
+    void close()
+    {
+        OK(cudnnDestroyTensorDescriptor(z));
+        OK(cudnnDestroyTensorDescriptor(bias));
+        OK(cudnnDestroyActivationDescriptor(activation));
+        c.close();
+        d.close();
+    }
+};
+
 /* ---- what it computes ---- */
 
 static void runs_kernels()
@@ -285,6 +323,46 @@ static void multiplies()
     OK(cudaFree(ys));
     c.close();
     d.close();
+}
+
+/* Without relu and z, with both, and NaN as the descriptor says; z is the result's place */
+static void goes_on_after_sums()
+{
+    Fused f(CUDNN_ACTIVATION_IDENTITY);
+    float sum[Conv::Y], plain[Conv::Y];
+    const auto result = [&](float *to) {
+        f.d.read(f.d.y, Conv::Y * sizeof *to);
+        f.d.sync();
+        memcpy(to, f.d.pinned, Conv::Y * sizeof *to);
+    };
+
+    f.c.forward(f.x(), f.w(), f.d.y);
+    result(sum);
+    f.forward(f.d.y, f.b(), f.d.y);
+    result(plain);
+    for (int i = 0; i < Conv::Y; i++)
+        CHECK(plain[i] == sum[i] + float((704 + i % 4) % 17) - 3);
+    f.alpha2 = -2;
+    OK(cudnnSetActivationDescriptor(f.activation, CUDNN_ACTIVATION_RELU, CUDNN_PROPAGATE_NAN, 0));
+    f.forward(f.d.y, f.b(), f.d.y);
+    result(sum);
+    int cut = 0;
+    for (int i = 0; i < Conv::Y; i++) {
+        CHECK(sum[i] == (plain[i] > 0 ? 0 : -plain[i]));
+        cut += plain[i] > 0;
+    }
+    CHECK(cut > 0 && cut < Conv::Y);
+    f.alpha2 = 0;
+    f.d.pinned[0] = f.d.pinned[1] = f.d.pinned[2] = f.d.pinned[3] = NAN;
+    f.d.write(f.d.x + 800, 4);
+    f.forward(f.d.y, f.d.x + 800, f.d.y);
+    result(sum);
+    CHECK(isnan(sum[0]) && isnan(sum[Conv::Y - 1]));
+    OK(cudnnSetActivationDescriptor(f.activation, CUDNN_ACTIVATION_RELU, CUDNN_NOT_PROPAGATE_NAN, 0));
+    f.forward(f.d.y, f.d.x + 800, f.d.y);
+    result(sum);
+    CHECK(sum[0] == 0 && sum[Conv::Y - 1] == 0);
+    f.close();
 }
 
 /* d.x as N keys; the values are their places */
@@ -642,6 +720,144 @@ static void unsupported_algorithm()
     c.forward(d.x, d.x + 500, d.y);
 }
 
+static void bias_of_another_shape()
+{
+    Fused f;
+
+    OK(cudnnSetTensor4dDescriptor(f.bias, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 1, 1, 1, 4));
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void bias_of_more_channels()
+{
+    Fused f;
+
+    OK(cudnnSetTensor4dDescriptor(f.bias, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 1, 5, 1, 1));
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void summand_of_another_shape()
+{
+    Fused f;
+
+    OK(cudnnSetTensor4dDescriptor(f.z, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 1, 4, 3, 5));
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void no_summand()
+{
+    Fused f;
+
+    f.forward(NULL, f.b(), f.d.y);
+}
+
+static void no_bias()
+{
+    Fused f;
+
+    f.forward(f.d.y, NULL, f.d.y);
+}
+
+static void bias_on_host()
+{
+    Fused f;
+    static float host[4];
+
+    f.forward(f.d.y, host, f.d.y);
+}
+
+static void bias_beyond_its_memory()
+{
+    Fused f;
+
+    f.forward(f.d.y, f.d.x + N - 3, f.d.y);
+}
+
+static void unwritten_bias()
+{
+    Fused f;
+
+    f.forward(f.d.y, f.d.y + 500, f.d.y);
+    f.d.sync();
+}
+
+static void unwritten_summand()
+{
+    Fused f;
+
+    f.alpha2 = 1;
+    f.forward(f.d.y, f.b(), f.d.y);
+    f.d.sync();
+}
+
+static void result_in_bias()
+{
+    Fused f;
+
+    f.forward(f.d.y, f.d.y + Conv::Y - 1, f.d.y);
+}
+
+static void result_in_summand()
+{
+    Fused f;
+
+    f.forward(f.d.y + 1, f.b(), f.d.y);
+}
+
+static void short_workspace_with_bias()
+{
+    Fused f;
+
+    f.c.bytes--;
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void bias_in_workspace()
+{
+    Fused f;
+
+    f.forward(f.d.y, static_cast<float *>(f.c.workspace), f.d.y);
+}
+
+static void no_activation_by_another_algorithm()
+{
+    Fused f(CUDNN_ACTIVATION_IDENTITY);
+
+    f.c.algo = CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_GEMM;
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void another_activation()
+{
+    Fused f(CUDNN_ACTIVATION_TANH);
+
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void activation_never_set()
+{
+    Fused f;
+
+    OK(cudnnCreateActivationDescriptor(&f.activation));
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void destroyed_activation()
+{
+    Fused f;
+
+    OK(cudnnDestroyActivationDescriptor(f.activation));
+    f.forward(f.d.y, f.b(), f.d.y);
+}
+
+static void activation_leak()
+{
+    Fused f;
+
+    f.close();
+    OK(cudnnCreateActivationDescriptor(&f.activation));
+}
+
 static void multiply(int lda, int ldb, int ldc)
 {
     Device d;
@@ -833,6 +1049,7 @@ static const Case cases[] = {
     WELL(runs_kernels),
     WELL(queues),
     WELL(multiplies),
+    WELL(goes_on_after_sums),
     WELL(sorts),
     WELL(is_inexact_when_asked),
     WELL(has_limits),
@@ -871,6 +1088,24 @@ static const Case cases[] = {
     FAULTY(output_in_input, "x, y and the filter overlap"),
     FAULTY(destroyed_descriptor, "is no live tensor descriptor"),
     FAULTY(unsupported_algorithm, "algorithm 4 does not support these descriptors"),
+    FAULTY(bias_of_another_shape, "cudnnConvolutionBiasActivationForward: the bias is [1,1,4,1], expected [1,1,1,4]"),
+    FAULTY(bias_of_more_channels, "the bias is [1,1,1,5], expected [1,1,1,4]"),
+    FAULTY(summand_of_another_shape, "z is [1,3,5,4], y is [2,3,5,4]"),
+    FAULTY(no_summand, "cudnnConvolutionBiasActivationForward: z is a null pointer, expected device memory"),
+    FAULTY(no_bias, "the bias is a null pointer, expected device memory"),
+    FAULTY(bias_on_host, "the bias is the host address 0x"),
+    FAULTY(bias_beyond_its_memory, "the bias: 16 bytes at byte 3988 of the 4000-byte allocation #0 reach beyond its end"),
+    SEEN_BY_HOOK(unwritten_bias, "queued cudnnConvolutionBiasActivationForward #2: the bias: nothing has written byte 2000"),
+    SEEN_BY_HOOK(unwritten_summand, "z: nothing has written byte 0 of the 4000-byte allocation #1"),
+    FAULTY(result_in_bias, "y overlaps the bias"),
+    FAULTY(result_in_summand, "y overlaps a part of z"),
+    FAULTY(short_workspace_with_bias, "the workspace has 323 bytes, algorithm 1 needs 324"),
+    FAULTY(bias_in_workspace, "the workspace overlaps an operand"),
+    FAULTY(no_activation_by_another_algorithm, "algorithm 0 is not defined without an activation"),
+    FAULTY(another_activation, "activation 2 does not follow a convolution"),
+    FAULTY(activation_never_set, "the descriptor of the activation was never set"),
+    FAULTY(destroyed_activation, "is no live activation descriptor"),
+    FAULTY(activation_leak, "the process ends with 1 activation descriptor: not given back"),
     FAULTY(short_leading_dimension, "cublasSgemm: the leading dimension of A is 20, its columns have 25 rows"),
     FAULTY(long_leading_dimension, "cublasSgemm: C: 4720 bytes at byte 0 of the 4000-byte allocation #1 reach beyond its end"),
     FAULTY(short_sorting_space, "SortPairs: the work space has 8255 bytes, 1000 pairs need 8256"),

@@ -1,6 +1,7 @@
 /* Convolutions and matrix products of `cuda`. NHWC throughout, filters as [K,R,S,C]: cuDNN's CUDNN_TENSOR_NHWC. A 1x1 convolution with stride
  * 1 is a matrix product on NHWC and goes to cuBLAS; all others have a plan per (direction, shape), made at first use and kept: descriptors
- * and the deterministic algorithms, fastest first by cuDNN's own estimate (measuring them would choose by chance).
+ * and the deterministic algorithms, fastest first by cuDNN's own estimate (measuring them would choose by chance). Bias and relu are part of the
+ * convolution's call where cuDNN has one for the shape, else a pass of our own (norm.cu).
  * The libraries choose a kernel by the addresses of its operands as well: on an H200 cuBLAS answered with other bits when they were 12 bytes off.
  * Tensors and parameters begin at multiples of 64 bytes; what does not (a slice of a map) is moved to a place that does, and a result back, so
  * that bits depend on shapes and values alone. 64 bytes are enough: a thread loads at most 32 at once, a descriptor of TMA asks for at most 32
@@ -9,7 +10,7 @@
 
 #include "core/device/cuda/cuda.h"
 
-enum direction { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
+enum direction { FORWARD, FORWARD_BIAS, FORWARD_BIAS_RELU, BACKWARD_DATA, BACKWARD_WEIGHTS };
 enum { CANDIDATES = 8 };
 static const size_t workspace_limit = (size_t)1 << 30; /* a constant: the choice must not depend on what else fills the memory */
 
@@ -24,10 +25,18 @@ struct df_cuda_plan {
     cudnnTensorDescriptor_t x, y;
     cudnnFilterDescriptor_t w;
     cudnnConvolutionDescriptor_t conv;
+    cudnnTensorDescriptor_t bias; /* this and what follows it: NULL where the call is a convolution alone */
+    cudnnActivationDescriptor_t activation;
     int algorithm[CANDIDATES], count, current;
     size_t workspace[CANDIDATES];
     bool proven; /* algorithm[current] has run */
+    bool apart;  /* cuDNN has no such call for the shape: it takes two */
 };
+
+static bool is_fused(const struct df_cuda_plan *plan)
+{
+    return plan->key.direction == FORWARD_BIAS || plan->key.direction == FORWARD_BIAS_RELU;
+}
 
 static int narrow(size_t value)
 {
@@ -132,10 +141,23 @@ static void describe(struct df_cuda *cuda, struct df_cuda_plan *plan, const stru
     DF_ASSERT((size_t)n == y.n && (size_t)c == y.c && (size_t)h == y.h && (size_t)w == y.w);
 }
 
+/* What follows the sums. NaN stays NaN behind a relu, as everywhere. */
+static void describe_rest(struct df_cuda_plan *plan)
+{
+    const cudnnActivationMode_t mode = plan->key.direction == FORWARD_BIAS_RELU ? CUDNN_ACTIVATION_RELU : CUDNN_ACTIVATION_IDENTITY;
+
+    DF_CUDNN(cudnnCreateTensorDescriptor(&plan->bias));
+    DF_CUDNN(cudnnSetTensor4dDescriptor(plan->bias, CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT, 1, (int)plan->key.filters, 1, 1));
+    DF_CUDNN(cudnnCreateActivationDescriptor(&plan->activation));
+    DF_CUDNN(cudnnSetActivationDescriptor(plan->activation, mode, CUDNN_PROPAGATE_NAN, 0));
+}
+
 static cudnnStatus_t ask_workspace(struct df_cuda *cuda, const struct df_cuda_plan *plan, int algorithm, size_t *bytes)
 {
     switch ((enum direction)plan->key.direction) {
     case FORWARD:
+    case FORWARD_BIAS:
+    case FORWARD_BIAS_RELU:
         return cudnnGetConvolutionForwardWorkspaceSize(cuda->dnn, plan->x, plan->w, plan->conv, plan->y,
                                                        (cudnnConvolutionFwdAlgo_t)algorithm, bytes);
     case BACKWARD_DATA:
@@ -175,6 +197,8 @@ static void choose(struct df_cuda *cuda, struct df_cuda_plan *plan)
 
     switch ((enum direction)plan->key.direction) {
     case FORWARD:
+    case FORWARD_BIAS:
+    case FORWARD_BIAS_RELU:
         DF_CUDNN(cudnnGetConvolutionForwardAlgorithm_v7(cuda->dnn, plan->x, plan->w, plan->conv, plan->y, CANDIDATES, &count, forward));
         ADD_CANDIDATES(forward, count);
         add_candidate(cuda, plan, CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM);
@@ -192,6 +216,14 @@ static void choose(struct df_cuda *cuda, struct df_cuda_plan *plan)
         break;
     }
     DF_ASSERT(plan->count > 0);
+}
+
+/* The one call has the algorithm that the convolution alone begins with, or is not made: a slower one costs more than the pass that is saved.
+ * Without relu cuDNN defines it for one algorithm only. */
+static void choose_fused(struct df_cuda_plan *plan)
+{
+    plan->count = 1;
+    plan->apart = plan->key.direction == FORWARD_BIAS && plan->algorithm[0] != CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM;
 }
 
 static struct df_cuda_plan *find_plan(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv)
@@ -218,6 +250,10 @@ static struct df_cuda_plan *find_plan(struct df_cuda *cuda, enum direction direc
     plan->key = key;
     describe(cuda, plan, conv);
     choose(cuda, plan);
+    if (is_fused(plan)) {
+        describe_rest(plan);
+        choose_fused(plan);
+    }
     plan->next = *bucket;
     *bucket = plan;
     return plan;
@@ -228,6 +264,10 @@ void df_cuda_conv_close(struct df_cuda *cuda)
     for (size_t i = 0; i < DF_CUDA_PLANS; i++)
         for (struct df_cuda_plan *plan = cuda->plans[i], *next; plan; plan = next) {
             next = plan->next;
+            if (is_fused(plan)) {
+                DF_CUDNN(cudnnDestroyActivationDescriptor(plan->activation));
+                DF_CUDNN(cudnnDestroyTensorDescriptor(plan->bias));
+            }
             DF_CUDNN(cudnnDestroyConvolutionDescriptor(plan->conv));
             DF_CUDNN(cudnnDestroyFilterDescriptor(plan->w));
             DF_CUDNN(cudnnDestroyTensorDescriptor(plan->y));
@@ -238,7 +278,7 @@ void df_cuda_conv_close(struct df_cuda *cuda)
 
 /* Device memory of a plan's operands: `out` is that of its direction; add: to what is there. */
 struct operands {
-    const float *x, *w, *y;
+    const float *x, *w, *y, *bias;
     float *out;
     uint64_t add; /* bool, without padding: it is compared byte by byte */
 };
@@ -254,6 +294,11 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
     case FORWARD:
         return cudnnConvolutionForward(cuda->dnn, &one, plan->x, o->x, plan->w, o->w, plan->conv, (cudnnConvolutionFwdAlgo_t)algorithm,
                                        workspace, bytes, &beta, plan->y, o->out);
+    case FORWARD_BIAS:
+    case FORWARD_BIAS_RELU: /* y stands for a second summand, times 0: it is not read */
+        return cudnnConvolutionBiasActivationForward(cuda->dnn, &one, plan->x, o->x, plan->w, o->w, plan->conv,
+                                                     (cudnnConvolutionFwdAlgo_t)algorithm, workspace, bytes, &beta, plan->y, o->out,
+                                                     plan->bias, o->bias, plan->activation, plan->y, o->out);
     case BACKWARD_DATA:
         return cudnnConvolutionBackwardData(cuda->dnn, &one, plan->w, o->w, plan->y, o->y, plan->conv,
                                             (cudnnConvolutionBwdDataAlgo_t)algorithm, workspace, bytes, &beta, plan->x, o->out);
@@ -263,7 +308,7 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
     }
 }
 
-/* An algorithm that turns out not to take the shape, at its first call, makes way for the next. */
+/* An algorithm that turns out not to take the shape, at its first call, makes way for the next; a fused call for the two, from then on. */
 static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const struct operands *operands)
 {
     cudnnStatus_t status = execute(cuda, plan, operands);
@@ -274,6 +319,9 @@ static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const stru
         plan->current++;
         status = execute(cuda, plan, operands);
     }
+    plan->apart = status != CUDNN_STATUS_SUCCESS && !plan->proven && is_fused(plan);
+    if (plan->apart)
+        return;
     DF_CUDNN(status);
     plan->proven = true;
 }
@@ -285,18 +333,27 @@ struct convolution {
     void run(struct df_cuda *cuda) const { run_plan(cuda, plan, &operands); }
 };
 
-static void convolve(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
+/* false: the plan's call takes two, and nothing was done. */
+static bool convolve(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)
 {
+    struct df_cuda_plan *plan = find_plan(cuda, direction, conv);
+
+    if (plan->apart)
+        return false;
     const size_t x = df_count(conv->x), w = df_conv_weights(conv), y = df_count(df_conv_shape(conv));
-    const size_t result = direction == FORWARD ? y : direction == BACKWARD_DATA ? x : w;
+    const size_t result = direction == BACKWARD_DATA ? x : direction == BACKWARD_WEIGHTS ? w : y;
     const struct operands on_boundary = { .x = placed(cuda, DF_CUDA_X, operands->x, x),
                                           .w = placed(cuda, DF_CUDA_W, operands->w, w),
                                           .y = placed(cuda, DF_CUDA_Y, operands->y, y),
+                                          .bias = placed(cuda, DF_CUDA_BIAS, operands->bias, conv->filters),
                                           .out = place_of(cuda, operands->out, result, operands->add),
                                           .add = operands->add };
 
-    df_cuda_ask(cuda, convolution{ find_plan(cuda, direction, conv), on_boundary });
+    df_cuda_ask(cuda, convolution{ plan, on_boundary });
+    if (plan->apart)
+        return false;
     bring_back(cuda, operands->out, on_boundary.out, result);
+    return true;
 }
 
 /* ---- the three directions ---- */
@@ -304,6 +361,14 @@ static void convolve(struct df_cuda *cuda, enum direction direction, const struc
 static bool is_matmul(const struct df_conv *conv)
 {
     return conv->kernel_h == 1 && conv->kernel_w == 1 && conv->stride_h == 1 && conv->stride_w == 1 && !conv->pad_h && !conv->pad_w;
+}
+
+/* Convolution, bias and relu in one call; false: there is none, and nothing was done. */
+static bool forward_fused(struct df_cuda *cuda, const struct df_conv_forward_args *a)
+{
+    const struct operands operands = { .x = a->x, .w = a->w.data, .bias = a->bias, .out = a->y };
+
+    return a->bias && !is_matmul(&a->conv) && convolve(cuda, a->conv.relu ? FORWARD_BIAS_RELU : FORWARD_BIAS, &a->conv, &operands);
 }
 
 void df_cuda_conv_forward(struct df_device *device, const struct df_conv_forward_args *a)
@@ -314,6 +379,8 @@ void df_cuda_conv_forward(struct df_device *device, const struct df_conv_forward
     };
     const struct operands operands = { .x = a->x, .w = a->w.data, .out = a->y };
 
+    if (forward_fused(df_cuda_of(device), a))
+        return;
     if (is_matmul(conv))
         df_cuda_matmul(device, &mm);
     else

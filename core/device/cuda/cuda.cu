@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+extern "C" {
+#include "core/device/driver.h"
+}
+
 #ifndef DF_CUDA_OLDEST
 #define DF_CUDA_OLDEST 80 /* compute capability of the oldest code in the build */
 #endif
@@ -182,19 +186,34 @@ static void cuda_zero(struct df_device *device, void *memory, size_t bytes)
         df_cuda_ask(df_cuda_of(device), zero{ memory, bytes });
 }
 
+/* That of the kernel's module, "unknown" where it does not tell. */
+static void driver_number(char *number, size_t size)
+{
+    char *text;
+    size_t bytes;
+
+    snprintf(number, size, "unknown");
+    if (df_file_read("/proc/driver/nvidia/version", 4096, &text, &bytes, NULL) != DF_OK)
+        return;
+    df_driver_number(text, number, size);
+    free(text);
+}
+
 static void cuda_describe(struct df_device *device, char *text, size_t size)
 {
     const struct df_cuda *cuda = df_cuda_of(device);
     struct cudaDeviceProp properties;
+    char number[32];
     int driver = 0;
 
+    driver_number(number, sizeof number);
     DF_CUDA(cudaGetDeviceProperties(&properties, cuda->index));
     DF_CUDA(cudaDriverGetVersion(&driver));
     snprintf(text, size,
-             "%s, %.0f GiB, sm_%d%d, %d multiprocessors, %s, CUDA %d.%d, driver for CUDA %d.%d, cuDNN %zu, deterministic algorithms by its "
-             "estimate, operands on 64 bytes",
+             "%s, %.0f GiB, sm_%d%d, %d multiprocessors, %s, CUDA %d.%d, driver %s for CUDA %d.%d, cuDNN %zu, deterministic algorithms by "
+             "its estimate, operands on 64 bytes",
              properties.name, (double)properties.totalGlobalMem / (1 << 30), properties.major, properties.minor,
-             properties.multiProcessorCount, cuda->tf32 ? "TF32" : "float32", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10,
+             properties.multiProcessorCount, cuda->tf32 ? "TF32" : "float32", CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, number,
              driver / 1000, driver % 1000 / 10, cudnnGetVersion());
 }
 

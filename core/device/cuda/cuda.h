@@ -61,6 +61,7 @@ enum df_cuda_scratch {
     DF_CUDA_W,
     DF_CUDA_Y,
     DF_CUDA_OUT,
+    DF_CUDA_BIAS,
     DF_CUDA_SCRATCHES
 };
 struct df_cuda {

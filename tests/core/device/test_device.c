@@ -266,7 +266,7 @@ static void test_machine(void **state)
 /* What may move a GPU's bits is named: a row's environment is made of it. */
 static void test_description(void **state)
 {
-    static const char *const named[] = { "sm_", "float32", "CUDA ", "driver ", "cuDNN ", "algorithms " };
+    static const char *const named[] = { "sm_", "float32", "CUDA ", "driver ", " for CUDA ", "cuDNN ", "algorithms " };
     char text[256];
 
     (void)state;

@@ -54,9 +54,11 @@ static void scale(const df_real *x, df_real *y, size_t n, double factor, bool ad
 
 static void convolve(const struct side *side, size_t size)
 {
-    const struct df_conv_forward_args args = {
-        .conv = { .x = { 1, size, size, CHANNELS }, FILTERS, 3, 3, 1, 1, 1, 1 }, .x = side->x, .w = { side->w, 0 }, .y = side->y
-    };
+    const struct df_conv_forward_args args = { .conv = { .x = { 1, size, size, CHANNELS }, FILTERS, 3, 3, 1, 1, 1, 1, size % 2 },
+                                               .x = side->x,
+                                               .w = { side->w, 0 },
+                                               .bias = side->more,
+                                               .y = side->y };
 
     df_conv_forward(tested, &args);
 }
@@ -164,7 +166,7 @@ static void between(struct side *side, size_t round)
     df_real *x = on_device(grown * grown * CHANNELS, 8), *w = on_device(9 * CHANNELS * 16 * round, 9),
             *y = on_device(grown * grown * 16 * round, 9);
     const struct df_conv_forward_args args = {
-        .conv = { .x = { 1, grown, grown, CHANNELS }, 16 * round, 3, 3, 1, 1, 1, 1 }, .x = x, .w = { w, 0 }, .y = y
+        .conv = { .x = { 1, grown, grown, CHANNELS }, 16 * round, 3, 3, 1, 1, 1, 1 }, .x = x, .w = { w, 0 }, .bias = side->more, .y = y
     };
 
     df_conv_forward(tested, &args);
