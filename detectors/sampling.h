@@ -8,9 +8,10 @@ struct df_sampler {
     int64_t size;    /* most rows per image */
     double positive; /* largest share of positives */
 };
+enum df_sample_part { DF_SAMPLE_ANCHORS, DF_SAMPLE_PROPOSALS };
 struct df_sample_of { /* what is sampled: the draws depend on it, and on the batch's seed and step, alone */
     const struct df_batch *batch;
-    enum { DF_SAMPLE_ANCHORS, DF_SAMPLE_PROPOSALS } part;
+    enum df_sample_part part;
 };
 /* Of a batch's rows, whose labels [N,1,A,1] are on the device (>= 0 positive, -1 negative, others never taken), at most floor(size * positive)
  * positives of an image, then negatives up to size, each without replacement; by the device (core/device/kernels_draw.h). */

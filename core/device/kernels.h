@@ -27,8 +27,8 @@
     DF_KERNELS_OP(X)                                                                                                                       \
     DF_KERNELS_CELLS(X)                                                                                                                    \
     DF_KERNELS_LOSS(X)                                                                                                                     \
-    DF_KERNELS_OPTIM(X) DF_KERNELS_ROI(X) DF_KERNELS_BOX(X) DF_KERNELS_SAMPLE(X) DF_KERNELS_MATCH(X) DF_KERNELS_DRAW(X)                    \
-        DF_KERNELS_PROPOSE(X)
+    DF_KERNELS_OPTIM(X)                                                                                                                    \
+    DF_KERNELS_ROI(X) DF_KERNELS_BOX(X) DF_KERNELS_SAMPLE(X) DF_KERNELS_MATCH(X) DF_KERNELS_DRAW(X) DF_KERNELS_PROPOSE(X)
 enum df_kernel {
 #define DF_KERNEL_ENUM(ENUM, name) DF_K_##ENUM,
     DF_KERNELS(DF_KERNEL_ENUM)

@@ -55,8 +55,8 @@ static void test_refusals(void **state)
 }
 
 /* What is drawn of image `image`, if every image of a batch has these labels; returns how many. */
-static size_t sample(df_tape *tape, const struct df_sampler *sampler, struct df_batch *batch, size_t image, int part, size_t count,
-                     const df_real *labels, uint8_t *chosen)
+static size_t sample(df_tape *tape, const struct df_sampler *sampler, struct df_batch *batch, size_t image, enum df_sample_part part,
+                     size_t count, const df_real *labels, uint8_t *chosen)
 {
     enum { IMAGES = 3, MOST = 10 };
     df_real all[IMAGES * MOST], weight[IMAGES * MOST];

@@ -360,6 +360,34 @@ static void nor_does_a_two_stage_step(void **state)
     assert_int_equal(waits_of_a_step(cell, DF_CACHE_ON, tiny_out("two-stage")), 0);
 }
 
+static size_t waits_of_two_stages(const char *distiller, const char *options)
+{
+    struct df_cell *cell = tiny_faster(1), *teacher = tiny_faster(1000);
+    struct df_error err = { 0 };
+
+    snprintf(cell->device, sizeof cell->device, "%s", df_test_device());
+    snprintf(teacher->device, sizeof teacher->device, "%s", df_test_device());
+    teacher->teacher_role = true;
+    assert_ok(df_cell_seal(teacher, &err));
+    tiny_add(cell, distiller, options, teacher);
+
+    const size_t found = waits_of_a_later_step(cell);
+
+    df_cell_free(teacher);
+    return found;
+}
+
+/* Nor do those who imitate its heads; but for DIST, which averages over the rows that take part. */
+static void nor_do_distillers_of_two_stages(void **state)
+{
+    (void)state;
+    assert_int_equal(waits_of_two_stages("defeat", "{\"head\":\"decoupled\"}"), 0);
+    assert_int_equal(waits_of_two_stages("defeat", "{\"authors\":true}"), 0);
+    assert_int_equal(waits_of_two_stages("head_kl", "{\"rois\":\"both\"}"), 0);
+    assert_int_equal(waits_of_two_stages("mimic", "{}"), 0);
+    assert_int_equal(waits_of_two_stages("dist", "{}"), 1);
+}
+
 /* ---- trainings that go wrong ---- */
 
 static const struct df_parameter *last_weight(const struct df_trainer *trainer)
@@ -445,6 +473,7 @@ int main(void)
         cmocka_unit_test(distillers_wait_for_nothing),
         cmocka_unit_test(who_looks_at_rows_waits_for_them),
         cmocka_unit_test(nor_does_a_two_stage_step),
+        cmocka_unit_test(nor_do_distillers_of_two_stages),
         cmocka_unit_test(a_bad_step_is_named),
         cmocka_unit_test(no_point_and_no_position_after_a_bad_step),
     };
