@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "core/geometry/box.h"
 
 enum { FC6, FC7, CLASSES, BOXES };
 

@@ -117,9 +117,9 @@ struct df_detector_class {
     void (*fold)(struct df_detector *detector); /* freeze for inference: batch norms folded */
     /* This network's head over the neck of `features`, which may be another network's of the same width or come out of a cache; gradients
      * reach the head (unless frozen) and the features; batch norms use their running statistics. *out = *features with the head's parts
-     * replaced. on NULL: the dense head. Else the RoI head (two-stage detectors only) on those boxes, laid out as in a state and on its tape, or, if there are
-     * none, on those that this network's training would sample over these features; labels and targets from the ground truth of
-     * features->images. All arrays live on the tape. */
+     * replaced. on NULL: the dense head. Else the RoI head (two-stage detectors only) on those boxes, laid out as in a state and on this tape,
+     * or, if there are none, on those that this network's training would sample over these features; labels and targets from the ground truth
+     * of features->images. All arrays live on the tape. */
     void (*run_head)(struct df_detector *detector, df_tape *tape, const struct df_detection_state *features, const struct df_rois *on,
                      struct df_detection_state *out);
     /* The rest of the dense head, from the towers of `features` on, which may be another network's; else as run_head with on NULL. NULL: it has

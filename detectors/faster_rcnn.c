@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/geometry/box.h"
 #include "core/nn/losses.h"
 #include "detectors/box_head.h"
 #include "detectors/candidates.h"

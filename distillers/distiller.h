@@ -5,7 +5,7 @@
 #define DF_DISTILLERS_DISTILLER_H
 #include "detectors/detector.h"
 
-#define DF_DISTILLER_ABI 4
+#define DF_DISTILLER_ABI 5
 /* What a distiller may ask for besides the names of parts (detectors/part.h): */
 #define DF_NEEDS_CLASS_LOGITS "class_logits" /* the part that says the classes: the detector's class_logits */
 #define DF_NEEDS_HEAD         "head"         /* no part: the teacher's own network, whose run_head the loss calls */
@@ -49,7 +49,7 @@ struct df_distiller_class {
     df_status (*init)(struct df_distiller_setup *setup, struct df_error *err);
     /* student and teacher, this distiller's own, describe the same images; the teacher's tensors need no gradient. Returns a scalar on the tape;
      * NULL: no loss. A term whose weight is 0 is computed and multiplied by 0. The step waits where df_part_host is asked for what the device has
-     * made; rows of a dense head are told apart by their labels there (detectors/rows.h), so that most losses never ask. */
+     * made; rows of a dense head and RoIs are told apart by their labels there (detectors/rows.h), so that most losses never ask. */
     df_tensor *(*loss)(const struct df_distill_context *context, const struct df_detection_state *student,
                        const struct df_detection_state *teacher);
     /* Raised when its numbers change: 0 and 1 are the first; in the cell beside its name from 2 on. What several distillers share (common.h)

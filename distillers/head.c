@@ -25,7 +25,7 @@ static const struct part {
 struct rows {
     df_tensor *s;
     const df_tensor *t;
-    const df_tensor *label;                 /* class >= 0, -1 background, -2 takes no part; of as many elements as there are rows */
+    struct df_part label;                   /* class >= 0, -1 background, -2 takes no part; of as many elements as there are rows */
     const struct df_detection_state *dense; /* whose anchors they are; NULL: they are RoIs */
     const char *suffix;                     /* of the terms' names */
 };
@@ -108,11 +108,11 @@ static df_tensor *marked_loss(df_tape *tape, const struct df_head_options *optio
     const size_t images = rows->dense ? rows->dense->batch : 1;
     const int lowest = part->group == FG ? DF_LABEL_OBJECT : DF_LABEL_BACKGROUND;
     const int highest = part->group == BG ? DF_LABEL_BACKGROUND : DF_LABEL_LAST;
-    const struct df_marked used = df_mark_labels(tape, rows->label, images, lowest, highest, false);
+    const struct df_marked used = df_mark_labels(tape, rows->label.tensor, images, lowest, highest, false);
     struct df_marked counted = used;
 
     if (!by_group(options, rows) && part->group != FG)
-        counted = df_mark_labels(tape, rows->label, images, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
+        counted = df_mark_labels(tape, rows->label.tensor, images, DF_LABEL_OBJECT, DF_LABEL_LAST, false);
     return (rows->dense ? df_sigmoid_kl_counted : df_softmax_kl_counted)(tape, rows->s, rows->t, used.use, temperature_of(options, part),
                                                                          df_marked_norm(tape, &counted));
 }
@@ -122,10 +122,7 @@ static df_tensor *chosen_loss(df_tape *tape, const struct df_head_options *optio
 {
     const size_t count = df_pixels(rows->s->shape);
     const bool needs_class = part->group == CORRECT || part->group == CORRECT_FG;
-    df_real *labels = df_tape_host(tape, count * sizeof *labels);
-
-    df_read(df_tape_device(tape), labels, rows->label->data, count * sizeof *labels);
-
+    const df_real *labels = df_part_host(tape, &rows->label);
     const int32_t *taught = needs_class ? teacher_classes(tape, rows) : NULL, background = background_label(options, labels, count);
     uint8_t *use = df_tape_host(tape, count);
     size_t used = 0, positives = 0;
@@ -170,11 +167,11 @@ static struct rows student_rois(df_tape *tape, const struct df_detection_state *
 
     teacher->detector->class->run_head(teacher->detector, tape, teacher, &student->rois, &taught);
     return (struct rows){ df_part_tensor(student, "roi/logits"), df_part_tensor(&taught, "roi/logits"),
-                          df_part_tensor(student, "roi/label"), NULL, "" };
+                          *df_part(student, "roi/label", DF_NO_LEVEL), NULL, "" };
 }
 
 /* authors_labels: row r gets the label of the student's r-th RoI; the images have the same rows in both. */
-static df_tensor *paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
+static struct df_part paired_labels(df_tape *tape, const struct df_detection_state *student, const struct df_detection_state *taught)
 {
     const df_real ignored = DF_LABEL_IGNORED;
     const struct df_marked theirs = df_mark_labels(tape, df_part_tensor(taught, "roi/label"), 1, DF_LABEL_BACKGROUND, DF_LABEL_LAST, true);
@@ -182,7 +179,10 @@ static df_tensor *paired_labels(df_tape *tape, const struct df_detection_state *
     df_tensor *above = df_sub(tape, df_part_tensor(student, "roi/label"), least);
 
     DF_ASSERT(student->rois.count == taught->rois.count);
-    return df_add(tape, df_mul(tape, theirs.weight, above), least);
+
+    struct df_parts made = { 0 };
+
+    return *df_parts_set_rows(&made, tape, "roi/label", df_add(tape, df_mul(tape, theirs.weight, above), least));
 }
 
 static struct rows teacher_rois(df_tape *tape, const struct df_head_options *options, const struct df_detection_state *student,
@@ -195,7 +195,8 @@ static struct rows teacher_rois(df_tape *tape, const struct df_head_options *opt
     student->detector->class->run_head(student->detector, tape, student, &taught.rois, &asked);
     return (struct rows){ .s = df_part_tensor(&asked, "roi/logits"),
                           .t = df_part_tensor(&taught, "roi/logits"),
-                          .label = options->authors_labels ? paired_labels(tape, student, &asked) : df_part_tensor(&asked, "roi/label"),
+                          .label =
+                              options->authors_labels ? paired_labels(tape, student, &asked) : *df_part(&asked, "roi/label", DF_NO_LEVEL),
                           .suffix = options->rois == DF_ROIS_BOTH ? ".teacher" : "" };
 }
 
@@ -206,7 +207,7 @@ df_tensor *df_head_loss(const struct df_distill_context *context, const struct d
     struct rows rows;
 
     if (!df_parts_find(&student->parts, "roi/logits")) {
-        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"), df_part_tensor(student, "label"),
+        rows = (struct rows){ df_part_tensor(student, "logits"), df_part_tensor(teacher, "logits"), *df_part(student, "label", DF_NO_LEVEL),
                               student, "" };
         return rows_loss(context, options, name, factor, &rows, NULL);
     }

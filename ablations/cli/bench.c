@@ -258,6 +258,8 @@ static double flops_of(const struct side *side)
 /* Alternating steps by the clock, without the profile's own cost. */
 static df_status time_steps(struct bench *bench, struct df_error *err)
 {
+    for (size_t k = 0; k < bench->sides; k++)
+        bench->side[k].replays = bench->side[k].trainer->student.model.device->replays;
     for (size_t i = 0; i < bench->steps; i++)
         for (size_t k = 0; k < bench->sides; k++) {
             struct side *side = &bench->side[k];
@@ -272,7 +274,9 @@ static df_status time_steps(struct bench *bench, struct df_error *err)
         struct side *side = &bench->side[k];
 
         DF_TRY(df_trainer_read_log(side->trainer, err));
-        side->replays = side->trainer->student.model.device->replays;
+        const struct df_replays *all = &side->trainer->student.model.device->replays;
+
+        side->replays = (struct df_replays){ all->passes - side->replays.passes, all->replayed - side->replays.replayed, all->pieces };
         side->loss = side->trainer->log.loss_sum / (double)side->trainer->log.mean_steps;
         qsort(side->seconds, bench->steps, sizeof *side->seconds, rising);
         side->fastest = side->seconds[0];
@@ -415,7 +419,7 @@ static void print_waits(const struct side *side)
 {
     struct df_text text = DF_TEXT_INIT;
 
-    df_student_say_waits(&side->trainer->student, &text);
+    df_student_say_waits(&side->trainer->student, &side->replays, &text);
     if (text.length)
         printf("             %s\n", df_text_get(&text));
     df_text_release(&text);

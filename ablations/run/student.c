@@ -195,16 +195,16 @@ df_status df_student_step(struct df_student *student, const struct df_batch *bat
     return DF_OK;
 }
 
-void df_student_say_waits(const struct df_student *student, struct df_text *text)
+void df_student_say_waits(const struct df_student *student, const struct df_replays *replays, struct df_text *text)
 {
     const struct df_device *device = student->model.device;
-    const struct df_replays *replays = &device->replays;
+    enum { FEW = 40 }; /* passes of the first steps, which are kept, not replayed */
 
     for (size_t i = 0; device->ops->runs_behind && i < student->distillers; i++)
         if (student->waits[i])
             df_text_addf(text, "%sdistiller '%s' waits for the device %llu time%s a step", text->length ? ", " : "",
                          student->cell->distiller[i].class->name, (unsigned long long)student->waits[i], student->waits[i] == 1 ? "" : "s");
-    if (2 * replays->replayed < replays->passes)
+    if (replays->passes > FEW && 2 * replays->replayed < replays->passes)
         df_text_addf(text, "%sof %llu passes only %llu could be replayed, the others were asked for kernel by kernel",
                      text->length ? ", " : "", (unsigned long long)replays->passes, (unsigned long long)replays->replayed);
 }

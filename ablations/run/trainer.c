@@ -338,7 +338,7 @@ static void say_waits(const struct df_trainer *trainer)
 {
     struct df_text text = DF_TEXT_INIT;
 
-    df_student_say_waits(&trainer->student, &text);
+    df_student_say_waits(&trainer->student, &trainer->student.model.device->replays, &text);
     if (text.length)
         fprintf(stderr, "%s seed %lld: %s\n", df_shown(trainer->cell->label).text, (long long)trainer->cell->seed, df_text_get(&text));
     df_text_release(&text);

@@ -83,7 +83,7 @@ df_status df_device_threads(struct df_device *device, size_t threads, struct df_
 void df_device_close(struct df_device *device);
 struct df_arena_source df_device_source(struct df_device *device); /* for arenas of tensors */
 void df_device_profile(struct df_device *device, bool on);         /* clears the counts */
-/* Host work with an entry of its own ("host: sampling"), in seconds without those of the entries inside it. name is kept, not copied.
+/* Host work with an entry of its own ("host: batch"), in seconds without those of the entries inside it. name is kept, not copied.
  * Nothing unless profiling. */
 double df_profile_begin(const struct df_device *device);
 void df_profile_end(struct df_device *device, const char *name, double begun);

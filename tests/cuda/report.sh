@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a machine with a GPU is asked, in under 6 minutes: the conformance suite on `cuda`, same seed = same bits, a short training beside the
+# What a machine with a GPU is asked, in under 6 minutes: the conformance suite on `cuda`, same seed = same bits, with CUDA graphs and without, a short training beside the
 # CPU's, a checkpoint that changes devices, steps of both detectors, small and at 800x800, beside PyTorch's, memcheck over one cell, and where
 # time is left distilled steps at 800x800.
 #   sh tests/cuda/report.sh BUILD REPORT [DEVICE]
@@ -49,8 +49,9 @@ train() { "$defeat" run "ablations/specs/$1" --cell "$2" --out "$out/$3" --devic
 student() { find "$out/$1" -name student.safetensors; }
 
 same_bits() {
-    train tiny.json 10 first "$device" && train tiny.json 10 second "$device" || return 1
-    cmp "$(student first)" "$(student second)" && echo "two trainings, one seed: the same bits"
+    train tiny.json 10 first "$device" && train tiny.json 10 second "$device" && (export DEFEAT_GRAPHS=0 && train tiny.json 10 third "$device") || return 1
+    cmp "$(student first)" "$(student second)" && cmp "$(student first)" "$(student third)" &&
+        echo "three trainings, one seed, the third without graphs: the same bits"
 }
 
 # losses SPEC FOLDER DEVICE: point,step,loss of its one run; `table` makes the CSV of the row

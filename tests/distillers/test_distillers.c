@@ -668,7 +668,7 @@ static void test_plugin(void **state)
     df_text_release(&report);
     df_device_close(device);
     assert_true(compile_plugin("WRONG_ABI", path, sizeof path));
-    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 4");
+    assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_UNSUPPORTED, "built for ABI 0, expected 5");
     assert_null(class);
     assert_true(compile_plugin("TAKEN_NAME", path, sizeof path));
     assert_fails(df_distiller_load_plugin(path, &class, &err), DF_ERR_USAGE, "there is a distiller 'defeat' already");

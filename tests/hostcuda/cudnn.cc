@@ -567,7 +567,8 @@ cudnnStatus_t cudnnConvolutionBiasActivationForward(cudnnHandle_t handle, const 
                                                     const cudnnActivationDescriptor_t activation, const cudnnTensorDescriptor_t y_desc,
                                                     void *y)
 {
-    HOSTCUDA_ENTER("cudnnConvolutionBiasActivationForward");
+    if (enter("cudnnConvolutionBiasActivationForward"))
+        return CUDNN_STATUS_NOT_SUPPORTED;
     const float zero = 0;
     Convolution c = checked(handle, x_desc, w_desc, conv, y_desc);
 

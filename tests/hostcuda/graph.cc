@@ -50,12 +50,17 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMo
 
 cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
 {
-    HOSTCUDA_ENTER("cudaStreamEndCapture");
+    const bool fails = enter("cudaStreamEndCapture");
+
     *graph = captured(stream);
     if (!*graph)
         fault("the stream is not captured");
     begin_capture(stream, nullptr);
-    return cudaSuccess;
+    if (!fails)
+        return cudaSuccess;
+    cudaGraphDestroy(*graph);
+    *graph = nullptr;
+    return cudaErrorUnknown;
 }
 
 cudaError_t cudaStreamGetCaptureInfo(cudaStream_t stream, enum cudaStreamCaptureStatus *status, unsigned long long *id, cudaGraph_t *graph,

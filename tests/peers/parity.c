@@ -89,15 +89,19 @@ static void watch(struct df_detector *detector, df_tape *tape, const struct df_b
                   struct df_detection_state *state)
 {
     const df_real *label;
+    struct df_box *box;
     df_real *rows;
 
     watched_class->forward(detector, tape, batch, pixels, what, state);
     add_batch(batch, tape, pixels);
     rows = add("proposals", 6 * state->rois.count); /* image, label, box */
+    box = df_tape_host(tape, state->rois.count * sizeof *box);
+    if (state->rois.count)
+        df_read(df_tape_device(tape), box, state->rois.box, state->rois.count * sizeof *box);
     label = state->rois.count ? df_part_host(tape, df_part(state, "roi/label", DF_NO_LEVEL)) : NULL;
     for (size_t r = 0; r < state->rois.count; r++) {
-        const struct df_box b = state->rois.box[r];
-        const float row[6] = { (float)state->rois.image[r], (float)label[r], b.x0, b.y0, b.x1, b.y1 };
+        const struct df_box b = box[r];
+        const float row[6] = { (float)(r / (state->rois.count / state->batch)), (float)label[r], b.x0, b.y0, b.x1, b.y1 };
 
         for (size_t k = 0; k < 6; k++)
             rows[6 * r + k] = (df_real)row[k];

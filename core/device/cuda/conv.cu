@@ -82,6 +82,8 @@ static void bring_back(struct df_cuda *cuda, float *result, const float *made, s
         move(cuda, result, made, count);
 }
 
+namespace
+{
 /* Column-major */
 struct product {
     const float *left, *right;
@@ -96,6 +98,7 @@ struct product {
                               &one, left, left_rows, right, right_rows, &beta, c, m));
     }
 };
+} // namespace
 
 /* c = op(a) op(b), row-major, is c^T = op(b)^T op(a)^T in cuBLAS's column-major order. */
 void df_cuda_matmul(struct df_device *device, const struct df_matmul_args *a)
@@ -308,6 +311,12 @@ static cudnnStatus_t execute(struct df_cuda *cuda, const struct df_cuda_plan *pl
     }
 }
 
+/* There is no such call, and never will be; other failures may be this day's. */
+static bool says_no(cudnnStatus_t status)
+{
+    return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED || CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_BAD_PARAM;
+}
+
 /* An algorithm that turns out not to take the shape, at its first call, makes way for the next; a fused call for the two, from then on. */
 static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const struct operands *operands)
 {
@@ -319,19 +328,22 @@ static void run_plan(struct df_cuda *cuda, struct df_cuda_plan *plan, const stru
         plan->current++;
         status = execute(cuda, plan, operands);
     }
-    plan->apart = status != CUDNN_STATUS_SUCCESS && !plan->proven && is_fused(plan);
+    plan->apart = says_no(status) && !plan->proven && is_fused(plan);
     if (plan->apart)
         return;
     DF_CUDNN(status);
     plan->proven = true;
 }
 
+namespace
+{
 struct convolution {
     struct df_cuda_plan *plan;
     struct operands operands;
 
     void run(struct df_cuda *cuda) const { run_plan(cuda, plan, &operands); }
 };
+} // namespace
 
 /* false: the plan's call takes two, and nothing was done. */
 static bool convolve(struct df_cuda *cuda, enum direction direction, const struct df_conv *conv, const struct operands *operands)

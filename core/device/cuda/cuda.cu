@@ -127,7 +127,8 @@ static void set_up(struct df_cuda *cuda)
     DF_CUBLAS(cublasSetMathMode(cuda->blas, cuda->tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_DEFAULT_MATH));
     DF_CUDNN(cudnnCreate(&cuda->dnn));
     DF_CUDNN(cudnnSetStream(cuda->dnn, cuda->stream));
-    df_cuda_replay_open(cuda);
+    if (cuda->graphs)
+        df_cuda_replay_open(cuda);
     cuda->next = all_open;
     all_open = cuda;
 }
@@ -173,12 +174,15 @@ static void cuda_copy(struct df_device *device, void *to, const void *from, size
         df_cuda_ask(df_cuda_of(device), df_cuda_copy{ to, from, bytes });
 }
 
+namespace
+{
 struct zero {
     void *memory;
     size_t bytes;
 
     void run(struct df_cuda *cuda) const { DF_CUDA(cudaMemsetAsync(memory, 0, bytes, cuda->stream)); }
 };
+} // namespace
 
 static void cuda_zero(struct df_device *device, void *memory, size_t bytes)
 {
@@ -237,11 +241,22 @@ static const struct df_device_ops cuda_ops = {
     .describe = cuda_describe,
 };
 
+static df_status choose_graphs(struct df_cuda *cuda, struct df_error *err)
+{
+    const char *graphs = getenv("DEFEAT_GRAPHS");
+
+    cuda->graphs = !graphs || strcmp(graphs, "1") == 0;
+    if (!cuda->graphs && strcmp(graphs, "0") != 0)
+        return df_fail(err, DF_ERR_USAGE, "DEFEAT_GRAPHS is '%s' (expected 0, or 1, as if it were not set)", graphs);
+    return DF_OK;
+}
+
 extern "C" df_status df_cuda_open(struct df_device *device, const char *options, struct df_error *err)
 {
     struct df_cuda wanted = {}, *cuda = all_open;
 
     DF_TRY(parse(options, &wanted, err));
+    DF_TRY(choose_graphs(&wanted, err));
     if (cuda && cuda->index != wanted.index)
         return df_fail(err, DF_ERR_UNSUPPORTED, "device 'cuda%s' cannot be opened beside 'cuda:%d' [one GPU in a process]", options,
                        cuda->index);

@@ -68,7 +68,7 @@ struct df_cuda {
     struct df_cuda *next; /* of those that are open */
     int index;            /* of the GPU */
     size_t users;
-    bool tf32;
+    bool tf32, graphs;
     cudaStream_t stream;
     cublasHandle_t blas;
     cudnnHandle_t dnn;
@@ -84,7 +84,7 @@ struct df_cuda {
     void *scratch[DF_CUDA_SCRATCHES];
     size_t scratch_bytes[DF_CUDA_SCRATCHES];
     struct df_cuda_plan *plans[DF_CUDA_PLANS];
-    struct df_cuda_replay *replay; /* NULL: nothing is kept (DEFEAT_GRAPHS=0) */
+    struct df_cuda_replay *replay; /* NULL: nothing is kept */
 };
 static inline struct df_cuda *df_cuda_of(struct df_device *device) { return (struct df_cuda *)device->state; }
 
@@ -127,7 +127,9 @@ void df_cuda_replay_begin(struct df_device *device, uint64_t key);
 void df_cuda_replay_end(struct df_device *device);
 void df_cuda_replay_forget(struct df_device *device);
 void df_cuda_replay_launch(struct df_cuda *cuda); /* all that was asked stands in the stream, which may be waited for */
-void df_cuda_replay_moved(struct df_cuda *cuda);  /* scratch memory is about to move: graphs hold its address */
+void df_cuda_replay_taken(struct df_cuda *cuda);  /* memory is about to be asked of CUDA: it will not be, the next time */
+void df_cuda_replay_moved(
+    struct df_cuda *cuda); /* scratch memory is about to move, or memory to go back to CUDA: graphs hold its address */
 /* A library will not have its call kept: false: it was not being kept. Else all before it has been asked, and it must be, again. */
 bool df_cuda_replay_refuse(struct df_cuda *cuda);
 

@@ -56,7 +56,7 @@ static void split(struct df_cuda_block *block, size_t bytes)
 /* A block that is its whole slab goes back to CUDA. */
 static void release_slab(struct df_cuda *cuda, struct df_cuda_block *block)
 {
-    df_cuda_replay_launch(cuda);
+    df_cuda_replay_moved(cuda);
     DF_CUDA(cudaStreamSynchronize(cuda->stream));
     DF_CUDA(cudaFree(block->at));
     unlink_block(cuda, block);
@@ -66,7 +66,7 @@ static struct df_cuda_block *new_slab(struct df_cuda *cuda, size_t bytes)
 {
     void *memory;
 
-    df_cuda_replay_launch(cuda);
+    df_cuda_replay_taken(cuda);
     if (cudaMalloc(&memory, bytes) != cudaSuccess) {
         (void)cudaGetLastError(); /* forget it: the caller deals with it */
         return NULL;

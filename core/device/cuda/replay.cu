@@ -5,8 +5,10 @@
  * where something else is asked than was kept, what has been compared so far is asked one by one, as the rest of the pass is. No bit depends
  * on it.
  * A graph is a segment of a pass: a pass that reads has two. What the host writes goes to the device ahead of its segment, in one piece, and
- * from there, by the graph, to where and when it is wanted.
- * Libraries keep addresses to themselves: what they were kept with is forgotten when scratch memory moves. */
+ * from there, by the graph, to where and when it is wanted; there is room for the most that was ever written there. What is large goes on its
+ * own, between two segments: it needs no second place.
+ * Libraries keep addresses to themselves: what they were kept with is forgotten when scratch memory moves, or memory goes back to CUDA.
+ * A step that fails to be kept, or a graph that CUDA refuses, costs time alone. */
 #include <stdlib.h>
 
 #include "core/device/cuda/cuda.h"
@@ -26,12 +28,14 @@ struct segment {
 
 /* COLD: nothing is known. COUNTED: has been asked once, one by one: the libraries have chosen, scratch memory has grown. */
 enum state { COLD, COUNTED, KEPT, REFUSED };
-enum { PASSES = 16, MISSES = 2, ATTEMPTS = 4, BOUNDARY = 256 };
+enum { PASSES = 16, MISSES = 2, ATTEMPTS = 4, PROVEN = 32, BOUNDARY = 256 };
+static const size_t LARGE = (size_t)1 << 20;
 
 struct pass {
     uint64_t key;
     enum state state;
-    unsigned misses, attempts; /* misses: in a row; attempts: how often it was kept */
+    unsigned misses, attempts; /* misses: in a row; attempts: how often it was kept in vain */
+    size_t replayed;           /* since it was kept */
     size_t moved;              /* scratch memory, when it was kept */
     struct entry *entry;
     size_t entries, entry_room;
@@ -39,8 +43,10 @@ struct pass {
     size_t used, memory_room;
     struct segment *segment;
     size_t segments, segment_room;
-    char *written, *sent; /* what the host writes, here and on the device; both of `room` bytes */
+    char *written, *sent; /* what the host writes, here and on the device; both of `room` bytes, or more than one time needs */
     size_t room, written_bytes;
+    size_t *largest; /* of each write, in their order, the most bytes that were ever asked for */
+    size_t writes, largest_room;
 };
 
 enum mode { ONE_BY_ONE, COUNTING, KEEPING, COMPARING };
@@ -51,7 +57,9 @@ struct df_cuda_replay {
     struct pass *now; /* NULL outside a pass */
     enum mode mode;
     bool capturing;
+    bool broken;    /* what is being kept will not come again as it was */
     size_t at;      /* entries that have been compared */
+    size_t write;   /* writes of the pass so far */
     size_t segment; /* that they stand in */
     size_t moved;
 };
@@ -97,25 +105,25 @@ static const struct df_cuda_kind written_kind = { send_written, change_written, 
 
 /* ---- a pass ---- */
 
-static void drop(struct df_cuda *cuda, struct pass *pass)
+static void drop(struct pass *pass)
 {
     for (size_t i = 0; i < pass->segments; i++) {
         DF_CUDA(cudaGraphExecDestroy(pass->segment[i].launched));
         DF_CUDA(cudaGraphDestroy(pass->segment[i].graph));
     }
-    df_cuda_give(cuda, pass->sent);
-    free(pass->written);
-    pass->written = pass->sent = NULL;
-    pass->segments = pass->entries = pass->used = 0;
+    pass->segments = pass->entries = pass->used = pass->replayed = 0;
     pass->state = pass->attempts < ATTEMPTS ? COLD : REFUSED;
 }
 
 static void release(struct df_cuda *cuda, struct pass *pass)
 {
-    drop(cuda, pass);
+    drop(pass);
+    df_cuda_give(cuda, pass->sent);
+    free(pass->written);
     free(pass->entry);
     free(pass->memory);
     free(pass->segment);
+    free(pass->largest);
 }
 
 static struct pass *pass_of(struct df_cuda_replay *replay, uint64_t key)
@@ -149,11 +157,16 @@ static void ask_again(struct df_cuda *cuda, size_t end)
 static void launch(struct df_cuda *cuda)
 {
     struct df_cuda_replay *replay = cuda->replay;
-    const struct pass *pass = replay->now;
-    const struct segment *segment = &pass->segment[replay->segment++];
+    struct pass *pass = replay->now;
+    const struct segment *segment = &pass->segment[replay->segment];
 
     df_cuda_send(cuda, pass->sent + segment->sent, pass->written + segment->sent, segment->sent_end - segment->sent);
-    DF_CUDA(cudaGraphLaunch(segment->launched, cuda->stream));
+    if (went_well(cudaGraphLaunch(segment->launched, cuda->stream))) {
+        replay->segment++;
+        return;
+    }
+    pass->attempts = ATTEMPTS;
+    ask_again(cuda, segment->end);
 }
 
 /* ---- keeping ---- */
@@ -166,8 +179,8 @@ static void begin_capture(struct df_cuda *cuda)
     cuda->replay->capturing = true;
 }
 
-/* What the last work has become, if it is one node. */
-static cudaGraphNode_t last_node(struct df_cuda *cuda)
+/* What the last work has become, if it is one node. false: a library's work has ended the capture. */
+static bool find_node(struct df_cuda *cuda, cudaGraphNode_t *node)
 {
     enum cudaStreamCaptureStatus status;
     const cudaGraphNode_t *last;
@@ -175,7 +188,10 @@ static cudaGraphNode_t last_node(struct df_cuda *cuda)
     size_t count = 0;
 
     DF_CUDA(cudaStreamGetCaptureInfo(cuda->stream, &status, NULL, NULL, &last, &edge, &count));
-    return status == cudaStreamCaptureStatusActive && count == 1 ? last[0] : NULL;
+    if (status != cudaStreamCaptureStatusActive)
+        return false;
+    *node = count == 1 ? last[0] : NULL;
+    return true;
 }
 
 static struct entry *add_entry(struct pass *pass, const struct df_cuda_kind *kind, const void *work, size_t bytes)
@@ -191,14 +207,42 @@ static struct entry *add_entry(struct pass *pass, const struct df_cuda_kind *kin
     return &pass->entry[pass->entries++];
 }
 
+/* The capture leads to nothing; what was asked in it has to be asked again. */
+static void abandon(struct df_cuda *cuda)
+{
+    cudaGraph_t graph = NULL;
+
+    cuda->replay->capturing = false;
+    cuda->replay->now->attempts = ATTEMPTS;
+    (void)cudaStreamEndCapture(cuda->stream, &graph);
+    (void)cudaGetLastError(); /* whatever it was: the work itself will say it */
+    if (graph)
+        DF_CUDA(cudaGraphDestroy(graph));
+    ask_again(cuda, cuda->replay->now->entries);
+}
+
+bool df_cuda_replay_refuse(struct df_cuda *cuda)
+{
+    if (!cuda->replay || !cuda->replay->capturing)
+        return false;
+    abandon(cuda);
+    return true;
+}
+
+/* Work whose run has ended the segment before it (scratch memory has moved) stands in no graph: it is done. */
 static void keep(struct df_cuda *cuda, const struct df_cuda_kind *kind, const void *work, size_t bytes)
 {
-    begin_capture(cuda);
-    struct entry *entry = add_entry(cuda->replay->now, kind, work, bytes);
+    cudaGraphNode_t node;
 
+    begin_capture(cuda);
     kind->run(cuda, work);
-    if (kind->change && cuda->replay->capturing)
-        entry->node = last_node(cuda);
+    if (!cuda->replay->capturing)
+        return;
+    const bool active = find_node(cuda, &node);
+
+    add_entry(cuda->replay->now, kind, work, bytes)->node = kind->change && active ? node : NULL;
+    if (!active)
+        abandon(cuda);
 }
 
 static bool end_capture(struct df_cuda *cuda, struct segment *segment)
@@ -231,21 +275,6 @@ static void end_segment(struct df_cuda *cuda)
     GROW(pass->segment, pass->segments, pass->segment_room);
     pass->segment[pass->segments++] = segment;
     launch(cuda);
-}
-
-bool df_cuda_replay_refuse(struct df_cuda *cuda)
-{
-    struct df_cuda_replay *replay = cuda->replay;
-    cudaGraph_t graph;
-
-    if (!replay || !replay->capturing)
-        return false;
-    replay->capturing = false;
-    if (went_well(cudaStreamEndCapture(cuda->stream, &graph)))
-        DF_CUDA(cudaGraphDestroy(graph));
-    replay->now->attempts = ATTEMPTS;
-    ask_again(cuda, replay->now->entries - 1);
-    return true;
 }
 
 /* ---- comparing ---- */
@@ -296,15 +325,33 @@ void df_cuda_ask_kind(struct df_cuda *cuda, const struct df_cuda_kind *kind, con
         kind->run(cuda, work);
 }
 
-/* Has room for what is written in a pass; where there is not enough it is counted anew. */
-static void keep_written(struct df_cuda *cuda, char *to, const void *from_host, size_t bytes)
+/* The most that was ever written where this pass writes next, this time included. */
+static size_t largest_of(struct df_cuda *cuda, size_t bytes)
 {
     struct df_cuda_replay *replay = cuda->replay;
     struct pass *pass = replay->now;
-    const struct written work = { to, pass->written_bytes, aligned(bytes), bytes };
+    const size_t at = replay->write++;
+
+    if (at == pass->writes) {
+        GROW(pass->largest, pass->writes, pass->largest_room);
+        pass->largest[pass->writes++] = 0;
+    }
+    if (bytes > pass->largest[at])
+        pass->largest[at] = bytes;
+    return pass->largest[at];
+}
+
+/* Where there is not room enough the pass is counted anew. */
+static void keep_written(struct df_cuda *cuda, char *to, const void *from_host, size_t bytes, size_t largest)
+{
+    struct df_cuda_replay *replay = cuda->replay;
+    struct pass *pass = replay->now;
+    const struct written work = { to, pass->written_bytes, aligned(largest), bytes };
+    cudaGraphNode_t node;
 
     if (work.slot + work.room > pass->room) {
         end_segment(cuda);
+        replay->broken = true;
         replay->mode = ONE_BY_ONE;
         df_cuda_send(cuda, to, from_host, bytes);
         return;
@@ -312,10 +359,12 @@ static void keep_written(struct df_cuda *cuda, char *to, const void *from_host, 
     pass->written_bytes += work.room;
     memcpy(pass->written + work.slot, from_host, bytes);
     begin_capture(cuda);
-    struct entry *entry = add_entry(pass, &written_kind, &work, sizeof work);
-
     DF_CUDA(cudaMemcpyAsync(to, pass->sent + work.slot, bytes, cudaMemcpyDeviceToDevice, cuda->stream));
-    entry->node = last_node(cuda);
+    const bool active = find_node(cuda, &node);
+
+    add_entry(pass, &written_kind, &work, sizeof work)->node = active ? node : NULL;
+    if (!active)
+        abandon(cuda);
 }
 
 /* The slot is that of the entry whose turn it is, if it is a write and has the room. */
@@ -344,18 +393,17 @@ static void compare_written(struct df_cuda *cuda, char *to, const void *from_hos
 void df_cuda_write(struct df_device *device, void *to, const void *from_host, size_t bytes)
 {
     struct df_cuda *cuda = df_cuda_of(device);
-    const enum mode mode = cuda->replay ? cuda->replay->mode : ONE_BY_ONE;
+    const bool large = bytes > LARGE, counted = !large && bytes && cuda->replay && cuda->replay->now;
+    const size_t largest = counted ? largest_of(cuda, bytes) : 0;
 
-    if (!bytes)
-        return;
-    if (mode == KEEPING)
-        keep_written(cuda, (char *)to, from_host, bytes);
-    else if (mode == COMPARING)
+    if (large)
+        df_cuda_replay_launch(cuda);
+    if (counted && cuda->replay->mode == KEEPING)
+        keep_written(cuda, (char *)to, from_host, bytes, largest);
+    else if (counted && cuda->replay->mode == COMPARING)
         compare_written(cuda, (char *)to, from_host, bytes);
     else
         df_cuda_send(cuda, (char *)to, from_host, bytes);
-    if (mode == COUNTING)
-        cuda->replay->now->written_bytes += aligned(bytes);
 }
 
 void df_cuda_replay_launch(struct df_cuda *cuda)
@@ -374,24 +422,37 @@ void df_cuda_replay_launch(struct df_cuda *cuda)
         ask_again(cuda, replay->at);
 }
 
+void df_cuda_replay_taken(struct df_cuda *cuda)
+{
+    df_cuda_replay_launch(cuda);
+    if (cuda->replay)
+        cuda->replay->broken = true;
+}
+
 void df_cuda_replay_moved(struct df_cuda *cuda)
 {
-    if (!cuda->replay)
-        return;
-    df_cuda_replay_launch(cuda);
-    cuda->replay->moved++;
+    df_cuda_replay_taken(cuda);
+    if (cuda->replay)
+        cuda->replay->moved++;
 }
 
 /* ---- begin, end ---- */
 
 static void begin_keeping(struct df_cuda *cuda, struct pass *pass)
 {
-    pass->room = pass->written_bytes;
+    size_t room = 1;
+
+    for (size_t i = 0; i < pass->writes; i++)
+        room += aligned(pass->largest[i]);
+    if (room > pass->room) { /* twice the room: the first time, when much is written once, may have been in another order */
+        df_cuda_give(cuda, pass->sent);
+        free(pass->written);
+        pass->room = 2 * room;
+        pass->written = (char *)df_calloc(1, pass->room);
+        pass->sent = (char *)df_cuda_take(cuda, pass->room);
+    }
     pass->written_bytes = 0;
-    pass->written = (char *)df_calloc(1, pass->room + 1);
-    pass->sent = (char *)df_cuda_take(cuda, pass->room + 1);
     pass->moved = cuda->replay->moved;
-    pass->attempts++;
 }
 
 void df_cuda_replay_begin(struct df_device *device, uint64_t key)
@@ -409,31 +470,33 @@ void df_cuda_replay_begin(struct df_device *device, uint64_t key)
     if (!pass)
         return;
     if (pass->state == KEPT && pass->moved != replay->moved)
-        drop(cuda, pass);
-    if (pass->state == COLD)
-        pass->written_bytes = 0;
+        drop(pass);
     if (pass->state == COUNTED)
         begin_keeping(cuda, pass);
     replay->now = pass;
     replay->mode = mode_of[pass->state];
-    replay->at = replay->segment = 0;
+    replay->at = replay->segment = replay->write = 0;
+    replay->broken = false;
 }
 
-/* A pass that was kept, or compared: to its end, or not. */
-static void settle(struct df_cuda *cuda, struct df_device *device, struct pass *pass, enum mode mode, bool whole)
+/* Whether it was in vain: kept, and not replayed often. */
+static void give_up(struct pass *pass)
 {
-    if (mode == KEEPING && whole && pass->moved == cuda->replay->moved) {
-        pass->state = KEPT;
+    if (pass->attempts < ATTEMPTS)
+        pass->attempts = pass->replayed < PROVEN ? pass->attempts + 1 : 0;
+    drop(pass);
+}
+
+static void settle_compared(struct df_device *device, struct pass *pass, bool whole)
+{
+    if (whole) {
         pass->misses = 0;
-    } else if (mode == KEEPING) {
-        drop(cuda, pass);
-    } else if (whole) {
-        pass->misses = 0;
+        pass->replayed++;
         device->replays.replayed++;
         if (device->replays.pieces < pass->segments)
             device->replays.pieces = pass->segments;
-    } else if (++pass->misses == MISSES) {
-        drop(cuda, pass);
+    } else if (++pass->misses == MISSES || pass->attempts == ATTEMPTS) {
+        give_up(pass);
     }
 }
 
@@ -445,19 +508,22 @@ void df_cuda_replay_end(struct df_device *device)
 
     if (!pass)
         return;
-    const enum state state = pass->state;
-
     df_cuda_replay_launch(cuda);
-    const bool whole = replay->mode == KEEPING || (replay->mode == COMPARING && replay->at == pass->entries);
+    const bool kept = replay->mode == KEEPING && !replay->broken;
+    const bool replayed = replay->mode == COMPARING && replay->at == pass->entries;
 
     replay->now = NULL;
     replay->mode = ONE_BY_ONE;
-    if (state == COLD)
+    if (pass->state == COLD) {
         pass->state = COUNTED;
-    else if (state == COUNTED)
-        settle(cuda, device, pass, KEEPING, whole);
-    else if (state == KEPT)
-        settle(cuda, device, pass, COMPARING, whole);
+    } else if (pass->state == KEPT) {
+        settle_compared(device, pass, replayed);
+    } else if (pass->state == COUNTED && kept) {
+        pass->state = KEPT;
+        pass->misses = 0;
+    } else if (pass->state == COUNTED) {
+        drop(pass);
+    }
 }
 
 void df_cuda_replay_forget(struct df_device *device)
@@ -474,13 +540,7 @@ void df_cuda_replay_forget(struct df_device *device)
     replay->passes = 0;
 }
 
-void df_cuda_replay_open(struct df_cuda *cuda)
-{
-    const char *graphs = getenv("DEFEAT_GRAPHS");
-
-    if (!graphs || strcmp(graphs, "0") != 0)
-        cuda->replay = (struct df_cuda_replay *)df_calloc(1, sizeof *cuda->replay);
-}
+void df_cuda_replay_open(struct df_cuda *cuda) { cuda->replay = (struct df_cuda_replay *)df_calloc(1, sizeof *cuda->replay); }
 
 void df_cuda_replay_close(struct df_cuda *cuda)
 {

@@ -32,6 +32,8 @@ static struct sorting sorting_of(struct df_cuda *cuda, size_t segments, size_t c
     return s;
 }
 
+namespace
+{
 struct sort {
     struct sorting of;
     size_t segment;
@@ -44,6 +46,7 @@ struct sort {
                                                 of.sorted_index + segment * of.count, (int)of.count, 0, KEY_BITS, cuda->stream));
     }
 };
+} // namespace
 
 static void sort_segment(struct df_cuda *cuda, const struct sorting *s, size_t segment) { df_cuda_ask(cuda, sort{ *s, segment }); }
 

@@ -211,6 +211,18 @@ static struct df_trainer *trainer_of(struct df_cell *cell, double epochs, unsign
     return trainer;
 }
 
+/* Two passes a step; all but those of the first steps, in as many pieces as the host's waits make of them. */
+static void assert_replayed(const struct df_device *on, size_t waits_each)
+{
+    const char *graphs = getenv("DEFEAT_GRAPHS");
+
+    if (!on->ops->replay_begin || (graphs && strcmp(graphs, "0") == 0))
+        return;
+    assert_int_equal(on->replays.passes, 2 * (DF_LOG_STEPS + 3));
+    assert_true(on->replays.replayed + 12 >= on->replays.passes);
+    assert_int_equal(on->replays.pieces, 1 + waits_each);
+}
+
 /* How often a step waits, once the first has taken its memory: all of them as often, and the one that fills the log once more. */
 static size_t waits_of_a_step(struct df_cell *cell, unsigned cache, const char *out)
 {
@@ -240,6 +252,7 @@ static size_t waits_of_a_step(struct df_cell *cell, unsigned cache, const char *
     assert_ok(df_trainer_read_log(trainer, &err));
     assert_int_equal(waits(), before + 1); /* nothing to read, nothing to wait for */
     trainer->student.model.device->ops = tally.own;
+    assert_replayed(trainer->student.model.device, each);
     df_trainer_free(trainer);
     df_cell_free(cell);
     return each;

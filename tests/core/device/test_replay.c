@@ -4,12 +4,12 @@
 
 #include "tests/core/device/devices.h"
 
-enum { CELLS = 4096, FILTERS = 12, CHANNELS = 8, SIDE = 9, MAP = SIDE * SIDE, ROUNDS = 12 };
+enum { MUCH = 300000, CELLS = 4096, FILTERS = 12, CHANNELS = 8, SIDE = 9, MAP = SIDE * SIDE, ROUNDS = 12 };
 
 /* What a pass works on: two of them, with and without df_replay_begin. */
 struct side {
     bool kept;
-    df_real *values, *more, *x, *w, *y;
+    df_real *values, *more, *x, *w, *y, *much;
     uint32_t *index;
     df_real seen[ROUNDS]; /* read inside passes */
 };
@@ -32,6 +32,7 @@ static struct side new_side(bool kept)
                          .x = on_device(MAP * CHANNELS, 3),
                          .w = on_device((size_t)FILTERS * 9 * CHANNELS, 4),
                          .y = on_device(MAP * FILTERS, 5),
+                         .much = on_device(MUCH + 5, 6),
                          .index = df_device_alloc(tested, CELLS * sizeof(uint32_t)) };
 
     return side;
@@ -39,7 +40,7 @@ static struct side new_side(bool kept)
 
 static void free_side(struct side *side)
 {
-    void *const memory[] = { side->values, side->more, side->x, side->w, side->y, side->index };
+    void *const memory[] = { side->values, side->more, side->x, side->w, side->y, side->index, side->much };
 
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         df_device_free(tested, memory[i]);
@@ -123,6 +124,27 @@ static void writing(struct side *side, size_t round)
     usual(side, round);
     write_some(side->more, round % 5 == 4 ? 2000 : 1000 - 13 * round, 50 + round);
     scale(side->more, side->values, CELLS, 0.5, true);
+}
+
+/* Writes more from the fourth round on, but for one: the room is that of the most. */
+static void swelling(struct side *side, size_t round)
+{
+    usual(side, round);
+    write_some(side->more, round < 4 ? 500 : round == 7 ? 1000 : 1500, 50 + round);
+    scale(side->more, side->values, CELLS, 0.5, true);
+}
+
+/* Writes more than is staged, beside what is. */
+static void writing_much(struct side *side, size_t round)
+{
+    df_real *host = df_malloc(MUCH * sizeof *host), *memory = side->much;
+
+    usual(side, round);
+    df_test_fill(host, MUCH, 70 + round, 1);
+    df_write(tested, memory, host, MUCH * sizeof *host);
+    df_write(tested, memory + 5, host, MUCH / 2 * sizeof *host);
+    scale(memory, side->values, CELLS, 0.5, true);
+    free(host);
 }
 
 /* Every fourth asks for something else, at its beginning, its middle or its end, or ends early. */
@@ -248,6 +270,8 @@ CHECK(usual, NULL, ROUNDS - 2, 1)
 CHECK(growing, NULL, ROUNDS - 2, 1)
 CHECK(reading, NULL, ROUNDS - 2, 2)
 CHECK(writing, NULL, ROUNDS - 4, 1)
+CHECK(swelling, NULL, 6, 1)
+CHECK(writing_much, NULL, ROUNDS - 2, 2)
 CHECK(changing, NULL, ROUNDS - 5, 1)
 CHECK(restless, NULL, 0, 1)
 CHECK(borrowing, NULL, ANY, 1)
@@ -283,9 +307,10 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),     cmocka_unit_test(test_growing),  cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_writing),   cmocka_unit_test(test_changing), cmocka_unit_test(test_restless),
-        cmocka_unit_test(test_borrowing), cmocka_unit_test(test_moving),   cmocka_unit_test(test_many),
+        cmocka_unit_test(test_usual),    cmocka_unit_test(test_growing),  cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_writing),  cmocka_unit_test(test_swelling), cmocka_unit_test(test_writing_much),
+        cmocka_unit_test(test_changing), cmocka_unit_test(test_restless), cmocka_unit_test(test_borrowing),
+        cmocka_unit_test(test_moving),   cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
