@@ -5,7 +5,6 @@
 #include <math.h>
 #include <stdio.h>
 
-
 enum { FC6, FC7, CLASSES, BOXES };
 
 static void add_linear(struct df_box_head *head, struct df_parameters *parameters, int part, const char *name, df_shape weight)
