@@ -160,6 +160,25 @@ static void changing(struct side *side, size_t round)
     scale(side->values, side->more, CELLS, 0.25, true);
 }
 
+/* ... and once it has read: what was launched before is not asked again. */
+static void changing_late(struct side *side, size_t round)
+{
+    reading(side, round);
+    if (round % 4 == 3)
+        choose(side, 50);
+    scale(side->values, side->more, CELLS, 0.25, true);
+}
+
+/* Another kernel, with the same arguments, every time. */
+static void turning(struct side *side, size_t round)
+{
+    const struct df_unary_args args = { .x = side->values, .y = side->more };
+
+    usual(side, round);
+    df_launch(tested, round % 2 ? DF_K_RELU : DF_K_SIGMOID, CELLS, &args);
+    scale(side->more, side->values, CELLS, 0.25, true);
+}
+
 /* Never the same work twice in a row. */
 static void restless(struct side *side, size_t round)
 {
@@ -196,6 +215,15 @@ static void between(struct side *side, size_t round)
     df_device_free(tested, x);
     df_device_free(tested, w);
     df_device_free(tested, y);
+}
+
+/* ... or in the pass that is kept. */
+static void moving_within(struct side *side, size_t round)
+{
+    usual(side, round);
+    if (round == 1)
+        between(side, 4);
+    scale(side->values, side->more, CELLS, 0.25, true);
 }
 
 static void run(struct side *side, void (*pass)(struct side *, size_t), size_t round, uint64_t key)
@@ -249,7 +277,7 @@ static void check(void (*pass)(struct side *, size_t), void (*meanwhile)(struct 
         assert_same_sides(&kept, &plain, round);
     }
     df_replay_forget(tested);
-    if (keeps() && replayed != ANY) {
+    if (keeps() && replayed != ANY && !getenv("DEFEAT_TEST_UNCOUNTED")) { /* where what is kept is made to fail */
         assert_int_equal(tested->replays.passes - before.passes, ROUNDS);
         assert_int_equal(tested->replays.replayed - before.replayed, replayed);
         if (replayed)
@@ -273,9 +301,12 @@ CHECK(writing, NULL, ROUNDS - 4, 1)
 CHECK(swelling, NULL, 6, 1)
 CHECK(writing_much, NULL, ROUNDS - 2, 2)
 CHECK(changing, NULL, ROUNDS - 5, 1)
+CHECK(changing_late, NULL, ROUNDS - 5, 2)
+CHECK(turning, NULL, 5, 1)
 CHECK(restless, NULL, 0, 1)
 CHECK(borrowing, NULL, ANY, 1)
 CHECK(moving, between, 4, 1)
+CHECK(moving_within, NULL, ANY, 1)
 
 /* More kinds of passes than are kept, in turn; then the profile is on. */
 static void test_many(void **state)
@@ -307,10 +338,11 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_usual),    cmocka_unit_test(test_growing),  cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_writing),  cmocka_unit_test(test_swelling), cmocka_unit_test(test_writing_much),
-        cmocka_unit_test(test_changing), cmocka_unit_test(test_restless), cmocka_unit_test(test_borrowing),
-        cmocka_unit_test(test_moving),   cmocka_unit_test(test_many),
+        cmocka_unit_test(test_usual),         cmocka_unit_test(test_growing),       cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_writing),       cmocka_unit_test(test_swelling),      cmocka_unit_test(test_writing_much),
+        cmocka_unit_test(test_changing),      cmocka_unit_test(test_changing_late), cmocka_unit_test(test_turning),
+        cmocka_unit_test(test_moving_within), cmocka_unit_test(test_restless),      cmocka_unit_test(test_borrowing),
+        cmocka_unit_test(test_moving),        cmocka_unit_test(test_many),
     };
 
     return cmocka_run_group_tests(tests, open_devices, close_devices);
