@@ -522,7 +522,7 @@ void df_cuda_replay_end(struct df_device *device)
         pass->state = KEPT;
         pass->misses = 0;
     } else if (pass->state == COUNTED) {
-        drop(pass);
+        give_up(pass);
     }
 }
 
