@@ -74,9 +74,9 @@ df_status df_student_open(struct df_student *student, const struct df_cell *cell
 void df_student_close(struct df_student *student);
 /* One step. teaching: NULL: no teacher is asked, and no distiller may need one. Each distiller sees its own teacher's state; one that needs
  * nothing of a teacher sees an empty one. From the second on none of our code takes heap memory (kd_classifier's boxes: from the one with the
- * most positive rows on), and nothing here waits for the device (one that replays takes some while it keeps a
- * canvas's passes: from its second step on, or anew where these change); what does are detectors, distillers and live teachers that ask for values. A
- * gradient that is not finite moves no weight. With schedule.ema the averages follow the weights. Only a teacher and who looks on fail. */
+ * most positive rows on; a device that replays takes some while it keeps a canvas's passes, from its second step on, or anew where these change),
+ * and nothing here waits for the device; what does are detectors, distillers and live teachers that ask for values. A gradient that is not finite
+ * moves no weight. With schedule.ema the averages follow the weights. Only a teacher and who looks on fail. */
 df_status df_student_step(struct df_student *student, const struct df_batch *batch, const struct df_teaching *teaching,
                           struct df_error *err);
 /* For a device that runs behind: which distillers make the host wait for it, and whether the steps are replayed (df_replay_begin); nothing where

@@ -20,7 +20,7 @@ struct entry {
 };
 
 struct segment {
-    size_t first, end;     /* entries */
+    size_t end;            /* of its entries, which begin where those of the one before it end */
     size_t sent, sent_end; /* bytes of what is written */
     cudaGraph_t graph;     /* kept: its nodes are the names of the other's */
     cudaGraphExec_t launched;
@@ -36,7 +36,7 @@ struct pass {
     enum state state;
     unsigned misses, attempts; /* misses: in a row; attempts: how often it was kept in vain */
     size_t replayed;           /* since it was kept */
-    size_t moved;              /* scratch memory, when it was kept */
+    size_t moved;              /* as below, when it was kept */
     struct entry *entry;
     size_t entries, entry_room;
     char *memory;
@@ -59,9 +59,9 @@ struct df_cuda_replay {
     bool capturing;
     bool broken;    /* what is being kept will not come again as it was */
     size_t at;      /* entries that have been compared */
-    size_t write;   /* writes of the pass so far */
     size_t segment; /* that they stand in */
-    size_t moved;
+    size_t write;   /* writes of the pass so far */
+    size_t moved;   /* how often scratch memory has moved, or memory gone back to CUDA */
 };
 
 static size_t aligned(size_t bytes) { return (bytes + BOUNDARY - 1) / BOUNDARY * BOUNDARY; }
@@ -260,8 +260,7 @@ static void end_segment(struct df_cuda *cuda)
 {
     struct df_cuda_replay *replay = cuda->replay;
     struct pass *pass = replay->now;
-    struct segment segment = { .first = first_open(replay),
-                               .end = pass->entries,
+    struct segment segment = { .end = pass->entries,
                                .sent = replay->segment ? pass->segment[replay->segment - 1].sent_end : 0,
                                .sent_end = pass->written_bytes };
 
